@@ -1,0 +1,1 @@
+//! The one place where "no network fits" becomes waiting.

@@ -1,0 +1,3 @@
+//! Sans-I/O cores.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod session;
