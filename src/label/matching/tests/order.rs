@@ -19,7 +19,7 @@ fn each_axis_outranks_those_below_it() {
         ("any", plain().health(Health::Limited), fast().health(Health::None)),
         ("prefer=bluetooth", plain(), Network::bluetooth("b").losing(true)),
         ("prefer=wifi,ethernet", plain(), fast()),
-        ("prefer=wifi,validated,ipv6", plain().health(Health::Full), plain()),
+        ("prefer=wifi,bluetooth", plain().over(&Network::bluetooth("b")).metered(true), plain()),
         ("avoid=metered", plain().roaming(true), fast().metered(true)),
         ("interactive", plain().roaming(true).metered(true), fast().rtt(ms(1100))),
         ("interactive", plain().roaming(true), fast().loss(101)),
@@ -40,6 +40,26 @@ fn each_axis_outranks_those_below_it() {
         };
         assert!(key(better.clone(), 2) < key(worse.clone(), 1), "{text}: {better:?} {worse:?}");
     }
+}
+
+#[test]
+fn a_network_with_a_route_of_its_own_to_the_destination_comes_first() {
+    let lan = Network::wifi("lan").address(prefix("192.168.1.5/24")).no_default_route();
+    let all = world([
+        Network::ethernet("far").health(Health::Full),
+        lan.health(Health::Limited).metered(true),
+        NetworkSpec::new("corp", crate::network::Kind::Wifi)
+            .address(prefix("10.0.0.2/32"))
+            .route(crate::network::Route::to(prefix("10.0.0.0/8"))),
+    ]);
+    for (ip, names) in [
+        ("192.168.1.9", &["lan", "far"][..]),
+        ("10.9.9.9", &["corp", "far"]),
+        ("192.0.2.1", &["far"]),
+    ] {
+        assert_eq!(admitted(&all, "prefer=ethernet", &to(&[ip])), names);
+    }
+    assert_eq!(admitted(&all, "any", &Destination::Name)[0], "far");
 }
 
 #[test]

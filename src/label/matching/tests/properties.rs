@@ -180,15 +180,10 @@ proptest! {
     // behaviour: X3
     #[test]
     fn with_every_listed_reason_mended_a_network_matches(
-        all in any_world(false), label in a_label(), to in any_destination(), policy in any_policy(),
+        all in any_world(false), label in mendable_label(), policy in any_policy(),
+        to in any_destination().prop_filter("no network is used", |to| !to.is_host()),
     ) {
-        // What only another label or destination would mend.
-        let physical = [Kind::Ethernet, Kind::Wifi, Kind::Bluetooth, Kind::Cellular];
-        let prohibited = label.prohibited();
-        let spare = physical.into_iter().find(|kind| !prohibited.contains((*kind).into()));
-        prop_assume!(label.scoped() != Scope::Host && spare.is_some() && !to.is_host());
-        prop_assume!(!prohibited.contains(Prop::Ipv4) && !prohibited.contains(Prop::Ipv6));
-        let spare = spare.expect("assumed");
+        let spare = spare_kind(&label).expect("filtered");
         for network in all.networks() {
             let reasons = admit(&all, network, &label, &to, &policy).reasons;
             let mend = |spec, reason: &Reason| mended(spec, reason, &label, &to, spare);
@@ -201,6 +196,21 @@ proptest! {
             prop_assert!(left.is_empty(), "{label}: {reasons:?} mended, {left:?} left of {changed:?}");
         }
     }
+}
+
+/// A physical kind that the label does not prohibit.
+fn spare_kind(label: &Label) -> Option<Kind> {
+    let physical = [Kind::Ethernet, Kind::Wifi, Kind::Bluetooth, Kind::Cellular];
+    physical.into_iter().find(|kind| !label.prohibited().contains((*kind).into()))
+}
+
+/// Labels that a change of the network can satisfy: not bound to this host, not without any
+/// kind or family that is left.
+fn mendable_label() -> impl Strategy<Value = Label> {
+    a_label().prop_filter("only another label would help", |label| {
+        let families = [Prop::Ipv4, Prop::Ipv6].map(|prop| label.prohibited().contains(prop));
+        label.scoped() != Scope::Host && families == [false, false] && spare_kind(label).is_some()
+    })
 }
 
 /// The network with exactly what one reason says put right.
