@@ -1,7 +1,7 @@
 //! The registry: one lock around the table, and the task that sweeps it.
 
 use super::operation::{Chosen, Operation, OperationId, Which};
-use super::table::{BATCH, Judge, Table, Unmatched, View};
+use super::table::{BATCH, Footprint, Judge, Table, Unmatched, View};
 use super::wait::{Hold, Wait, Want};
 use crate::clock::Clock;
 use crate::label::Label;
@@ -87,7 +87,7 @@ impl Registry {
             tasks: OnceLock::new(),
         });
         let service = serve(
-            Arc::downgrade(&registry),
+            Closing(Arc::downgrade(&registry)),
             registry.scout.snapshots(),
             registry.rearmed.clone(),
         );
@@ -207,9 +207,8 @@ impl Registry {
         listed.into_iter().map(explain).collect()
     }
 
-    /// Entries, lines and alarms that memory is held for.
-    #[doc(hidden)]
-    pub fn footprint(&self) -> (usize, usize, usize) {
+    /// What it holds memory for.
+    pub fn footprint(&self) -> Footprint {
         self.table().footprint()
     }
 
@@ -318,11 +317,12 @@ impl Drop for Closing {
 }
 
 async fn serve(
-    registry: Weak<Registry>,
+    // An argument, so that it is dropped also where the task is never polled.
+    closing: Closing,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     rearmed: Arc<Notify>,
 ) {
-    let _closing = Closing(registry.clone());
+    let registry = &closing.0;
     let mut scouted = true;
     loop {
         // Made before the look: a jump during it is not missed.

@@ -734,9 +734,27 @@ impl Table {
         listed
     }
 
-    /// What the table holds memory for: entries, lines, alarms.
-    pub(super) fn footprint(&self) -> (usize, usize, usize) {
-        let lines = self.lines.capacity() + self.index.capacity();
-        (self.entries.capacity(), lines, self.alarms.len())
+    pub(super) fn footprint(&self) -> Footprint {
+        Footprint {
+            entries: self.entries.len(),
+            lines: self.lines.len(),
+            alarms: self.alarms.len(),
+            capacity: self.entries.capacity() + self.lines.capacity() + self.index.capacity(),
+        }
     }
+}
+
+/// What a registry holds memory for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
+#[non_exhaustive]
+pub struct Footprint {
+    /// Operations and holds.
+    pub entries: usize,
+    /// Labels and destinations that anybody stands in line for.
+    pub lines: usize,
+    /// Deadlines and the like.
+    pub alarms: usize,
+    /// Entries and lines that memory is there for.
+    pub capacity: usize,
 }
