@@ -14,10 +14,10 @@ use std::time::Duration;
 pub enum MatchError {
     /// The time given with `within` ran out; the explanation tells how long it waited, at which
     /// generation, and every network with its reasons.
-    #[error("no network matched in time")]
+    #[error("timed out: {0}")]
     TimedOut(Box<Blocked>),
     /// The time given with `within` ran out while the work of a `run` was going on.
-    #[error("the work on {} was not done within {within:?}", network.0.spec.name)]
+    #[error("the work on {} was not done within {within:?}", network.name())]
     Overran {
         /// Where it ran last.
         network: Network,
@@ -25,7 +25,7 @@ pub enum MatchError {
         within: Duration,
     },
     /// It was told not to wait, and no network matches now.
-    #[error("no network matches now")]
+    #[error("told not to wait: {0}")]
     NoMatch(Box<Blocked>),
     /// The label is met without any network (its scope is this host), so there is none to give.
     #[error("the label concerns this host alone: no network is used")]

@@ -69,10 +69,7 @@ impl Registry {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn new(scout: Scout, policy: Policy) -> Arc<Self> {
-        Self::judging(scout, policy, |snapshot, label, to, policy| {
-            #[allow(clippy::useless_conversion, reason = "boxed there one day")]
-            matching::candidates(snapshot, label, to, policy).map_err(Into::into)
-        })
+        Self::judging(scout, policy, matching::candidates)
     }
 
     pub(super) fn judging(scout: Scout, policy: Policy, judge: Judge) -> Arc<Self> {
@@ -249,9 +246,10 @@ impl Registry {
 
     fn try_explain(&self, snapshot: &Snapshot, what: &Unmatched) -> Option<Box<Blocked>> {
         let view = self.view(snapshot);
-        let blocked = view.look(&what.label, &what.to).err()?;
-        let _waited = view.now.saturating_duration_since(what.since);
-        let _strict = what.strict;
+        let mut blocked = view.look(&what.label, &what.to).err()?;
+        let strict = what.strict.as_ref();
+        blocked.waited = Some(view.now.saturating_duration_since(what.since));
+        blocked.relaxed = strict.and_then(|label| view.look(label, &what.to).err());
         Some(blocked)
     }
 

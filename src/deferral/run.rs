@@ -242,10 +242,10 @@ impl Plan {
         }
         self.starts.push_back(Clock::now());
         let to = Destination::Unnamed;
-        let hold = registry.hold(matched.label, &to, network.0.id, self.deadline);
+        let hold = registry.hold(matched.label, &to, network.id(), self.deadline);
         tracing::debug!(
             target: "mancom::deferral",
-            op = %self.operation.id(), network = %network.0.spec.name, "work starts"
+            op = %self.operation.id(), network = network.name(), "work starts"
         );
         Stage::Working {
             registry,

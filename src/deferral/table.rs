@@ -166,16 +166,16 @@ impl Line {
 
     /// Judges this line at the view's generation, once, and notes whom that concerns.
     fn judge(&mut self, view: View<'_>) {
-        if self.judged == view.snapshot.generation {
+        if self.judged == view.snapshot.generation() {
             return;
         }
         let before = self.verdict.take();
         self.verdict = view.look(&self.label, &self.to).ok().map(Arc::from);
-        self.judged = view.snapshot.generation;
+        self.judged = view.snapshot.generation();
         let lost = before
             .iter()
             .flat_map(|networks| networks.iter())
-            .any(|network| !self.admits(network.0.id));
+            .any(|network| !self.admits(network.id()));
         // A sweep of an older verdict may not have come to the end of the holds.
         let unfinished = self.cursor != NONE;
         self.cursor = match self.holds.head {
@@ -188,7 +188,7 @@ impl Line {
         self.verdict
             .iter()
             .flat_map(|networks| networks.iter())
-            .any(|network| network.0.id == id)
+            .any(|network| network.id() == id)
     }
 
     fn is_empty(&self) -> bool {
@@ -307,7 +307,7 @@ impl Table {
             let line = lines.insert(Line {
                 label,
                 to: to.clone(),
-                judged: view.snapshot.generation,
+                judged: view.snapshot.generation(),
                 verdict,
                 holds: EMPTY,
                 waits: Vec::new(),
@@ -556,8 +556,8 @@ impl Table {
     /// Fills `batch` with the wakers of whom this moment concerns, in the order to call them.
     /// True if there are more.
     pub(super) fn sweep(&mut self, view: View<'_>, batch: &mut Vec<Waker>) -> bool {
-        if self.swept.0 != view.snapshot.generation {
-            self.swept = (view.snapshot.generation, 0);
+        if self.swept.0 != view.snapshot.generation() {
+            self.swept = (view.snapshot.generation(), 0);
         }
         let mut judged = 0;
         while self.swept.1 < self.lines.capacity() {

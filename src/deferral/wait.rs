@@ -154,7 +154,7 @@ impl Wait {
         }
         tracing::debug!(
             target: "mancom::deferral",
-            op = %self.operation.id(), label = ?want.label, generation = snapshot.generation,
+            op = %self.operation.id(), label = %want.label, generation = snapshot.generation(),
             "waits for a network"
         );
         Poll::Pending
@@ -179,7 +179,7 @@ impl Wait {
             let known = table.verdict(view, &want.label, &want.destination);
             drop(table);
             match known {
-                Some(Some(networks)) => return matched(networks.to_vec(), snapshot.generation),
+                Some(Some(networks)) => return matched(networks.to_vec(), snapshot.generation()),
                 Some(None) => return None,
                 None => {}
             }
@@ -187,7 +187,7 @@ impl Wait {
         let snapshot = self.registry.snapshot();
         let view = self.registry.view(&snapshot);
         match view.look(&want.label, &want.destination) {
-            Ok(networks) => matched(networks, snapshot.generation),
+            Ok(networks) => matched(networks, snapshot.generation()),
             Err(blocked) if want.no_wait => Some(Err(MatchError::NoMatch(blocked))),
             Err(_) => None,
         }

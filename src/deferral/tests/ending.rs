@@ -16,7 +16,11 @@ async fn a_deadline_ends_the_wait_with_its_explanation() {
         .await
         .unwrap_err();
     assert!(error.is_timed_out());
-    assert!(error.blocked().is_some());
+    let blocked = error.blocked().expect("it says why");
+    assert_eq!((blocked.generation, blocked.networks.len()), (2, 1));
+    assert!(!blocked.networks[0].reasons.is_empty());
+    assert!(blocked.waited >= Some(Duration::from_secs(30)));
+    assert!(error.to_string().contains("wwan0"), "{error}");
     let late = start.elapsed() - Duration::from_secs(30);
     assert!(late < Duration::from_millis(2), "{late:?}");
     assert_eq!(
@@ -118,7 +122,7 @@ async fn the_looser_label_takes_over_exactly_then() {
 
 // behaviour: D8
 #[tokio::test(start_paused = true)]
-async fn a_relaxed_wait_is_found_by_both_labels_and_explained_once() {
+async fn a_relaxed_wait_is_found_by_both_labels_and_explained_by_both() {
     let world = World::new();
     let bell = Bell::new();
     let after = Duration::from_secs(20);
@@ -132,7 +136,9 @@ async fn a_relaxed_wait_is_found_by_both_labels_and_explained_once() {
     world.settled().await;
     assert_eq!(world.registry.pending()[0].label, cellular());
     assert_eq!(bell.rung(), 0, "nothing matches that either");
-    assert!(op.operation().blocked().is_some());
+    let blocked = op.operation().blocked().expect("it says why");
+    assert_eq!(blocked.label, cellular());
+    assert_eq!(blocked.relaxed.expect("and why before").label, wifi());
     assert_eq!(world.registry.cancel(wifi()), 1);
     assert!(matches!(
         bell.poll(&mut op),

@@ -34,25 +34,7 @@ fn counting(
     policy: &Policy,
 ) -> Result<Vec<Network>, Box<Blocked>> {
     JUDGED.set(JUDGED.get() + 1);
-    let wanted = |n: &Network| {
-        let text = label.to_string();
-        n.name().starts_with("wlan") && text.contains("require=wifi")
-            || n.name().starts_with("wwan") && text.contains("require=cellular")
-            || !text.contains("require=")
-    };
-    let found: Vec<_> = snapshot
-        .networks
-        .iter()
-        .filter(|n| wanted(n))
-        .cloned()
-        .collect();
-    if found.is_empty() {
-        let none = Snapshot::new(1, true, vec![]);
-        return Err(matching::candidates(&none, label, to, policy)
-            .unwrap_err()
-            .into());
-    }
-    Ok(found)
+    matching::candidates(snapshot, label, to, policy)
 }
 
 /// A world without networks, and its registry.
@@ -64,7 +46,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (out, snapshots) = watch::channel(Arc::new(Snapshot::new(1, true, vec![])));
+        Self::starting(Snapshot::new(1, true, vec![]))
+    }
+
+    fn unscanned() -> Self {
+        Self::starting(Snapshot::new(0, false, vec![]))
+    }
+
+    fn starting(snapshot: Snapshot) -> Self {
+        let (out, snapshots) = watch::channel(Arc::new(snapshot));
         World {
             out: Some(out),
             epoch: 0,

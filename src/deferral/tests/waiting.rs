@@ -32,6 +32,19 @@ async fn never_waits_where_a_match_exists() {
     assert_eq!(bell.rung(), 0);
 }
 
+// behaviour: W4
+#[tokio::test(start_paused = true)]
+async fn before_the_first_scan_it_waits_for_the_scout_and_is_not_offline() {
+    let mut world = World::unscanned();
+    let bell = Bell::new();
+    let mut waiting = world.matching(wifi()).into_future();
+    assert!(bell.poll(&mut waiting).is_pending());
+    let blocked = waiting.operation().blocked().expect("it says why");
+    assert_eq!(blocked.reasons, [matching::Reason::ScoutStarting]);
+    world.up(Network::wifi("wlan0"));
+    assert!(bell.poll(&mut waiting).is_ready());
+}
+
 // behaviour: W5
 #[tokio::test(start_paused = true)]
 async fn a_network_that_does_not_match_wakes_nobody() {
