@@ -15,6 +15,7 @@
 //! somebody stands in it. The wakers to be called are handed out in batches: nothing of a user's
 //! runs under the lock, and nobody holds it for long.
 
+use super::cells::{Verdict, Verdicts};
 use super::operation::{Operation, OperationId};
 use super::registry::{Key, Matched};
 use crate::label::Label;
@@ -22,7 +23,6 @@ use crate::label::matching::{Blocked, Destination, Policy};
 use crate::network::{Network, NetworkId, Snapshot};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -148,8 +148,7 @@ struct Line {
     to: Destination,
     /// The generation of `verdict`.
     judged: u64,
-    /// The admitted networks, best first; `None` if nothing matches.
-    verdict: Option<Arc<[Network]>>,
+    verdict: Verdict,
     holds: Queue,
     /// Highest priority first, none empty.
     waits: Vec<(i8, Queue)>,
@@ -165,12 +164,12 @@ impl Line {
     }
 
     /// Judges this line at the view's generation, once, and notes whom that concerns.
-    fn judge(&mut self, view: View<'_>) {
+    fn judge(&mut self, view: View<'_>, verdicts: &mut Verdicts) {
         if self.judged == view.snapshot.generation() {
             return;
         }
         let before = self.verdict.take();
-        self.verdict = view.look(&self.label, &self.to).ok().map(Arc::from);
+        self.verdict = verdicts.look(view, &self.label, &self.to);
         self.judged = view.snapshot.generation();
         let lost = before
             .iter()
@@ -249,6 +248,7 @@ pub(super) struct Table {
     entries: Slab<Entry>,
     lines: Slab<Line>,
     index: HashMap<(Label, Destination), Key>,
+    verdicts: Verdicts,
     alarms: BTreeSet<(Instant, Key)>,
     /// The first line the present sweep has not finished, and its generation.
     swept: (u64, usize),
@@ -265,13 +265,13 @@ impl Table {
         view: View<'_>,
         label: &Label,
         to: &Destination,
-    ) -> Option<Option<Arc<[Network]>>> {
+    ) -> Option<Verdict> {
         if self.lines.is_empty() {
             return None;
         }
         let line = *self.index.get(&(*label, to.clone()))?;
         let line = &mut self.lines[line as usize];
-        line.judge(view);
+        line.judge(view, &mut self.verdicts);
         Some(line.verdict.clone())
     }
 
@@ -301,9 +301,9 @@ impl Table {
 
     /// The line of this label and destination, made and judged if need be.
     fn line(&mut self, view: View<'_>, label: Label, to: &Destination) -> Key {
-        let lines = &mut self.lines;
+        let (lines, verdicts) = (&mut self.lines, &mut self.verdicts);
         let line = *self.index.entry((label, to.clone())).or_insert_with(|| {
-            let verdict = view.look(&label, to).ok().map(Arc::from);
+            let verdict = verdicts.look(view, &label, to);
             let line = lines.insert(Line {
                 label,
                 to: to.clone(),
@@ -315,7 +315,7 @@ impl Table {
             });
             Key::try_from(line).expect("no more lines than entries")
         });
-        self.lines[line as usize].judge(view);
+        self.lines[line as usize].judge(view, &mut self.verdicts);
         line
     }
 
@@ -422,6 +422,7 @@ impl Table {
         if self.entries.is_empty() {
             (self.entries, self.lines) = (Slab::new(), Slab::new());
             self.index = HashMap::new();
+            self.verdicts = Verdicts::default();
         } else {
             self.entries.shrink_to_fit();
             self.lines.shrink_to_fit();
@@ -444,7 +445,7 @@ impl Table {
         self.settle(key, view);
         let entry = &mut self.entries[key as usize];
         let line = &mut self.lines[entry.line as usize];
-        line.judge(view);
+        line.judge(view, &mut self.verdicts);
         let timing = entry.timing.as_ref();
         let deadline = timing.and_then(|timing| timing.deadline);
         let unmatched = || Unmatched {
@@ -484,7 +485,7 @@ impl Table {
     ) -> Poll<Ended> {
         let entry = &mut self.entries[key as usize];
         let line = &mut self.lines[entry.line as usize];
-        line.judge(view);
+        line.judge(view, &mut self.verdicts);
         if let Role::Hold(id) = entry.role
             && !line.admits(id)
         {
@@ -569,7 +570,7 @@ impl Table {
                 return true;
             }
             judged += 1;
-            line.judge(view);
+            line.judge(view, &mut self.verdicts);
             while self.lines[self.swept.1].cursor != NONE {
                 if batch.len() == BATCH {
                     return true;

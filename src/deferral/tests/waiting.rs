@@ -1,6 +1,8 @@
 //! Waiting for a match, and being woken for it.
 
 use super::*;
+use crate::network::Route;
+use std::net::{IpAddr, Ipv4Addr};
 
 // behaviour: W1
 #[tokio::test(start_paused = true)]
@@ -371,4 +373,34 @@ async fn destinations_are_lines_of_their_own() {
     world.publish(|_| ());
     world.settled().await;
     assert_eq!(judged() - before, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn destinations_that_no_route_tells_apart_share_an_evaluation() {
+    let mut world = World::new();
+    let bell = Bell::new();
+    let mut waits = Vec::new();
+    for n in 0..1000_u32 {
+        let want = Want {
+            destination: Destination::of([IpAddr::from(n.to_be_bytes())]),
+            ..Want::new(cellular())
+        };
+        let mut wait = world.registry.wait(want, &Operation::new());
+        assert!(bell.poll(&mut wait).is_pending());
+        waits.push(wait);
+    }
+    world.settled().await;
+    let before = judged();
+    let mut lan = Network::wifi("wlan0");
+    lan.routes = vec![Route::to((Ipv4Addr::new(0, 0, 1, 0), 24)).connected()];
+    world.up(lan);
+    world.settled().await;
+    let cost = judged() - before;
+    assert!(
+        (2..20).contains(&cost),
+        "{cost} evaluations of 1000 destinations"
+    );
+    world.up(Network::cellular("wwan0"));
+    world.settled().await;
+    assert_eq!(bell.rung(), 1000);
 }
