@@ -15,10 +15,3 @@ impl Scout {
         self.snapshots.clone()
     }
 }
-
-#[cfg(test)]
-impl Scout {
-    pub(crate) fn from_watch(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Scout { snapshots }
-    }
-}
