@@ -3,7 +3,7 @@
 //! The ladder is device, source address, nothing. Linux lets anybody bind a fresh socket to a
 //! device since 5.7; older kernels and some containers do not.
 
-use crate::network::{Binding, NetworkSpec};
+use crate::network::{Binding, NetworkSpec, is_link_local};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
@@ -39,7 +39,7 @@ impl Bindings {
 
 /// Tries it with datagram sockets that send nothing.
 pub(super) fn attempt(spec: &NetworkSpec) -> Option<Binding> {
-    let far = spec.addresses.iter().find(|a| !super::is_link_local(a.ip));
+    let far = spec.addresses.iter().find(|a| !is_link_local(a.ip));
     let ip = far.or(spec.addresses.first())?.ip;
     let socket = || Socket::new(Domain::for_address(SocketAddr::new(ip, 0)), Type::DGRAM, None);
     match to_device(&socket().ok()?, &spec.name) {
@@ -49,7 +49,7 @@ pub(super) fn attempt(spec: &NetworkSpec) -> Option<Binding> {
         Err(_) => {}
     }
     // A link-local address needs a scope that an `IpAddr` has not.
-    if super::is_link_local(ip) {
+    if is_link_local(ip) {
         return Some(Binding::Address);
     }
     match to_address(&socket().ok()?, ip) {
@@ -79,16 +79,10 @@ fn to_address(socket: &Socket, ip: IpAddr) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Address, Kind};
-    use crate::scout::blank;
+    use crate::network::Kind;
 
     fn loopback() -> NetworkSpec {
-        let mut spec = blank("lo", Kind::Loopback);
-        spec.addresses.push(Address {
-            ip: "127.0.0.1".parse().expect("an address"),
-            prefix: 8,
-        });
-        spec
+        NetworkSpec::described("lo", Kind::Loopback)
     }
 
     #[test]
@@ -114,13 +108,10 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_ours_tells_nothing() {
-        let mut spec = blank("no-such-device", Kind::Other);
-        spec.addresses.push(Address {
-            ip: "192.0.2.77".parse().expect("an address"),
-            prefix: 24,
-        });
+        let somewhere: IpAddr = "192.0.2.77".parse().expect("an address");
+        let spec = NetworkSpec::new("no-such-device", Kind::Other).address(somewhere);
         assert_eq!(attempt(&spec), None);
-        assert_eq!(attempt(&blank("eth0", Kind::Ethernet)), None);
+        assert_eq!(attempt(&NetworkSpec::new("eth0", Kind::Ethernet)), None, "no address");
     }
 
     #[cfg(target_os = "linux")]

@@ -41,7 +41,6 @@
 
 mod binding;
 mod fixed;
-mod kinds;
 #[cfg(target_os = "linux")]
 mod netlink;
 mod os;
@@ -60,13 +59,12 @@ pub use publish::{Change, Happened};
 #[cfg(any(test, feature = "test-util"))]
 pub use scripted::{Networks, scripted};
 
-use crate::network::{
-    Binding, Fact, Health, Kind, NetworkSpec, Notes, Route, Snapshot, State,
-};
+use crate::network::{NetworkSpec, Snapshot};
 use publish::Ledger;
 use std::any::{Any, TypeId};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+#[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -109,9 +107,8 @@ impl Scout {
 
     /// These networks and no others, always up: the source is what the caller knows.
     ///
-    /// Sockets are real but are not bound to a device: the names need not be interfaces. A
-    /// description with neither addresses nor routes gets one address and a default route of each
-    /// family.
+    /// Sockets are real but are not bound to a device, for the names need not be interfaces: a
+    /// description that leaves binding as it is becomes [detached](NetworkSpec::detached).
     ///
     /// ```
     /// let scout = mancom::Scout::fixed([]);
@@ -229,44 +226,8 @@ impl fmt::Debug for Scout {
     }
 }
 
-/// A network of which only the name and a kind are known.
-pub(crate) fn blank(name: impl Into<String>, kind: Kind) -> NetworkSpec {
-    NetworkSpec {
-        name: name.into(),
-        kinds: kinds::of(kind),
-        state: State::Up,
-        health: Health::Unknown,
-        metered: Fact::Unknown,
-        roaming: Fact::Unknown,
-        constrained: Fact::Unknown,
-        losing: false,
-        rtt: None,
-        up: None,
-        down: None,
-        loss: None,
-        addresses: Vec::new(),
-        routes: Vec::new(),
-        binding: Binding::Device,
-        mtu: None,
-        dns: Vec::new(),
-        bypass_vpn: false,
-        notes: Notes::default(),
-    }
-}
-
-/// A route of the main table, where the kernel looks for everything that is not local.
-fn route(to: IpAddr, prefix: u8, connected: bool) -> Route {
-    Route {
-        to,
-        prefix,
-        connected,
-        metric: 0,
-        table: 254,
-        rank: 32_766,
-    }
-}
-
 /// The network part of an address.
+#[cfg(target_os = "linux")]
 fn masked(ip: IpAddr, prefix: u8) -> IpAddr {
     let prefix = u32::from(prefix);
     match ip {
@@ -278,13 +239,5 @@ fn masked(ip: IpAddr, prefix: u8) -> IpAddr {
             let mask = u128::MAX.checked_shl(128_u32.saturating_sub(prefix)).unwrap_or(0);
             Ipv6Addr::from_bits(ip.to_bits() & mask).into()
         }
-    }
-}
-
-/// Whether an address means something on its own link only.
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }

@@ -11,12 +11,11 @@
 
 use super::publish::Seen;
 use super::system::{Feed, Settings};
-use super::{blank, route};
-use crate::network::{Address, Binding, Kind, Kinds};
+use crate::network::{Address, Binding, Kind, Kinds, NetworkSpec};
 use if_watch::IfEvent;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -81,11 +80,11 @@ impl Host {
         match event {
             IfEvent::Up(net) => {
                 if self.addresses.len() < ADDRESSES {
-                    self.addresses.insert(address(net.addr(), net.prefix_len()));
+                    self.addresses.insert((net.addr(), net.prefix_len()).into());
                 }
             }
             IfEvent::Down(net) => {
-                if self.addresses.remove(&address(net.addr(), net.prefix_len())) {
+                if self.addresses.remove(&(net.addr(), net.prefix_len()).into()) {
                     self.turn += 1;
                 }
             }
@@ -105,14 +104,11 @@ impl Host {
     }
 
     fn seen(&self, settings: &Settings) -> Seen {
-        let mut spec = blank("default", Kind::Other);
-        spec.kinds = Kinds::default();
-        spec.binding = Binding::Unbound;
-        let (four, six) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
-        // The unspecified ones say that both families may be tried, whatever is known.
-        spec.addresses = vec![address(four, 0), address(six, 0)];
+        let mut spec = NetworkSpec::described("default", Kind::Other)
+            .kinds(Kinds::EMPTY)
+            .binding(Binding::Unbound);
+        // Beside the unspecified ones, which say that both families may be tried.
         spec.addresses.extend(&self.addresses);
-        spec.routes = vec![route(four, 0, false), route(six, 0, false)];
         settings.overrides.apply("default", &mut spec);
         Seen {
             index: 0,
@@ -120,10 +116,6 @@ impl Host {
             spec,
         }
     }
-}
-
-fn address(ip: IpAddr, prefix: u8) -> Address {
-    Address { ip, prefix }
 }
 
 async fn until(due: Option<std::time::Instant>) {
@@ -160,7 +152,7 @@ fn listed() -> Option<BTreeSet<Address>> {
 
 #[cfg(target_os = "linux")]
 mod proc {
-    use super::{Address, address};
+    use super::Address;
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     /// The leaves that are this host's own: an address line, then `/32 host LOCAL`.
@@ -174,7 +166,7 @@ mod proc {
                 && let Some(ip) = last
                 && !ip.is_loopback()
             {
-                found.push(address(ip.into(), 32));
+                found.push(ip.into());
             }
         }
         found
@@ -189,7 +181,7 @@ mod proc {
             let prefix = u8::from_str_radix(words.nth(1)?, 16).ok()?;
             let flags = u8::from_str_radix(words.nth(1)?, 16).ok()?;
             let usable = flags & NOT_USABLE == 0 && !ip.is_loopback() && prefix <= 128;
-            usable.then(|| address(ip.into(), prefix))
+            usable.then(|| (ip, prefix).into())
         };
         text.lines().filter_map(parse).collect()
     }
@@ -204,7 +196,7 @@ mod proc {
                 Local:\n  +-- 0.0.0.0/0 2 0 2\n     |-- 127.0.0.1\n        /32 host LOCAL\n\
                 |-- 192.0.2.0\n        /24 link UNICAST\n     |-- 192.0.2.2\n        /32 host LOCAL\n\
                 |-- 192.0.2.255\n        /32 link BROADCAST\n";
-            let two = address(Ipv4Addr::new(192, 0, 2, 2).into(), 32);
+            let two = Ipv4Addr::new(192, 0, 2, 2).into();
             assert_eq!(from_trie(text), [two]);
             assert_eq!(from_trie("|-- nonsense\n/32 host LOCAL\n"), []);
         }
@@ -217,7 +209,7 @@ mod proc {
                 fd00\nzz 04 40 00 80 eth0\nfd000000000000000000000000000004 04 ff 00 80 eth0\n";
             let found = from_if_inet6(text);
             let ip: Ipv6Addr = "fd00::2".parse().expect("an address");
-            assert_eq!(found, [address(ip.into(), 64)]);
+            assert_eq!(found, [(ip, 64).into()]);
         }
     }
 }

@@ -14,8 +14,7 @@
 //! assert!(overrides.facts("eth0").is_none());
 //! ```
 
-use super::kinds;
-use crate::network::{Fact, Kind, NetworkSpec};
+use crate::network::{Kind, Kinds, NetworkSpec};
 use std::time::Duration;
 
 /// The name under which an override appears among a fact's sources.
@@ -83,9 +82,9 @@ impl Facts {
         let mut stated = |fact: &'static str| sources.insert(0, (fact, SOURCE));
         if let Some(kind) = self.kind {
             let carrier = spec.kinds;
-            spec.kinds = kinds::of(kind);
+            spec.kinds = Kinds::of(kind);
             if kind == Kind::Vpn {
-                spec.kinds = kinds::union(spec.kinds, kinds::without(carrier, Kind::Other));
+                spec.kinds = spec.kinds | carrier.without(Kind::Other);
             }
             stated("kind");
         }
@@ -96,7 +95,7 @@ impl Facts {
         ];
         for (name, value, fact) in traits {
             if let Some(value) = value {
-                *fact = if value { Fact::Yes } else { Fact::No };
+                *fact = value.into();
                 stated(name);
             }
         }
@@ -149,7 +148,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scout::blank;
+    use crate::network::Fact;
 
     #[test]
     fn a_star_stands_for_any_number_of_characters() {
@@ -185,9 +184,9 @@ mod tests {
                 ..kind(Kind::Other)
             },
         );
-        let mut spec = blank("wlan0", Kind::Ethernet);
+        let mut spec = NetworkSpec::new("wlan0", Kind::Ethernet);
         overrides.apply("wlan0", &mut spec);
-        assert_eq!(spec.kinds, kinds::of(Kind::Wifi));
+        assert_eq!(spec.kinds, Kinds::of(Kind::Wifi));
         assert_eq!(spec.metered, Fact::Unknown);
     }
 
@@ -208,10 +207,10 @@ mod tests {
                 down: Some(10_000_000),
             },
         );
-        let mut spec = blank("veth1", Kind::Ethernet);
+        let mut spec = NetworkSpec::new("veth1", Kind::Ethernet);
         spec.notes.sources = vec![("kind", "netlink")];
         overrides.apply("veth1", &mut spec);
-        assert_eq!(spec.kinds, kinds::of(Kind::Wifi));
+        assert_eq!(spec.kinds, Kinds::of(Kind::Wifi));
         assert_eq!(spec.metered, Fact::No);
         assert_eq!(spec.roaming, Fact::Yes);
         assert_eq!(spec.constrained, Fact::Yes);
@@ -232,8 +231,8 @@ mod tests {
                 ..Facts::default()
             },
         );
-        let mut spec = blank("tap0", Kind::Wifi);
+        let mut spec = NetworkSpec::new("tap0", Kind::Wifi);
         overrides.apply("tap0", &mut spec);
-        assert!(kinds::has(spec.kinds, Kind::Vpn) && kinds::has(spec.kinds, Kind::Wifi));
+        assert!(spec.kinds.contains(Kind::Vpn) && spec.kinds.contains(Kind::Wifi));
     }
 }

@@ -5,7 +5,7 @@
 //! test in paused time sees exactly the steps it made.
 
 use super::Scout;
-use super::fixed::described;
+use super::fixed::detached;
 use super::publish::{Ledger, Seen};
 use crate::network::{NetworkId, NetworkSpec, Snapshot, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,16 +48,12 @@ struct Scripted {
 impl Networks {
     /// Brings a network up under a new id. One of that name that is up goes down first, and nobody
     /// sees it: the id tells.
-    ///
-    /// A description with neither addresses nor routes gets one address and a default route of
-    /// each family.
     pub fn up(&self, network: NetworkSpec) -> NetworkId {
         let mut state = self.0.lock();
         let unnamed = state.networks.len() as u32 + 1;
         let old = state.named(&network.name).map(|old| (old.index, old.turn + 1));
         let (index, turn) = old.unwrap_or((unnamed, 0));
-        let mut spec = described(network, index);
-        spec.state = State::Up;
+        let spec = detached(network.state(State::Up));
         let seen = Seen { index, turn, spec };
         state.networks.insert(index, seen);
         state.publish();

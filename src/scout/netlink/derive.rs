@@ -7,10 +7,10 @@ use crate::scout::binding::{Bindings, Try};
 use crate::scout::overrides::{Facts, Overrides};
 use crate::scout::publish::Seen;
 use crate::scout::sysfs::Sysfs;
-use crate::scout::{blank, kinds, masked, route};
+use crate::scout::masked;
 use netlink_packet_route::link::{InfoKind, LinkFlags, LinkLayerType, State as Oper};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 /// Bonds of bridges of VLANs are followed so deep.
@@ -92,15 +92,15 @@ impl<'a> Derive<'a> {
         let stated = self.overrides.facts(&link.facts.name).and_then(|facts| facts.kind);
         let found = match stated {
             // The override itself is noted when it is applied.
-            Some(kind) => (kinds::of(kind), NETLINK),
+            Some(kind) => (Kinds::of(kind), NETLINK),
             None => match self.own(tables, link) {
-                Own::Kind(kind, source) => (kinds::of(kind), source),
+                Own::Kind(kind, source) => (Kinds::of(kind), source),
                 Own::Below(lowers, unknown) => {
                     let below = |all, lower: &u32| {
-                        kinds::union(all, self.resolve(tables, *lower, depth, done))
+                        all | self.resolve(tables, *lower, depth, done)
                     };
                     match lowers.iter().fold(Kinds::default(), below) {
-                        none if none == Kinds::default() => (kinds::of(unknown), NETLINK),
+                        none if none.is_empty() => (Kinds::of(unknown), NETLINK),
                         known => (known, LOWER),
                     }
                 }
@@ -175,13 +175,13 @@ impl<'a> Derive<'a> {
     /// would use if there were no VPN.
     fn carry(&self, all: &mut BTreeMap<u32, NetworkSpec>) {
         let preference = |spec: &NetworkSpec| {
-            let defaults = spec.routes.iter().filter(|r| is_default(r));
+            let defaults = spec.routes.iter().filter(|r| r.is_default_like());
             defaults.map(|r| (r.rank, r.metric)).min()
         };
         let physical = |spec: &&NetworkSpec| {
             spec.state == State::Up
-                && !kinds::has(spec.kinds, Kind::Vpn)
-                && !kinds::has(spec.kinds, Kind::Loopback)
+                && !spec.kinds.contains(Kind::Vpn)
+                && !spec.kinds.contains(Kind::Loopback)
         };
         let mut choices: Vec<_> = all
             .values()
@@ -197,10 +197,10 @@ impl<'a> Derive<'a> {
         };
         let mut traits = Traits::of(carrier);
         traits = traits.over(self.overrides.facts(&carrier.name));
-        let kinds = kinds::without(carrier.kinds, Kind::Other);
+        let kinds = carrier.kinds.without(Kind::Other);
         for spec in all.values_mut() {
-            if kinds::has(spec.kinds, Kind::Vpn) {
-                spec.kinds = kinds::union(spec.kinds, kinds);
+            if spec.kinds.contains(Kind::Vpn) {
+                spec.kinds = spec.kinds | kinds;
                 spec.notes.sources.push(("kind", CARRIER));
                 traits.give(spec, CARRIER);
             }
@@ -228,11 +228,7 @@ impl Traits {
         let stated = [facts.metered, facts.roaming, facts.constrained];
         let mut traits = self;
         for (fact, stated) in traits.0.iter_mut().zip(stated) {
-            match stated {
-                Some(true) => *fact = Fact::Yes,
-                Some(false) => *fact = Fact::No,
-                None => {}
-            }
+            *fact = stated.map_or(*fact, Fact::from);
         }
         traits
     }
@@ -240,7 +236,7 @@ impl Traits {
     fn worse(self, other: Self) -> Self {
         let mut worse = self;
         for (fact, other) in worse.0.iter_mut().zip(other.0) {
-            *fact = (*fact).max(other);
+            *fact = fact.worst(other);
         }
         worse
     }
@@ -298,13 +294,9 @@ fn collect(tables: &Tables, link: &Link, depth: u32, into: &mut BTreeSet<u32>) {
     }
 }
 
-fn is_default(route: &Route) -> bool {
-    route.prefix <= if route.to.is_ipv4() { 1 } else { 3 }
-}
-
 /// All that the tables say of an interface, but for what it is.
 fn describe(tables: &Tables, index: u32, link: &Link) -> NetworkSpec {
-    let mut spec = blank(link.facts.name.clone(), Kind::Other);
+    let mut spec = NetworkSpec::new(link.facts.name.clone(), Kind::Other);
     spec.mtu = link.facts.mtu;
     let held = tables.addresses.get(&index);
     let usable = held.into_iter().flat_map(|held| held.values()).filter(|a| is_usable(a));
@@ -320,7 +312,7 @@ fn describe(tables: &Tables, index: u32, link: &Link) -> NetworkSpec {
     if link.is_loopback() {
         for address in &spec.addresses {
             let to = masked(address.ip, address.prefix);
-            spec.routes.push(route(to, address.prefix, true));
+            spec.routes.push(Route::to((to, address.prefix)).connected());
         }
     }
     for six in [false, true] {
@@ -341,15 +333,11 @@ fn describe(tables: &Tables, index: u32, link: &Link) -> NetworkSpec {
 
 /// Stands for the routes that were left out: the scout cannot see, so it does not say no.
 fn last_resort(six: bool) -> Route {
-    let to = match six {
+    let to: IpAddr = match six {
         true => Ipv6Addr::UNSPECIFIED.into(),
         false => Ipv4Addr::UNSPECIFIED.into(),
     };
-    Route {
-        metric: u32::MAX,
-        rank: Route::UNRANKED,
-        ..route(to, 0, false)
-    }
+    Route::to((to, 0)).metric(u32::MAX).rank(Route::UNRANKED - 1)
 }
 
 fn why_down(link: &Link, has_any: bool, spec: &NetworkSpec) -> Vec<&'static str> {

@@ -24,34 +24,32 @@ mod wire;
 use super::system::{Feed, Settings};
 use derive::Derive;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket as Raw, SocketAddr};
+use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::task::Poll;
 use talk::Talk;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 /// Asked of the kernel; it gives what `net.core.rmem_max` allows.
 const RECEIVE_BUFFER: i32 = 1 << 20;
-/// A datagram of the kernel's is at most 32 KiB, but for a link with very many virtual functions.
-const DATAGRAM: usize = 64 << 10;
 /// So many datagrams are taken before anything else has its turn.
 const TURN: usize = 256;
 
 /// An open socket that hears what concerns us.
 pub(super) struct Socket {
-    raw: Raw,
+    raw: TokioSocket,
     port: u32,
 }
 
-/// Opens the socket; needs no privilege.
+/// Opens the socket, inside a runtime; needs no privilege.
 pub(super) fn open() -> io::Result<Socket> {
-    let mut raw = Raw::new(NETLINK_ROUTE)?;
-    let port = raw.bind_auto()?.port_number();
-    raw.set_non_blocking(true)?;
+    let mut raw = TokioSocket::new(NETLINK_ROUTE)?;
+    let socket = raw.socket_mut();
+    let port = socket.bind_auto()?.port_number();
     // With a small buffer there are overruns, and looks; nothing is lost.
-    let _ = raw.set_rx_buf_sz(RECEIVE_BUFFER);
+    let _ = socket.set_rx_buf_sz(RECEIVE_BUFFER);
     for group in [
         libc::RTNLGRP_LINK,
         libc::RTNLGRP_IPV4_IFADDR,
@@ -61,7 +59,7 @@ pub(super) fn open() -> io::Result<Socket> {
         libc::RTNLGRP_IPV4_RULE,
         libc::RTNLGRP_IPV6_RULE,
     ] {
-        raw.add_membership(group)?;
+        socket.add_membership(group)?;
     }
     Ok(Socket { raw, port })
 }
@@ -79,15 +77,13 @@ async fn watch(
     settings: &Settings,
     feed: &mut Feed,
 ) -> io::Result<std::convert::Infallible> {
-    let fd = AsyncFd::with_interest(socket.raw, Interest::READABLE)?;
     let mut talk = Talk::new(Instant::now().into_std(), socket.port, own_uid());
     let mut derive = Derive::new(&settings.overrides, &settings.sysfs, settings.bind);
-    let mut buffer = Vec::with_capacity(DATAGRAM);
     let mut changed = false;
     loop {
         let now = Instant::now().into_std();
         if let Some(request) = talk.request(now) {
-            fd.get_ref().send_to(&request, &SocketAddr::new(0, 0), 0)?;
+            socket.raw.socket_ref().send_to(&request, &SocketAddr::new(0, 0), 0)?;
         }
         let ended = talk.take_ended();
         if ended {
@@ -107,12 +103,7 @@ async fn watch(
         let times = [Some(talk.timeout()), feed.due(), held];
         let next = times.into_iter().flatten().min().expect("the talk has a timeout");
         tokio::select! {
-            ready = fd.readable() => {
-                let mut ready = ready?;
-                if !drain(ready.get_inner(), &mut buffer, &mut talk)? {
-                    ready.clear_ready();
-                }
-            }
+            heard = hear(&socket.raw, &mut talk) => heard?,
             () = feed.asked() => talk.look(Instant::now().into_std()),
             () = tokio::time::sleep_until(next.into()) => {
                 talk.handle_timeout(Instant::now().into_std())?;
@@ -121,28 +112,31 @@ async fn watch(
     }
 }
 
-/// Takes what has arrived; true if there may be more.
-fn drain(raw: &Raw, buffer: &mut Vec<u8>, talk: &mut Talk) -> io::Result<bool> {
-    for _ in 0..TURN {
-        buffer.clear();
-        let now = Instant::now().into_std();
-        match raw.recv_from(buffer, libc::MSG_TRUNC) {
-            // Only the kernel is believed.
-            Ok((_, from)) if from.port_number() != 0 => {}
-            Ok((length, _)) if length > buffer.len() => {
-                buffer.reserve(length);
-                talk.overrun(now);
+/// Waits for datagrams and takes all that have arrived, within bounds.
+///
+/// # Cancel safety
+///
+/// Cancel safe: what was taken is in `talk`.
+async fn hear(raw: &TokioSocket, talk: &mut Talk) -> io::Result<()> {
+    poll_fn(|cx| {
+        for taken in 0..TURN {
+            let now = Instant::now().into_std();
+            match raw.poll_recv_from_full(cx) {
+                // Only the kernel is believed.
+                Poll::Ready(Ok((_, from))) if from.port_number() != 0 => {}
+                Poll::Ready(Ok((datagram, _))) => talk.receive(now, &datagram)?,
+                Poll::Ready(Err(error)) => match error.raw_os_error() {
+                    Some(libc::ENOBUFS) => talk.overrun(now),
+                    Some(libc::EINTR) => {}
+                    _ => return Poll::Ready(Err(error)),
+                },
+                Poll::Pending if taken == 0 => return Poll::Pending,
+                Poll::Pending => break,
             }
-            Ok(_) => talk.receive(now, buffer)?,
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ENOBUFS) => talk.overrun(now),
-                Some(libc::EAGAIN) => return Ok(false),
-                Some(libc::EINTR) => {}
-                _ => return Err(error),
-            },
         }
-    }
-    Ok(true)
+        Poll::Ready(Ok(()))
+    })
+    .await
 }
 
 /// The user whose packets the rules see; root's if `/proc` does not tell.

@@ -5,6 +5,7 @@
 //! in a counter. What the model gets wrong, the next dump puts right.
 
 use super::wire::{AddressFacts, Heard, LinkFacts, Part, RouteFacts, RuleFacts};
+use crate::network::is_link_local;
 use netlink_packet_route::address::AddressFlags;
 use netlink_packet_route::link::{LinkFlags, State as Oper};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -308,7 +309,7 @@ impl Tables {
             return;
         };
         let addressed = self.addresses.get(&index).is_some_and(|held| {
-            held.values().any(|a| is_usable(a) && !crate::scout::is_link_local(a.ip))
+            held.values().any(|a| is_usable(a) && !is_link_local(a.ip))
         });
         let routed = link.is_loopback() || self.has_routes(index);
         let usable = link.is_running() && addressed && routed;

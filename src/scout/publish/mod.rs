@@ -19,7 +19,7 @@ pub(crate) mod pace;
 #[cfg(test)]
 mod tests;
 
-use crate::network::{Attached, Network, NetworkId, NetworkSpec, Snapshot, State};
+use crate::network::{Network, NetworkId, NetworkSpec, Snapshot, State, is_link_local};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -92,11 +92,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new() -> Self {
-        let published = Arc::new(Snapshot {
-            generation: 0,
-            complete: false,
-            networks: Vec::new(),
-        });
+        let published = Arc::new(Snapshot::new(0, false, Vec::new()));
         Ledger {
             epochs: 0,
             complete: false,
@@ -118,7 +114,7 @@ impl Ledger {
 
     /// The id of the network with this index.
     pub(crate) fn id(&self, index: u32) -> Option<NetworkId> {
-        self.known.get(&index).map(|known| known.network.0.id)
+        self.known.get(&index).map(|known| known.network.id())
     }
 
     /// Takes the whole set as it is now; `complete` once a source has looked at everything.
@@ -144,11 +140,10 @@ impl Ledger {
         if self.difference() == Difference::None {
             return None;
         }
-        self.published = Arc::new(Snapshot {
-            generation: self.published.generation + 1,
-            complete: self.complete,
-            networks: self.known.values().map(|k| k.network.clone()).collect(),
-        });
+        let networks = self.known.values().map(|known| known.network.clone());
+        let generation = self.published.generation + 1;
+        let snapshot = Snapshot::new(generation, self.complete, networks.collect());
+        self.published = Arc::new(snapshot);
         Some(self.published.clone())
     }
 
@@ -163,7 +158,7 @@ impl Ledger {
             return Known { turn, network };
         };
         let was_up = up(&old.network);
-        let again = old.turn != turn || replaced(&old.network.0.spec, &seen.spec);
+        let again = old.turn != turn || replaced(old.network.spec(), &seen.spec);
         if is_up && (!was_up || again) {
             if was_up {
                 self.record(&old.network, Happened::Down);
@@ -172,13 +167,10 @@ impl Ledger {
             self.record(&network, Happened::Up);
             return Known { turn, network };
         }
-        if old.network.0.spec == seen.spec {
+        if *old.network.spec() == seen.spec {
             return Known { turn, ..old };
         }
-        let network = Network(Arc::new(Attached {
-            id: old.network.0.id,
-            spec: seen.spec.clone(),
-        }));
+        let network = Network::new(old.network.id(), seen.spec.clone());
         let what = if was_up && !is_up {
             Happened::Down
         } else {
@@ -194,17 +186,14 @@ impl Ledger {
             index: seen.index,
             epoch: self.epochs,
         };
-        Network(Arc::new(Attached {
-            id,
-            spec: seen.spec.clone(),
-        }))
+        Network::new(id, seen.spec.clone())
     }
 
     fn record(&mut self, network: &Network, what: Happened) {
         if self.log.len() == LOG {
             self.log.pop_front();
         }
-        let (id, name) = (network.0.id, network.0.spec.name.clone());
+        let (id, name) = (network.id(), network.name().to_owned());
         tracing::debug!(target: "mancom::scout", %name, ?id, ?what);
         self.log.push_back(Change {
             generation: self.published.generation + 1,
@@ -225,7 +214,7 @@ impl Ledger {
             return Difference::None;
         }
         let gained = self.known.values().any(|known| {
-            let before = old.binary_search_by_key(&known.network.0.id, |n| n.0.id);
+            let before = old.binary_search_by_key(&known.network.id(), Network::id);
             gains(before.ok().map(|at| &old[at]), &known.network)
         });
         if gained {
@@ -237,7 +226,7 @@ impl Ledger {
 }
 
 fn up(network: &Network) -> bool {
-    attached(network.0.spec.state)
+    attached(network.state())
 }
 
 /// A suspended network keeps its epoch: its sockets are kept too.
@@ -251,13 +240,13 @@ fn same(a: &Network, b: &Network) -> bool {
 
 /// Whether `now` can be used for something that `before` could not.
 fn gains(before: Option<&Network>, now: &Network) -> bool {
-    if now.0.spec.state != State::Up || before.is_some_and(|before| same(before, now)) {
+    if now.state() != State::Up || before.is_some_and(|before| same(before, now)) {
         return false;
     }
-    let Some(before) = before.filter(|before| before.0.spec.state == State::Up) else {
+    let Some(before) = before.filter(|before| before.state() == State::Up) else {
         return true;
     };
-    let (before, now) = (&before.0.spec, &now.0.spec);
+    let (before, now) = (before.spec(), now.spec());
     let address = now.addresses.iter().any(|a| !before.addresses.contains(a));
     address || now.routes.iter().any(|r| !before.routes.contains(r))
 }
@@ -266,7 +255,7 @@ fn gains(before: Option<&Network>, now: &Network) -> bool {
 fn replaced(old: &NetworkSpec, new: &NetworkSpec) -> bool {
     let far = |spec: &NetworkSpec| -> Vec<IpAddr> {
         let far = spec.addresses.iter().map(|a| a.ip);
-        far.filter(|ip| !super::is_link_local(*ip)).collect()
+        far.filter(|ip| !is_link_local(*ip)).collect()
     };
     let (old, new) = (far(old), far(new));
     !old.is_empty() && !new.is_empty() && !new.iter().any(|ip| old.contains(ip))

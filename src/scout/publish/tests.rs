@@ -1,7 +1,7 @@
 use super::pace::{MAX_DELAY, Pace, QUIET};
 use super::*;
 use crate::network::{Address, Kind, Route};
-use crate::scout::blank;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 fn address(text: &str) -> Address {
@@ -12,7 +12,7 @@ fn address(text: &str) -> Address {
 }
 
 fn seen(index: u32, turn: u64, state: State) -> Seen {
-    let mut spec = blank(format!("eth{index}"), Kind::Ethernet);
+    let mut spec = NetworkSpec::new(format!("eth{index}"), Kind::Ethernet);
     spec.state = state;
     spec.addresses = vec![address("10.0.0.2")];
     Seen { index, turn, spec }
@@ -71,10 +71,10 @@ fn a_change_that_was_taken_back_is_not_published() {
 fn a_down_and_up_between_two_looks_is_a_new_epoch() {
     let mut ledger = Ledger::new();
     ledger.see([seen(1, 0, State::Up)], true);
-    let before = ledger.publish().expect("up").networks[0].0.id;
+    let before = ledger.publish().expect("up").networks()[0].id();
     ledger.see([seen(1, 0, State::Down)], true);
     ledger.see([seen(1, 0, State::Up)], true);
-    let after = ledger.publish().expect("a new epoch is news").networks[0].0.id;
+    let after = ledger.publish().expect("a new epoch is news").networks()[0].id();
     assert_eq!(before.index, after.index);
     assert!(after.epoch > before.epoch);
     assert_eq!(happened(&ledger), [Happened::Up, Happened::Down, Happened::Up]);
@@ -86,7 +86,7 @@ fn a_down_that_only_the_source_counted_is_a_new_epoch() {
     let mut ledger = Ledger::new();
     ledger.see([seen(1, 7, State::Up)], true);
     let before = ledger.id(1);
-    assert_eq!(ledger.see([seen(1, 8, State::Up)], true), Difference::None.max_gain());
+    assert_eq!(ledger.see([seen(1, 8, State::Up)], true), Difference::Gain);
     assert_ne!(before, ledger.id(1));
     assert_eq!(happened(&ledger), [Happened::Up, Happened::Down, Happened::Up]);
 }
@@ -159,14 +159,7 @@ fn a_new_route_is_a_gain_and_a_lost_one_is_not() {
     ledger.see([seen(1, 0, State::Up)], true);
     ledger.publish();
     let mut routed = seen(1, 0, State::Up);
-    routed.spec.routes.push(Route {
-        to: "0.0.0.0".parse().expect("an address"),
-        prefix: 0,
-        connected: false,
-        metric: 0,
-        table: 254,
-        rank: 32_766,
-    });
+    routed.spec = routed.spec.route(Route::to((Ipv4Addr::UNSPECIFIED, 0)));
     assert_eq!(ledger.see([routed], true), Difference::Gain);
     ledger.publish();
     assert_eq!(ledger.see([seen(1, 0, State::Up)], true), Difference::Loss);
@@ -180,12 +173,6 @@ fn the_log_is_bounded() {
     }
     assert_eq!(ledger.changes().count(), LOG);
     assert!(ledger.log.capacity() <= 2 * LOG);
-}
-
-impl Difference {
-    fn max_gain(self) -> Difference {
-        Difference::Gain
-    }
 }
 
 #[test]
@@ -243,6 +230,6 @@ fn a_thousand_flaps_a_second_give_at_most_twenty_snapshots_and_the_right_end() {
     assert!(out.len() > 50, "endless flapping must not silence the scout");
     let (at, end) = out.last().expect("published");
     assert!(*at <= last_flap + Duration::from_secs(1));
-    assert_eq!(end.networks[0].0.spec.state, State::Up);
-    assert_eq!(Some(end.networks[0].0.id), ledger.id(1));
+    assert_eq!(end.networks()[0].state(), State::Up);
+    assert_eq!(Some(end.networks()[0].id()), ledger.id(1));
 }
