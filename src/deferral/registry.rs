@@ -60,6 +60,7 @@ pub struct Registry {
     table: Mutex<Table>,
     /// Told when something is due sooner than the task believes.
     rearmed: Arc<Notify>,
+    runtime: Handle,
     tasks: OnceLock<[AbortHandle; 2]>,
 }
 
@@ -73,7 +74,6 @@ impl Registry {
     }
 
     pub(super) fn judging(scout: Scout, policy: Policy, judge: Judge) -> Arc<Self> {
-        let runtime = Handle::current();
         let registry = Arc::new(Registry {
             snapshots: scout.snapshots(),
             scout,
@@ -81,6 +81,7 @@ impl Registry {
             judge,
             table: Mutex::default(),
             rearmed: Arc::new(Notify::new()),
+            runtime: Handle::current(),
             tasks: OnceLock::new(),
         });
         let service = serve(
@@ -95,8 +96,8 @@ impl Registry {
             }
         };
         let tasks = [
-            runtime.spawn(service).abort_handle(),
-            runtime.spawn(watch).abort_handle(),
+            registry.runtime.spawn(service).abort_handle(),
+            registry.runtime.spawn(watch).abort_handle(),
         ];
         registry.tasks.set(tasks).expect("set once, here");
         registry
@@ -209,9 +210,10 @@ impl Registry {
         self.table().footprint()
     }
 
-    /// Asks the scout to look at the system once more.
+    /// Asks the scout to look at the system once more; what it finds is published.
     pub(super) fn look_again(&self) {
-        // The scouts that can are asked here.
+        let scout = self.scout.clone();
+        self.runtime.spawn(async move { scout.look_again().await });
     }
 
     pub(super) fn nudge(&self, key: Key, operation: &Operation) {

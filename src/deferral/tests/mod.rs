@@ -7,8 +7,8 @@ mod waiting;
 use super::*;
 use crate::label::Label;
 use crate::label::matching::{self, Blocked, Destination, Policy};
-use crate::network::{Network, NetworkId, NetworkSpec, Snapshot};
-use crate::scout::Scout;
+use crate::network::{Network, NetworkSpec, Snapshot};
+use crate::scout::{Networks, scripted};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,11 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-use tokio::sync::watch;
 
 thread_local! {
     /// How many match evaluations this thread made.
     static JUDGED: Cell<usize> = const { Cell::new(0) };
+
+    /// The scout has not finished its first scan.
+    static UNSCANNED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn judged() -> usize {
@@ -34,61 +36,34 @@ fn counting(
     policy: &Policy,
 ) -> Result<Vec<Network>, Box<Blocked>> {
     JUDGED.set(JUDGED.get() + 1);
+    if UNSCANNED.get() {
+        let early = Snapshot::new(snapshot.generation(), false, snapshot.networks().to_vec());
+        return matching::candidates(&early, label, to, policy);
+    }
     matching::candidates(snapshot, label, to, policy)
 }
 
-/// A world without networks, and its registry.
+/// A scripted world without networks, and its registry.
 struct World {
-    out: Option<watch::Sender<Arc<Snapshot>>>,
-    epoch: u32,
+    networks: Networks,
     registry: Arc<Registry>,
 }
 
 impl World {
     fn new() -> Self {
-        Self::starting(Snapshot::new(1, true, vec![]))
-    }
-
-    fn unscanned() -> Self {
-        Self::starting(Snapshot::new(0, false, vec![]))
-    }
-
-    fn starting(snapshot: Snapshot) -> Self {
-        let (out, snapshots) = watch::channel(Arc::new(snapshot));
+        let (scout, networks) = scripted();
         World {
-            out: Some(out),
-            epoch: 0,
-            registry: Registry::judging(Scout::from_watch(snapshots), Policy::default(), counting),
+            networks,
+            registry: Registry::judging(scout, Policy::default(), counting),
         }
     }
 
-    fn publish(&self, f: impl FnOnce(&mut Vec<Network>)) {
-        self.out
-            .as_ref()
-            .expect("the scout lives")
-            .send_modify(|now| {
-                let mut networks = now.networks.clone();
-                f(&mut networks);
-                *now = Arc::new(Snapshot::new(now.generation + 1, true, networks));
-            });
-    }
-
-    fn up(&mut self, spec: NetworkSpec) -> NetworkId {
-        self.epoch += 1;
-        let id = NetworkId {
-            index: self.epoch,
-            epoch: self.epoch,
-        };
-        self.publish(|networks| networks.push(Network::new(id, spec)));
-        id
+    fn up(&self, spec: NetworkSpec) {
+        self.networks.up(spec);
     }
 
     fn down(&self, name: &str) {
-        self.publish(|networks| networks.retain(|network| network.name() != name));
-    }
-
-    fn kill(&mut self) {
-        self.out = None;
+        self.networks.down(name);
     }
 
     fn matching(&self, label: Label) -> Matching {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 // behaviour: W1
 #[tokio::test(start_paused = true)]
 async fn waits_beside_cellular_and_resolves_at_the_first_poll_after_wifi() {
-    let mut world = World::new();
+    let world = World::new();
     world.up(Network::cellular("wwan0"));
     let (bell, mut waiting) = (Bell::new(), world.matching(wifi()).into_future());
     assert!(bell.poll(&mut waiting).is_pending());
@@ -21,7 +21,7 @@ async fn waits_beside_cellular_and_resolves_at_the_first_poll_after_wifi() {
 // behaviour: W3, I6
 #[tokio::test(start_paused = true)]
 async fn never_waits_where_a_match_exists() {
-    let mut world = World::new();
+    let world = World::new();
     let mut waiting = world.matching(Label::INTERACTIVE).into_future();
     let bell = Bell::new();
     assert!(bell.poll(&mut waiting).is_pending());
@@ -37,20 +37,23 @@ async fn never_waits_where_a_match_exists() {
 // behaviour: W4
 #[tokio::test(start_paused = true)]
 async fn before_the_first_scan_it_waits_for_the_scout_and_is_not_offline() {
-    let mut world = World::unscanned();
+    let world = World::new();
+    UNSCANNED.set(true);
+    world.up(Network::wifi("wlan0"));
     let bell = Bell::new();
     let mut waiting = world.matching(wifi()).into_future();
     assert!(bell.poll(&mut waiting).is_pending());
     let blocked = waiting.operation().blocked().expect("it says why");
     assert_eq!(blocked.reasons, [matching::Reason::ScoutStarting]);
-    world.up(Network::wifi("wlan0"));
+    UNSCANNED.set(false);
+    world.up(Network::cellular("wwan0"));
     assert!(bell.poll(&mut waiting).is_ready());
 }
 
 // behaviour: W5
 #[tokio::test(start_paused = true)]
 async fn a_network_that_does_not_match_wakes_nobody() {
-    let mut world = World::new();
+    let world = World::new();
     let bell = Bell::new();
     let mut waiting: Vec<_> = (0..1000)
         .map(|_| world.matching(wifi()).into_future())
@@ -67,7 +70,7 @@ async fn a_network_that_does_not_match_wakes_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn ten_labels_cost_ten_evaluations_a_snapshot_however_many_wait() {
-    let mut world = World::new();
+    let world = World::new();
     let bell = Bell::new();
     let labels: Vec<_> = (0..10)
         .map(|size| label(&format!("require=wifi size={}", size + 1)))
@@ -88,7 +91,7 @@ async fn ten_labels_cost_ten_evaluations_a_snapshot_however_many_wait() {
 // behaviour: W6, I10
 #[tokio::test(start_paused = true)]
 async fn keeps_its_place_in_line_when_the_match_vanishes_before_the_poll() {
-    let mut world = World::new();
+    let world = World::new();
     let log = Arc::default();
     let bells: Vec<_> = (0..3).map(|n| Bell::numbered(n, &log)).collect();
     let mut waiting: Vec<_> = (0..3)
@@ -119,7 +122,7 @@ async fn keeps_its_place_in_line_when_the_match_vanishes_before_the_poll() {
 // behaviour: W7
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_complete_at_one_publication_each_woken_once() {
-    let mut world = World::new();
+    let world = World::new();
     let bells: Vec<_> = (0..10_000).map(|_| Bell::new()).collect();
     let mut waiting: Vec<_> = bells
         .iter()
@@ -163,17 +166,12 @@ async fn a_wait_without_deadline_has_no_timer_and_costs_nothing_while_nothing_ch
 // behaviour: W9
 #[tokio::test(start_paused = true)]
 async fn the_best_of_several_is_given() {
-    let mut world = World::new();
+    let world = World::new();
     let bell = Bell::new();
     let mut waiting = world.matching(Label::ANY).into_future();
     assert!(bell.poll(&mut waiting).is_pending());
-    world.publish(|networks| {
-        let mut id = NetworkId { index: 1, epoch: 1 };
-        for spec in [Network::wifi("wlan0"), Network::cellular("wwan0")] {
-            id.index += 1;
-            networks.push(Network::new(id, spec));
-        }
-    });
+    world.up(Network::cellular("wwan0"));
+    world.up(Network::wifi("wlan0"));
     let best = world
         .registry
         .candidates(&Label::ANY, &Destination::Unnamed)
@@ -182,13 +180,13 @@ async fn the_best_of_several_is_given() {
     let Poll::Ready(Ok(network)) = bell.poll(&mut waiting) else {
         panic!("two match");
     };
-    assert_eq!(network, best[0]);
+    assert_eq!((&network, network.name()), (&best[0], "wlan0"));
 }
 
 // behaviour: W10, I10
 #[tokio::test(start_paused = true)]
 async fn wakes_by_priority_and_first_come_first_served_within_it() {
-    let mut world = World::new();
+    let world = World::new();
     let log = Arc::default();
     let mut waiting = Vec::new();
     for (number, priority) in [0, 5, 0, -1, 5, 0].into_iter().enumerate() {
@@ -210,7 +208,7 @@ async fn wakes_by_priority_and_first_come_first_served_within_it() {
 // behaviour: I10
 #[tokio::test(start_paused = true)]
 async fn tasks_of_one_label_complete_in_order_of_arrival_after_flaps() {
-    let mut world = World::new();
+    let world = World::new();
     let done = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
     for number in 0..2_000 {
@@ -237,7 +235,7 @@ async fn tasks_of_one_label_complete_in_order_of_arrival_after_flaps() {
 // behaviour: I10, W6
 #[tokio::test(start_paused = true)]
 async fn nobody_is_lost_when_the_network_flaps_while_they_wake() {
-    let mut world = World::new();
+    let world = World::new();
     let tasks: Vec<_> = (0..2_000)
         .map(|_| tokio::spawn(world.matching(wifi()).into_future()))
         .collect();
@@ -258,7 +256,7 @@ async fn nobody_is_lost_when_the_network_flaps_while_they_wake() {
 // behaviour: W11
 #[tokio::test(start_paused = true)]
 async fn told_not_to_wait_it_ends_in_the_same_poll() {
-    let mut world = World::new();
+    let world = World::new();
     let bell = Bell::new();
     let mut op = world.matching(wifi()).no_wait().into_future();
     assert!(matches!(
@@ -274,7 +272,7 @@ async fn told_not_to_wait_it_ends_in_the_same_poll() {
 // behaviour: W12
 #[tokio::test(start_paused = true)]
 async fn a_nudge_retries_at_once_and_does_nothing_to_one_that_does_not_wait() {
-    let mut world = World::new();
+    let world = World::new();
     let bell = Bell::new();
     let builder = world.matching(wifi());
     let operation = builder.operation();
@@ -316,7 +314,7 @@ async fn a_nudge_ends_a_back_off() {
 /// whole critical sections, which threads on a real scheduler go through by the thousand.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_wake_up_is_lost_between_look_and_registration() {
-    let mut world = World::new();
+    let world = World::new();
     for round in 0..300 {
         let tasks: Vec<_> = (0..16)
             .map(|_| tokio::spawn(world.matching(wifi()).into_future()))
@@ -370,14 +368,14 @@ async fn destinations_are_lines_of_their_own() {
     }
     world.settled().await;
     let before = judged();
-    world.publish(|_| ());
+    world.up(Network::cellular("wwan0"));
     world.settled().await;
     assert_eq!(judged() - before, 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn destinations_that_no_route_tells_apart_share_an_evaluation() {
-    let mut world = World::new();
+    let world = World::new();
     let bell = Bell::new();
     let mut waits = Vec::new();
     for n in 0..1000_u32 {
