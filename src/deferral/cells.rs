@@ -34,7 +34,7 @@ pub(super) type Verdict = Option<Arc<[Network]>>;
 
 impl Verdicts {
     /// The verdict on this label and destination, evaluated once a generation and class.
-    pub(super) fn look(&mut self, view: View<'_>, label: &Label, to: &Destination) -> Verdict {
+    pub(super) fn look(&mut self, view: &View<'_>, label: &Label, to: &Destination) -> Verdict {
         let look = || view.look(label, to).ok().map(Arc::from);
         let Destination::Addresses(all) = to else {
             // Equal destinations stand in one line, which asks once.

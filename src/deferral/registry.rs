@@ -8,6 +8,7 @@ use crate::label::Label;
 use crate::label::matching::{self, Blocked, Destination, Policy};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::scout::Scout;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -196,10 +197,10 @@ impl Registry {
                 id: listed.id,
                 label: listed.label,
                 destination: listed.to,
-                age: view.now.saturating_duration_since(listed.since),
+                age: view.now().saturating_duration_since(listed.since),
                 deadline: listed
                     .deadline
-                    .map(|deadline| deadline.saturating_duration_since(view.now)),
+                    .map(|deadline| deadline.saturating_duration_since(view.now())),
             }
         };
         listed.into_iter().map(explain).collect()
@@ -250,7 +251,7 @@ impl Registry {
         let view = self.view(snapshot);
         let mut blocked = view.look(&what.label, &what.to).err()?;
         let strict = what.strict.as_ref();
-        blocked.waited = Some(view.now.saturating_duration_since(what.since));
+        blocked.waited = Some(view.now().saturating_duration_since(what.since));
         blocked.relaxed = strict.and_then(|label| view.look(label, &what.to).err());
         Some(blocked)
     }
@@ -260,7 +261,7 @@ impl Registry {
             snapshot,
             policy: &self.policy,
             judge: self.judge,
-            now: Clock::now(),
+            now: OnceCell::new(),
         }
     }
 
@@ -279,7 +280,7 @@ impl Registry {
         let mut table = self.table();
         // Read under the lock, so that generations never go back under it.
         let snapshot = self.snapshot();
-        let more = table.sweep(self.view(&snapshot), &mut batch);
+        let more = table.sweep(&self.view(&snapshot), &mut batch);
         (batch, more)
     }
 

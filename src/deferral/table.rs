@@ -18,10 +18,12 @@
 use super::cells::{Verdict, Verdicts};
 use super::operation::{Operation, OperationId};
 use super::registry::{Key, Matched};
+use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination, Policy};
 use crate::network::{Network, NetworkId, Snapshot};
 use slab::Slab;
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -38,13 +40,13 @@ const NONE: Key = Key::MAX;
 pub(super) type Judge =
     fn(&Snapshot, &Label, &Destination, &Policy) -> Result<Vec<Network>, Box<Blocked>>;
 
-/// What is looked at, and with which eyes.
-#[derive(Clone, Copy)]
+/// What is looked at, with which eyes, and when.
 pub(super) struct View<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
     pub(super) judge: Judge,
-    pub(super) now: Instant,
+    /// Read at the first question: most entries have no times.
+    pub(super) now: OnceCell<Instant>,
 }
 
 impl View<'_> {
@@ -54,6 +56,10 @@ impl View<'_> {
         to: &Destination,
     ) -> Result<Vec<Network>, Box<Blocked>> {
         (self.judge)(self.snapshot, label, to, self.policy)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        *self.now.get_or_init(Clock::now)
     }
 }
 
@@ -124,6 +130,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The waker to call, once.
+    fn told(&mut self) -> Option<Waker> {
+        if matches!(self.role, Role::Hold(_)) {
+            self.operation.signal();
+        }
+        self.waker.take()
+    }
+
     fn held_back(&self) -> bool {
         self.timing
             .as_ref()
@@ -164,7 +178,7 @@ impl Line {
     }
 
     /// Judges this line at the view's generation, once, and notes whom that concerns.
-    fn judge(&mut self, view: View<'_>, verdicts: &mut Verdicts) {
+    fn judge(&mut self, view: &View<'_>, verdicts: &mut Verdicts) {
         if self.judged == view.snapshot.generation() {
             return;
         }
@@ -262,7 +276,7 @@ impl Table {
     /// The verdict of a line that exists.
     pub(super) fn verdict(
         &mut self,
-        view: View<'_>,
+        view: &View<'_>,
         label: &Label,
         to: &Destination,
     ) -> Option<Verdict> {
@@ -277,7 +291,7 @@ impl Table {
 
     /// Puts an entry at the end of its line. The line is judged first: see [`Table::poll`] for
     /// what that leaves to be done.
-    pub(super) fn join(&mut self, view: View<'_>, joining: Joining<'_>) -> Key {
+    pub(super) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
         let line = self.line(view, joining.label, joining.to);
         let key = self.entries.insert(Entry {
             waker: None,
@@ -300,7 +314,7 @@ impl Table {
     }
 
     /// The line of this label and destination, made and judged if need be.
-    fn line(&mut self, view: View<'_>, label: Label, to: &Destination) -> Key {
+    fn line(&mut self, view: &View<'_>, label: Label, to: &Destination) -> Key {
         let (lines, verdicts) = (&mut self.lines, &mut self.verdicts);
         let line = *self.index.entry((label, to.clone())).or_insert_with(|| {
             let verdict = verdicts.look(view, &label, to);
@@ -436,7 +450,7 @@ impl Table {
     pub(super) fn poll(
         &mut self,
         key: Key,
-        view: View<'_>,
+        view: &View<'_>,
         waker: &mut Option<Waker>,
     ) -> Poll<Fate> {
         if self.entries[key as usize].cancelled {
@@ -466,7 +480,7 @@ impl Table {
                 return Poll::Ready(Fate::NoMatch(unmatched()));
             }
         }
-        if deadline.is_some_and(|deadline| deadline <= view.now) {
+        if deadline.is_some_and(|deadline| deadline <= view.now()) {
             return Poll::Ready(Fate::TimedOut(unmatched()));
         }
         if self.closed {
@@ -480,7 +494,7 @@ impl Table {
     pub(super) fn poll_hold(
         &mut self,
         key: Key,
-        view: View<'_>,
+        view: &View<'_>,
         waker: &mut Option<Waker>,
     ) -> Poll<Ended> {
         let entry = &mut self.entries[key as usize];
@@ -492,7 +506,7 @@ impl Table {
             return Poll::Ready(Ended::Lost);
         }
         let deadline = entry.timing.as_ref().and_then(|timing| timing.deadline);
-        if deadline.is_some_and(|deadline| deadline <= view.now) {
+        if deadline.is_some_and(|deadline| deadline <= view.now()) {
             return Poll::Ready(Ended::Overdue);
         }
         entry.operation.clear_signal();
@@ -508,16 +522,16 @@ impl Table {
     }
 
     /// Applies what became due to an entry, but for its deadline.
-    fn settle(&mut self, key: Key, view: View<'_>) {
+    fn settle(&mut self, key: Key, view: &View<'_>) {
         let entry = &mut self.entries[key as usize];
         let Some(timing) = &mut entry.timing else {
             return;
         };
-        if timing.not_before.is_some_and(|at| at <= view.now) {
+        if timing.not_before.is_some_and(|at| at <= view.now()) {
             timing.not_before = None;
         }
         if let Some(relax) = &mut timing.relax
-            && relax.at.is_some_and(|at| at <= view.now)
+            && relax.at.is_some_and(|at| at <= view.now())
         {
             let line = &self.lines[entry.line as usize];
             let to = line.to.clone();
@@ -556,7 +570,7 @@ impl Table {
 
     /// Fills `batch` with the wakers of whom this moment concerns, in the order to call them.
     /// True if there are more.
-    pub(super) fn sweep(&mut self, view: View<'_>, batch: &mut Vec<Waker>) -> bool {
+    pub(super) fn sweep(&mut self, view: &View<'_>, batch: &mut Vec<Waker>) -> bool {
         if self.swept.0 != view.snapshot.generation() {
             self.swept = (view.snapshot.generation(), 0);
         }
@@ -594,15 +608,14 @@ impl Table {
             Role::Hold(id) => !line.admits(id),
         };
         if concerned {
-            entry.operation.signal();
-            batch.extend(entry.waker.take());
+            batch.extend(entry.told());
         }
     }
 
     /// Lets the alarms ring that are due.
-    fn ring(&mut self, view: View<'_>, batch: &mut Vec<Waker>) -> bool {
+    fn ring(&mut self, view: &View<'_>, batch: &mut Vec<Waker>) -> bool {
         while let Some(&(at, key)) = self.alarms.first()
-            && at <= view.now
+            && at <= view.now()
         {
             if batch.len() == BATCH {
                 return true;
@@ -610,7 +623,10 @@ impl Table {
             self.settle(key, view);
             let entry = &mut self.entries[key as usize];
             let timing = entry.timing.as_mut().expect("an alarm comes from a timing");
-            if timing.deadline.is_some_and(|deadline| deadline <= view.now) {
+            if timing
+                .deadline
+                .is_some_and(|deadline| deadline <= view.now())
+            {
                 self.alarms.remove(&(at, key));
                 timing.alarm = None;
             } else if entry.held_back()
@@ -619,8 +635,7 @@ impl Table {
             {
                 continue;
             }
-            entry.operation.signal();
-            batch.extend(entry.waker.take());
+            batch.extend(entry.told());
         }
         false
     }

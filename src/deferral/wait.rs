@@ -140,9 +140,9 @@ impl Wait {
             since: fresh.since,
             priority: want.priority,
         };
-        let key = table.join(view, joining);
+        let key = table.join(&view, joining);
         self.stage = Stage::Queued(key);
-        let fate = table.poll(key, view, &mut waker);
+        let fate = table.poll(key, &view, &mut waker);
         let after = table.next_alarm();
         drop(table);
         if let Poll::Ready(fate) = fate {
@@ -176,7 +176,7 @@ impl Wait {
             let mut table = self.registry.table();
             let snapshot = self.registry.snapshot();
             let view = self.registry.view(&snapshot);
-            let known = table.verdict(view, &want.label, &want.destination);
+            let known = table.verdict(&view, &want.label, &want.destination);
             drop(table);
             match known {
                 Some(Some(networks)) => return matched(networks.to_vec(), snapshot.generation()),
@@ -227,7 +227,7 @@ impl Future for Wait {
                 let registry = self.registry.clone();
                 let mut table = registry.table();
                 let snapshot = registry.snapshot();
-                let fate = table.poll(key, registry.view(&snapshot), &mut waker);
+                let fate = table.poll(key, &registry.view(&snapshot), &mut waker);
                 drop(table);
                 match fate {
                     Poll::Ready(fate) => Poll::Ready(self.finish(key, fate, &snapshot)),
@@ -280,10 +280,10 @@ impl Hold {
                 operation: operation.clone(),
                 role: Role::Hold(network),
                 timing: deadline.map(|deadline| Box::new(Timing::until(deadline))),
-                since: view.now,
+                since: view.now(),
                 priority: 0,
             };
-            table.join(view, joining)
+            table.join(&view, joining)
         };
         if deadline.is_some() {
             registry.rearm();
@@ -314,7 +314,7 @@ impl Hold {
         let mut waker = self.waker.clone();
         let mut table = self.registry.table();
         let snapshot = self.registry.snapshot();
-        let ended = table.poll_hold(self.key, self.registry.view(&snapshot), &mut waker);
+        let ended = table.poll_hold(self.key, &self.registry.view(&snapshot), &mut waker);
         drop(table);
         ended
     }
