@@ -5,7 +5,7 @@
 //! intervals, and all addresses of one interval are covered by the same routes; so the interval
 //! stands for the address, and destinations of equal intervals share one verdict.
 
-use super::table::View;
+use super::line::View;
 use crate::label::Label;
 use crate::label::matching::Destination;
 use crate::network::{Network, Snapshot};

@@ -46,6 +46,7 @@
 
 mod cells;
 mod error;
+mod line;
 mod matching;
 mod operation;
 mod registry;

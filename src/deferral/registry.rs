@@ -1,7 +1,8 @@
 //! The registry: one lock around the table, and the task that sweeps it.
 
+use super::line::{Judge, View};
 use super::operation::{Chosen, Operation, OperationId, Which};
-use super::table::{BATCH, Footprint, Judge, Table, Unmatched, View};
+use super::table::{BATCH, Footprint, Table, Unmatched};
 use super::wait::{Hold, Wait, Want};
 use crate::clock::Clock;
 use crate::label::Label;

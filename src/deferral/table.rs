@@ -16,14 +16,12 @@
 //! runs under the lock, and nobody holds it for long.
 
 use super::cells::{Verdict, Verdicts};
+use super::line::{EMPTY, Entry, Line, NONE, Role, Timing, View};
 use super::operation::{Operation, OperationId};
 use super::registry::{Key, Matched};
-use crate::clock::Clock;
 use crate::label::Label;
-use crate::label::matching::{Blocked, Destination, Policy};
-use crate::network::{Network, NetworkId, Snapshot};
+use crate::label::matching::Destination;
 use slab::Slab;
-use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -33,181 +31,6 @@ pub(super) const BATCH: usize = 512;
 
 /// Below this an empty table keeps its memory.
 const SMALL: usize = 32;
-
-const NONE: Key = Key::MAX;
-
-/// The pure function that decides, or a test's stand-in for it.
-pub(super) type Judge =
-    fn(&Snapshot, &Label, &Destination, &Policy) -> Result<Vec<Network>, Box<Blocked>>;
-
-/// What is looked at, with which eyes, and when.
-pub(super) struct View<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) policy: &'a Policy,
-    pub(super) judge: Judge,
-    /// Read at the first question: most entries have no times.
-    pub(super) now: OnceCell<Instant>,
-}
-
-impl View<'_> {
-    pub(super) fn look(
-        &self,
-        label: &Label,
-        to: &Destination,
-    ) -> Result<Vec<Network>, Box<Blocked>> {
-        (self.judge)(self.snapshot, label, to, self.policy)
-    }
-
-    pub(super) fn now(&self) -> Instant {
-        *self.now.get_or_init(Clock::now)
-    }
-}
-
-/// What an entry waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// A match.
-    Wait,
-    /// The end of this network's match.
-    Hold(NetworkId),
-}
-
-/// The times that concern an entry; most have none and pay a pointer.
-#[derive(Debug, Default)]
-pub(super) struct Timing {
-    pub(super) deadline: Option<Instant>,
-    /// Not to be woken by a match before then.
-    pub(super) not_before: Option<Instant>,
-    pub(super) relax: Option<Box<Relax>>,
-    /// Ends with `NoMatch` instead of waiting, once `not_before` is over.
-    pub(super) no_wait: bool,
-    /// Which of them stands in `alarms`.
-    pub(super) alarm: Option<Instant>,
-}
-
-#[derive(Debug)]
-pub(super) struct Relax {
-    /// When the other label takes over; `None` after it did.
-    pub(super) at: Option<Instant>,
-    /// The other label: before, the looser one; afterwards, the one first asked for.
-    pub(super) other: Label,
-}
-
-impl Timing {
-    /// Nothing but a deadline.
-    pub(super) fn until(deadline: Instant) -> Self {
-        Timing {
-            deadline: Some(deadline),
-            ..Timing::default()
-        }
-    }
-
-    fn next(&self) -> Option<Instant> {
-        let relax = self.relax.as_ref().and_then(|relax| relax.at);
-        [self.deadline, self.not_before, relax]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn strict(&self) -> Option<Label> {
-        let relax = self.relax.as_ref()?;
-        relax.at.is_none().then_some(relax.other)
-    }
-}
-
-pub(super) struct Entry {
-    waker: Option<Waker>,
-    operation: Operation,
-    timing: Option<Box<Timing>>,
-    since: Instant,
-    role: Role,
-    line: Key,
-    previous: Key,
-    next: Key,
-    priority: i8,
-    cancelled: bool,
-}
-
-impl Entry {
-    /// The waker to call, once.
-    fn told(&mut self) -> Option<Waker> {
-        if matches!(self.role, Role::Hold(_)) {
-            self.operation.signal();
-        }
-        self.waker.take()
-    }
-
-    fn held_back(&self) -> bool {
-        self.timing
-            .as_ref()
-            .is_some_and(|timing| timing.not_before.is_some())
-    }
-}
-
-/// The ends of a list through the slab.
-#[derive(Debug, Clone, Copy)]
-struct Queue {
-    head: Key,
-    tail: Key,
-}
-
-const EMPTY: Queue = Queue {
-    head: NONE,
-    tail: NONE,
-};
-
-struct Line {
-    label: Label,
-    to: Destination,
-    /// The generation of `verdict`.
-    judged: u64,
-    verdict: Verdict,
-    holds: Queue,
-    /// Highest priority first, none empty.
-    waits: Vec<(i8, Queue)>,
-    cursor: Key,
-}
-
-impl Line {
-    fn first_wait(&self) -> Key {
-        match (&self.verdict, self.waits.first()) {
-            (Some(_), Some((_, queue))) => queue.head,
-            _ => NONE,
-        }
-    }
-
-    /// Judges this line at the view's generation, once, and notes whom that concerns.
-    fn judge(&mut self, view: &View<'_>, verdicts: &mut Verdicts) {
-        if self.judged == view.snapshot.generation() {
-            return;
-        }
-        let before = self.verdict.take();
-        self.verdict = verdicts.look(view, &self.label, &self.to);
-        self.judged = view.snapshot.generation();
-        let lost = before
-            .iter()
-            .flat_map(|networks| networks.iter())
-            .any(|network| !self.admits(network.id()));
-        // A sweep of an older verdict may not have come to the end of the holds.
-        let unfinished = self.cursor != NONE;
-        self.cursor = match self.holds.head {
-            head if head != NONE && (lost || unfinished) => head,
-            _ => self.first_wait(),
-        };
-    }
-
-    fn admits(&self, id: NetworkId) -> bool {
-        self.verdict
-            .iter()
-            .flat_map(|networks| networks.iter())
-            .any(|network| network.id() == id)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.holds.head == NONE && self.waits.is_empty()
-    }
-}
 
 /// What joins a line.
 pub(super) struct Joining<'a> {

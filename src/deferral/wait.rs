@@ -1,9 +1,10 @@
 //! The futures that stand in the table: one waits for a match, one for the end of a match.
 
 use super::error::MatchError;
+use super::line::{Relax, Role, Timing};
 use super::operation::Operation;
 use super::registry::{Key, Matched, Registry};
-use super::table::{Ended, Fate, Joining, Relax, Role, Timing};
+use super::table::{Ended, Fate, Joining};
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::Destination;

@@ -1,6 +1,7 @@
 //! What the tests share: a scripted world, and wakers that count.
 
 mod ending;
+mod model;
 mod running;
 mod waiting;
 
