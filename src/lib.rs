@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::print_stdout)]
 
+mod clock;
 pub mod endpoint;
 pub mod label;
 pub mod network;
