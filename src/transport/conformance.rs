@@ -26,7 +26,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -282,17 +282,16 @@ pub async fn leaves_nothing_when_dropped_pending(subject: &Subject) {
     let first = dialled.as_mut().poll(&mut cx);
     drop(dialled);
     drop(first);
+    let mut near = bytes(patient(subject.dialler.connect(&contact, None)).await);
+    patient(near.write_all(b"!")).await;
     // What the dropped call may have put into the queue is at its end; the acceptor lives on.
-    let (mut near, mut far) = loop {
-        let (near, far) = meet(subject, &mut *acceptor).await;
-        let (mut near, mut far) = (bytes(near), bytes(far));
-        patient(near.write_all(b"!")).await;
-        let mut one = [0; 1];
-        if patient_result(far.read(&mut one))
+    let mut far = loop {
+        let mut far = bytes(accepted(&mut *acceptor).await);
+        if patient_result(far.read(&mut [0; 1]))
             .await
             .is_ok_and(|n| n == 1)
         {
-            break (near, far);
+            break far;
         }
     };
     // An acceptor that goes leaves its links alone, and its place free.
@@ -344,13 +343,12 @@ async fn joined(subject: &Subject) -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
 }
 
 async fn meet(subject: &Subject, acceptor: &mut dyn Acceptor) -> (Link, Link) {
-    let contact = acceptor.contact();
-    let near = patient(subject.dialler.connect(&contact, None)).await;
-    let far = patient(poll_fn(|cx: &mut Context<'_>| -> Poll<_> {
-        acceptor.poll_accept(cx)
-    }))
-    .await;
-    (near, far)
+    let near = patient(subject.dialler.connect(&acceptor.contact(), None)).await;
+    (near, accepted(acceptor).await)
+}
+
+async fn accepted(acceptor: &mut dyn Acceptor) -> Link {
+    patient(poll_fn(|cx| acceptor.poll_accept(cx))).await
 }
 
 fn bytes(link: Link) -> Box<dyn ByteLink> {

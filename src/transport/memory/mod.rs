@@ -41,7 +41,7 @@ mod pair;
 mod world;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::transport) mod tests;
 
 pub use exchange::{Exchange, Faults};
 pub use link::MemoryLink;
