@@ -48,18 +48,23 @@ fn bind_device(socket: &Socket, network: &Network) -> io::Result<bool> {
             }
             held => held.map_err(|e| explain(e, format_args!("network {name}"))),
         },
-        Binding::Address | Binding::Unbound => Ok(false),
         Binding::Refused(why) => Err(fail(
             io::ErrorKind::AddrNotAvailable,
             format_args!("network {name} cannot be bound to: {why}"),
         )),
+        _ => Ok(false),
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 fn to_device(socket: &Socket, network: &Network) -> io::Result<bool> {
-    socket.bind_device(Some(network.0.spec.name.as_bytes()))?;
-    Ok(true)
+    match socket.bind_device(Some(network.0.spec.name.as_bytes())) {
+        // The interface went after the snapshot: the loss of a network, like any other.
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => {
+            Err(fail(io::ErrorKind::NetworkDown, e))
+        }
+        done => done.map(|()| true),
+    }
 }
 
 #[cfg(target_vendor = "apple")]
@@ -73,7 +78,7 @@ fn to_device(socket: &Socket, network: &Network) -> io::Result<bool> {
     Ok(true)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 fn to_device(_: &Socket, _: &Network) -> io::Result<bool> {
     Ok(false)
 }
@@ -81,11 +86,13 @@ fn to_device(_: &Socket, _: &Network) -> io::Result<bool> {
 /// The address to leave with towards `to`: the one given, or the network's first of that family.
 pub(super) fn source_for(on: &Bind, to: IpAddr) -> Option<IpAddr> {
     let spec = &on.network.0.spec;
-    if matches!(spec.binding, Binding::Unbound) {
+    if !matches!(spec.binding, Binding::Device | Binding::Address) {
         return None;
     }
     let fits = |ip: &IpAddr| ip.is_ipv4() == to.is_ipv4() && link_local(*ip) == link_local(to);
-    let own = || spec.addresses.iter().map(|a| a.ip);
+    // An address that is not known is listed as the wildcard.
+    let known = |ip: &IpAddr| !ip.is_unspecified();
+    let own = || spec.addresses.iter().map(|a| a.ip).filter(known);
     on.source
         .filter(fits)
         .or_else(|| own().find(fits))

@@ -1,7 +1,7 @@
 use super::conformance::{self, Subject};
 use super::memory::tests::unsimulated;
 use super::*;
-use crate::network::{Address, Attached, Binding, Kinds, NetworkId, NetworkSpec};
+use crate::network::{Address, Attached, Binding, Kind, NetworkId, NetworkSpec};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,31 +26,16 @@ fn byte_link(link: Link) -> Box<dyn ByteLink> {
 
 /// A network as the scout would describe it.
 pub(super) fn network(name: &str, addresses: &[&str]) -> NetworkSpec {
-    NetworkSpec {
-        name: name.to_owned(),
-        kinds: Kinds::default(),
-        state: Default::default(),
-        health: Default::default(),
-        metered: Default::default(),
-        roaming: Default::default(),
-        constrained: Default::default(),
-        losing: false,
-        rtt: None,
-        up: None,
-        down: None,
-        loss: None,
-        addresses: addresses
-            .iter()
-            .map(|ip| Address {
-                ip: ip.parse().expect("an address"),
-                prefix: 8,
-            })
-            .collect(),
-        routes: Vec::new(),
-        binding: Binding::Device,
-        mtu: None,
-        dns: Vec::new(),
-    }
+    let mut spec = NetworkSpec::new(name, Kind::Wifi);
+    spec.binding = Binding::Device;
+    spec.addresses = addresses
+        .iter()
+        .map(|ip| Address {
+            ip: ip.parse().expect("an address"),
+            prefix: 8,
+        })
+        .collect();
+    spec
 }
 
 pub(super) fn bound(spec: NetworkSpec, index: u32, epoch: u32) -> Bind {
@@ -287,6 +272,23 @@ async fn a_bound_link_leaves_with_the_address_of_its_network() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_known_is_left_to_the_kernel() {
+    // behaviour: C9
+    let tcp = Tcp::new();
+    let at = endpoint("tcp://127.0.0.1:0");
+    let acceptor = tcp.listen(&at, None).await.expect("a port");
+    let lo = bound(network("lo", &["0.0.0.0", "::"]), 1, 1);
+    let near = tcp
+        .connect(&acceptor.contact(), Some(&lo))
+        .await
+        .expect("loopback");
+    assert_eq!(
+        byte_link(near).local().expect("an address").to_string(),
+        "127.0.0.1"
+    );
+}
+
+#[tokio::test]
 async fn a_network_that_is_gone_or_cannot_be_bound_is_an_error_that_names_it() {
     let tcp = Tcp::new();
     let acceptor = tcp
@@ -299,6 +301,7 @@ async fn a_network_that_is_gone_or_cannot_be_bound_is_an_error_that_names_it() {
             .connect(&acceptor.contact(), Some(&gone))
             .await
             .expect_err("no device");
+        assert_eq!(error.kind(), io::ErrorKind::NetworkDown);
         assert!(error.to_string().contains("nosuch0"), "{error}");
     }
     let mut spec = network("wlan0", &["127.0.0.1"]);
@@ -386,6 +389,7 @@ async fn tells_what_the_peers_kernel_acknowledged() {
     assert!(near.acknowledged().expect("known on Linux") < written);
 }
 
+#[cfg(target_os = "linux")]
 /// A listener whose queue is full: the kernel drops what knocks.
 async fn silent() -> (std::net::SocketAddr, Vec<Box<dyn std::any::Any>>) {
     let socket =

@@ -6,7 +6,7 @@ use super::world::{Look, View, World};
 use crate::endpoint::Endpoint;
 use crate::transport::{BoxFuture, ByteLink};
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -52,8 +52,38 @@ impl MemoryLink {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pair> {
-        lock(&self.pair)
+    /// Reads into `bufs`, in order, what has arrived.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        let budget = ready!(poll_proceed(cx));
+        loop {
+            let (now, look) = (Instant::now(), self.reading.look());
+            let mut wakers = Wakers::default();
+            let mut pair = lock(&self.pair);
+            pair.observe(now, &look, &mut wakers);
+            let step = match read_all(&mut pair, self.end, now, bufs, &mut wakers) {
+                Step::Wait(at) => {
+                    pair.wait_reading(self.end, cx.waker());
+                    Err(at.map(|at| pair.when(now, at)))
+                }
+                Step::Done(read) => Ok(read),
+            };
+            drop(pair);
+            wakers.wake();
+            match step {
+                Ok(read) => {
+                    budget.made_progress();
+                    return Poll::Ready(read);
+                }
+                Err(until) => ready!(self.reading.poll_wait(cx, until)),
+            }
+        }
     }
 
     /// Writes what `bufs` hold, in order, as far as there is room.
@@ -64,8 +94,7 @@ impl MemoryLink {
             let mut wakers = Wakers::default();
             let mut pair = lock(&self.pair);
             pair.observe(now, &look, &mut wakers);
-            let step = write_all(&mut pair, self.end, now, bufs, &mut wakers);
-            let step = match step {
+            let step = match write_all(&mut pair, self.end, now, bufs, &mut wakers) {
                 Step::Wait(at) => {
                     pair.wait_writing(self.end, cx.waker());
                     Err(at.map(|at| pair.when(now, at)))
@@ -87,6 +116,26 @@ impl MemoryLink {
 
 fn lock(pair: &Mutex<Pair>) -> MutexGuard<'_, Pair> {
     pair.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_all(
+    pair: &mut Pair,
+    end: End,
+    now: Instant,
+    bufs: &mut [IoSliceMut<'_>],
+    wakers: &mut Wakers,
+) -> Step<io::Result<usize>> {
+    let mut total = 0;
+    for buf in bufs.iter_mut().filter(|buf| !buf.is_empty()) {
+        match pair.read(end, now, buf, wakers) {
+            Step::Done(Ok(n)) if n == buf.len() => total += n,
+            Step::Done(Ok(n)) => return Step::Done(Ok(total + n)),
+            // The error, or the wait, is the next call's.
+            _ if total > 0 => break,
+            other => return other,
+        }
+    }
+    Step::Done(Ok(total))
 }
 
 fn write_all(
@@ -115,34 +164,10 @@ impl AsyncRead for MemoryLink {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        let this = &mut *self;
-        let budget = ready!(poll_proceed(cx));
-        loop {
-            let (now, look) = (Instant::now(), this.reading.look());
-            let mut wakers = Wakers::default();
-            let mut pair = lock(&this.pair);
-            pair.observe(now, &look, &mut wakers);
-            let step = match pair.read(this.end, now, buf.initialize_unfilled(), &mut wakers) {
-                Step::Wait(at) => {
-                    pair.wait_reading(this.end, cx.waker());
-                    Err(at.map(|at| pair.when(now, at)))
-                }
-                Step::Done(read) => Ok(read),
-            };
-            drop(pair);
-            wakers.wake();
-            match step {
-                Ok(read) => {
-                    budget.made_progress();
-                    buf.advance(read?);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(until) => ready!(this.reading.poll_wait(cx, until)),
-            }
-        }
+        let mut into = [IoSliceMut::new(buf.initialize_unfilled())];
+        let read = ready!(self.read(cx, &mut into))?;
+        buf.advance(read);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -174,7 +199,7 @@ impl AsyncWrite for MemoryLink {
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (now, look) = (Instant::now(), self.writing.look());
         let mut wakers = Wakers::default();
-        let mut pair = self.lock();
+        let mut pair = lock(&self.pair);
         pair.observe(now, &look, &mut wakers);
         let done = pair.finish(self.end, now, &mut wakers);
         drop(pair);
@@ -184,20 +209,28 @@ impl AsyncWrite for MemoryLink {
 }
 
 impl ByteLink for MemoryLink {
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.read(cx, bufs)
+    }
+
     fn peer(&self) -> Endpoint {
         self.peer.clone()
     }
 
     /// What the peer's program read: there is no kernel to hold it for a program that is gone.
     fn acknowledged(&self) -> Option<u64> {
-        Some(self.lock().taken(self.end))
+        Some(lock(&self.pair).taken(self.end))
     }
 }
 
 impl Drop for MemoryLink {
     fn drop(&mut self) {
         let mut wakers = Wakers::default();
-        self.lock().leave(self.end, Instant::now(), &mut wakers);
+        lock(&self.pair).leave(self.end, Instant::now(), &mut wakers);
         wakers.wake();
     }
 }

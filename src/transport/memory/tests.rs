@@ -87,12 +87,10 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 fn wifi(rtt: u64, up: Option<u64>, down: Option<u64>) -> NetworkSpec {
-    NetworkSpec {
-        rtt: Some(Duration::from_millis(rtt)),
-        up,
-        down,
-        ..network("wlan0", &["192.0.2.7"])
-    }
+    let mut spec = network("wlan0", &["192.0.2.7"]);
+    spec.rtt = Some(Duration::from_millis(rtt));
+    (spec.up, spec.down) = (up, down);
+    spec
 }
 
 async fn took(work: impl Future<Output = ()>) -> Duration {
