@@ -24,6 +24,58 @@ fn byte_link(link: Link) -> Box<dyn ByteLink> {
     }
 }
 
+/// Tiny answers keep the reader on the edge between drained and ready, with a writer on another thread.
+async fn never_loses_a_wake_up(transport: &dyn Transport, at: Endpoint) {
+    let mut acceptor = transport.listen(&at, None).await.expect("a place");
+    let near = transport.connect(&acceptor.contact(), None).await;
+    let mut near = byte_link(near.expect("a connection"));
+    let mut far = byte_link(accepted(&mut *acceptor).await.expect("a link"));
+    let writer = tokio::spawn(async move {
+        for round in 0..20_000u32 {
+            let len = 1 + round.wrapping_mul(2_654_435_761) as usize % 97;
+            near.write_all(&vec![round as u8; len]).await?;
+            if round % 3 == 0 {
+                near.read_exact(&mut [0; 1]).await?;
+            }
+        }
+        io::Result::Ok(())
+    });
+    let (mut one, mut two) = ([0; 7], [0; 64]);
+    for round in 0..20_000u32 {
+        let mut left = 1 + round.wrapping_mul(2_654_435_761) as usize % 97;
+        while left > 0 {
+            let (n, m) = (left.min(7), left.saturating_sub(7).min(64));
+            let read = poll_fn(|cx| {
+                let mut bufs = [
+                    IoSliceMut::new(&mut one[..n]),
+                    IoSliceMut::new(&mut two[..m]),
+                ];
+                Pin::new(&mut *far).poll_read_vectored(cx, &mut bufs)
+            });
+            let waited = tokio::time::timeout(Duration::from_secs(20), read).await;
+            let read = waited.expect("a wake-up").expect("a connection");
+            assert!(read > 0 && one[..n.min(read)].iter().all(|b| *b == round as u8));
+            left -= read;
+        }
+        if round % 3 == 0 {
+            far.write_all(&[0]).await.expect("a connection");
+        }
+    }
+    writer.await.expect("no panic").expect("a connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn vectored_reads_lose_no_wake_up() {
+    never_loses_a_wake_up(&Tcp::new(), endpoint("tcp://127.0.0.1:0")).await;
+    never_loses_a_wake_up(&unsimulated().0, endpoint("mem://edge")).await;
+    #[cfg(unix)]
+    {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = endpoint(&format!("unix:{}", dir.path().join("edge").display()));
+        never_loses_a_wake_up(&Unix::new(), at).await;
+    }
+}
+
 /// A network as the scout would describe it.
 pub(super) fn network(name: &str, addresses: &[&str]) -> NetworkSpec {
     let mut spec = NetworkSpec::new(name, Kind::Wifi);
