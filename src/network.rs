@@ -143,29 +143,3 @@ pub struct Snapshot {
     /// In order of id.
     pub(crate) networks: Vec<Network>,
 }
-
-impl NetworkSpec {
-    /// A network of which nothing but its name and kind is known. (A stand-in: the network module's is kept.)
-    #[must_use]
-    pub fn new(name: impl Into<String>, _kind: Kind) -> Self {
-        Self {
-            name: name.into(),
-            kinds: Kinds::default(),
-            state: State::default(),
-            health: Health::default(),
-            metered: Fact::default(),
-            roaming: Fact::default(),
-            constrained: Fact::default(),
-            losing: false,
-            rtt: None,
-            up: None,
-            down: None,
-            loss: None,
-            addresses: Vec::new(),
-            routes: Vec::new(),
-            binding: Binding::Device,
-            mtu: None,
-            dns: Vec::new(),
-        }
-    }
-}
