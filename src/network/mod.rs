@@ -23,6 +23,7 @@
 
 mod bind;
 mod facts;
+mod notes;
 mod routes;
 #[cfg(feature = "serde")]
 mod serial;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bind::BindError;
+pub(crate) use notes::Notes;
 pub use facts::{Binding, Fact, Health, Kind, Kinds, State};
 pub use routes::{Address, PrefixError, Route, route_choice};
 pub(crate) use routes::{Choice, Family, is_link_local};
