@@ -1,5 +1,6 @@
 //! One form for this module's errors: what failed, where, and the system's own error as the source.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
@@ -15,15 +16,29 @@ impl fmt::Display for Explained {
     }
 }
 
-impl std::error::Error for Explained {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for Explained {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_ref().map(|e| e as _)
     }
 }
 
+/// An error and what caused it, each once: such a text is often all that is printed.
+pub(super) fn told(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// `source` with a text that says where it happened; the kind is kept.
 pub(super) fn explain(source: io::Error, text: impl fmt::Display) -> io::Error {
-    let text = format!("{text}: {source}");
+    let text = format!("{text}: {}", told(&source));
     io::Error::new(
         source.kind(),
         Explained {
@@ -35,7 +50,7 @@ pub(super) fn explain(source: io::Error, text: impl fmt::Display) -> io::Error {
 
 /// As [`explain`], with what can be done about it at the end.
 pub(super) fn advise(source: io::Error, text: impl fmt::Display, advice: &str) -> io::Error {
-    let text = format!("{text}: {source}; {advice}");
+    let text = format!("{text}: {}; {advice}", told(&source));
     io::Error::new(
         source.kind(),
         Explained {

@@ -33,7 +33,7 @@ pub async fn resolve(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec
     let all = found.len();
     found.retain(|to| family_fits(on, to.ip()));
     if found.is_empty() && all > 0 {
-        let name = &on.network.0.spec.name;
+        let name = on.network.name();
         return Err(fail(
             io::ErrorKind::AddrNotAvailable,
             format_args!("network {name} has no address of a family of {host}"),

@@ -166,7 +166,7 @@ impl Memory {
         if let Some(view) = &view {
             round_trip(view.clone(), to).await?;
         }
-        let network = view.as_ref().map(|view| &*view.network.0.spec.name);
+        let network = view.as_ref().map(|view| view.network.name());
         let listening = self.exchange.find(name, network, to)?;
         let place = listening.queue.reserve().await.map_err(|_| {
             fail(
@@ -261,7 +261,7 @@ impl Transport for Memory {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let network = self.view(on).map(|view| view.network.0.spec.name.clone());
+            let network = self.view(on).map(|view| view.network.name().to_owned());
             let place = (name_of(at)?.to_owned(), network);
             let (queue, arriving) = mpsc::channel(BACKLOG);
             let listening = Listening {

@@ -74,14 +74,14 @@ pub(super) struct View {
 impl View {
     pub(super) fn look(&self) -> Look {
         let snapshot = self.world.snapshots.borrow();
-        let name = &self.network.0.spec.name;
+        let name = self.network.name();
         let now = snapshot
             .networks
             .iter()
-            .find(|n| n.0.id == self.network.0.id);
+            .find(|n| n.id() == self.network.id());
         let spec = &now.unwrap_or(&self.network).0.spec;
         let condition = match now.map(|n| n.0.spec.state) {
-            None | Some(State::Down) => Condition::Gone(name.clone()),
+            None | Some(State::Down) => Condition::Gone(name.to_owned()),
             Some(State::Suspended | State::Dormant) => Condition::Stalled,
             Some(_) if self.world.stalls.borrow().contains(name) => Condition::Stalled,
             Some(_) => Condition::Open,

@@ -39,10 +39,9 @@ impl TcpLink {
         if let Err(e) = stream.set_nodelay(!given.has("nagle")) {
             tracing::debug!(target: "mancom::transport", error = %e, "TCP_NODELAY");
         }
-        let host = remote.ip().to_string();
         Self {
             local: stream.local_addr().ok().map(|at| at.ip().to_canonical()),
-            peer: given.clone().with_host(&host).with_port(remote.port()),
+            peer: given.clone().with_ip(remote.ip()).with_port(remote.port()),
             remote,
             stream,
             dialled: None,

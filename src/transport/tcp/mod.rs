@@ -1,6 +1,6 @@
 //! TCP, bound to the network it is told.
 
-use super::bind::{bind_listener, family_fits, source_for};
+use super::bind::{bind_listener, source_for};
 use super::error::{advise, explain, fail};
 use super::resolve::is_localhost;
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, resolve};
@@ -27,7 +27,7 @@ const BACKLOG: i32 = 1024;
 ///
 /// Dialling on a [`Bind`] binds the socket to the device and to the source address; every address of
 /// the name is tried, a quarter of a second apart, and the first to answer is kept (RFC 8305).
-/// Without a port `listen` takes a free one, without a host every address of both families.
+/// Without a port `listen` takes a free one; at `[::]` it takes both families.
 ///
 /// Small writes leave at once (TCP_NODELAY), for sessions write whole frames; the attribute `nagle`
 /// turns that off. Keepalive is off and TCP_USER_TIMEOUT is the system's: whether a silent network
@@ -81,15 +81,16 @@ impl Transport for Tcp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let addresses = match at.host() {
-                Some(host) => resolve(host, 0, on).await.map_err(|e| explain(e, at))?,
-                None => wildcards(on),
+            let Some(host) = at.host() else {
+                let text = format_args!("{at}: to listen, name an address, or 0.0.0.0 for all");
+                return Err(fail(io::ErrorKind::InvalidInput, text));
             };
+            let addresses = resolve(host, 0, on).await.map_err(|e| explain(e, at))?;
             let ports = at.ports().unwrap_or(0..=0);
             let listener =
                 first_free(&addresses, &ports, on).map_err(|e| refused(e, at, &ports))?;
             let local = listener.local_addr()?;
-            let contact = contact(at, local, on);
+            let contact = contact(at, local, on)?;
             let place = self.live.add(Place {
                 local,
                 host: contact.host().map(str::to_owned),
@@ -197,16 +198,6 @@ impl Drop for Listed {
     }
 }
 
-/// Every address, of both families at once where the host has both.
-fn wildcards(on: Option<&Bind>) -> Vec<SocketAddr> {
-    let mut all: Vec<SocketAddr> = vec![
-        (Ipv6Addr::UNSPECIFIED, 0).into(),
-        (Ipv4Addr::UNSPECIFIED, 0).into(),
-    ];
-    all.retain(|at| on.is_none_or(|on| family_fits(on, at.ip())));
-    all
-}
-
 /// Listens at the first of the addresses that this host has, on the first port that is free there.
 fn first_free(
     addresses: &[SocketAddr],
@@ -274,19 +265,22 @@ fn refused(error: io::Error, at: &Endpoint, ports: &RangeInclusive<u16>) -> io::
 
 /// What others dial: the host advertised, else the name or address listened at, else, for a
 /// wildcard, the network's address or the one this host would leave with.
-fn contact(at: &Endpoint, local: SocketAddr, on: Option<&Bind>) -> Endpoint {
+fn contact(at: &Endpoint, local: SocketAddr, on: Option<&Bind>) -> io::Result<Endpoint> {
+    let contact = at.clone().with_port(local.port());
+    if let Some(host) = at.attribute("advertise") {
+        let refused = |e| io::Error::new(io::ErrorKind::InvalidInput, e);
+        return contact.with_host(host).map_err(refused);
+    }
     let ip = local.ip().to_canonical();
-    let host = match (at.attribute("advertise"), at.host()) {
-        (Some(host), _) => host.to_owned(),
-        (None, Some(name)) if at.ip().is_none() => name.to_owned(),
-        _ if !ip.is_unspecified() => ip.to_string(),
-        _ => on
-            .and_then(|on| source_for(on, ip))
-            .or_else(|| outward(ip))
-            .unwrap_or(Ipv4Addr::LOCALHOST.into())
-            .to_string(),
-    };
-    at.clone().with_host(&host).with_port(local.port())
+    if at.ip().is_none() {
+        return Ok(contact);
+    }
+    let known = Some(ip).filter(|ip| !ip.is_unspecified());
+    let ip = known
+        .or_else(|| source_for(on?, ip))
+        .or_else(|| outward(ip))
+        .unwrap_or(Ipv4Addr::LOCALHOST.into());
+    Ok(contact.with_ip(ip))
 }
 
 /// The address this host would use towards the internet; asks the routing table, sends nothing.

@@ -2,7 +2,7 @@
 
 use crate::transport::Bind;
 use crate::transport::bind::bind_dialler;
-use crate::transport::error::{explain, fail};
+use crate::transport::error::{explain, fail, told};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -94,7 +94,7 @@ fn none_answered(mut failed: Vec<(SocketAddr, io::Error)>) -> io::Error {
     let (to, error) = failed.remove(at);
     let mut text = to.to_string();
     for (to, error) in &failed {
-        text = format!("{to}: {error}; {text}");
+        text = format!("{to}: {}; {text}", told(error));
     }
     explain(error, text)
 }
