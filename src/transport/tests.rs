@@ -588,6 +588,20 @@ mod unix_sockets {
     }
 
     #[tokio::test]
+    async fn a_contact_is_dialled_from_any_directory() {
+        // behaviour: EV-13
+        let name = format!("target-{}.sock", std::process::id());
+        let unix = Unix::new();
+        let at = endpoint(&format!("unix:{name}?mode=0600"));
+        let acceptor = unix.listen(&at, None).await.expect("a free path");
+        let contact = acceptor.contact();
+        assert!(contact.path().expect("a path").is_absolute(), "{contact}");
+        assert_eq!(contact.attribute("mode"), Some("0600"));
+        assert!(unix.is_self(&contact) && unix.is_self(&at));
+        unix.connect(&contact, None).await.expect("a connection");
+    }
+
+    #[tokio::test]
     async fn a_path_in_use_is_not_stolen() {
         let dir = tempfile::tempdir().expect("a directory");
         let (first, second) = (Unix::new(), Unix::new());

@@ -97,6 +97,7 @@ impl Transport for Unix {
         Box::pin(async move {
             let path = path_of(at)?;
             let mode = mode_of(at)?;
+            let contact = absolute(at, path)?;
             let (listener, file) = match listen_at(path, mode) {
                 Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
                     remove_stale(path).await.map_err(|e| refused(e, at, path))?;
@@ -108,7 +109,8 @@ impl Transport for Unix {
             self.live.lock().insert(file.id);
             Ok(Box::new(UnixAcceptor {
                 listener,
-                contact: at.clone(),
+                at: at.clone(),
+                contact,
                 file,
                 live: Arc::clone(&self.live),
             }) as Box<dyn Acceptor>)
@@ -143,6 +145,19 @@ fn path_of(endpoint: &Endpoint) -> io::Result<&Path> {
                 format_args!("{endpoint}: name a path, as in unix:/run/x.sock"),
             )
         })
+}
+
+/// The same place as a process in another directory would write it.
+fn absolute(at: &Endpoint, path: &Path) -> io::Result<Endpoint> {
+    if path.is_absolute() {
+        return Ok(at.clone());
+    }
+    let refused = |e| io::Error::new(io::ErrorKind::InvalidInput, e);
+    let mut all = Endpoint::at_path(at.scheme(), &std::path::absolute(path)?).map_err(refused)?;
+    for (name, value) in at.attributes() {
+        all = all.with_attribute(name, value).map_err(refused)?;
+    }
+    Ok(all)
 }
 
 fn mode_of(endpoint: &Endpoint) -> io::Result<u32> {
@@ -276,6 +291,7 @@ impl Drop for SocketFile {
 #[derive(Debug)]
 struct UnixAcceptor {
     listener: UnixListener,
+    at: Endpoint,
     contact: Endpoint,
     file: SocketFile,
     live: Arc<Live>,
@@ -292,7 +308,7 @@ impl Acceptor for UnixAcceptor {
         let (stream, _) = ready!(self.listener.poll_accept(cx))?;
         Poll::Ready(Ok(Link::Bytes(Box::new(UnixLink {
             stream,
-            peer: self.contact.clone(),
+            peer: self.at.clone(),
             dialled: None,
         }))))
     }

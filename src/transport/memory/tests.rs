@@ -515,3 +515,50 @@ async fn nothing_is_kept_of_links_that_are_gone() {
     assert_eq!(script.snapshots.receiver_count(), watchers);
     assert_eq!(Arc::strong_count(&script.memory.exchange), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_transports_over_one_scout_meet_on_its_networks() {
+    // behaviour: R8
+    let (scout, networks) = crate::scout::scripted();
+    let (one, other) = (Memory::new(&scout), Memory::new(&scout.clone()));
+    let at = endpoint("mem://echo");
+    let mut acceptor = one.listen(&at, None).await.expect("a free name");
+    let id = networks.up(crate::Network::wifi("wlan0").rtt(20 * MS));
+    let mut snapshots = scout.snapshots();
+    let there = |s: &Arc<Snapshot>| s.networks.iter().any(|n| n.id() == id);
+    let seen = snapshots.wait_for(there).await.expect("a scout");
+    let network = seen.networks[0].clone();
+    drop(seen);
+    let on = Bind {
+        network,
+        source: None,
+    };
+    let began = Instant::now();
+    let near = other.connect(&at, Some(&on)).await.expect("a listener");
+    assert_eq!(began.elapsed(), 20 * MS);
+    let far = poll_fn(|cx| acceptor.poll_accept(cx))
+        .await
+        .expect("a link");
+    assert!(other.same_peer(&at, &near) && one.is_self(&at) && !other.is_self(&at));
+    let (Link::Bytes(mut near), Link::Bytes(mut far)) = (near, far) else {
+        unreachable!("these are byte links")
+    };
+    networks.stall("wlan0", true);
+    near.write_all(b"late").await.expect("room");
+    assert!(
+        tokio::time::timeout(100 * MS, far.read(&mut [0; 4]))
+            .await
+            .is_err()
+    );
+    networks.stall("wlan0", false);
+    read(&mut far, 4).await;
+    networks.down("wlan0");
+    let error = far.read(&mut [0; 4]).await.expect_err("cut");
+    assert_eq!(error.kind(), io::ErrorKind::NetworkDown);
+    let (stranger, _) = crate::scout::scripted();
+    let error = Memory::new(&stranger).connect(&at, None).await;
+    assert!(error.is_err(), "another world");
+    let registry = crate::transport::Registry::built_in(&scout);
+    let mem = registry.get("mem").expect("built in");
+    assert!(!mem.is_self(&at) && registry.get(endpoint("mcs://h:1").carrier()).is_ok());
+}
