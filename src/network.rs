@@ -143,3 +143,41 @@ pub struct Snapshot {
     /// In order of id.
     pub(crate) networks: Vec<Network>,
 }
+
+/// Stand-in accessors.
+#[allow(missing_docs)]
+impl Snapshot {
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+}
+#[allow(missing_docs)]
+impl Network {
+    pub fn name(&self) -> &str {
+        &self.0.spec.name
+    }
+    pub fn wifi(name: impl Into<String>) -> NetworkSpec {
+        NetworkSpec {
+            name: name.into(),
+            kinds: Kinds::default(),
+            state: State::Up,
+            health: Health::Full,
+            metered: Fact::Unknown,
+            roaming: Fact::Unknown,
+            constrained: Fact::Unknown,
+            losing: false,
+            rtt: None,
+            up: None,
+            down: None,
+            loss: None,
+            addresses: vec![],
+            routes: vec![],
+            binding: Binding::Device,
+            mtu: None,
+            dns: vec![],
+        }
+    }
+    pub fn cellular(name: impl Into<String>) -> NetworkSpec {
+        Network::wifi(name)
+    }
+}

@@ -41,7 +41,7 @@ pub enum Reason {
 }
 
 /// The explanation of no match.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Blocked {
     placeholder: (),
 }

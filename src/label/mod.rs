@@ -60,3 +60,21 @@ impl Label {
         placeholder: [0; 6],
     };
 }
+
+impl std::str::FromStr for Label {
+    type Err = LabelError;
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        match text.bytes().next() {
+            Some(b'!') | None => Err(LabelError {}),
+            Some(first) => Ok(Label {
+                placeholder: [u64::from(first); 6],
+            }),
+        }
+    }
+}
+
+impl LabelError {
+    pub(crate) fn unnamed(_name: &str, _nearest: Option<&str>) -> Self {
+        LabelError {}
+    }
+}

@@ -80,3 +80,61 @@ pub trait DatagramLink: Any + Send {
     fn poll_send(&mut self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<()>>;
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 }
+
+/// Stand-in: transports by scheme.
+#[derive(Debug, Default, Clone)]
+pub struct Registry(std::collections::BTreeMap<&'static str, std::sync::Arc<dyn Transport>>);
+/// Stand-in: no such transport.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("unknown scheme")]
+pub struct UnknownScheme {}
+#[allow(missing_docs, clippy::missing_errors_doc)]
+impl Registry {
+    pub fn built_in(_scout: &crate::scout::Scout) -> Self {
+        let mut registry = Registry::default();
+        registry.register(std::sync::Arc::new(StandIn("tcp")));
+        registry.register(std::sync::Arc::new(StandIn("unix")));
+        registry.register(std::sync::Arc::new(StandIn("mem")));
+        registry
+    }
+    pub fn register(
+        &mut self,
+        transport: std::sync::Arc<dyn Transport>,
+    ) -> Option<std::sync::Arc<dyn Transport>> {
+        self.0.insert(transport.scheme(), transport)
+    }
+    pub fn get(&self, scheme: &str) -> Result<std::sync::Arc<dyn Transport>, UnknownScheme> {
+        self.0.get(scheme).cloned().ok_or(UnknownScheme {})
+    }
+}
+
+#[derive(Debug)]
+struct StandIn(&'static str);
+impl Transport for StandIn {
+    fn scheme(&self) -> &'static str {
+        self.0
+    }
+    fn characteristics(&self) -> Characteristics {
+        unreachable!("a stand-in")
+    }
+    fn connect<'a>(
+        &'a self,
+        _: &'a Endpoint,
+        _: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
+        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
+    fn listen<'a>(
+        &'a self,
+        _: &'a Endpoint,
+        _: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
+        Box::pin(async { Err(io::ErrorKind::AddrInUse.into()) })
+    }
+    fn is_self(&self, _: &Endpoint) -> bool {
+        false
+    }
+    fn same_peer(&self, _: &Endpoint, _: &Link) -> bool {
+        false
+    }
+}
