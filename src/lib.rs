@@ -332,7 +332,7 @@ pub fn cancel(what: impl Into<Which>) -> usize {
 ///
 /// # Errors
 ///
-/// A [`LabelError`] if the configuration has none of this name, or if there is no manager to ask.
+/// [`LabelError::NotDefined`] if the configuration has none of this name, or if there is no manager to ask.
 pub fn label(name: &str) -> Result<Label, LabelError> {
     manager::label(name)
 }

@@ -52,7 +52,14 @@ pub enum Urgency {
 /// A label that contradicts itself or a text that is no label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("bad label")]
-pub struct LabelError {}
+#[allow(missing_docs)]
+pub enum LabelError {
+    Empty,
+    NotDefined {
+        name: String,
+        nearest: Option<String>,
+    },
+}
 
 impl Label {
     /// Any network will do.
@@ -65,16 +72,10 @@ impl std::str::FromStr for Label {
     type Err = LabelError;
     fn from_str(text: &str) -> Result<Self, LabelError> {
         match text.bytes().next() {
-            Some(b'!') | None => Err(LabelError {}),
+            Some(b'!') | None => Err(LabelError::Empty),
             Some(first) => Ok(Label {
                 placeholder: [u64::from(first); 6],
             }),
         }
-    }
-}
-
-impl LabelError {
-    pub(crate) fn unnamed(_name: &str, _nearest: Option<&str>) -> Self {
-        LabelError {}
     }
 }

@@ -158,11 +158,16 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// A [`LabelError`] with the nearest name if there is none of this name.
+    /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
     pub fn label(&self, name: &str) -> Result<Label, LabelError> {
         match self.0.config.label(name) {
             Some(named) => Ok(named.label),
-            None => Err(unnamed(name, &self.0.config)),
+            None => {
+                let known = self.0.config.labels().map(|(name, _)| name);
+                let nearest = config::nearest(name, known).map(str::to_owned);
+                let name = name.to_owned();
+                Err(LabelError::NotDefined { name, nearest })
+            }
         }
     }
 
@@ -237,11 +242,6 @@ impl Context for Inner {
     }
 }
 
-fn unnamed(name: &str, config: &config::Config) -> LabelError {
-    let known = config.labels().map(|(name, _)| name);
-    LabelError::unnamed(name, config::nearest(name, known))
-}
-
 /// [`mancom::connect`](crate::connect).
 pub(crate) fn connect<E>(to: E) -> Connect
 where
@@ -291,6 +291,9 @@ where
 pub(crate) fn label(name: &str) -> Result<Label, LabelError> {
     match Manager::current() {
         Ok(manager) => manager.label(name),
-        Err(_) => Err(LabelError::unnamed(name, None)),
+        Err(_) => Err(LabelError::NotDefined {
+            name: name.to_owned(),
+            nearest: None,
+        }),
     }
 }

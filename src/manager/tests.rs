@@ -254,6 +254,7 @@ fn main_gives_up_on_sessions_at_its_bound() {
 #[cfg(feature = "config")]
 mod configured {
     use super::*;
+    use crate::label::LabelError;
     use crate::manager::config::Config;
 
     #[test]
@@ -276,7 +277,9 @@ mod configured {
         let builder = Manager::builder().scout(Scout::fixed([])).config(config);
         let manager = builder.build().await.unwrap();
         let photos = manager.label("photos").unwrap();
-        assert!(manager.label("photo").is_err());
+        let unknown = manager.label("photo").unwrap_err();
+        let nearest = Some("photos".to_owned());
+        assert!(matches!(unknown, LabelError::NotDefined { nearest: n, .. } if n == nearest));
         let started = Instant::now();
         let error = manager.matching(photos).await.unwrap_err();
         assert!(Error::from(error).is_timed_out());

@@ -1,5 +1,3 @@
-use mancom::testing::Networks;
-
 #[mancom::test]
 fn not_async() {}
 
@@ -8,10 +6,10 @@ fn not_async() {}
 async fn two_tests() {}
 
 #[mancom::test]
-async fn two_arguments(a: Networks, b: Networks) {}
+async fn two_arguments(a: mancom::testing::Networks, b: mancom::testing::Networks) {}
 
 #[mancom::test(real)]
-async fn real_networks(networks: Networks) {}
+async fn real_networks(networks: mancom::testing::Networks) {}
 
 #[mancom::test(rael)]
 async fn unknown() {}

@@ -10,9 +10,13 @@
 )]
 async fn main() -> Result<(), mancom::Error> {
     assert!(mancom::Manager::current()?.snapshot().complete());
-    nothing();
-    assert_eq!(number(), 7);
-    nested::wherever();
+    // A thread of their own, for a runtime cannot be started inside one.
+    let others = std::thread::spawn(|| {
+        nothing();
+        nested::wherever();
+        number()
+    });
+    assert_eq!(others.join().unwrap(), 7);
     Ok(())
 }
 
