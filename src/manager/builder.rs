@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::config::Config;
-use super::{BuildError, Inner, Manager, table};
+use super::{BuildError, Inner, Manager};
 use crate::clock::Clock;
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
@@ -138,8 +138,10 @@ impl ManagerBuilder {
 
 /// The library's own transports. Under `#[mancom::test]` those with real sockets panic.
 fn built_in(scout: &Scout) -> transport::Registry {
+    #[allow(unused_mut, reason = "only tests replace one")]
     let mut transports = transport::Registry::built_in(scout);
-    if let Some(sentinel) = table::sentinel() {
+    #[cfg(feature = "test-util")]
+    if let Some(sentinel) = super::table::sentinel() {
         for scheme in ["tcp", "unix"] {
             if let Ok(real) = transports.get(scheme) {
                 transports.register(sentinel.guard(real));

@@ -29,6 +29,7 @@ mod error;
 mod faults;
 #[doc(hidden)]
 pub mod runtime;
+#[cfg(feature = "test-util")]
 mod sentinel;
 mod table;
 
@@ -47,7 +48,7 @@ pub use error::{BuildError, ShutdownError};
 use crate::clock::Clock;
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::label::{Label, LabelError};
+use crate::label::{Label, LabelError, nearest};
 use crate::network::{Network, Snapshot};
 use crate::scout::Scout;
 use crate::stream::tracker::Tracker;
@@ -164,7 +165,7 @@ impl Manager {
             Some(named) => Ok(named.label),
             None => {
                 let known = self.0.config.labels().map(|(name, _)| name);
-                let nearest = config::nearest(name, known).map(str::to_owned);
+                let nearest = nearest(name, known).map(str::to_owned);
                 let name = name.to_owned();
                 Err(LabelError::NotDefined { name, nearest })
             }

@@ -1,6 +1,7 @@
 //! What `#[mancom::main]` and `#[mancom::test]` expand to: a runtime with a manager in it.
 
 use std::future::Future;
+#[cfg(feature = "config")]
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ const BLOCKING: Duration = Duration::from_millis(100);
 pub struct Main {
     current_thread: bool,
     worker_threads: Option<usize>,
+    #[cfg(feature = "config")]
     config: Option<PathBuf>,
     without_networks: bool,
     shutdown: Duration,
@@ -31,6 +33,7 @@ impl Default for Main {
         Main {
             current_thread: false,
             worker_threads: None,
+            #[cfg(feature = "config")]
             config: None,
             without_networks: false,
             shutdown: Duration::from_secs(5),
@@ -54,6 +57,7 @@ impl Main {
     }
 
     /// `config = "FILE"`.
+    #[cfg(feature = "config")]
     #[must_use]
     pub fn config(mut self, file: &str) -> Self {
         self.config = Some(file.into());
@@ -90,6 +94,7 @@ impl Main {
     /// needs it fails with that, and a program that needs none runs.
     fn install(&mut self) -> Option<Manager> {
         let mut builder = ManagerBuilder::default();
+        #[cfg(feature = "config")]
         if let Some(file) = self.config.take() {
             builder = builder.config_file(file);
         }

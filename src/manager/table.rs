@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use tokio::runtime::{Handle, Id};
 
+#[cfg(feature = "test-util")]
 use super::sentinel::Sentinel;
 use super::{BuildError, Manager, ManagerBuilder};
 
@@ -21,6 +22,7 @@ static TABLE: LazyLock<RwLock<HashMap<Id, Arc<Entry>>>> = LazyLock::new(RwLock::
 #[derive(Debug, Default)]
 struct Entry {
     manager: OnceLock<Result<Manager, BuildError>>,
+    #[cfg(feature = "test-util")]
     sentinel: OnceLock<Sentinel>,
 }
 
@@ -41,6 +43,7 @@ pub(super) fn install(manager: Result<Manager, BuildError>) -> Result<(), BuildE
 }
 
 /// From now on no manager made on the current runtime may open a real socket.
+#[cfg(feature = "test-util")]
 pub(super) fn watch(sentinel: Sentinel) -> Result<(), BuildError> {
     let entry = entry_of(&here()?);
     let put = entry.sentinel.set(sentinel);
@@ -48,6 +51,7 @@ pub(super) fn watch(sentinel: Sentinel) -> Result<(), BuildError> {
 }
 
 /// What watches the current runtime.
+#[cfg(feature = "test-util")]
 pub(super) fn sentinel() -> Option<Sentinel> {
     let id = here().ok()?.id();
     lookup(id)?.sentinel.get().cloned()

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, and where.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ fn prefix(field: &str) -> String {
 
 impl ConfigError {
     #[cfg(feature = "config")]
-    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
+    pub(super) fn unreadable(path: &std::path::Path, source: io::Error) -> Self {
         ConfigError::Unreadable {
             path: path.to_owned(),
             source,

@@ -33,7 +33,8 @@ mod text;
 #[cfg(feature = "config")]
 mod units;
 
-#[cfg(all(test, feature = "config"))]
+#[cfg(feature = "config")]
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -99,32 +100,4 @@ impl Config {
         policy.unknown_denied = self.unknown_denied.unwrap_or(policy.unknown_denied);
         policy
     }
-}
-
-/// The word of `known` that `word` was probably meant to be: at most two letters wrong, and fewer than
-/// half of them.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (word.chars().count() / 2).min(2);
-    known
-        .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(wrong, _)| *wrong <= most)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Letters to insert, remove or change to get from one word to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(!a.eq_ignore_ascii_case(b));
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::file::Layers;
-use super::{Config, ConfigError, nearest};
+use super::{Config, ConfigError};
 use crate::network::Kind;
 use crate::scout::Facts;
 
@@ -267,17 +267,6 @@ fn the_environment_names_the_layers() {
         named(None, &[home, relative])[0],
         some("/home/me/.config/mancom/mancom.toml")
     );
-}
-
-#[test]
-fn suggests_only_words_that_are_near() {
-    let known = ["wifi", "cellular", "vpn"];
-    assert_eq!(nearest("wfi", known), Some("wifi"));
-    assert_eq!(nearest("WIFI", known), Some("wifi"));
-    assert_eq!(nearest("tpn", known), Some("vpn"));
-    assert_eq!(nearest("x", known), None);
-    assert_eq!(nearest("ethernet", known), None);
-    assert_eq!(nearest("", known), None);
 }
 
 proptest! {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Config, ConfigError, NamedLabel, nearest, units};
+use super::{Config, ConfigError, NamedLabel, units};
+use crate::label::nearest;
 use crate::network::Kind;
 use crate::scout::Facts;
 
