@@ -63,7 +63,7 @@
 //!
 //! ```no_run
 //! # async fn serve() -> Result<(), mancom::Error> {
-//! let listener = mancom::listen("mc://0.0.0.0:7000").plaintext().await?;   // or mcs://; clear is refused beyond this host unless asked for
+//! let listener = mancom::listen("mc://0.0.0.0:7000").plaintext().await?;   // clear is refused beyond this host unless asked for
 //! loop {
 //!     let stream = listener.accept().await?;        // one stream a connect(); roaming is invisible here
 //!     tokio::spawn(async move { let (mut r, mut w) = tokio::io::split(stream); tokio::io::copy(&mut r, &mut w).await });
@@ -211,14 +211,15 @@ pub use stream::{
 ///
 /// # Panics
 ///
-/// If the operating system gives no threads or no event queue.
+/// If the operating system gives no threads or no event queue, and where it is called inside another
+/// runtime.
 ///
 /// # Examples
 ///
 /// ```
 /// #[mancom::main(flavor = "current_thread", scout = "none", shutdown = "500ms")]
 /// async fn main() -> Result<(), mancom::Error> {
-///     assert!(mancom::Manager::current()?.snapshot().complete());
+///     assert!(mancom::Manager::current()?.snapshot().is_complete());
 ///     Ok(())
 /// }
 /// ```

@@ -147,7 +147,7 @@ pub struct Snapshot {
 /// Stand-in accessors.
 #[allow(missing_docs)]
 impl Snapshot {
-    pub fn complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.complete
     }
 }

@@ -112,14 +112,14 @@ impl Main {
 ///
 /// # Panics
 ///
-/// If the operating system gives no threads or no event queue.
+/// If the operating system gives no threads or no event queue, and inside another runtime.
 pub fn main<T>(mut options: Main, body: impl Future<Output = T>) -> T {
     let runtime = options.runtime();
     let result = runtime.block_on(async {
         let manager = options.install();
         if let Some(manager) = &manager {
             let mut snapshots = manager.snapshots();
-            let complete = snapshots.wait_for(|snapshot| snapshot.complete);
+            let complete = snapshots.wait_for(|snapshot| snapshot.is_complete());
             let _ = tokio::time::timeout(FIRST_SCAN, complete).await.map(drop);
         }
         let result = body.await;

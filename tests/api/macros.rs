@@ -44,7 +44,7 @@ async fn a_real_test_has_real_time() -> std::io::Result<()> {
 fn main_gives_what_its_body_gives() {
     #[mancom::main(flavor = "current_thread", scout = "none")]
     async fn body() -> Result<bool, mancom::Error> {
-        Ok(Manager::current()?.snapshot().complete())
+        Ok(Manager::current()?.snapshot().is_complete())
     }
 
     assert!(body().unwrap());

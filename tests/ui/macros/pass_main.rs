@@ -9,7 +9,7 @@
     crate = mancom,
 )]
 async fn main() -> Result<(), mancom::Error> {
-    assert!(mancom::Manager::current()?.snapshot().complete());
+    assert!(mancom::Manager::current()?.snapshot().is_complete());
     // A thread of their own, for a runtime cannot be started inside one.
     let others = std::thread::spawn(|| {
         nothing();

@@ -1,5 +1,0 @@
-#[mancom::main]
-async fn main() -> Result<(), mancom::Error> {
-    "any".parse::<mancom::Label>()?;
-    7
-}
