@@ -340,7 +340,7 @@ impl Plan {
         let (path, remote) = (agreed.path, agreed.remote);
         let now = self.context.clock().now();
         let core = Core::new(agreed, self.context.settings().core(), now);
-        let alive = self.context.sessions().enter();
+        let alive = self.context.tasks().enter();
         let driver =
             Driver::new(core, Arc::clone(&self.context), label, Some(self.destination.clone()));
         driver.attach(path, link, way, remote).expect("the first path of a new session");

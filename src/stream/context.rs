@@ -19,6 +19,6 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn settings(&self) -> &Settings;
     /// The time, sleep of the machine included.
     fn clock(&self) -> &Clock;
-    /// Sessions alive, so that a shutdown can drain them.
-    fn sessions(&self) -> &Tracker;
+    /// Where sessions register, so that a shutdown can wait for them.
+    fn tasks(&self) -> &Tracker;
 }

@@ -857,7 +857,7 @@ fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStats) {
 pub(super) fn spawn(
     driver: Arc<Driver>,
     mut roamer: Option<Roamer>,
-    alive: Alive,
+    alive: Guard,
     after: impl FnOnce() + Send + 'static,
 ) {
     tokio::spawn(async move {

@@ -39,6 +39,12 @@ fn list(attempts: &[Attempt]) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// Called outside a tokio runtime.
+    #[error("called outside a tokio runtime")]
+    NoRuntime,
+    /// The manager could not be made: a wrong configuration, say.
+    #[error("no manager to connect with")]
+    Manager(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The text is no endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -110,6 +116,8 @@ impl ConnectError {
         match self {
             Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
+            Self::NoRuntime => io::ErrorKind::Unsupported,
+            Self::Manager(_) => io::ErrorKind::InvalidInput,
             Self::Match(error) => error.kind(),
             Self::Failed { attempts, .. } => attempts
                 .last()
@@ -124,6 +132,12 @@ impl ConnectError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
+    /// Called outside a tokio runtime.
+    #[error("called outside a tokio runtime")]
+    NoRuntime,
+    /// The manager could not be made: a wrong configuration, say.
+    #[error("no manager to listen with")]
+    Manager(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The text is no endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -150,9 +164,6 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
-    /// No runtime or no configuration to listen with.
-    #[error(transparent)]
-    Match(#[from] MatchError),
 }
 
 impl ListenError {
@@ -161,7 +172,8 @@ impl ListenError {
             Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::Io { source, .. } => source.kind(),
-            Self::Match(error) => error.kind(),
+            Self::NoRuntime => io::ErrorKind::Unsupported,
+            Self::Manager(_) => io::ErrorKind::InvalidInput,
         }
     }
 }
@@ -303,14 +315,3 @@ pub(crate) fn stream_error(error: StreamError, session: impl FnOnce(CloseReason)
         StreamError::TooMany(_) => io::Error::new(io::ErrorKind::QuotaExceeded, error),
     }
 }
-
-macro_rules! into_io {
-    ($($error:ty),*) => {$(
-        impl From<$error> for io::Error {
-            fn from(error: $error) -> Self {
-                io::Error::new(error.kind(), error)
-            }
-        }
-    )*};
-}
-into_io!(ConnectError, ListenError, AcceptError, SessionError);

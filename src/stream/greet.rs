@@ -206,7 +206,7 @@ impl Door {
         let now = self.context.clock().now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let driver = Driver::new(core, Arc::clone(&self.context), Label::ANY, None);
-        let alive = self.context.sessions().enter();
+        let alive = self.context.tasks().enter();
         driver.attach(path, link, network, remote).expect("the first path of a new session");
         self.lock().sessions.insert(id, Arc::clone(&driver));
         let door = Arc::downgrade(self);
@@ -294,7 +294,7 @@ impl Door {
         if local.is_loopback() {
             return None;
         }
-        self.context.registry().snapshot().network_by_address(local).cloned()
+        self.context.registry().snapshot().by_address(local).cloned()
     }
 
     fn set_detached(&self, id: SessionId, detached: bool) {

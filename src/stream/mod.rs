@@ -50,7 +50,7 @@ pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
 pub use listen::{Listen, Listener};
 pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
-pub use tracker::{Alive, Tracker};
+pub use tracker::{Guard, Tracker};
 
 use driver::{Driver, Outgoing};
 use plain::Plain;

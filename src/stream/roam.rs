@@ -160,7 +160,7 @@ impl Roamer {
         let snapshot = self.context.registry().snapshot();
         driver.with(|state, now| follow_networks(state, now, &snapshot));
         if let Some((Some(network), _)) = &self.dial
-            && snapshot.network(network.id()).is_none()
+            && snapshot.by_id(network.id()).is_none()
         {
             self.dial = None;
         }
