@@ -108,6 +108,8 @@ struct Pipe {
     held: usize,
     /// When the far end learns that the link is gone.
     ends: Option<Instant>,
+    /// It has learned it.
+    over: bool,
 }
 
 #[derive(Debug, Default)]
@@ -342,7 +344,11 @@ impl Pair {
             let rest = bytes.split_off(length.min(bytes.len()));
             let jitter = self.weather.jitter.as_nanos() as u64;
             let delay = self.weather.delay + Duration::from_nanos(self.seeded.below(jitter + 1));
-            let arrives = pipe.pieces.back().map_or(now, |(at, _)| *at).max(now + delay);
+            let arrives = pipe
+                .pieces
+                .back()
+                .map_or(now, |(at, _)| *at)
+                .max(now + delay);
             pipe.held += bytes.len();
             pipe.pieces.push_back((arrives, bytes));
             bytes = rest;
@@ -367,6 +373,7 @@ impl Pair {
             let ours = &mut link.pipes[end as usize];
             ours.pieces.clear();
             ours.ends = Some(now);
+            ours.over = true;
             let theirs = &mut link.pipes[end.other() as usize];
             let last = theirs.pieces.back().map_or(now, |(at, _)| *at);
             theirs.ends.get_or_insert(last);
@@ -378,15 +385,13 @@ impl Pair {
         let arrivals = self.links.values().filter(|link| !link.silent);
         let arrivals = arrivals.flat_map(|link| &link.pipes).filter_map(|pipe| {
             let first = pipe.pieces.front().map(|(at, _)| *at);
-            first.or(pipe.ends)
+            first.or(pipe.ends.filter(|_| !pipe.over))
         });
         let cuts = self.links.values().filter(|link| link.silent);
-        let cuts = cuts.flat_map(|link| link.pipes.iter().filter_map(|pipe| pipe.ends));
+        let cuts = cuts.flat_map(|link| &link.pipes);
+        let cuts = cuts.filter_map(|pipe| pipe.ends.filter(|_| !pipe.over));
         let timeouts = (self.sides.iter()).filter_map(|side| side.session.poll_timeout());
-        arrivals
-            .chain(cuts)
-            .chain(timeouts.map(|(at, _)| at))
-            .min()
+        arrivals.chain(cuts).chain(timeouts.map(|(at, _)| at)).min()
     }
 
     /// Goes on to the next thing that happens, but not past `until`; `false` when nothing will.
@@ -407,7 +412,7 @@ impl Pair {
             }
         }
         self.links
-            .retain(|_, link| link.pipes.iter().any(|pipe| pipe.ends.is_none_or(|at| at > now)));
+            .retain(|_, link| link.pipes.iter().any(|pipe| !pipe.over));
         self.flush();
         true
     }
@@ -428,7 +433,8 @@ impl Pair {
                 }
                 Some(_) if !silent => return,
                 _ => {
-                    if pipe.ends.is_some_and(|at| at <= now) {
+                    if pipe.ends.is_some_and(|at| at <= now) && !pipe.over {
+                        pipe.over = true;
                         self.session(end).lose(now, path);
                     }
                     return;

@@ -172,15 +172,42 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
 /// A control frame received.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Control<'a> {
-    Open { stream: StreamId, label: u8 },
-    Fin { stream: StreamId, end: u64 },
-    Reset { stream: StreamId, both: bool, code: u32 },
-    ResetAck { stream: StreamId },
-    Stop { stream: StreamId, code: u32 },
-    Gone { stream: StreamId },
-    Ack { stream: StreamId, offset: u64, sacks: Sacks<'a> },
-    Credit { stream: StreamId, highest: u64 },
-    Label { number: u8, text: &'a [u8] },
+    Open {
+        stream: StreamId,
+        label: u8,
+    },
+    Fin {
+        stream: StreamId,
+        end: u64,
+    },
+    Reset {
+        stream: StreamId,
+        both: bool,
+        code: u32,
+    },
+    ResetAck {
+        stream: StreamId,
+    },
+    Stop {
+        stream: StreamId,
+        code: u32,
+    },
+    Gone {
+        stream: StreamId,
+    },
+    Ack {
+        stream: StreamId,
+        offset: u64,
+        sacks: Sacks<'a>,
+    },
+    Credit {
+        stream: StreamId,
+        highest: u64,
+    },
+    Label {
+        number: u8,
+        text: &'a [u8],
+    },
     Facts(PathFacts),
     Ping(u64),
     Pong(u64),

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::error::{CloseReason, PathEnd, ProtocolError, StreamError};
-use super::frame::{Control, DataHeader, HEADER, Sacks, control, kind, put_bare, put_close, put_stream, put_token};
+use super::frame::{
+    Control, DataHeader, HEADER, Sacks, control, kind, put_bare, put_close, put_stream, put_token,
+};
 use super::path::{Closing, Item, MAX_ANSWERS, Place};
 use super::stream::due;
 use super::{Event, MAX_OPENS, PathId, Phase, Role, Session, StreamId};
@@ -205,7 +207,10 @@ impl Session {
         stream: StreamId,
         n: usize,
     ) -> Label {
-        assert!(n <= self.direct(path, stream), "more bytes than `direct` gave");
+        assert!(
+            n <= self.direct(path, stream),
+            "more bytes than `direct` gave"
+        );
         let slot = usize::from(path.id);
         let (Some(state), Some(half)) = (self.paths[slot].as_mut(), self.streams.get_mut(&stream))
         else {
@@ -478,7 +483,10 @@ impl Session {
             self.settle(now, id);
         }
         for slot in 0..self.paths.len() {
-            if self.paths[slot].as_ref().is_some_and(|path| path.peer_retired) {
+            if self.paths[slot]
+                .as_ref()
+                .is_some_and(|path| path.peer_retired)
+            {
                 self.check_retired(now, slot);
             }
         }

@@ -46,7 +46,11 @@ struct Defined {
 
 impl Numbers {
     fn find(&mut self, label: &Label) -> Option<usize> {
-        if self.defined.get(self.last).is_some_and(|d| d.label == *label) {
+        if self
+            .defined
+            .get(self.last)
+            .is_some_and(|d| d.label == *label)
+        {
             return Some(self.last);
         }
         let found = self.defined.iter().position(|d| d.label == *label)?;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::choose::Judge;
 use super::error::{AttachError, CloseReason, PathEnd, StreamError};
 use super::frame::{kind, put_close, put_facts_frame};
 use super::path::{Closing, Path};
 use super::stream::due;
-use super::choose::Judge;
 use super::{Event, MAX_PATHS, PathId, PathSides, PathStats, Phase, Role, Session, StreamId, Wake};
 use crate::label::matching::PathFacts;
 
@@ -236,9 +236,9 @@ impl Session {
 
     /// Closes a path that both sides retired once everything on it was acknowledged.
     pub(super) fn check_retired(&mut self, now: Instant, slot: usize) {
-        let done = self.paths[slot].as_ref().is_some_and(|path| {
-            path.retiring && path.peer_retired && path.outbox.is_empty()
-        });
+        let done = self.paths[slot]
+            .as_ref()
+            .is_some_and(|path| path.retiring && path.peer_retired && path.outbox.is_empty());
         let flying = |session: &Self| {
             let slot = slot as u8;
             session.streams.values().any(|s| s.send.flies_on(slot))
@@ -374,5 +374,4 @@ impl Session {
             }
         }
     }
-
 }

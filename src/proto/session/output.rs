@@ -72,7 +72,11 @@ impl Session {
     /// Plans data frames on a path, streams in turn; whether there were any.
     fn plan_data(&mut self, slot: usize) -> bool {
         let carries = |session: &Self| session.paths[slot].as_ref().is_some_and(|p| p.carries());
-        let queued = |session: &Self| session.paths[slot].as_ref().map_or(0, |p| p.outbox.queued());
+        let queued = |session: &Self| {
+            session.paths[slot]
+                .as_ref()
+                .map_or(0, |p| p.outbox.queued())
+        };
         if self.ready.is_empty() || !carries(self) || queued(self) >= PLAN_AGAIN {
             return false;
         }

@@ -265,7 +265,10 @@ mod tests {
     use super::*;
 
     fn all(rope: &Rope) -> Vec<u8> {
-        rope.pieces(rope.start(), rope.len()).flatten().copied().collect()
+        rope.pieces(rope.start(), rope.len())
+            .flatten()
+            .copied()
+            .collect()
     }
 
     #[test]

@@ -4,7 +4,10 @@ use super::*;
 fn bytes_go_both_ways_and_both_ends_end() {
     let mut pair = pair();
     let now = pair.now();
-    let id = pair.session(End::Dialler).open(now, Label::ANY).expect("room");
+    let id = pair
+        .session(End::Dialler)
+        .open(now, Label::ANY)
+        .expect("room");
     send_all(&mut pair, End::Dialler, id, &bytes(300_000));
     pair.session(End::Dialler).shutdown(now, id);
     pair.run(Duration::from_secs(1));
@@ -29,7 +32,10 @@ fn bytes_go_both_ways_and_both_ends_end() {
 fn resumes_after_every_path_was_lost() {
     let mut pair = pair();
     let now = pair.now();
-    let id = pair.session(End::Dialler).open(now, Label::ANY).expect("room");
+    let id = pair
+        .session(End::Dialler)
+        .open(now, Label::ANY)
+        .expect("room");
     let data = bytes(1_000_000);
     let mut sent = 0;
     for round in 0..2000u64 {
