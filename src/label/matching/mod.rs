@@ -1,0 +1,252 @@
+//! Which networks a label admits, and in which order.
+//!
+//! A pure function of (snapshot, label, destination, policy): no clock, no randomness, no hash
+//! order, so that a decision can be repeated, explained and tested.
+//!
+//! ```text
+//!  snapshot --> admit, each network: every failing Reason, never only the first
+//!                 | none fails                        | some fail
+//!                 v                                   v
+//!               rank: one lexicographic RankKey     Blocked: every network, every reason,
+//!                 |   for each, the least first     every assumption, the smallest change
+//!                 v
+//!               candidates(..) = Ok(best first)     = Err(Blocked) when none is admitted
+//! ```
+//!
+//! # Rules
+//!
+//! **This host.** A destination of scope host (loopback, `unix:`, `mem:` where upper layers say
+//! so) uses no network. It is admitted at once for every label: kinds, traits and interface names
+//! are not applied; only `prohibit=loopback` refuses it ([`host_scope_admits`]). A loopback
+//! network never serves anything else unless the label names it: `require=loopback`,
+//! `prefer=loopback`, `if=lo`, or `scope=host` without a destination.
+//!
+//! **Reach** is decided from the snapshot's routes, never by trying a socket.
+//!
+//! | destination | scope | asks of a network |
+//! | --- | --- | --- |
+//! | addresses | auto | a unicast route to one of them, connected routes included |
+//! | addresses | local | a connected route to one of them |
+//! | addresses | internet | a route to one of them, and a default route |
+//! | a name | auto | any route: names are admitted again with their addresses |
+//! | none | auto | a default route; with `if=NAME` an address is enough |
+//! | none, a name | local | a connected route |
+//! | none, a name | internet | a default route |
+//!
+//! A bridge, veth, dummy or tun without a default route is therefore never admitted for the
+//! internet. For a name a network of no physical kind (`other` alone) with nothing but connected
+//! routes does not count either: a container bridge resolves nobody's names.
+//! `0/1` and `128/1` count as default routes. The source lists usable addresses only: preferred,
+//! not tentative, not failed. A link-local address counts for scope `local` and for link-local
+//! destinations. An unspecified address is one that nobody knows: it counts, and its link too.
+//!
+//! **Captive portals** refuse what goes beyond their own link.
+//!
+//! **VPN.** Decided per destination: if the kernel's own route choice is a VPN, only that network
+//! is admitted, unless the label says `vpn=bypass` or the network's description `bypass_vpn`.
+//! Otherwise the rule is silent. Without a destination the default routes count.
+//!
+//! **Satellite** never serves `large` or `background` unless named by `require`, `prefer` or `if`.
+//!
+//! **Facts** are five-valued. Unknown counts as not metered, not roaming, not constrained, and
+//! as validated; [`Policy::unknown_denied`] turns that round. A guess counts like what it guesses.
+//! Every one of these that a verdict rests on is listed as an [`Assumption`]. Unknown health never
+//! makes a network unusable; it fails `require=validated` under `unknown_denied` alone.
+//!
+//! **Binding.** A network that sockets cannot be bound to is admitted only where the kernel's own
+//! choice is this network.
+//!
+//! **Order**: see [`RankKey`]. **Staying or moving**: see [`Migration`]. **Both ends of a path**:
+//! see [`permits`].
+//!
+//! Of several addresses one is enough; where none will do, the reasons are those of the address
+//! that lacks least. So the explanation is complete: with every listed reason of one network
+//! mended, it matches.
+//!
+//! # Limits
+//!
+//! Work grows with networks times routes times addresses; the snapshot bounds the first two.
+
+mod admit;
+mod explain;
+mod migration;
+mod paths;
+mod rank;
+mod reason;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use admit::{Admission, admit};
+pub use explain::{Blocked, Refusal};
+pub use migration::{Migration, Move};
+pub use paths::{PathFacts, permits};
+pub use rank::{RankKey, rank};
+pub use reason::{Assumption, Reach, Reason};
+
+use super::{Label, Level, Prop};
+use crate::network::{Fact, Network, Snapshot};
+use admit::View;
+
+/// Where an operation goes, as far as matching is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Destination {
+    /// None named: `matching(label)`.
+    #[default]
+    Unnamed,
+    /// Loopback, a Unix socket, in-process memory: no network is used.
+    Host,
+    /// A name not yet resolved: families and route unknown.
+    Name,
+    /// These addresses, any of which will do.
+    Addresses(Arc<[IpAddr]>),
+}
+
+impl Destination {
+    /// The destination with these addresses: this host if all are loopback, a name not resolved
+    /// if there are none.
+    pub fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let addresses: Arc<[IpAddr]> = addresses.into_iter().collect();
+        if addresses.is_empty() {
+            Destination::Name
+        } else if addresses.iter().all(|ip| ip.to_canonical().is_loopback()) {
+            Destination::Host
+        } else {
+            Destination::Addresses(addresses)
+        }
+    }
+
+    /// Whether no network is used.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        match self {
+            Destination::Host => true,
+            Destination::Addresses(all) => {
+                !all.is_empty() && all.iter().all(|ip| ip.to_canonical().is_loopback())
+            }
+            Destination::Unnamed | Destination::Name => false,
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Unnamed => f.write_str("anywhere"),
+            Destination::Host => f.write_str("this host"),
+            Destination::Name => f.write_str("a name not yet resolved"),
+            Destination::Addresses(all) => {
+                for (i, ip) in all.iter().enumerate() {
+                    let or = if i == 0 { "" } else { " or " };
+                    write!(f, "{or}{ip}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The system's policy for matching.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// `unknown = "deny"`: what nobody knows counts as metered, roaming, constrained and not
+    /// validated. Default: no.
+    pub unknown_denied: bool,
+}
+
+impl Policy {
+    /// A fact as yes or no: a guess is believed, the unknown is decided by policy.
+    pub(crate) fn count(&self, prop: Prop, fact: Fact) -> bool {
+        fact.known()
+            .unwrap_or((prop == Prop::Validated) != self.unknown_denied)
+    }
+}
+
+/// Whether a label speaks well of this property, so that what is otherwise kept from it is meant.
+fn names(label: &Label, network: &Network, prop: Prop) -> bool {
+    matches!(label.level(prop), Level::Require | Level::Prefer)
+        || label.interface_name() == Some(network.name())
+}
+
+/// Every admitted network, best first, or the whole explanation.
+///
+/// Empty for a destination of this host, for no network is used there.
+///
+/// # Errors
+///
+/// [`Blocked`] if no network is admitted, if the first scan is not complete, or if the
+/// destination is this host and the label prohibits loopback.
+pub fn candidates(
+    snapshot: &Snapshot,
+    label: &Label,
+    to: &Destination,
+    policy: &Policy,
+) -> Result<Vec<Network>, Box<Blocked>> {
+    if to.is_host() {
+        return host_scope_admits(label).map(|()| Vec::new());
+    }
+    let view = View::new(snapshot, label, to, policy);
+    let mut admitted = Vec::new();
+    let mut refused = Vec::new();
+    for network in snapshot.networks() {
+        let Admission {
+            reasons,
+            assumptions,
+        } = view.admit(network);
+        if reasons.is_empty() && snapshot.is_complete() {
+            admitted.push((rank(network, label, to, policy), network));
+        } else if admitted.is_empty() {
+            refused.push(Refusal {
+                network: network.clone(),
+                reasons,
+                assumptions,
+            });
+        }
+    }
+    if admitted.is_empty() {
+        return Err(Box::new(Blocked {
+            label: *label,
+            destination: to.clone(),
+            generation: snapshot.generation(),
+            complete: snapshot.is_complete(),
+            reasons: if snapshot.is_complete() {
+                Vec::new()
+            } else {
+                vec![Reason::ScoutStarting]
+            },
+            networks: refused,
+            waited: None,
+        }));
+    }
+    admitted.sort_by_key(|(key, _)| *key);
+    Ok(admitted
+        .into_iter()
+        .map(|(_, network)| network.clone())
+        .collect())
+}
+
+/// Whether a destination of this host is admitted, where no network is used: always, unless the
+/// label prohibits loopback.
+///
+/// # Errors
+///
+/// [`Blocked`] with [`Reason::Prohibited`] for loopback and no network.
+pub fn host_scope_admits(label: &Label) -> Result<(), Box<Blocked>> {
+    if label.level(Prop::Loopback) != Level::Prohibit {
+        return Ok(());
+    }
+    Err(Box::new(Blocked {
+        label: *label,
+        destination: Destination::Host,
+        complete: true,
+        reasons: vec![Reason::Prohibited {
+            prop: Prop::Loopback,
+            fact: Fact::Yes,
+        }],
+        ..Blocked::default()
+    }))
+}

@@ -1,0 +1,125 @@
+//! What both ends of a session's path must allow.
+
+use super::{Policy, admit};
+use crate::label::{Label, Level, Prop, Props};
+use crate::network::{Fact, Kind, Kinds, Network};
+
+/// What is known of a network at the far end of a path, and what is told of ours: no names, no
+/// addresses. By default everything is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PathFacts {
+    /// Its kinds; empty if not told.
+    pub kinds: Kinds,
+    /// Whether its bytes cost money.
+    pub metered: Fact,
+    /// Whether it is a foreign operator's.
+    pub roaming: Fact,
+    /// Whether its owner asks for restraint.
+    pub constrained: Fact,
+}
+
+impl PathFacts {
+    /// What is told of this network.
+    #[must_use]
+    pub fn of(network: &Network) -> Self {
+        Self {
+            kinds: network.kinds(),
+            metered: network.metered(),
+            roaming: network.roaming(),
+            constrained: network.constrained(),
+        }
+    }
+
+    /// Whether nothing in it lies beyond this host.
+    fn is_host(&self) -> bool {
+        self.kinds.without(Kind::Loopback).is_empty()
+    }
+
+    fn fact(&self, prop: Prop) -> Fact {
+        match prop {
+            Prop::Metered => self.metered,
+            Prop::Roaming => self.roaming,
+            Prop::Constrained => self.constrained,
+            Prop::Validated | Prop::Ipv4 | Prop::Ipv6 => Fact::Unknown,
+            _ if self.kinds.is_empty() => Fact::Unknown,
+            kind => kind.kind().is_some_and(|kind| self.kinds.contains(kind)).into(),
+        }
+    }
+
+    /// Whether the far end's facts forbid the label, as far as they are told of: kinds, metered,
+    /// roaming, constrained.
+    fn forbids(&self, label: &Label, policy: &Policy) -> bool {
+        label
+            .prohibited()
+            .intersection(TOLD)
+            .iter()
+            .any(|prop| policy.count(prop, self.fact(prop)))
+    }
+}
+
+/// What a path's opening carries.
+const TOLD: Props = Props::KINDS
+    .with(Prop::Metered)
+    .with(Prop::Roaming)
+    .with(Prop::Constrained);
+
+/// Whether bytes of this label may travel on a path, by the hard restrictions alone.
+///
+/// - What the label prohibits must be true of neither end's network.
+/// - A required kind must be among the dialler's, for it chose the network; so must required
+///   traits and the interface, which only the dialler itself can tell.
+/// - `local` is `None` where no network is used, or ours is not known. If the far end tells of
+///   none beyond loopback either, the path does not leave this host, and only
+///   `prohibit=loopback` refuses it.
+/// - What the far end does not tell counts as in [`Policy`]; an untold kind passes
+///   `require` and `prohibit`, and fails both under `unknown_denied`.
+///
+/// State, routes and VPNs are not asked: a path that works, works.
+#[must_use]
+pub fn permits(
+    label: &Label,
+    local: Option<&Network>,
+    remote: &PathFacts,
+    local_is_dialler: bool,
+    policy: &Policy,
+) -> bool {
+    let local = local.filter(|network| network.kind() != Kind::Loopback);
+    if local.is_none() && remote.is_host() {
+        return label.level(Prop::Loopback) != Level::Prohibit;
+    }
+    if remote.forbids(label, policy) {
+        return false;
+    }
+    if let Some(network) = local
+        && !suits(label, network, local_is_dialler, policy)
+    {
+        return false;
+    }
+    local_is_dialler || has_required_kind(label, remote, policy)
+}
+
+/// Whether our own network allows the label; what is required is asked of it only if we dialled.
+fn suits(label: &Label, network: &Network, is_dialler: bool, policy: &Policy) -> bool {
+    let holds = |prop: Prop| policy.count(prop, admit::fact(network, prop));
+    if label.prohibited().iter().any(holds) {
+        return false;
+    }
+    if !is_dialler {
+        return true;
+    }
+    let kinds = label.required().kinds();
+    (kinds.is_empty() || network.kinds().intersects(kinds))
+        && label.required().traits().all(holds)
+        && label.interface_name().is_none_or(|name| name == network.name())
+}
+
+fn has_required_kind(label: &Label, dialler: &PathFacts, policy: &Policy) -> bool {
+    let required = label.required().kinds();
+    if required.is_empty() {
+        return true;
+    }
+    if dialler.kinds.is_empty() {
+        return !policy.unknown_denied;
+    }
+    dialler.kinds.intersects(required)
+}
