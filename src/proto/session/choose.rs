@@ -1,11 +1,10 @@
 //! Which path a label travels on: the whole scheduler of this version.
 
 use super::MAX_PATHS;
-use super::labels;
 use super::path::Path;
 use super::send::Verdict;
 use crate::label::Label;
-use crate::label::matching::Policy;
+use crate::label::matching::{self, Policy};
 
 /// The paths of a session, by slot.
 pub(super) type Paths = [Option<Box<Path>>; MAX_PATHS];
@@ -24,7 +23,7 @@ impl Judge<'_> {
         let sides = &path.sides;
         path.numbers.permitted(label, || {
             let local = sides.local.as_ref();
-            labels::permits(label, local, &sides.remote, self.dialler, self.policy)
+            matching::permits(label, local, &sides.remote, self.dialler, self.policy)
         })
     }
 

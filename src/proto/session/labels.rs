@@ -3,28 +3,15 @@
 use super::ProtocolError;
 use super::frame::{MAX_LABELS, put_label};
 use crate::label::Label;
-use crate::label::matching::{PathFacts, Policy};
-use crate::network::Network;
 
 /// What a label is called on the wire: its canonical text without the interface's name, which means
 /// nothing to the other end.
-fn text(_label: &Label) -> String {
-    "any".to_owned()
+fn text(label: &Label) -> String {
+    label.without_interface().to_string()
 }
 
 fn parse(text: &str) -> Option<Label> {
-    (text == "any").then_some(Label::ANY)
-}
-
-/// Whether payload of a label may travel on a path, by what is known of the networks at both its ends.
-pub(super) fn permits(
-    _label: &Label,
-    _local: Option<&Network>,
-    _remote: &PathFacts,
-    _local_is_dialler: bool,
-    _policy: &Policy,
-) -> bool {
-    true
+    text.parse().ok()
 }
 
 /// The numbers this side gave out on one path.
