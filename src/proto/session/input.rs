@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// Whether a stream that is not in the table was once: nothing else may be said of it.
-    fn was_known(&self, id: StreamId) -> bool {
+    pub(super) fn was_known(&self, id: StreamId) -> bool {
         let index = id.0 >> 1;
         if self.is_ours(id) {
             index < self.opened

@@ -79,6 +79,8 @@ pub(super) struct SendHalf {
     sacked: Ranges,
     flights: VecDeque<Flight>,
     fin: Fin,
+    /// Our end went out once, so the peer may acknowledge it.
+    fin_told: bool,
     /// A RESET with this code is out and not answered.
     pub(super) reset: Option<u32>,
     /// What `write` and `is_shut` answer from now on.
@@ -99,6 +101,7 @@ impl SendHalf {
             sacked: Ranges::default(),
             flights: VecDeque::new(),
             fin: Fin::None,
+            fin_told: false,
             reset: None,
             failure: None,
             done: false,
@@ -206,7 +209,7 @@ impl SendHalf {
 
     /// Whether the end is said and the peer may know it.
     pub(super) fn fin_sent(&self) -> bool {
-        matches!(self.fin, Fin::Flying(_) | Fin::Acknowledged)
+        self.fin_told
     }
 
     /// The peer has everything, by its own word, if we ever sent all of it.
@@ -275,7 +278,10 @@ impl SendHalf {
     /// Records that a unit goes out on a path.
     pub(super) fn take(&mut self, unit: &Unit, slot: u8) {
         match *unit {
-            Unit::Fin { .. } => self.fin = Fin::Flying(slot),
+            Unit::Fin { .. } => {
+                self.fin = Fin::Flying(slot);
+                self.fin_told = true;
+            }
             Unit::Data {
                 offset,
                 length,
