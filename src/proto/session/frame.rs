@@ -1,0 +1,414 @@
+//! Frames, byte by byte: what is on the wire after the handshake.
+//!
+//! A frame is `kind u8 | length u24 | body`, the length that of the body, integers big-endian. A kind
+//! with the bit `0x80` may be skipped by who does not know it; any other unknown kind ends the path. A
+//! length over the kind's limit ends the path before anything is reserved for it.
+//!
+//! | kind | name | body | limit |
+//! | --- | --- | --- | --- |
+//! | 01 | DATA | label u8, stream u24, offset u64, payload | 12 + [`MAX_PAYLOAD`] |
+//! | 02 | DATA, and the sender waits | the same; to be acknowledged at once | the same |
+//! | 03 | OPEN | stream u24, label u8 | [`MAX_CONTROL`], as all below |
+//! | 04 | FIN | stream u24, final offset u64 | |
+//! | 05 | RESET | stream u24, flags u8, code u32 | |
+//! | 06 | RESET_ACK | stream u24 | |
+//! | 07 | STOP | stream u24, code u32 | |
+//! | 08 | GONE | stream u24 | |
+//! | 09 | ACK | stream u24, offset u64, count u8 (0 to 8), count times start u64, end u64 | |
+//! | 0a | CREDIT | stream u24, highest offset u64 | |
+//! | 10 | LABEL | number u8 (0 to 63), text in UTF-8 | |
+//! | 11 | FACTS | kinds u8, metered u8, roaming u8, constrained u8 | |
+//! | 12, 13 | PING, PONG | token u64 | |
+//! | 14 | RESUME | | |
+//! | 15 | RETIRE | | |
+//! | 16 | CLOSE | code u32 | |
+//! | 17 | CLOSED | | |
+//! | 20 to 2f | reserved for messages: MSG, MSG_ACK, MSG_CREDIT, WITHDRAW, WITHDRAWN, RELABEL | | |
+//!
+//! So the header of a data frame is 16 bytes. Bytes of a control frame after its last field are
+//! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
+//! vpn, loopback, other; a fact is 0 no, 1 likely no, 2 unknown, 3 likely yes, 4 yes.
+
+use super::{ProtocolError, StreamId};
+use crate::label::matching::PathFacts;
+use crate::network::{Fact, Kinds};
+use crate::proto::codec::{Put, Reader, Short};
+
+/// Bytes of a data frame before its payload.
+pub const DATA_HEADER: usize = 16;
+/// Bytes of any frame before its body.
+pub const HEADER: usize = 4;
+/// The most payload one data frame may carry, whatever a peer's configuration.
+pub const MAX_PAYLOAD: usize = 1 << 20;
+/// The longest body of any other frame.
+pub const MAX_CONTROL: usize = 1024;
+/// Ranges one acknowledgement reports beyond the contiguous offset.
+pub const MAX_SACKS: usize = 8;
+/// Numbers of labels alive in one direction of one path.
+pub const MAX_LABELS: usize = 64;
+
+/// What a data frame's length says beyond its payload.
+const DATA_BODY: usize = DATA_HEADER - HEADER;
+/// Frames of an unknown kind with this bit are skipped.
+const SKIPPABLE: u8 = 0x80;
+
+pub(super) mod kind {
+    pub(crate) const DATA: u8 = 0x01;
+    pub(crate) const DATA_WAITING: u8 = 0x02;
+    pub(crate) const OPEN: u8 = 0x03;
+    pub(crate) const FIN: u8 = 0x04;
+    pub(crate) const RESET: u8 = 0x05;
+    pub(crate) const RESET_ACK: u8 = 0x06;
+    pub(crate) const STOP: u8 = 0x07;
+    pub(crate) const GONE: u8 = 0x08;
+    pub(crate) const ACK: u8 = 0x09;
+    pub(crate) const CREDIT: u8 = 0x0a;
+    pub(crate) const LABEL: u8 = 0x10;
+    pub(crate) const FACTS: u8 = 0x11;
+    pub(crate) const PING: u8 = 0x12;
+    pub(crate) const PONG: u8 = 0x13;
+    pub(crate) const RESUME: u8 = 0x14;
+    pub(crate) const RETIRE: u8 = 0x15;
+    pub(crate) const CLOSE: u8 = 0x16;
+    pub(crate) const CLOSED: u8 = 0x17;
+}
+
+/// The header of a data frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DataHeader {
+    pub(super) waiting: bool,
+    pub(super) label: u8,
+    pub(super) stream: StreamId,
+    pub(super) offset: u64,
+    pub(super) payload: u32,
+}
+
+impl DataHeader {
+    pub(super) fn encode(&self) -> [u8; DATA_HEADER] {
+        let mut out = [0; DATA_HEADER];
+        let length = (self.payload + DATA_BODY as u32).to_be_bytes();
+        out[0] = if self.waiting {
+            kind::DATA_WAITING
+        } else {
+            kind::DATA
+        };
+        out[1..4].copy_from_slice(&length[1..]);
+        out[4] = self.label;
+        out[5..8].copy_from_slice(&self.stream.0.to_be_bytes()[1..]);
+        out[8..].copy_from_slice(&self.offset.to_be_bytes());
+        out
+    }
+
+    fn decode(header: &[u8; DATA_HEADER], waiting: bool, payload: u32) -> Self {
+        let [_, _, _, _, label, s0, s1, s2, offset @ ..] = *header;
+        Self {
+            waiting,
+            label,
+            stream: StreamId(u32::from_be_bytes([0, s0, s1, s2])),
+            offset: u64::from_be_bytes(offset),
+            payload,
+        }
+    }
+}
+
+/// What stands at the front of some input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// This many bytes from the start of the frame are needed to say more.
+    Need(usize),
+    /// A data frame; its payload follows the 16 bytes of its header.
+    Data(DataHeader),
+    /// A whole control frame of this kind; its body is the bytes from [`HEADER`] to this end.
+    Control(u8, usize),
+    /// A frame to be skipped: so many bytes of body follow the 4 of its header.
+    Skip(u32),
+}
+
+/// Looks at the front of `input`, which begins with a frame.
+#[inline]
+pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
+    let Some(&[frame, l0, l1, l2]) = input.first_chunk::<HEADER>() else {
+        return Ok(Head::Need(HEADER));
+    };
+    let length = u32::from_be_bytes([0, l0, l1, l2]) as usize;
+    match frame {
+        kind::DATA | kind::DATA_WAITING => {
+            if length > DATA_BODY + MAX_PAYLOAD {
+                return Err(ProtocolError::FrameTooLong);
+            }
+            if length < DATA_BODY {
+                return Err(ProtocolError::Malformed);
+            }
+            let Some(header) = input.first_chunk::<DATA_HEADER>() else {
+                return Ok(Head::Need(DATA_HEADER));
+            };
+            let payload = (length - DATA_BODY) as u32;
+            Ok(Head::Data(DataHeader::decode(
+                header,
+                frame == kind::DATA_WAITING,
+                payload,
+            )))
+        }
+        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::CLOSED => {
+            if length > MAX_CONTROL {
+                return Err(ProtocolError::FrameTooLong);
+            }
+            let end = HEADER + length;
+            if input.len() < end {
+                return Ok(Head::Need(end));
+            }
+            Ok(Head::Control(frame, end))
+        }
+        _ if frame & SKIPPABLE != 0 => {
+            if length > DATA_BODY + MAX_PAYLOAD {
+                return Err(ProtocolError::FrameTooLong);
+            }
+            Ok(Head::Skip(length as u32))
+        }
+        _ => Err(ProtocolError::UnknownFrame(frame)),
+    }
+}
+
+/// A control frame received.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Control<'a> {
+    Open {
+        stream: StreamId,
+        label: u8,
+    },
+    Fin {
+        stream: StreamId,
+        end: u64,
+    },
+    Reset {
+        stream: StreamId,
+        both: bool,
+        code: u32,
+    },
+    ResetAck {
+        stream: StreamId,
+    },
+    Stop {
+        stream: StreamId,
+        code: u32,
+    },
+    Gone {
+        stream: StreamId,
+    },
+    Ack {
+        stream: StreamId,
+        offset: u64,
+        sacks: Sacks<'a>,
+    },
+    Credit {
+        stream: StreamId,
+        highest: u64,
+    },
+    Label {
+        number: u8,
+        text: &'a [u8],
+    },
+    Facts(PathFacts),
+    Ping(u64),
+    Pong(u64),
+    Resume,
+    Retire,
+    Close(u32),
+    Closed,
+}
+
+/// The ranges of an acknowledgement, as received.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) struct Sacks<'a>(&'a [u8]);
+
+impl Sacks<'_> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.chunks_exact(16).map(|range| {
+            let mut reader = Reader::new(range);
+            let mut next = || reader.u64().expect("a range is 16 bytes");
+            (next(), next())
+        })
+    }
+}
+
+impl From<Short> for ProtocolError {
+    fn from(Short: Short) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Reads a control frame that [`head`] found whole.
+pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolError> {
+    let mut reader = Reader::new(body);
+    let mut stream = || reader.u24().map(StreamId);
+    Ok(match frame {
+        kind::OPEN => Control::Open {
+            stream: stream()?,
+            label: reader.u8()?,
+        },
+        kind::FIN => Control::Fin {
+            stream: stream()?,
+            end: reader.u64()?,
+        },
+        kind::RESET => Control::Reset {
+            stream: stream()?,
+            both: reader.u8()? & 1 != 0,
+            code: reader.u32()?,
+        },
+        kind::RESET_ACK => Control::ResetAck { stream: stream()? },
+        kind::STOP => Control::Stop {
+            stream: stream()?,
+            code: reader.u32()?,
+        },
+        kind::GONE => Control::Gone { stream: stream()? },
+        kind::ACK => {
+            let stream = stream()?;
+            let offset = reader.u64()?;
+            let count = usize::from(reader.u8()?);
+            if count > MAX_SACKS {
+                return Err(ProtocolError::Malformed);
+            }
+            let sacks = Sacks(reader.bytes(count * 16)?);
+            Control::Ack {
+                stream,
+                offset,
+                sacks,
+            }
+        }
+        kind::CREDIT => Control::Credit {
+            stream: stream()?,
+            highest: reader.u64()?,
+        },
+        kind::LABEL => {
+            let number = reader.u8()?;
+            if usize::from(number) >= MAX_LABELS {
+                return Err(ProtocolError::BadLabel);
+            }
+            Control::Label {
+                number,
+                text: reader.rest(),
+            }
+        }
+        kind::FACTS => Control::Facts(facts(&mut reader)?),
+        kind::PING => Control::Ping(reader.u64()?),
+        kind::PONG => Control::Pong(reader.u64()?),
+        kind::RESUME => Control::Resume,
+        kind::RETIRE => Control::Retire,
+        kind::CLOSE => Control::Close(reader.u32()?),
+        kind::CLOSED => Control::Closed,
+        other => return Err(ProtocolError::UnknownFrame(other)),
+    })
+}
+
+fn begin(out: &mut Vec<u8>, frame: u8, length: usize) {
+    out.put_u8(frame);
+    out.put_u24(length as u32);
+}
+
+/// A frame whose body is a stream and nothing else.
+pub(super) fn put_stream(out: &mut Vec<u8>, frame: u8, stream: StreamId) {
+    begin(out, frame, 3);
+    out.put_u24(stream.0);
+}
+
+/// A frame whose body is a stream and an offset.
+pub(super) fn put_offset(out: &mut Vec<u8>, frame: u8, stream: StreamId, offset: u64) {
+    begin(out, frame, 11);
+    out.put_u24(stream.0);
+    out.put_u64(offset);
+}
+
+pub(super) fn put_open(out: &mut Vec<u8>, stream: StreamId, label: u8) {
+    begin(out, kind::OPEN, 4);
+    out.put_u24(stream.0);
+    out.put_u8(label);
+}
+
+pub(super) fn put_reset(out: &mut Vec<u8>, stream: StreamId, both: bool, code: u32) {
+    begin(out, kind::RESET, 8);
+    out.put_u24(stream.0);
+    out.put_u8(u8::from(both));
+    out.put_u32(code);
+}
+
+pub(super) fn put_stop(out: &mut Vec<u8>, stream: StreamId, code: u32) {
+    begin(out, kind::STOP, 7);
+    out.put_u24(stream.0);
+    out.put_u32(code);
+}
+
+pub(super) fn put_ack(out: &mut Vec<u8>, stream: StreamId, offset: u64, sacks: &[(u64, u64)]) {
+    begin(out, kind::ACK, 12 + 16 * sacks.len());
+    out.put_u24(stream.0);
+    out.put_u64(offset);
+    out.put_u8(sacks.len() as u8);
+    for (start, end) in sacks {
+        out.put_u64(*start);
+        out.put_u64(*end);
+    }
+}
+
+pub(super) fn put_label(out: &mut Vec<u8>, number: u8, text: &str) {
+    begin(out, kind::LABEL, 1 + text.len());
+    out.put_u8(number);
+    out.put(text.as_bytes());
+}
+
+pub(super) fn put_facts_frame(out: &mut Vec<u8>, told: &PathFacts) {
+    begin(out, kind::FACTS, 4);
+    put_facts(out, told);
+}
+
+/// A frame whose body is a token.
+pub(super) fn put_token(out: &mut Vec<u8>, frame: u8, token: u64) {
+    begin(out, frame, 8);
+    out.put_u64(token);
+}
+
+/// A frame without a body.
+pub(super) fn put_bare(out: &mut Vec<u8>, frame: u8) {
+    begin(out, frame, 0);
+}
+
+pub(super) fn put_close(out: &mut Vec<u8>, code: u32) {
+    begin(out, kind::CLOSE, 4);
+    out.put_u32(code);
+}
+
+/// The four bytes that tell a network's facts.
+pub(super) fn put_facts(out: &mut Vec<u8>, told: &PathFacts) {
+    let fact = |fact| match fact {
+        Fact::No => 0,
+        Fact::LikelyNo => 1,
+        Fact::Unknown => 2,
+        Fact::LikelyYes => 3,
+        Fact::Yes => 4,
+    };
+    out.put(&[
+        told.kinds.0,
+        fact(told.metered),
+        fact(told.roaming),
+        fact(told.constrained),
+    ]);
+}
+
+/// Reads what [`put_facts`] wrote.
+pub(super) fn facts(reader: &mut Reader<'_>) -> Result<PathFacts, ProtocolError> {
+    let [kinds, metered, roaming, constrained] = reader.array()?;
+    let fact = |byte| {
+        Ok(match byte {
+            0 => Fact::No,
+            1 => Fact::LikelyNo,
+            2 => Fact::Unknown,
+            3 => Fact::LikelyYes,
+            4 => Fact::Yes,
+            _ => return Err(ProtocolError::Malformed),
+        })
+    };
+    Ok(PathFacts {
+        kinds: Kinds(kinds),
+        metered: fact(metered)?,
+        roaming: fact(roaming)?,
+        constrained: fact(constrained)?,
+    })
+}

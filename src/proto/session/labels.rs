@@ -1,0 +1,136 @@
+//! Labels as numbers: each direction of each path has a table of at most 64 definitions.
+
+use super::ProtocolError;
+use super::frame::{MAX_LABELS, put_label};
+use crate::label::Label;
+
+/// What a label is called on the wire: its canonical text without the interface's name, which means
+/// nothing to the other end.
+fn text(label: &Label) -> String {
+    label.without_interface().to_string()
+}
+
+fn parse(text: &str) -> Option<Label> {
+    text.parse().ok()
+}
+
+/// The numbers this side gave out on one path.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    defined: Vec<Defined>,
+    /// Where the last answer stands: most traffic has one label.
+    last: usize,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Defined {
+    label: Label,
+    used: u64,
+    /// Whether the path admits it; forgotten when the path's facts change.
+    permitted: Option<bool>,
+}
+
+impl Numbers {
+    fn find(&mut self, label: &Label) -> Option<usize> {
+        if self
+            .defined
+            .get(self.last)
+            .is_some_and(|d| d.label == *label)
+        {
+            return Some(self.last);
+        }
+        let found = self.defined.iter().position(|d| d.label == *label)?;
+        self.last = found;
+        Some(found)
+    }
+
+    /// Whether the path admits the label, from memory where it was asked before.
+    pub(super) fn permitted(&mut self, label: &Label, ask: impl FnOnce() -> bool) -> bool {
+        match self.find(label) {
+            Some(index) => *self.defined[index].permitted.get_or_insert_with(ask),
+            None => ask(),
+        }
+    }
+
+    /// The facts or the policy changed.
+    pub(super) fn forget_permits(&mut self) {
+        for defined in &mut self.defined {
+            defined.permitted = None;
+        }
+    }
+
+    /// Whether giving this label a number would take one from another label.
+    pub(super) fn would_redefine(&mut self, label: &Label) -> bool {
+        self.defined.len() == MAX_LABELS && self.find(label).is_none()
+    }
+
+    /// The label's number; its definition goes to `out` if it is new.
+    pub(super) fn number(&mut self, label: &Label, out: &mut Vec<u8>) -> u8 {
+        self.clock += 1;
+        let used = self.clock;
+        let index = match self.find(label) {
+            Some(index) => {
+                self.defined[index].used = used;
+                return index as u8;
+            }
+            None if self.defined.len() < MAX_LABELS => {
+                self.defined.push(Defined {
+                    label: *label,
+                    used,
+                    permitted: None,
+                });
+                self.defined.len() - 1
+            }
+            None => {
+                let (oldest, _) = (self.defined.iter().enumerate())
+                    .min_by_key(|(_, defined)| defined.used)
+                    .expect("the table is full");
+                self.defined[oldest] = Defined {
+                    label: *label,
+                    used,
+                    permitted: None,
+                };
+                oldest
+            }
+        };
+        self.last = index;
+        put_label(out, index as u8, &text(label));
+        index as u8
+    }
+}
+
+/// The numbers the peer gave out on one path.
+#[derive(Debug, Default)]
+pub(super) struct Definitions(Vec<Option<Label>>);
+
+impl Definitions {
+    pub(super) fn define(&mut self, number: u8, name: &[u8]) -> Result<(), ProtocolError> {
+        let label = std::str::from_utf8(name).ok().and_then(parse);
+        let label = label.ok_or(ProtocolError::BadLabel)?;
+        let index = usize::from(number);
+        if index >= MAX_LABELS {
+            return Err(ProtocolError::BadLabel);
+        }
+        if self.0.len() <= index {
+            self.0.resize(index + 1, None);
+        }
+        self.0[index] = Some(label);
+        Ok(())
+    }
+
+    /// Whether a number is defined.
+    pub(super) fn check(&self, number: u8) -> Result<(), ProtocolError> {
+        match self.0.get(usize::from(number)) {
+            Some(Some(_)) => Ok(()),
+            _ => Err(ProtocolError::BadLabel),
+        }
+    }
+
+    pub(super) fn get(&self, number: u8) -> Result<Label, ProtocolError> {
+        match self.0.get(usize::from(number)) {
+            Some(Some(label)) => Ok(*label),
+            _ => Err(ProtocolError::BadLabel),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The session core over [`Pair`](crate::proto::pair::Pair).
+
+mod model;
+mod streams;
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::proto::pair::{End, Pair};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// The only look at a clock: virtual time has to begin somewhere.
+#[allow(clippy::disallowed_methods)]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn small() -> Config {
+    Config {
+        send_buffer: 64 << 10,
+        receive_window: 64 << 10,
+        max_streams: 8,
+        ..Config::default()
+    }
+}
+
+fn pair() -> Pair {
+    Pair::new(1, start(), small(), small())
+}
+
+/// Bytes that tell their place.
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i % 251) as u8).collect()
+}
+
+/// Writes all of `data`, the peer reading meanwhile.
+fn send_all(pair: &mut Pair, from: End, stream: StreamId, data: &[u8]) {
+    let mut rest = data;
+    for _ in 0..100_000 {
+        let now = pair.now();
+        let taken = pair
+            .session(from)
+            .write(now, stream, Label::ANY, rest)
+            .expect("the stream is open");
+        rest = &rest[taken..];
+        if rest.is_empty() {
+            return;
+        }
+        let until = now + LONG;
+        pair.step(until);
+        let _ = pair.read_all(from.other(), stream);
+    }
+    panic!("{} bytes were never taken", rest.len());
+}
