@@ -61,7 +61,7 @@ impl MatchError {
         }
     }
 
-    fn kind(&self) -> io::ErrorKind {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
             MatchError::TimedOut(_) | MatchError::Overran { .. } => io::ErrorKind::TimedOut,
             MatchError::NoMatch(_) => io::ErrorKind::NetworkUnreachable,

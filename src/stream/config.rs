@@ -33,11 +33,9 @@ pub struct Settings {
     pub detached: usize,
     /// How long a finished session stays to answer after its last path closed. Default 3 s.
     pub linger: Duration,
-    /// How long a path may owe an answer in silence before another is tried. Default 1 s, and three
-    /// round trips where those are longer.
+    /// How long a path may owe an answer in silence before another is tried.
+    /// Default 1 s.
     pub stall: Duration,
-    /// After how much silence an idle path is probed; `None` never. Default `None`.
-    pub probe_idle: Option<Duration>,
     /// How often a `connect` goes round all matching networks that refuse. Default 3.
     pub connect_rounds: u32,
 }
@@ -58,7 +56,6 @@ impl Default for Settings {
             detached: 10_000,
             linger: core.linger,
             stall: Duration::from_secs(1),
-            probe_idle: None,
             connect_rounds: 3,
         }
     }
@@ -73,7 +70,6 @@ impl Settings {
             max_streams: self.max_streams,
             linger: self.linger,
             stall: self.stall,
-            probe_idle: self.probe_idle,
             ..Config::default()
         }
     }

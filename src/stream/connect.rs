@@ -31,7 +31,7 @@ const ROUND: Duration = Duration::from_millis(200);
 /// spawn it or to join several.
 #[must_use = "a builder does nothing until it is awaited"]
 pub struct Connect {
-    context: Result<Arc<dyn Context>, MatchError>,
+    context: Result<Arc<dyn Context>, ConnectError>,
     endpoint: Result<Endpoint, EndpointError>,
     label: Label,
     within: Option<Duration>,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Connect {
 
 impl Connect {
     pub(crate) fn new(
-        context: Result<Arc<dyn Context>, MatchError>,
+        context: Result<Arc<dyn Context>, ConnectError>,
         endpoint: Result<Endpoint, EndpointError>,
     ) -> Self {
         Self {

@@ -23,6 +23,8 @@ use super::context::Context;
 use super::error::{SessionError, stream_error};
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::scratch::with_scratch;
+use super::roam::Roamer;
+use super::tracker::Guard;
 use super::wakers::{WATCH, Wakers};
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination, PathFacts};
@@ -80,6 +82,9 @@ pub(super) struct State {
     /// Why no network matches, as last seen.
     pub(super) blocked: Option<Arc<Blocked>>,
     closed_told: bool,
+    /// For the listener's bound of detached sessions; told outside the lock.
+    on_detached: Option<Arc<dyn Fn(bool) + Send + Sync>>,
+    detached: Option<bool>,
 }
 
 /// A session with its paths; shared by its streams, its handles and its task.
@@ -123,6 +128,8 @@ impl Driver {
             wake: Vec::new(),
             blocked: None,
             closed_told: false,
+            on_detached: None,
+            detached: None,
         };
         Arc::new(Self { state: Mutex::new(state), wakers, context, label, destination })
     }
@@ -135,6 +142,7 @@ impl Driver {
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
+        let detached = state.detached.take().and_then(|now| Some((state.on_detached.clone()?, now)));
         let deferred = self.wakers.unlocked();
         drop(state);
         if deferred {
@@ -144,7 +152,23 @@ impl Driver {
             self.wakers.nudge();
         }
         wake.into_iter().for_each(Waker::wake);
+        if let Some((tell, detached)) = detached {
+            tell(detached);
+        }
         result
+    }
+
+    /// Whom to tell that the session lost its last path (`true`) or has one again.
+    pub(super) fn on_detached(&self, tell: Arc<dyn Fn(bool) + Send + Sync>) {
+        self.with(|state, _| state.on_detached = Some(tell));
+    }
+
+    /// The session's task is over.
+    fn finish(&self) {
+        self.with(|state, _| {
+            state.links.clear();
+            state.on_detached = None;
+        });
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {
@@ -381,6 +405,7 @@ impl Driver {
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
+            state.detached = Some(false);
             state.transmit(now);
             state.unsettled = true;
             Ok(())
@@ -480,13 +505,15 @@ impl State {
     ) -> Result<Option<Option<Label>>, StreamError> {
         let mut label = None;
         loop {
-            match self.core.read(now, id, buf.initialize_unfilled())? {
-                Some((0, _)) => return Ok(Some(label)),
-                Some((n, of)) => {
-                    buf.advance(n);
-                    label = Some(of);
+            if label.is_none() {
+                match self.core.read(now, id, buf.initialize_unfilled())? {
+                    Some((0, _)) => return Ok(Some(None)),
+                    Some((n, of)) => {
+                        buf.advance(n);
+                        label = Some(of);
+                    }
+                    None => {}
                 }
-                None => {}
             }
             let bulk = self.links.iter().any(|link| link.bulk);
             if label.is_some() && !(bulk && buf.remaining() >= DIRECT) {
@@ -501,7 +528,7 @@ impl State {
     }
 
     /// One read of the first path that has something: straight into `buf` where it is this stream's
-    /// payload, else into the core.
+    /// payload, else into the core. With bytes in `buf` already, only payload of their label counts.
     fn read_once(
         &mut self,
         now: Instant,
@@ -513,14 +540,16 @@ impl State {
             if self.links[at].dead.is_some() {
                 continue;
             }
-            let direct = self.core.direct(self.links[at].path, id, only).min(buf.remaining());
+            let path = self.links[at].path;
+            let fits = only.is_none() || self.core.direct_label(path) == only;
+            let direct = if fits { self.core.direct(path, id).min(buf.remaining()) } else { 0 };
             if direct >= DIRECT || (direct > 0 && self.links[at].bulk) {
                 match self.read_direct(now, at, id, buf, direct) {
                     Some(label) => return Once::Direct(label),
                     None => continue,
                 }
             }
-            if self.read_scratch(now, at) {
+            if only.is_none() && self.read_scratch(now, at) {
                 return Once::Received;
             }
         }
@@ -537,7 +566,7 @@ impl State {
     ) -> Option<Label> {
         let Self { core, links, waker, .. } = self;
         let link = &mut links[at];
-        let whole = core.direct(link.path, id, None) == direct;
+        let whole = core.direct(link.path, id) == direct;
         let mut header = [0; HEADER];
         let mut cx = TaskContext::from_waker(waker);
         let read = {
@@ -712,7 +741,11 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::Stranded => {
+                self.detached = Some(true);
+                self.unsettled = true;
+            }
+            Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);
@@ -742,7 +775,7 @@ impl State {
         let link = self.links.swap_remove(at);
         add(&mut self.totals, &link, stats);
         info.stats = stats;
-        let why = link.dead.clone().unwrap_or_else(|| end.to_string().into());
+        let why = link.dead.clone().unwrap_or_else(|| path_end(end).into());
         tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
         self.publish(PathEvent::Down { path: info, why });
         self.unsettled = true;
@@ -876,4 +909,15 @@ pub(super) fn spawn(
         driver.finish();
         after();
     });
+}
+
+fn path_end(end: PathEnd) -> String {
+    match end {
+        PathEnd::Lost => "lost".into(),
+        PathEnd::Replaced => "replaced by a new connection".into(),
+        PathEnd::Retired => "given up for a better one".into(),
+        PathEnd::Forbidden => "no longer allowed by the label".into(),
+        PathEnd::Protocol(error) => error.to_string(),
+        PathEnd::SessionClosed => "the session is over".into(),
+    }
 }

@@ -210,7 +210,7 @@ impl Door {
         driver.attach(path, link, network, remote).expect("the first path of a new session");
         self.lock().sessions.insert(id, Arc::clone(&driver));
         let door = Arc::downgrade(self);
-        driver.on_detached(Box::new({
+        driver.on_detached(Arc::new({
             let door = Weak::clone(&door);
             move |detached| {
                 if let Some(door) = door.upgrade() {

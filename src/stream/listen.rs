@@ -23,7 +23,7 @@ use super::error::{AcceptError, ListenError};
 use super::greet::Door;
 use super::roam::changed;
 use super::McStream;
-use crate::deferral::{MatchError, Op, Operation};
+use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination};
@@ -39,7 +39,7 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 #[must_use = "a builder does nothing until it is awaited"]
 #[derive(Debug)]
 pub struct Listen {
-    context: Result<Arc<dyn Context>, MatchError>,
+    context: Result<Arc<dyn Context>, ListenError>,
     endpoint: Result<Endpoint, EndpointError>,
     label: Option<Label>,
     grace: Option<Duration>,
@@ -51,7 +51,7 @@ pub struct Listen {
 
 impl Listen {
     pub(crate) fn new(
-        context: Result<Arc<dyn Context>, MatchError>,
+        context: Result<Arc<dyn Context>, ListenError>,
         endpoint: Result<Endpoint, EndpointError>,
     ) -> Self {
         Self {

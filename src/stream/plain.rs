@@ -451,11 +451,7 @@ async fn rebuild(
     let mut failures = 0;
     let operation = Operation::new();
     loop {
-        let want = Want {
-            label: target.label,
-            destination: target.destination.clone(),
-            ..Want::default()
-        };
+        let want = Want { destination: target.destination.clone(), ..Want::new(target.label) };
         let matched = target.context.registry().wait(want, &operation).await?;
         let best = matched.networks.into_iter().find(|network| target.only.is_none_or(|only| only == network.id()));
         let attempt = async {

@@ -29,7 +29,7 @@ use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{Driver, State};
 use super::events::PathEvent;
-use crate::label::matching::{Blocked, Destination, Migration, PathFacts};
+use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
 use crate::label::{Label, Urgency};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::handshake::HandshakeError;
@@ -118,7 +118,7 @@ impl Roamer {
             rests: Vec::new(),
             starts: VecDeque::new(),
             retry: None,
-            migration: Migration::default(),
+            migration: Migration::new(),
             matched: Vec::new(),
             told: None,
             forgotten: (0, None),
@@ -241,22 +241,23 @@ impl Roamer {
         let Some(Some(best)) = ways.first() else { return };
         let admitted = ways.iter().flatten().any(|way| way.id() == current.id());
         if best.id() == current.id() {
-            self.migration.settled();
             return;
         }
         if !admitted {
             self.dial_first(driver, view, ways, |_| true);
             return;
         }
-        match self.migration.consider(current, best, &view.label, view.now) {
-            Some(at) if at <= view.now => {
+        let policy = self.context.registry().policy();
+        let wanted = (&view.label, &self.destination, policy);
+        match self.migration.consider(view.now, current, best, wanted) {
+            Move::Now => {
                 let best = best.id();
                 self.dial_first(driver, view, ways, |way| {
                     way.as_ref().is_some_and(|network| network.id() == best)
                 });
             }
-            Some(at) => self.look_again(at.saturating_duration_since(view.now)),
-            None => {}
+            Move::At(at) => self.look_again(at.saturating_duration_since(view.now)),
+            Move::Stay => {}
         }
     }
 
@@ -318,7 +319,6 @@ impl Roamer {
                 self.told = None;
                 self.forgotten = (0, None);
                 self.last_network = id;
-                self.migration.moved(driver.context.clock().now());
                 self.join(driver, way, dialled);
             }
             Err(error) => {

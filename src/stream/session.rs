@@ -49,7 +49,7 @@ impl Session {
         OpenStream {
             held: Arc::clone(&self.0),
             label,
-            want: Want { label, ..Want::default() },
+            want: Want::new(label),
             within: None,
             operation: Operation::new(),
         }
