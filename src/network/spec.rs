@@ -164,7 +164,7 @@ impl NetworkSpec {
             self.follow_default(address.ip);
         }
         self.addresses.push(address);
-        self.routes.push(Route::to(address).connected());
+        self.routes.push(Route::to(address.masked()).connected());
         self
     }
 
