@@ -27,7 +27,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::task::Poll;
 use talk::Talk;
 use tokio::time::Instant;
@@ -143,6 +143,12 @@ async fn hear(raw: &TokioSocket, talk: &mut Talk) -> io::Result<()> {
 fn own_uid() -> u32 {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").map_or(0, |own| own.uid())
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.raw.as_raw_fd()
+    }
 }
 
 impl std::fmt::Debug for Socket {
