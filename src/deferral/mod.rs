@@ -37,11 +37,11 @@
 //!
 //! # Limits
 //!
-//! 2^32 - 2 operations wait at once in a registry; each takes 88 bytes in the table, and 80 more
-//! where it has a deadline or a looser label. The table gives memory back when half of a crowd is
-//! gone and is without any when nobody waits. A line costs 1/10 microsecond to judge again where
-//! another has asked for its class, a match evaluation otherwise. Cancelling or listing looks at
-//! every operation once, but for cancelling by handle.
+//! 2^32 - 1 operations wait at once in a registry. Each takes at most 80 bytes in the table, 64 more
+//! and an alarm where it has a deadline, a looser label or a held-back start; with its future and
+//! handle about 200 in all (`benches/deferral.rs`). The table gives memory back when half of a crowd
+//! is gone, and keeps room for 32 entries at most when nobody waits. Cancelling by label or number,
+//! and listing, look at every operation once; cancelling by handle does not.
 
 mod cells;
 mod error;
