@@ -194,7 +194,7 @@ mod tests {
     /// The figures of the essay.
     #[test]
     fn an_entry_is_small() {
-        assert!(size_of::<Entry>() <= 88, "{}", size_of::<Entry>());
-        assert!(size_of::<Timing>() <= 80, "{}", size_of::<Timing>());
+        assert!(size_of::<Entry>() <= 80, "{}", size_of::<Entry>());
+        assert!(size_of::<Timing>() <= 64, "{}", size_of::<Timing>());
     }
 }

@@ -30,19 +30,18 @@
 //!   evaluation (`cells`): ten labels to one destination cost ten evaluations a snapshot.
 //! - Wakers are called outside the lock, in batches, a line's in order of priority and arrival, at
 //!   most once a generation. An operation whose match is gone when it is polled keeps its place.
-//! - Times are [`Clock`](crate::clock::Clock) times: they count time asleep. All deadlines share
-//!   one timer; an operation without one has none.
+//! - Times count time asleep. All deadlines share one timer; an operation without one has none.
 //! - With the scout gone every waiter gets [`MatchError::ScoutGone`]. What its last snapshot admits
 //!   is still given: connecting tells for itself, and only waiting would be for ever.
 //! - Nothing of a user's runs under the lock: no waker is cloned, called or dropped there.
 //!
 //! # Limits
 //!
-//! 2^32 - 2 operations wait at once in a registry; each takes 88 bytes in the table, and 56 more
-//! where it has a deadline or a looser label. The table gives memory back when half of a crowd is
-//! gone and is without any when nobody waits. A line costs 1/10 microsecond to judge again where
-//! another has asked for its class, a match evaluation otherwise. Cancelling or listing looks at
-//! every operation once, but for cancelling by handle.
+//! 2^32 - 1 operations wait at once in a registry. Each takes at most 80 bytes in the table, 64 more
+//! and an alarm where it has a deadline, a looser label or a held-back start; with its future and
+//! handle about 200 in all (`benches/deferral.rs`). The table gives memory back when half of a crowd
+//! is gone, and keeps room for 32 entries at most when nobody waits. Cancelling by label or number,
+//! and listing, look at every operation once; cancelling by handle does not.
 
 mod cells;
 mod error;

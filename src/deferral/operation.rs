@@ -87,7 +87,7 @@ impl Operation {
         }))
     }
 
-    /// Its number, which [`cancel`](crate::deferral) takes.
+    /// Its number, which `cancel` takes.
     pub fn id(&self) -> OperationId {
         self.0.id
     }

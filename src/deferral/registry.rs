@@ -12,7 +12,7 @@ use crate::scout::Scout;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -267,7 +267,8 @@ impl Registry {
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("nothing under this lock panics")
+        // Only an evaluation could panic under it, and that leaves the table whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the task that something may be due sooner than it believes.

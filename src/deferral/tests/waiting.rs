@@ -335,7 +335,7 @@ async fn no_wake_up_is_lost_between_look_and_registration() {
 // behaviour: R8
 #[tokio::test(start_paused = true)]
 async fn two_worlds_do_not_see_each_other() {
-    let (mut one, other) = (World::new(), World::new());
+    let (one, other) = (World::new(), World::new());
     let bell = Bell::new();
     let mut waiting = other.matching(wifi()).into_future();
     assert!(bell.poll(&mut waiting).is_pending());
