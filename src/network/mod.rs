@@ -54,6 +54,12 @@ pub struct NetworkId {
 }
 
 impl NetworkId {
+    /// The id of this interface at this epoch.
+    #[must_use]
+    pub const fn new(index: u32, epoch: u32) -> Self {
+        Self { index, epoch }
+    }
+
     /// The interface's index, or its place in a fixed or scripted list.
     #[must_use]
     pub const fn index(self) -> u32 {
@@ -138,7 +144,9 @@ impl Network {
 }
 
 impl Network {
-    pub(crate) fn new(id: NetworkId, spec: NetworkSpec) -> Self {
+    /// The network of this description at this epoch; for scouts, and for tests of matching.
+    #[must_use]
+    pub fn new(id: NetworkId, spec: NetworkSpec) -> Self {
         Self(Arc::new(Attached { id, spec }))
     }
 
@@ -297,7 +305,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(generation: u64, complete: bool, mut networks: Vec<Network>) -> Self {
+    /// These networks, put in order of id; for scouts, and for tests of matching.
+    #[must_use]
+    pub fn new(generation: u64, complete: bool, mut networks: Vec<Network>) -> Self {
         networks.sort_by_key(Network::id);
         Self {
             generation,

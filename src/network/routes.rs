@@ -27,6 +27,24 @@ impl Address {
         }
     }
 
+    /// The prefix itself: the bits beyond it cleared.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        let ip = match self.ip {
+            IpAddr::V4(ip) => {
+                let rest = 32 - u32::from(self.prefix.min(32));
+                let bits = u64::from(ip.to_bits()) >> rest << rest;
+                Ipv4Addr::from_bits(bits as u32).into()
+            }
+            IpAddr::V6(ip) => {
+                let rest = 128 - u32::from(self.prefix.min(128));
+                let bits = ip.to_bits().checked_shr(rest).unwrap_or(0);
+                Ipv6Addr::from_bits(bits.checked_shl(rest).unwrap_or(0)).into()
+            }
+        };
+        Self { ip, ..self }
+    }
+
     /// Whether `ip` shares its leading bits.
     #[must_use]
     pub fn covers(&self, ip: IpAddr) -> bool {
@@ -96,7 +114,9 @@ impl FromStr for Address {
     type Err = PrefixError;
 
     fn from_str(text: &str) -> Result<Self, PrefixError> {
-        let fault = || PrefixError { text: text.chars().take(64).collect() };
+        let fault = || PrefixError {
+            text: text.chars().take(64).collect(),
+        };
         let Some((ip, prefix)) = text.split_once('/') else {
             return text.parse::<IpAddr>().map(Self::from).map_err(|_| fault());
         };
@@ -242,9 +262,7 @@ impl Choice {
         match self {
             _ if route.rank == Route::UNRANKED => false,
             Choice::To(ip) => route.covers(ip),
-            Choice::Default(family) => {
-                route.is_default_like() && Family::of(route.to) == family
-            }
+            Choice::Default(family) => route.is_default_like() && Family::of(route.to) == family,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Destination, Policy, admit};
-use crate::label::{Label, Prop, Scope, Size, Urgency};
+use crate::label::{Label, Prop, Size, Urgency};
 use crate::network::{Health, Kind, Kinds, Network, NetworkId, Route};
 
 /// Where an admitted network stands for one label; the least is the best. An axis counts only
@@ -15,12 +15,14 @@ use crate::network::{Health, Kind, Kinds, Network, NetworkId, Route};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct RankKey {
+    /// Other routes lead there rather: to addresses, only a default route of this network; to a
+    /// name not yet resolved, no default route. First, for no other merit makes up for a gateway
+    /// that does not know the way.
+    pub detour: bool,
     /// 0 full or unknown, 1 limited, 2 other.
     pub health: u8,
     /// About to go.
     pub losing: bool,
-    /// For a name not yet resolved: 1 without a default route; else 0.
-    pub unrouted: u8,
     /// The place of the first property preferred that it has; one beyond the last for none.
     pub prefer_place: u8,
     /// How many preferred properties it lacks.
@@ -45,7 +47,7 @@ impl RankKey {
     /// The axes that make a class: all above the metric.
     pub(super) fn class(&self) -> impl Ord + use<> {
         (
-            (self.health, self.losing, self.unrouted),
+            (self.detour, self.health, self.losing),
             (self.prefer_place, self.unmet_prefers, self.avoids),
             (self.floor, self.cost),
         )
@@ -58,16 +60,14 @@ pub fn rank(network: &Network, label: &Label, to: &Destination, policy: &Policy)
     let holds = |prop: Prop| policy.count(prop, admit::fact(network, prop));
     let prefers = || label.prefers();
     let place = prefers().position(holds).unwrap_or(prefers().count());
-    let has_default = || network.routes().iter().any(Route::is_default_like);
-    let unrouted = *to == Destination::Name && label.scoped() == Scope::Auto && !has_default();
     RankKey {
+        detour: is_detour(network, to),
         health: match network.health() {
             Health::Full | Health::Unknown => 0,
             Health::Limited => 1,
             Health::Portal | Health::None => 2,
         },
         losing: network.is_losing(),
-        unrouted: unrouted.into(),
         prefer_place: place as u8,
         unmet_prefers: prefers().filter(|prop| !holds(*prop)).count() as u8,
         avoids: label.avoided().iter().filter(|prop| holds(*prop)).count() as u8,
@@ -86,10 +86,23 @@ pub fn rank(network: &Network, label: &Label, to: &Destination, policy: &Policy)
     }
 }
 
+fn is_detour(network: &Network, to: &Destination) -> bool {
+    let mut routes = network.routes().iter();
+    match to {
+        Destination::Unnamed | Destination::Host => false,
+        Destination::Name => !routes.any(Route::is_default_like),
+        Destination::Addresses(all) => {
+            !routes.any(|route| !route.is_default_like() && all.iter().any(|ip| route.covers(*ip)))
+        }
+    }
+}
+
 /// Known to be too slow; what is not known is not held against it.
 fn is_below_floor(network: &Network, label: &Label) -> bool {
     if label.urgency() == Urgency::Interactive {
-        network.rtt().is_some_and(|rtt| rtt > Duration::from_secs(1))
+        network
+            .rtt()
+            .is_some_and(|rtt| rtt > Duration::from_secs(1))
             || network.loss().is_some_and(|per_mille| per_mille > 100)
     } else {
         network.bandwidth().is_some_and(|bits| bits < 128_000)

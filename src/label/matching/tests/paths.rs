@@ -1,0 +1,124 @@
+//! Both ends of a path.
+
+use super::*;
+use crate::network::{Kind, Kinds};
+
+fn facts(kind: Kind) -> PathFacts {
+    PathFacts {
+        kinds: Kinds::of(kind),
+        ..PathFacts::default()
+    }
+}
+
+fn allows(text: &str, local: Option<&Network>, remote: &PathFacts, is_dialler: bool) -> bool {
+    permits(&label(text), local, remote, is_dialler, &Policy::default())
+}
+
+#[test]
+fn what_is_prohibited_must_be_true_of_neither_end() {
+    let plain = one(Network::wifi("wlan0").metered(false));
+    let dear = one(Network::wifi("wlan0").metered(true));
+    for is_dialler in [true, false] {
+        let allows = |local: &Network, remote: &PathFacts| {
+            allows("prohibit=metered", Some(local), remote, is_dialler)
+        };
+        assert!(allows(&plain, &PathFacts::of(&plain)));
+        assert!(!allows(&dear, &PathFacts::of(&plain)));
+        assert!(!allows(&plain, &PathFacts::of(&dear)));
+        // Not told, not metered.
+        assert!(allows(&plain, &PathFacts::default()));
+    }
+    let cellular = facts(Kind::Cellular);
+    assert!(!allows("prohibit=cellular", Some(&plain), &cellular, true));
+    assert!(!allows("prohibit=cellular", None, &cellular, false));
+}
+
+#[test]
+fn a_required_kind_is_the_dialler_s() {
+    let wifi = one(Network::wifi("wlan0"));
+    let cable = one(Network::ethernet("eth0"));
+    let (wifi_told, cable_told) = (PathFacts::of(&wifi), PathFacts::of(&cable));
+    assert!(allows("require=wifi", Some(&wifi), &cable_told, true));
+    assert!(!allows("require=wifi", Some(&cable), &wifi_told, true));
+    assert!(allows("require=wifi", Some(&cable), &wifi_told, false));
+    assert!(!allows("require=wifi", Some(&wifi), &cable_told, false));
+    // The listener's own network need not be known.
+    assert!(allows("require=wifi", None, &wifi_told, false));
+    assert!(!allows("require=wifi", None, &cable_told, false));
+    // What an anonymous dialler does not tell is believed, or denied.
+    let anonymous = PathFacts::default();
+    assert!(allows("require=wifi", Some(&cable), &anonymous, false));
+    let denying = Policy {
+        unknown_denied: true,
+    };
+    assert!(!permits(
+        &label("require=wifi"),
+        Some(&cable),
+        &anonymous,
+        false,
+        &denying
+    ));
+    assert!(!permits(
+        &label("prohibit=roaming"),
+        Some(&cable),
+        &anonymous,
+        false,
+        &denying
+    ));
+}
+
+#[test]
+fn required_traits_and_the_interface_are_the_dialler_s_own_concern() {
+    let wifi = one(Network::wifi("wlan0").metered(false));
+    let told = PathFacts::of(&wifi);
+    for text in ["if=wlan1", "require=metered"] {
+        assert!(!allows(text, Some(&wifi), &told, true), "{text}");
+        assert!(allows(text, Some(&wifi), &told, false), "{text}");
+    }
+    assert!(allows("if=wlan0 require=ipv4", Some(&wifi), &told, true));
+    // Of these nothing is told, so nothing is held against the far end.
+    assert!(allows(
+        "prohibit=validated",
+        Some(&one(
+            Network::wifi("w").health(crate::network::Health::Limited)
+        )),
+        &told,
+        false
+    ));
+}
+
+#[test]
+fn a_path_within_this_host_is_refused_by_prohibited_loopback_alone() {
+    let lo = one(Network::loopback("lo"));
+    let denying = Policy {
+        unknown_denied: true,
+    };
+    for (local, remote) in [
+        (None, PathFacts::default()),
+        (Some(&lo), PathFacts::default()),
+        (Some(&lo), facts(Kind::Loopback)),
+        (None, facts(Kind::Loopback)),
+    ] {
+        for is_dialler in [true, false] {
+            for text in [
+                "any",
+                "require=wifi",
+                "if=wlan0",
+                "prohibit=metered",
+                "require=validated",
+            ] {
+                assert!(
+                    permits(&label(text), local, &remote, is_dialler, &denying),
+                    "{text}"
+                );
+            }
+            assert!(!permits(
+                &label("prohibit=loopback"),
+                local,
+                &remote,
+                is_dialler,
+                &denying
+            ));
+        }
+    }
+}
