@@ -66,7 +66,7 @@ impl NetworkId {
         self.index
     }
 
-    /// How many times this interface has come up, as far as the scout can tell.
+    /// Rises with every network that comes up on this host; never the same twice.
     #[must_use]
     pub const fn epoch(self) -> u32 {
         self.epoch

@@ -41,7 +41,13 @@ impl Bindings {
 pub(super) fn attempt(spec: &NetworkSpec) -> Option<Binding> {
     let far = spec.addresses.iter().find(|a| !is_link_local(a.ip));
     let ip = far.or(spec.addresses.first())?.ip;
-    let socket = || Socket::new(Domain::for_address(SocketAddr::new(ip, 0)), Type::DGRAM, None);
+    let socket = || {
+        Socket::new(
+            Domain::for_address(SocketAddr::new(ip, 0)),
+            Type::DGRAM,
+            None,
+        )
+    };
     match to_device(&socket().ok()?, &spec.name) {
         Ok(()) => return Some(Binding::Device),
         // Renamed or gone in this moment.
@@ -103,7 +109,10 @@ mod tests {
         let mut bindings = Bindings::default();
         let spec = loopback();
         assert_eq!(bindings.of(1, 0, &spec, |_| None), Binding::Device);
-        assert_eq!(bindings.of(1, 0, &spec, |_| Some(Binding::Unbound)), Binding::Unbound);
+        assert_eq!(
+            bindings.of(1, 0, &spec, |_| Some(Binding::Unbound)),
+            Binding::Unbound
+        );
     }
 
     #[test]
@@ -111,7 +120,11 @@ mod tests {
         let somewhere: IpAddr = "192.0.2.77".parse().expect("an address");
         let spec = NetworkSpec::new("no-such-device", Kind::Other).address(somewhere);
         assert_eq!(attempt(&spec), None);
-        assert_eq!(attempt(&NetworkSpec::new("eth0", Kind::Ethernet)), None, "no address");
+        assert_eq!(
+            attempt(&NetworkSpec::new("eth0", Kind::Ethernet)),
+            None,
+            "no address"
+        );
     }
 
     #[cfg(target_os = "linux")]

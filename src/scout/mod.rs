@@ -169,11 +169,20 @@ impl Scout {
 
     /// The one `T` that belongs to this scout's world, made on first use and shared by all its
     /// clones: what two managers over one scout have in common, and two tests have not.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "a slot holds the type it is filed under"
+    )]
     pub fn shared<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        let mut slots = self.world.slots.lock().unwrap_or_else(|broken| broken.into_inner());
+        let mut slots = self
+            .world
+            .slots
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
         let slot = slots.entry(TypeId::of::<T>());
         let slot = slot.or_insert_with(|| Arc::new(T::default())).clone();
-        slot.downcast().expect("a slot holds the type it is filed under")
+        slot.downcast()
+            .expect("a slot holds the type it is filed under")
     }
 
     /// The names of the networks that a test stalls silently; never any but of a scripted scout.
@@ -187,8 +196,8 @@ impl Scout {
 
     /// Asks the system's source to look at everything again, and returns when it has.
     ///
-    /// What it found is published as ever, a loss within 50 ms. Returns at once where there is
-    /// nothing to look at; after 1 s in any case.
+    /// What it found is published by then, unless there were ten snapshots in this second already.
+    /// Returns at once where there is nothing to look at; after 1 s in any case.
     ///
     /// # Cancel safety
     ///
@@ -222,7 +231,9 @@ impl Scout {
 
 impl fmt::Debug for Scout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scout").field("source", &self.source()).finish_non_exhaustive()
+        f.debug_struct("Scout")
+            .field("source", &self.source())
+            .finish_non_exhaustive()
     }
 }
 
@@ -232,11 +243,15 @@ fn masked(ip: IpAddr, prefix: u8) -> IpAddr {
     let prefix = u32::from(prefix);
     match ip {
         IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix)).unwrap_or(0);
+            let mask = u32::MAX
+                .checked_shl(32_u32.saturating_sub(prefix))
+                .unwrap_or(0);
             Ipv4Addr::from_bits(ip.to_bits() & mask).into()
         }
         IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(prefix)).unwrap_or(0);
+            let mask = u128::MAX
+                .checked_shl(128_u32.saturating_sub(prefix))
+                .unwrap_or(0);
             Ipv6Addr::from_bits(ip.to_bits() & mask).into()
         }
     }

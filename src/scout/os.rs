@@ -84,7 +84,10 @@ impl Host {
                 }
             }
             IfEvent::Down(net) => {
-                if self.addresses.remove(&(net.addr(), net.prefix_len()).into()) {
+                if self
+                    .addresses
+                    .remove(&(net.addr(), net.prefix_len()).into())
+                {
                     self.turn += 1;
                 }
             }
@@ -99,8 +102,9 @@ impl Host {
     }
 
     fn offer(&self, settings: &Settings, feed: &mut Feed) {
-        feed.offer(Instant::now().into_std(), vec![self.seen(settings)]);
-        feed.looked();
+        let now = Instant::now().into_std();
+        feed.offer(now, vec![self.seen(settings)]);
+        feed.looked(now);
     }
 
     fn seen(&self, settings: &Settings) -> Seen {

@@ -217,7 +217,12 @@ mod tests {
         assert!(spec.bypass_vpn);
         assert_eq!(spec.rtt, Some(Duration::from_millis(60)));
         assert_eq!((spec.up, spec.down), (Some(1_000_000), Some(10_000_000)));
-        let kind: Vec<_> = spec.notes.sources.iter().filter(|s| s.0 == "kind").collect();
+        let kind: Vec<_> = spec
+            .notes
+            .sources
+            .iter()
+            .filter(|s| s.0 == "kind")
+            .collect();
         assert_eq!(kind, [&("kind", "override"), &("kind", "netlink")]);
     }
 

@@ -48,10 +48,13 @@ struct Scripted {
 impl Networks {
     /// Brings a network up under a new id. One of that name that is up goes down first, and nobody
     /// sees it: the id tells.
+    #[expect(clippy::missing_panics_doc, reason = "what was just seen has an id")]
     pub fn up(&self, network: NetworkSpec) -> NetworkId {
         let mut state = self.0.lock();
         let unnamed = state.networks.len() as u32 + 1;
-        let old = state.named(&network.name).map(|old| (old.index, old.turn + 1));
+        let old = state
+            .named(&network.name)
+            .map(|old| (old.index, old.turn + 1));
         let (index, turn) = old.unwrap_or((unnamed, 0));
         let spec = detached(network.state(State::Up));
         let seen = Seen { index, turn, spec };
@@ -128,7 +131,9 @@ impl Script {
     }
 
     fn lock(&self) -> MutexGuard<'_, Scripted> {
-        self.state.lock().unwrap_or_else(|broken| broken.into_inner())
+        self.state
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
     }
 
     pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
@@ -150,7 +155,9 @@ impl Script {
 
 impl Scripted {
     fn named(&mut self, name: &str) -> Option<&mut Seen> {
-        self.networks.values_mut().find(|seen| seen.spec.name == name)
+        self.networks
+            .values_mut()
+            .find(|seen| seen.spec.name == name)
     }
 
     fn publish(&mut self) {

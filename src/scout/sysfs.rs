@@ -106,7 +106,10 @@ mod tests {
         }
         let directory = interface(root.path(), "x0", "INTERFACE=x0\n");
         fs::create_dir(directory.join("wireless")).expect("a directory");
-        assert_eq!(Sysfs::new(root.path()).kind(7, "x0", HARDWARE), Some(Kind::Wifi));
+        assert_eq!(
+            Sysfs::new(root.path()).kind(7, "x0", HARDWARE),
+            Some(Kind::Wifi)
+        );
     }
 
     #[test]
@@ -115,7 +118,11 @@ mod tests {
         interface(root.path(), "wlan0", "DEVTYPE=wlan\n");
         let mut sysfs = Sysfs::new(root.path());
         assert_eq!(sysfs.kind(8, "wlan0", HARDWARE), None, "another index");
-        assert_eq!(sysfs.kind(7, "wlan0", &[2, 0, 0, 0, 0, 1]), None, "another address");
+        assert_eq!(
+            sysfs.kind(7, "wlan0", &[2, 0, 0, 0, 0, 1]),
+            None,
+            "another address"
+        );
         assert_eq!(sysfs.kind(7, "wlan1", HARDWARE), None, "another name");
         assert_eq!(sysfs.kind(7, "../wlan0", HARDWARE), None);
     }

@@ -202,8 +202,13 @@ impl Feed {
         }
     }
 
-    /// Everything was looked at.
-    pub(super) fn looked(&mut self) {
+    /// Everything was looked at: who asked is told, after what was found.
+    pub(super) fn looked(&mut self, now: Instant) {
+        if self.answers.is_empty() {
+            return;
+        }
+        self.pace.hurry(now);
+        self.publish(now);
         for answer in self.answers.drain(..) {
             // Whoever asked may have gone since.
             let _ = answer.send(());

@@ -4,10 +4,10 @@ use super::rules::effective;
 use super::tables::{Link, Tables, is_usable};
 use crate::network::{Address, Fact, Kind, Kinds, NetworkSpec, Route, State};
 use crate::scout::binding::{Bindings, Try};
+use crate::scout::masked;
 use crate::scout::overrides::{Facts, Overrides};
 use crate::scout::publish::Seen;
 use crate::scout::sysfs::Sysfs;
-use crate::scout::masked;
 use netlink_packet_route::link::{InfoKind, LinkFlags, LinkLayerType, State as Oper};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -89,16 +89,17 @@ impl<'a> Derive<'a> {
         let (Some(link), Some(depth)) = (tables.links.get(&index), depth.checked_sub(1)) else {
             return Kinds::default();
         };
-        let stated = self.overrides.facts(&link.facts.name).and_then(|facts| facts.kind);
+        let stated = self
+            .overrides
+            .facts(&link.facts.name)
+            .and_then(|facts| facts.kind);
         let found = match stated {
             // The override itself is noted when it is applied.
             Some(kind) => (Kinds::of(kind), NETLINK),
             None => match self.own(tables, link) {
                 Own::Kind(kind, source) => (Kinds::of(kind), source),
                 Own::Below(lowers, unknown) => {
-                    let below = |all, lower: &u32| {
-                        all | self.resolve(tables, *lower, depth, done)
-                    };
+                    let below = |all, lower: &u32| all | self.resolve(tables, *lower, depth, done);
                     match lowers.iter().fold(Kinds::default(), below) {
                         none if none.is_empty() => (Kinds::of(unknown), NETLINK),
                         known => (known, LOWER),
@@ -175,7 +176,8 @@ impl<'a> Derive<'a> {
     /// would use if there were no VPN.
     fn carry(&self, all: &mut BTreeMap<u32, NetworkSpec>) {
         let preference = |spec: &NetworkSpec| {
-            let defaults = spec.routes.iter().filter(|r| r.is_default_like());
+            let chosen = |r: &&Route| r.is_default_like() && r.rank != Route::UNRANKED;
+            let defaults = spec.routes.iter().filter(chosen);
             defaults.map(|r| (r.rank, r.metric)).min()
         };
         let physical = |spec: &&NetworkSpec| {
@@ -278,7 +280,9 @@ fn lowers(tables: &Tables, link: &Link) -> Vec<u32> {
 fn ports(tables: &Tables, link: &Link) -> Vec<u32> {
     let index = Some(link.facts.index);
     let all = tables.links.values();
-    all.filter(|port| port.facts.master == index).map(|port| port.facts.index).collect()
+    all.filter(|port| port.facts.master == index)
+        .map(|port| port.facts.index)
+        .collect()
 }
 
 fn collect(tables: &Tables, link: &Link, depth: u32, into: &mut BTreeSet<u32>) {
@@ -299,7 +303,10 @@ fn describe(tables: &Tables, index: u32, link: &Link) -> NetworkSpec {
     let mut spec = NetworkSpec::new(link.facts.name.clone(), Kind::Other);
     spec.mtu = link.facts.mtu;
     let held = tables.addresses.get(&index);
-    let usable = held.into_iter().flat_map(|held| held.values()).filter(|a| is_usable(a));
+    let usable = held
+        .into_iter()
+        .flat_map(|held| held.values())
+        .filter(|a| is_usable(a));
     spec.addresses = usable
         .map(|a| Address {
             ip: a.ip,
@@ -312,7 +319,8 @@ fn describe(tables: &Tables, index: u32, link: &Link) -> NetworkSpec {
     if link.is_loopback() {
         for address in &spec.addresses {
             let to = masked(address.ip, address.prefix);
-            spec.routes.push(Route::to((to, address.prefix)).connected());
+            spec.routes
+                .push(Route::to((to, address.prefix)).connected());
         }
     }
     for six in [false, true] {
@@ -337,7 +345,9 @@ fn last_resort(six: bool) -> Route {
         true => Ipv6Addr::UNSPECIFIED.into(),
         false => Ipv4Addr::UNSPECIFIED.into(),
     };
-    Route::to((to, 0)).metric(u32::MAX).rank(Route::UNRANKED - 1)
+    Route::to((to, 0))
+        .metric(u32::MAX)
+        .rank(Route::UNRANKED - 1)
 }
 
 fn why_down(link: &Link, has_any: bool, spec: &NetworkSpec) -> Vec<&'static str> {

@@ -83,7 +83,10 @@ async fn watch(
     loop {
         let now = Instant::now().into_std();
         if let Some(request) = talk.request(now) {
-            socket.raw.socket_ref().send_to(&request, &SocketAddr::new(0, 0), 0)?;
+            socket
+                .raw
+                .socket_ref()
+                .send_to(&request, &SocketAddr::new(0, 0), 0)?;
         }
         let ended = talk.take_ended();
         if ended {
@@ -97,11 +100,15 @@ async fn watch(
         }
         feed.publish(now);
         if ended {
-            feed.looked();
+            feed.looked(now);
         }
         let held = held.filter(|_| changed);
         let times = [Some(talk.timeout()), feed.due(), held];
-        let next = times.into_iter().flatten().min().expect("the talk has a timeout");
+        let next = times
+            .into_iter()
+            .flatten()
+            .min()
+            .expect("the talk has a timeout");
         tokio::select! {
             heard = hear(&socket.raw, &mut talk) => heard?,
             () = feed.asked() => talk.look(Instant::now().into_std()),
@@ -154,6 +161,9 @@ impl AsRawFd for Socket {
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let fd = self.raw.as_raw_fd();
-        f.debug_struct("Socket").field("fd", &fd).field("port", &self.port).finish()
+        f.debug_struct("Socket")
+            .field("fd", &fd)
+            .field("port", &self.port)
+            .finish()
     }
 }

@@ -70,5 +70,5 @@ fn narrowed(route: (IpAddr, u8), rule: Option<(IpAddr, u8)>) -> Option<(IpAddr, 
     };
     let shorter = route.1.min(rule.1).min(whole(route.0));
     let overlap = masked(route.0, shorter) == masked(rule.0, shorter);
-    overlap.then(|| if route.1 >= rule.1 { route } else { rule })
+    overlap.then_some(if route.1 >= rule.1 { route } else { rule })
 }

@@ -277,7 +277,8 @@ impl Tables {
                     == (gone.to, gone.prefix, gone.table, gone.metric, gone.tos)
             };
             let exact = Some(*gone).filter(|gone| self.routes.contains(gone));
-            let Some(route) = exact.or_else(|| self.routes_of(gone.index).find(|r| same(r)).copied())
+            let Some(route) =
+                exact.or_else(|| self.routes_of(gone.index).find(|r| same(r)).copied())
             else {
                 continue;
             };
@@ -308,9 +309,10 @@ impl Tables {
         let Some(link) = self.links.get(&index) else {
             return;
         };
-        let addressed = self.addresses.get(&index).is_some_and(|held| {
-            held.values().any(|a| is_usable(a) && !is_link_local(a.ip))
-        });
+        let addressed = self
+            .addresses
+            .get(&index)
+            .is_some_and(|held| held.values().any(|a| is_usable(a) && !is_link_local(a.ip)));
         let routed = link.is_loopback() || self.has_routes(index);
         let usable = link.is_running() && addressed && routed;
         let Some(link) = self.links.get_mut(&index) else {
@@ -324,7 +326,12 @@ impl Tables {
     }
 
     fn has_routes(&self, index: u32) -> bool {
-        self.routes_of(index).next().is_some() || self.cut.range((index, false)..=(index, true)).next().is_some()
+        self.routes_of(index).next().is_some()
+            || self
+                .cut
+                .range((index, false)..=(index, true))
+                .next()
+                .is_some()
     }
 
     /// The routes through an interface.
@@ -340,6 +347,8 @@ impl Tables {
             indirect: false,
             source: None,
         };
-        self.routes.range(first..).take_while(move |route| route.index == index)
+        self.routes
+            .range(first..)
+            .take_while(move |route| route.index == index)
     }
 }

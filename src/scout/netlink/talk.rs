@@ -42,6 +42,8 @@ pub(super) struct Talk {
     wanted_at: Instant,
     shown: BTreeSet<Part>,
     began: Instant,
+    /// The look under way is at everything, not at the routes alone.
+    whole: bool,
     regular: Instant,
     failures: u32,
     ended: bool,
@@ -67,6 +69,7 @@ impl Talk {
             wanted_at: now,
             shown: BTreeSet::new(),
             began: now,
+            whole: false,
             regular: now + REGULAR,
             failures: 0,
             ended: false,
@@ -101,7 +104,8 @@ impl Talk {
             return None;
         }
         let part = self.wanted.pop_first()?;
-        if part == Part::Links || self.wanted.is_empty() {
+        self.whole |= part == Part::Links;
+        if part == Part::Links || !self.whole {
             self.began = now;
         }
         self.sequence = self.sequence.wrapping_add(1).max(1);
@@ -213,7 +217,7 @@ impl Talk {
         self.tables.end(asked.part);
         self.shown.insert(asked.part);
         self.failures = 0;
-        if self.wanted.is_empty() {
+        if self.wanted.is_empty() && std::mem::take(&mut self.whole) {
             let pause = REGULAR.max((now - self.began) * 100);
             self.regular = now + pause;
             self.ended = true;
@@ -247,6 +251,7 @@ impl Talk {
 
     fn lose(&mut self) {
         self.asked = None;
+        self.whole = false;
         self.tables.abandon();
     }
 
@@ -267,5 +272,8 @@ fn done_code(payload: &[u8]) -> i32 {
 /// 0 for an acknowledgement.
 fn error_code(payload: &[u8]) -> i32 {
     let error = ErrorBuffer::new_checked(&payload);
-    error.ok().and_then(|error| error.code()).map_or(0, |code| code.get())
+    error
+        .ok()
+        .and_then(|error| error.code())
+        .map_or(0, |code| code.get())
 }

@@ -37,7 +37,12 @@ impl Kernel {
         let now = Instant::now();
         let overrides = Overrides::new();
         let talk = Talk::new(now, PORT, 1000);
-        Kernel { talk, now, has, overrides }
+        Kernel {
+            talk,
+            now,
+            has,
+            overrides,
+        }
     }
 
     /// One that has answered the first look.
@@ -98,7 +103,8 @@ impl Kernel {
 
     fn find(&self, name: &str) -> Seen {
         let mut seen = self.seen().into_iter();
-        seen.find(|seen| seen.spec.name == name).expect("a known network")
+        seen.find(|seen| seen.spec.name == name)
+            .expect("a known network")
     }
 }
 
@@ -106,12 +112,7 @@ fn bytes(message: Message, flags: u16, sequence: u32, port: u32) -> Vec<u8> {
     serialized(NetlinkPayload::from(message), flags, sequence, port)
 }
 
-fn serialized(
-    payload: NetlinkPayload<Message>,
-    flags: u16,
-    sequence: u32,
-    port: u32,
-) -> Vec<u8> {
+fn serialized(payload: NetlinkPayload<Message>, flags: u16, sequence: u32, port: u32) -> Vec<u8> {
     let mut header = NetlinkHeader::default();
     header.flags = flags;
     header.sequence_number = sequence;
@@ -183,7 +184,11 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn family(ip: IpAddr) -> AddressFamily {
-    if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+    if ip.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    }
 }
 
 fn address(index: u32, text: &str, prefix: u8) -> AddressMessage {
@@ -196,7 +201,10 @@ fn flagged(index: u32, text: &str, prefix: u8, flags: AddressFlags) -> AddressMe
     address.header.index = index;
     address.header.family = family(ip);
     address.header.prefix_len = prefix;
-    address.attributes = vec![AddressAttribute::Address(ip), AddressAttribute::Flags(flags)];
+    address.attributes = vec![
+        AddressAttribute::Address(ip),
+        AddressAttribute::Flags(flags),
+    ];
     address
 }
 
@@ -208,7 +216,9 @@ fn route(index: u32, to: &str, prefix: u8, gateway: Option<&str>, table: u32) ->
     route.header.kind = RouteType::Unicast;
     route.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table)];
     if prefix > 0 {
-        route.attributes.push(RouteAttribute::Destination(to.into()));
+        route
+            .attributes
+            .push(RouteAttribute::Destination(to.into()));
     }
     if let Some(gateway) = gateway {
         let gateway = ip(gateway).into();
@@ -219,7 +229,11 @@ fn route(index: u32, to: &str, prefix: u8, gateway: Option<&str>, table: u32) ->
 
 fn rule(six: bool, priority: u32, table: u32, attributes: Vec<RuleAttribute>) -> RuleMessage {
     let mut rule = RuleMessage::default();
-    rule.header.family = if six { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    rule.header.family = if six {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
+    };
     rule.header.action = RuleAction::ToTable;
     rule.attributes = attributes;
     rule.attributes.push(RuleAttribute::Priority(priority));
@@ -234,12 +248,21 @@ fn ethernet(index: u32, name: &str, info: Option<InfoKind>) -> Vec<Message> {
         Message::NewLink(link(index, name, info)),
         Message::NewAddress(address(index, &format!("10.0.{index}.2"), 24)),
         Message::NewRoute(route(index, &net, 24, None, MAIN)),
-        Message::NewRoute(route(index, "0.0.0.0", 0, Some(&format!("10.0.{index}.1")), MAIN)),
+        Message::NewRoute(route(
+            index,
+            "0.0.0.0",
+            0,
+            Some(&format!("10.0.{index}.1")),
+            MAIN,
+        )),
     ]
 }
 
 fn ranked(spec: &NetworkSpec) -> Vec<(String, u32)> {
-    spec.routes.iter().map(|r| (r.to_string(), r.rank)).collect()
+    spec.routes
+        .iter()
+        .map(|r| (r.to_string(), r.rank))
+        .collect()
 }
 
 // behaviour: C1
@@ -260,7 +283,10 @@ fn is_complete_when_everything_was_dumped_and_not_before() {
     assert_eq!(eth0.addresses, [(ip("10.0.2.2"), 24).into()]);
     assert_eq!(
         ranked(&eth0),
-        [("0.0.0.0/0".to_owned(), 32_766), ("10.0.2.0/24".to_owned(), 32_766)]
+        [
+            ("0.0.0.0/0".to_owned(), 32_766),
+            ("10.0.2.0/24".to_owned(), 32_766)
+        ]
     );
     assert!(!eth0.routes[0].connected && eth0.routes[1].connected);
 }
@@ -272,9 +298,15 @@ fn what_is_not_up_is_listed_with_every_reason() {
     let mut kernel = Kernel::looked(vec![Message::NewLink(down)]);
     let eth0 = kernel.network("eth0");
     assert_eq!(eth0.state, State::Down);
-    assert_eq!(eth0.notes.down, ["administratively down", "no address", "no route"]);
+    assert_eq!(
+        eth0.notes.down,
+        ["administratively down", "no address", "no route"]
+    );
     kernel.tell([Message::NewLink(without_carrier(link(2, "eth0", None)))]);
-    assert_eq!(kernel.network("eth0").notes.down, ["no carrier", "no address", "no route"]);
+    assert_eq!(
+        kernel.network("eth0").notes.down,
+        ["no carrier", "no address", "no route"]
+    );
     kernel.tell(ethernet(2, "eth0", None));
     assert_eq!(kernel.network("eth0").state, State::Up);
     assert_eq!(kernel.network("eth0").notes.down, [""; 0]);
@@ -287,7 +319,11 @@ fn a_tentative_failed_or_deprecated_address_does_not_count() {
         Message::NewLink(link(2, "eth0", None)),
         Message::NewRoute(route(2, "fd00::", 64, None, MAIN)),
     ]);
-    for flags in [AddressFlags::Tentative, AddressFlags::Dadfailed, AddressFlags::Deprecated] {
+    for flags in [
+        AddressFlags::Tentative,
+        AddressFlags::Dadfailed,
+        AddressFlags::Deprecated,
+    ] {
         kernel.tell([Message::NewAddress(flagged(2, "fd00::2", 64, flags))]);
         let eth0 = kernel.network("eth0");
         assert_eq!(eth0.state, State::Down);
@@ -316,8 +352,13 @@ fn a_carrier_lost_and_back_that_nobody_told_of_is_a_new_turn() {
     let mut kernel = Kernel::looked(ethernet(2, "eth0", None));
     let before = kernel.find("eth0").turn;
     let mut again = link(2, "eth0", None);
-    again.attributes.retain(|a| !matches!(a, LinkAttribute::CarrierDownCount(_)));
-    kernel.tell([Message::NewLink(with(again, LinkAttribute::CarrierDownCount(2)))]);
+    again
+        .attributes
+        .retain(|a| !matches!(a, LinkAttribute::CarrierDownCount(_)));
+    kernel.tell([Message::NewLink(with(
+        again,
+        LinkAttribute::CarrierDownCount(2),
+    ))]);
     assert!(kernel.find("eth0").turn > before);
 }
 
@@ -345,7 +386,11 @@ fn one_of_two_addresses_gone_ends_nothing_and_the_last_ends_it() {
     kernel.tell([Message::DelAddress(address(2, "10.0.2.3", 24))]);
     let eth0 = kernel.network("eth0");
     assert_eq!(eth0.state, State::Down);
-    assert_eq!(eth0.notes.down, ["no address", "no route"], "the routes went in silence");
+    assert_eq!(
+        eth0.notes.down,
+        ["no address", "no route"],
+        "the routes went in silence"
+    );
     assert!(kernel.find("eth0").turn > turn);
 }
 
@@ -353,11 +398,21 @@ fn one_of_two_addresses_gone_ends_nothing_and_the_last_ends_it() {
 fn routes_that_may_have_gone_in_silence_are_looked_at_again() {
     let mut kernel = Kernel::looked(ethernet(2, "eth0", None));
     kernel.tell([Message::DelAddress(address(2, "10.0.2.2", 24))]);
-    assert_eq!(kernel.talk.request(kernel.now), None, "not at once after a look");
+    assert_eq!(
+        kernel.talk.request(kernel.now),
+        None,
+        "not at once after a look"
+    );
     kernel.now += Duration::from_millis(100);
-    kernel.has.retain(|message| !matches!(message, Message::NewAddress(_)));
+    kernel
+        .has
+        .retain(|message| !matches!(message, Message::NewAddress(_)));
     assert_eq!(kernel.answer_all(), 1, "the routes alone");
-    assert_eq!(kernel.network("eth0").notes.down, ["no address"], "they had not gone");
+    assert_eq!(
+        kernel.network("eth0").notes.down,
+        ["no address"],
+        "they had not gone"
+    );
 }
 
 // behaviour: C5
@@ -374,9 +429,16 @@ fn an_overrun_loses_no_state() {
     kernel.now += Duration::from_secs(1);
     kernel.talk.overrun(kernel.now);
     assert_eq!(kernel.answer_all(), 4);
-    let names: Vec<_> = kernel.seen().into_iter().map(|seen| seen.spec.name).collect();
+    let names: Vec<_> = kernel
+        .seen()
+        .into_iter()
+        .map(|seen| seen.spec.name)
+        .collect();
     assert_eq!(names, ["eth1", "eth2"]);
-    assert_eq!(kernel.network("eth1").addresses, [(ip("10.0.3.9"), 24).into()]);
+    assert_eq!(
+        kernel.network("eth1").addresses,
+        [(ip("10.0.3.9"), 24).into()]
+    );
     assert_eq!(kernel.find("eth1").turn, turn, "the link itself stayed");
 }
 
@@ -388,7 +450,10 @@ fn an_overrun_in_a_dump_starts_it_again() {
     kernel.now += Duration::from_secs(1);
     kernel.talk.overrun(kernel.now);
     kernel.answer(&lost, 0);
-    assert!(kernel.seen().is_empty(), "the rest of the old dump is not believed");
+    assert!(
+        kernel.seen().is_empty(),
+        "the rest of the old dump is not believed"
+    );
     assert_eq!(kernel.answer_all(), 4);
     assert!(kernel.talk.is_complete());
 }
@@ -397,7 +462,10 @@ fn an_overrun_in_a_dump_starts_it_again() {
 fn an_interrupted_dump_is_asked_for_again_and_takes_nothing_away() {
     let mut kernel = Kernel::looked(ethernet(2, "eth0", None));
     kernel.now += Duration::from_secs(30);
-    kernel.talk.handle_timeout(kernel.now).expect("a regular look");
+    kernel
+        .talk
+        .handle_timeout(kernel.now)
+        .expect("a regular look");
     let request = kernel.talk.request(kernel.now).expect("links");
     let has = std::mem::take(&mut kernel.has);
     kernel.has = vec![Message::NewLink(link(9, "new0", None))];
@@ -420,6 +488,21 @@ fn everything_is_looked_at_every_30_seconds() {
 }
 
 #[test]
+fn looks_at_the_routes_alone_never_put_off_the_regular_one() {
+    let mut kernel = Kernel::looked(ethernet(2, "eth0", None));
+    let (regular, end) = (kernel.talk.timeout(), kernel.now + Duration::from_secs(29));
+    assert!(kernel.talk.take_ended());
+    while kernel.now < end {
+        kernel.tell([Message::DelAddress(address(2, "10.0.2.2", 24))]);
+        kernel.tell([Message::NewAddress(address(2, "10.0.2.2", 24))]);
+        kernel.now += Duration::from_secs(1);
+        assert_eq!(kernel.answer_all(), 1);
+        assert!(!kernel.talk.take_ended());
+    }
+    assert_eq!(kernel.talk.timeout(), regular);
+}
+
+#[test]
 fn a_kernel_without_rules_is_complete_and_looks_in_main() {
     let mut kernel = Kernel::new(ethernet(2, "eth0", None));
     for _ in 0..4 {
@@ -427,7 +510,10 @@ fn a_kernel_without_rules_is_complete_and_looks_in_main() {
         let asked = NetlinkMessage::<Message>::deserialize(&request).expect("a request");
         if let NetlinkPayload::InnerMessage(Message::GetRule(_)) = asked.payload {
             let refusal = refusal(asked.header.sequence_number, libc::EOPNOTSUPP);
-            kernel.talk.receive(kernel.now, &refusal).expect("can be done without");
+            kernel
+                .talk
+                .receive(kernel.now, &refusal)
+                .expect("can be done without");
         } else {
             kernel.answer(&request, 0);
         }
@@ -441,7 +527,10 @@ fn a_kernel_without_rules_is_complete_and_looks_in_main() {
 fn a_kernel_that_refuses_or_is_silent_is_given_up() {
     let mut kernel = Kernel::new(Vec::new());
     kernel.talk.request(kernel.now).expect("a request");
-    let error = kernel.talk.receive(kernel.now, &refusal(1, libc::EPERM)).expect_err("refused");
+    let error = kernel
+        .talk
+        .receive(kernel.now, &refusal(1, libc::EPERM))
+        .expect_err("refused");
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 
     let mut kernel = Kernel::new(Vec::new());
@@ -459,7 +548,10 @@ fn a_socket_that_worked_is_given_up_after_three_failures() {
         kernel.now = kernel.talk.timeout();
         kernel.talk.request(kernel.now).expect("a request");
         kernel.now = kernel.talk.timeout();
-        assert_eq!(kernel.talk.handle_timeout(kernel.now).is_err(), failure == 3);
+        assert_eq!(
+            kernel.talk.handle_timeout(kernel.now).is_err(),
+            failure == 3
+        );
     }
 }
 
@@ -474,7 +566,11 @@ fn a_message_that_does_not_decode_leads_to_a_look_but_not_to_an_endless_one() {
     kernel.has.push(Message::NewLink(nameless));
     assert_eq!(kernel.answer_all(), 4);
     kernel.now += Duration::from_secs(10);
-    assert_eq!(kernel.answer_all(), 0, "a dump that shows it again asks for none");
+    assert_eq!(
+        kernel.answer_all(),
+        0,
+        "a dump that shows it again asks for none"
+    );
     assert_eq!(kernel.seen().len(), 1);
 }
 
@@ -520,26 +616,43 @@ fn a_route_replaced_or_over_several_links_is_followed() {
     }
     let mut over_both = route(0, "172.16.0.0", 12, None, MAIN);
     over_both.attributes.push(RouteAttribute::MultiPath(hops));
-    over_both.attributes.retain(|a| *a != RouteAttribute::Oif(0));
+    over_both
+        .attributes
+        .retain(|a| *a != RouteAttribute::Oif(0));
     kernel.tell([Message::NewRoute(over_both)]);
     for name in ["eth0", "eth1"] {
         let to = Route::to((ip("172.16.0.0"), 12));
-        let found = kernel.network(name).routes.into_iter().find(|r| r.to == to.to);
+        let found = kernel
+            .network(name)
+            .routes
+            .into_iter()
+            .find(|r| r.to == to.to);
         assert!(found.is_some_and(|r| !r.connected), "{name}");
     }
     let moved = Message::NewRoute(route(3, "172.16.0.0", 12, Some("10.0.3.1"), MAIN));
-    kernel.talk.receive(kernel.now, &bytes(moved, NLM_F_REPLACE, 0, 0)).expect("an event");
+    kernel
+        .talk
+        .receive(kernel.now, &bytes(moved, NLM_F_REPLACE, 0, 0))
+        .expect("an event");
     let has = |name| kernel.network(name).routes.iter().any(|r| r.prefix == 12);
     assert!(!has("eth0") && has("eth1"));
 }
 
 #[test]
 fn a_policy_table_is_for_bound_sockets_and_an_unruled_one_for_nobody() {
-    let mut from = rule(false, 1000, 100, vec![RuleAttribute::Source(ip("10.0.2.2"))]);
+    let mut from = rule(
+        false,
+        1000,
+        100,
+        vec![RuleAttribute::Source(ip("10.0.2.2"))],
+    );
     from.header.src_len = 32;
     let marked = rule(false, 1001, 200, vec![RuleAttribute::FwMark(7)]);
     let main = rule(false, 32_766, MAIN, Vec::new());
-    let mut has: Vec<_> = [from, marked, main].into_iter().map(Message::NewRule).collect();
+    let mut has: Vec<_> = [from, marked, main]
+        .into_iter()
+        .map(Message::NewRule)
+        .collect();
     has.push(Message::NewLink(link(2, "eth0", None)));
     has.push(Message::NewAddress(address(2, "10.0.2.2", 24)));
     for (net, table) in [("10.100.0.0", 100), ("10.200.0.0", 200), ("10.44.0.0", 44)] {
@@ -555,11 +668,19 @@ fn a_policy_table_is_for_bound_sockets_and_an_unruled_one_for_nobody() {
 fn wireguard() -> Vec<Message> {
     let mut not_marked = rule(false, 32_765, 51_820, vec![RuleAttribute::FwMark(51_820)]);
     not_marked.header.flags = RuleFlags::Invert;
-    let specific = rule(false, 32_764, MAIN, vec![RuleAttribute::SuppressPrefixLen(0)]);
+    let specific = rule(
+        false,
+        32_764,
+        MAIN,
+        vec![RuleAttribute::SuppressPrefixLen(0)],
+    );
     let main = rule(false, 32_766, MAIN, Vec::new());
     let mut tunnel = link(9, "wg0", Some(InfoKind::Wireguard));
     tunnel.header.link_layer_type = LinkLayerType::None;
-    let mut has: Vec<_> = [not_marked, specific, main].into_iter().map(Message::NewRule).collect();
+    let mut has: Vec<_> = [not_marked, specific, main]
+        .into_iter()
+        .map(Message::NewRule)
+        .collect();
     has.push(Message::NewLink(tunnel));
     has.push(Message::NewAddress(address(9, "10.9.0.2", 32)));
     has.push(Message::NewRoute(route(9, "0.0.0.0", 0, None, 51_820)));
@@ -573,14 +694,31 @@ fn the_rules_of_a_full_tunnel_rank_it_before_the_cable_but_behind_the_lan() {
     has.extend(wireguard());
     let kernel = Kernel::looked(has);
     let eth0 = ranked(&kernel.network("eth0"));
-    assert_eq!(eth0, [("0.0.0.0/0".to_owned(), 32_766), ("10.0.2.0/24".to_owned(), 32_764)]);
-    assert_eq!(ranked(&kernel.network("wg0")), [("0.0.0.0/0".to_owned(), 32_765)]);
-    assert!(!kernel.network("wg0").routes[0].connected, "a default route is not a link's");
+    assert_eq!(
+        eth0,
+        [
+            ("0.0.0.0/0".to_owned(), 32_766),
+            ("10.0.2.0/24".to_owned(), 32_764)
+        ]
+    );
+    assert_eq!(
+        ranked(&kernel.network("wg0")),
+        [("0.0.0.0/0".to_owned(), 32_765)]
+    );
+    assert!(
+        !kernel.network("wg0").routes[0].connected,
+        "a default route is not a link's"
+    );
 }
 
 #[test]
 fn a_rule_for_some_destinations_narrows_its_tables_routes() {
-    let mut some = rule(false, 100, 7, vec![RuleAttribute::Destination(ip("192.168.0.0"))]);
+    let mut some = rule(
+        false,
+        100,
+        7,
+        vec![RuleAttribute::Destination(ip("192.168.0.0"))],
+    );
     some.header.dst_len = 16;
     let mut has = vec![
         Message::NewRule(some),
@@ -589,10 +727,19 @@ fn a_rule_for_some_destinations_narrows_its_tables_routes() {
         Message::NewAddress(address(2, "10.0.2.2", 24)),
     ];
     for (net, prefix) in [("0.0.0.0", 0), ("192.168.9.0", 24), ("172.16.0.0", 12)] {
-        has.push(Message::NewRoute(route(2, net, prefix, Some("10.0.2.1"), 7)));
+        has.push(Message::NewRoute(route(
+            2,
+            net,
+            prefix,
+            Some("10.0.2.1"),
+            7,
+        )));
     }
     let kernel = Kernel::looked(has);
-    let both = [("192.168.0.0/16".to_owned(), 100), ("192.168.9.0/24".to_owned(), 100)];
+    let both = [
+        ("192.168.0.0/16".to_owned(), 100),
+        ("192.168.9.0/24".to_owned(), 100),
+    ];
     assert_eq!(ranked(&kernel.network("eth0")), both);
 }
 
@@ -623,7 +770,11 @@ fn link_info_tells_what_an_interface_is() {
         (Some(I::Other("novel".to_owned())), Kind::Other),
     ] {
         // A name is no fact.
-        assert_eq!(kinds_of(link(2, "wlan0", info.clone()), Vec::new()), [kind], "{info:?}");
+        assert_eq!(
+            kinds_of(link(2, "wlan0", info.clone()), Vec::new()),
+            [kind],
+            "{info:?}"
+        );
     }
     let mut loopback = link(1, "lo", None);
     loopback.header.flags |= LinkFlags::Loopback;
@@ -644,13 +795,21 @@ fn a_tun_is_a_vpn_once_it_leads_somewhere_and_a_tap_is_a_cable() {
 #[test]
 fn upper_devices_take_the_kinds_and_costs_of_the_lower_ones() {
     let bridge = link(5, "br0", Some(InfoKind::Bridge));
-    let port = |index, name| {
-        Message::NewLink(with(link(index, name, None), LinkAttribute::Controller(5)))
-    };
-    let vlan = with(link(6, "br0.7", Some(InfoKind::Vlan)), LinkAttribute::Link(5));
-    let far = with(link(7, "mv0", Some(InfoKind::MacVlan)), LinkAttribute::Link(2));
+    let port =
+        |index, name| Message::NewLink(with(link(index, name, None), LinkAttribute::Controller(5)));
+    let vlan = with(
+        link(6, "br0.7", Some(InfoKind::Vlan)),
+        LinkAttribute::Link(5),
+    );
+    let far = with(
+        link(7, "mv0", Some(InfoKind::MacVlan)),
+        LinkAttribute::Link(2),
+    );
     let far = with(far, LinkAttribute::LinkNetNsId(1));
-    let veth = with(link(8, "veth0", Some(InfoKind::Veth)), LinkAttribute::Link(2));
+    let veth = with(
+        link(8, "veth0", Some(InfoKind::Veth)),
+        LinkAttribute::Link(2),
+    );
     let mut kernel = Kernel::looked(vec![
         Message::NewLink(bridge),
         port(2, "wlan0"),
@@ -659,19 +818,39 @@ fn upper_devices_take_the_kinds_and_costs_of_the_lower_ones() {
         Message::NewLink(far),
         Message::NewLink(veth),
     ]);
-    let stated = |kind, metered| Facts { kind, metered, ..Facts::default() };
-    kernel.overrides.push("wlan0", stated(Some(Kind::Wifi), Some(true)));
+    let stated = |kind, metered| Facts {
+        kind,
+        metered,
+        ..Facts::default()
+    };
+    kernel
+        .overrides
+        .push("wlan0", stated(Some(Kind::Wifi), Some(true)));
     for name in ["br0", "br0.7"] {
         let spec = kernel.network(name);
-        assert_eq!(spec.kinds, [Kind::Wifi, Kind::Ethernet].into_iter().collect(), "{name}");
+        assert_eq!(
+            spec.kinds,
+            [Kind::Wifi, Kind::Ethernet].into_iter().collect(),
+            "{name}"
+        );
         assert_eq!(spec.metered, Fact::Yes, "{name}");
     }
     for name in ["mv0", "veth0"] {
-        assert_eq!(kernel.network(name).kinds, Kinds::of(Kind::Ethernet), "{name}");
+        assert_eq!(
+            kernel.network(name).kinds,
+            Kinds::of(Kind::Ethernet),
+            "{name}"
+        );
         assert_eq!(kernel.network(name).metered, Fact::Unknown, "{name}");
     }
-    kernel.overrides.push("br0", stated(Some(Kind::Ethernet), Some(false)));
-    assert_eq!(kernel.network("br0").metered, Fact::No, "what is stated of it wins");
+    kernel
+        .overrides
+        .push("br0", stated(Some(Kind::Ethernet), Some(false)));
+    assert_eq!(
+        kernel.network("br0").metered,
+        Fact::No,
+        "what is stated of it wins"
+    );
 }
 
 #[test]
@@ -694,7 +873,11 @@ fn a_vpn_has_the_kinds_and_costs_of_what_carries_it() {
         let mut has = ethernet(2, "up0", Some(InfoKind::Veth));
         has.extend(wireguard());
         let mut kernel = Kernel::looked(has);
-        let facts = Facts { kind: Some(kind), metered, ..Facts::default() };
+        let facts = Facts {
+            kind: Some(kind),
+            metered,
+            ..Facts::default()
+        };
         kernel.overrides.push("up0", facts);
         let tunnel = kernel.network("wg0");
         assert!(tunnel.kinds.contains(Kind::Vpn) && tunnel.kinds.contains(kind));
@@ -707,7 +890,10 @@ fn two_carriers_the_kernel_would_not_tell_apart_are_not_guessed_at() {
     let mut has = ethernet(2, "eth0", None);
     has.extend(ethernet(3, "eth1", None));
     has.extend(wireguard());
-    assert_eq!(Kernel::looked(has).network("wg0").kinds, Kinds::of(Kind::Vpn));
+    assert_eq!(
+        Kernel::looked(has).network("wg0").kinds,
+        Kinds::of(Kind::Vpn)
+    );
 }
 
 // behaviour: M20
@@ -747,10 +933,18 @@ fn of_too_many_routes_the_default_and_the_connected_stay_and_a_last_resort_stand
     kernel.tell(many);
     assert_eq!(kernel.talk.tables.routes.len(), ROUTES);
     kernel.tell([Message::NewRoute(route(2, "10.77.0.0", 16, None, MAIN))]);
-    kernel.tell([Message::NewRoute(route(2, "128.0.0.0", 1, Some("10.0.2.1"), MAIN))]);
+    kernel.tell([Message::NewRoute(route(
+        2,
+        "128.0.0.0",
+        1,
+        Some("10.0.2.1"),
+        MAIN,
+    ))]);
     let routes = kernel.network("eth0").routes;
     assert_eq!(routes.len(), ROUTES + 3);
-    let last = Route::to((ip("0.0.0.0"), 0)).metric(u32::MAX).rank(Route::UNRANKED - 1);
+    let last = Route::to((ip("0.0.0.0"), 0))
+        .metric(u32::MAX)
+        .rank(Route::UNRANKED - 1);
     assert!(routes.contains(&last));
     for connected in 0..2 * ROUTES as u32 {
         let to = IpAddr::from((0x2000_0000_u32 + (connected << 8)).to_be_bytes());
@@ -793,7 +987,7 @@ fn loopback_is_up_without_a_route_of_the_kernels() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn any_bytes_are_survived(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -803,11 +997,18 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_byte_is_survived(which in 0_usize..4, at in 0_usize..200, to in any::<u8>()) {
+    fn flipped_bytes_are_survived(
+        which in 0_usize..8,
+        flips in proptest::collection::vec((0_usize..200, any::<u8>()), 1..3),
+    ) {
         let mut kernel = Kernel::looked(ethernet(2, "eth0", None));
-        let mut datagram = bytes(ethernet(3, "eth1", Some(InfoKind::Veth)).remove(which), 0, 0, 0);
-        let at = at % datagram.len();
-        datagram[at] = to;
+        let mut some = ethernet(3, "eth1", Some(InfoKind::Veth));
+        some.extend(wireguard());
+        let mut datagram = bytes(some.remove(which), 0, 0, 0);
+        for (at, to) in flips {
+            let at = at % datagram.len();
+            datagram[at] = to;
+        }
         let _ = kernel.talk.receive(kernel.now, &datagram);
         kernel.seen();
     }

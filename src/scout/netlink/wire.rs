@@ -2,7 +2,7 @@
 //!
 //! The framing and the attributes are netlink-packet-core's and -route's. Only the attributes that
 //! are used are decoded, each by itself: a newer kernel's idea of one we never look at must not
-//! cost us the link it came with.
+//! cost us the link it came with, and some of the decoders panic on what is cut short.
 
 use netlink_packet_core::{
     DecodeError, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader,
@@ -45,9 +45,23 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_CARRIER_DOWN_COUNT: u16 = 48;
 const IFLA_INFO_KIND: u16 = 1;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
 const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
+const FRA_GOTO: u16 = 4;
+const FRA_FLOW: u16 = 11;
+const FRA_SUPPRESS_IFGROUP: u16 = 13;
+const FRA_PAD: u16 = 18;
+const FRA_PROTOCOL: u16 = 21;
+const FRA_DPORT_RANGE: u16 = 24;
 
 /// What there is to dump, in the order of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,7 +214,12 @@ fn link(payload: &[u8]) -> Result<Option<LinkFacts>, DecodeError> {
             IFLA_WIRELESS => return Ok(None),
             IFLA_LINK_NETNSID => elsewhere = true,
             IFLA_LINKINFO => link.info = info(&nla),
-            IFLA_ADDRESS | IFLA_IFNAME | IFLA_MTU | IFLA_LINK | IFLA_MASTER | IFLA_OPERSTATE
+            IFLA_ADDRESS
+            | IFLA_IFNAME
+            | IFLA_MTU
+            | IFLA_LINK
+            | IFLA_MASTER
+            | IFLA_OPERSTATE
             | IFLA_CARRIER_DOWN_COUNT => link.take(&nla),
             _ => {}
         }
@@ -231,7 +250,9 @@ impl LinkFacts {
 
 fn info(nla: &Attributes<'_>) -> Option<InfoKind> {
     let nested = NlasIterator::new(nla.value()).flatten();
-    let kind = nested.into_iter().find(|nla| nla.kind() == IFLA_INFO_KIND)?;
+    let kind = nested
+        .into_iter()
+        .find(|nla| nla.kind() == IFLA_INFO_KIND)?;
     InfoKind::parse(&kind).ok()
 }
 
@@ -244,7 +265,11 @@ fn address(payload: &[u8]) -> Result<Option<AddressFacts>, DecodeError> {
     let (mut local, mut address) = (None, None);
     let mut flags = AddressFlags::from_bits_retain(header.flags.bits().into());
     for nla in buffer.attributes() {
-        match AddressAttribute::parse(&nla?) {
+        let nla = nla?;
+        if !matches!(nla.kind(), IFA_ADDRESS | IFA_LOCAL | IFA_FLAGS) {
+            continue;
+        }
+        match AddressAttribute::parse(&nla) {
             Ok(AddressAttribute::Local(ip)) => local = Some(ip),
             Ok(AddressAttribute::Address(ip)) => address = Some(ip),
             Ok(AddressAttribute::Flags(all)) => flags = all,
@@ -308,15 +333,18 @@ fn route(payload: &[u8]) -> Result<Option<Vec<RouteFacts>>, DecodeError> {
         match nla.kind() {
             RTA_MULTIPATH => next_hops(nla.value(), &parameters, &mut hops)?,
             RTA_VIA => route.indirect = true,
-            _ => match RouteAttribute::parse_with_param(&nla, parameters) {
-                Ok(RouteAttribute::Destination(to)) => route.to = ip(to).unwrap_or(unspecified),
-                Ok(RouteAttribute::Oif(index)) => route.index = index,
-                Ok(RouteAttribute::Gateway(gateway)) => route.gateway = ip(gateway),
-                Ok(RouteAttribute::PrefSource(source)) => route.source = ip(source),
-                Ok(RouteAttribute::Priority(metric)) => route.metric = metric,
-                Ok(RouteAttribute::Table(table)) => route.table = table,
-                _ => {}
-            },
+            RTA_DST | RTA_OIF | RTA_GATEWAY | RTA_PRIORITY | RTA_PREFSRC | RTA_TABLE => {
+                match RouteAttribute::parse_with_param(&nla, parameters) {
+                    Ok(RouteAttribute::Destination(to)) => route.to = ip(to).unwrap_or(route.to),
+                    Ok(RouteAttribute::Oif(index)) => route.index = index,
+                    Ok(RouteAttribute::Gateway(gateway)) => route.gateway = ip(gateway),
+                    Ok(RouteAttribute::PrefSource(source)) => route.source = ip(source),
+                    Ok(RouteAttribute::Priority(metric)) => route.metric = metric,
+                    Ok(RouteAttribute::Table(table)) => route.table = table,
+                    _ => {}
+                }
+            }
+            _ => {}
         }
     }
     route.indirect |= route.gateway.is_some();
@@ -378,48 +406,79 @@ fn rule(payload: &[u8], uid: u32) -> Result<Option<RuleFacts>, DecodeError> {
         to: None,
         suppress: None,
     };
-    // What the rule asks of a packet, as far as packets of ours differ in it.
-    let (mut bound, mut never) = (header.tos != 0, false);
-    let (mut mark, mut mask) = (0, u32::MAX);
+    let mut asks = Asks {
+        bound: header.tos != 0,
+        mask: u32::MAX,
+        ..Asks::default()
+    };
     for nla in buffer.attributes() {
-        match RuleAttribute::parse(&nla?) {
+        asks.take(&nla?, &header, uid, &mut rule);
+    }
+    rule.packets = asks.packets(header.flags.contains(RuleFlags::Invert), rule.to.is_some());
+    if header.flags.contains(RuleFlags::Invert) {
+        rule.to = None;
+    }
+    Ok(Some(rule))
+}
+
+/// What a rule asks of a packet, as far as packets of ours differ in it.
+#[derive(Debug, Default)]
+struct Asks {
+    bound: bool,
+    never: bool,
+    mark: u32,
+    mask: u32,
+}
+
+impl Asks {
+    fn take(&mut self, nla: &Attributes<'_>, header: &RuleHeader, uid: u32, rule: &mut RuleFacts) {
+        match nla.kind() {
+            // These do not choose packets.
+            FRA_GOTO | FRA_FLOW | FRA_SUPPRESS_IFGROUP | FRA_PAD | FRA_PROTOCOL => return,
+            // A selector newer than this code: most packets will not have what it asks for.
+            FRA_DPORT_RANGE.. => {
+                self.bound = true;
+                return;
+            }
+            _ => {}
+        }
+        match RuleAttribute::parse(nla) {
             Ok(RuleAttribute::Priority(priority)) => rule.priority = priority,
             Ok(RuleAttribute::Table(table)) => rule.table = Some(table),
             Ok(RuleAttribute::L3MDev(true)) => {
                 rule.table = None;
-                bound = true;
+                self.bound = true;
             }
             Ok(RuleAttribute::Destination(to)) => rule.to = Some((to, header.dst_len)),
             Ok(RuleAttribute::SuppressPrefixLen(length)) => rule.suppress = length.try_into().ok(),
-            Ok(RuleAttribute::Source(_)) => bound |= header.src_len != 0,
-            Ok(RuleAttribute::Oifname(_)) => bound = true,
-            Ok(RuleAttribute::IpProtocol(_)) => bound = true,
-            Ok(RuleAttribute::SourcePortRange(_)) => bound = true,
-            Ok(RuleAttribute::DestinationPortRange(_)) => bound = true,
-            Ok(RuleAttribute::Iifname(name)) => never |= name != "lo",
-            Ok(RuleAttribute::UidRange(range)) => never |= uid < range.start || uid > range.end,
-            Ok(RuleAttribute::FwMark(value)) => mark = value,
-            Ok(RuleAttribute::FwMask(value)) => mask = value,
-            Ok(RuleAttribute::TunId(id)) => never |= id != 0,
+            Ok(RuleAttribute::Source(_)) => self.bound |= header.src_len != 0,
+            Ok(
+                RuleAttribute::Oifname(_)
+                | RuleAttribute::IpProtocol(_)
+                | RuleAttribute::SourcePortRange(_),
+            ) => self.bound = true,
+            Ok(RuleAttribute::Iifname(name)) => self.never |= name != "lo",
+            Ok(RuleAttribute::UidRange(ids)) => self.never |= uid < ids.start || uid > ids.end,
+            Ok(RuleAttribute::FwMark(mark)) => self.mark = mark,
+            Ok(RuleAttribute::FwMask(mask)) => self.mask = mask,
+            Ok(RuleAttribute::TunId(id)) => self.never |= id != 0,
             _ => {}
         }
     }
-    never |= mark & mask != 0;
-    let packets = match (header.flags.contains(RuleFlags::Invert), never, bound) {
-        (false, true, _) => For::None,
-        (false, false, true) => For::Bound,
-        // "Not marked so" and the like is true of every packet of ours.
-        (true, true, _) => For::Any,
-        (true, false, true) => For::Bound,
-        (true, false, false) if rule.to.is_some() => For::Bound,
-        (true, false, false) => For::None,
-        (false, false, false) => For::Any,
-    };
-    if header.flags.contains(RuleFlags::Invert) {
-        rule.to = None;
+
+    fn packets(&self, inverted: bool, some_destinations: bool) -> For {
+        let never = self.never || self.mark & self.mask != 0;
+        match (inverted, never, self.bound) {
+            (false, true, _) => For::None,
+            (false, false, true) => For::Bound,
+            (false, false, false) => For::Any,
+            // "Not marked so" and the like is true of every packet of ours.
+            (true, true, _) => For::Any,
+            (true, false, true) => For::Bound,
+            (true, false, false) if some_destinations => For::Bound,
+            (true, false, false) => For::None,
+        }
     }
-    rule.packets = packets;
-    Ok(Some(rule))
 }
 
 /// A request for all of a part.

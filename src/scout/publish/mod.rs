@@ -118,7 +118,11 @@ impl Ledger {
     }
 
     /// Takes the whole set as it is now; `complete` once a source has looked at everything.
-    pub(crate) fn see(&mut self, seen: impl IntoIterator<Item = Seen>, complete: bool) -> Difference {
+    pub(crate) fn see(
+        &mut self,
+        seen: impl IntoIterator<Item = Seen>,
+        complete: bool,
+    ) -> Difference {
         self.complete |= complete;
         let mut gone = std::mem::take(&mut self.known);
         for seen in seen {
@@ -209,7 +213,10 @@ impl Ledger {
             return Difference::Gain;
         }
         let same = old.len() == self.known.len()
-            && old.iter().zip(self.known.values()).all(|(a, b)| same(a, &b.network));
+            && old
+                .iter()
+                .zip(self.known.values())
+                .all(|(a, b)| same(a, &b.network));
         if same {
             return Difference::None;
         }

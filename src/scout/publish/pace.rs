@@ -46,6 +46,13 @@ impl Pace {
         self.waiting = Some((first, at));
     }
 
+    /// Somebody wants to know now: what waits for company waits no longer.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        if let Some((_, at)) = &mut self.waiting {
+            *at = now.min(*at);
+        }
+    }
+
     /// What is published is right again.
     pub(crate) fn nothing(&mut self) {
         self.waiting = None;

@@ -46,7 +46,11 @@ fn is_not_complete_before_the_first_whole_scan() {
 fn generations_rise_by_one_and_equal_content_is_not_published() {
     let mut ledger = Ledger::new();
     for generation in 1..20 {
-        let state = if generation % 2 == 1 { State::Up } else { State::Down };
+        let state = if generation % 2 == 1 {
+            State::Up
+        } else {
+            State::Down
+        };
         ledger.see([seen(1, 0, state)], true);
         let snapshot = ledger.publish().expect("the state changed");
         assert_eq!(snapshot.generation, generation);
@@ -61,8 +65,14 @@ fn a_change_that_was_taken_back_is_not_published() {
     let mut ledger = Ledger::new();
     ledger.see([with_addresses(&["10.0.0.2"])], true);
     ledger.publish();
-    assert_eq!(ledger.see([with_addresses(&["10.0.0.2", "10.0.0.3"])], true), Difference::Gain);
-    assert_eq!(ledger.see([with_addresses(&["10.0.0.2"])], true), Difference::None);
+    assert_eq!(
+        ledger.see([with_addresses(&["10.0.0.2", "10.0.0.3"])], true),
+        Difference::Gain
+    );
+    assert_eq!(
+        ledger.see([with_addresses(&["10.0.0.2"])], true),
+        Difference::None
+    );
     assert_eq!(ledger.publish(), None);
 }
 
@@ -77,7 +87,10 @@ fn a_down_and_up_between_two_looks_is_a_new_epoch() {
     let after = ledger.publish().expect("a new epoch is news").networks()[0].id();
     assert_eq!(before.index, after.index);
     assert!(after.epoch > before.epoch);
-    assert_eq!(happened(&ledger), [Happened::Up, Happened::Down, Happened::Up]);
+    assert_eq!(
+        happened(&ledger),
+        [Happened::Up, Happened::Down, Happened::Up]
+    );
 }
 
 // behaviour: C3
@@ -88,7 +101,10 @@ fn a_down_that_only_the_source_counted_is_a_new_epoch() {
     let before = ledger.id(1);
     assert_eq!(ledger.see([seen(1, 8, State::Up)], true), Difference::Gain);
     assert_ne!(before, ledger.id(1));
-    assert_eq!(happened(&ledger), [Happened::Up, Happened::Down, Happened::Up]);
+    assert_eq!(
+        happened(&ledger),
+        [Happened::Up, Happened::Down, Happened::Up]
+    );
 }
 
 #[test]
@@ -121,7 +137,10 @@ fn an_address_that_is_not_the_last_does_not_end_the_network() {
     ledger.see([with_addresses(&["10.0.0.2", "10.0.0.3"])], true);
     let id = ledger.id(1);
     ledger.publish();
-    assert_eq!(ledger.see([with_addresses(&["10.0.0.3"])], true), Difference::Loss);
+    assert_eq!(
+        ledger.see([with_addresses(&["10.0.0.3"])], true),
+        Difference::Loss
+    );
     assert_eq!(ledger.id(1), id);
     ledger.see([with_addresses(&["10.0.0.3", "10.0.0.4"])], true);
     ledger.see([with_addresses(&["10.0.0.4"])], true);
@@ -134,11 +153,19 @@ fn a_set_of_addresses_replaced_as_a_whole_is_a_new_epoch() {
     ledger.see([with_addresses(&["10.0.0.2", "fe80::1"])], true);
     let id = ledger.id(1);
     ledger.see([with_addresses(&["192.168.0.2", "fe80::1"])], true);
-    assert_ne!(ledger.id(1), id, "a link-local address is the same everywhere");
+    assert_ne!(
+        ledger.id(1),
+        id,
+        "a link-local address is the same everywhere"
+    );
     let id = ledger.id(1);
     ledger.see([with_addresses(&["fe80::1"])], true);
     ledger.see([with_addresses(&["192.168.0.2"])], true);
-    assert_eq!(ledger.id(1), id, "an address that comes back ends nothing here");
+    assert_eq!(
+        ledger.id(1),
+        id,
+        "an address that comes back ends nothing here"
+    );
 }
 
 #[test]
@@ -147,7 +174,10 @@ fn suspended_keeps_the_epoch() {
     ledger.see([seen(1, 0, State::Up)], true);
     let id = ledger.id(1);
     ledger.publish();
-    assert_eq!(ledger.see([seen(1, 0, State::Suspended)], true), Difference::Loss);
+    assert_eq!(
+        ledger.see([seen(1, 0, State::Suspended)], true),
+        Difference::Loss
+    );
     ledger.publish();
     assert_eq!(ledger.see([seen(1, 0, State::Up)], true), Difference::Gain);
     assert_eq!(ledger.id(1), id);
@@ -184,7 +214,22 @@ fn a_gain_is_due_at_once() {
     pace.gain(now + Duration::from_millis(1));
     assert_eq!(pace.due(), Some(now + Duration::from_millis(1)));
     pace.loss(now + Duration::from_millis(2));
-    assert_eq!(pace.due(), Some(now + Duration::from_millis(1)), "a loss never delays a gain");
+    assert_eq!(
+        pace.due(),
+        Some(now + Duration::from_millis(1)),
+        "a loss never delays a gain"
+    );
+}
+
+#[test]
+fn a_loss_that_somebody_asked_about_is_due_at_once() {
+    let now = Instant::now();
+    let mut pace = Pace::default();
+    pace.hurry(now);
+    assert_eq!(pace.due(), None);
+    pace.loss(now);
+    pace.hurry(now + Duration::from_millis(1));
+    assert_eq!(pace.due(), Some(now + Duration::from_millis(1)));
 }
 
 #[test]
@@ -209,7 +254,11 @@ fn a_thousand_flaps_a_second_give_at_most_twenty_snapshots_and_the_right_end() {
     for tick in 0..12_000_u64 {
         let now = start + Duration::from_millis(tick);
         if now <= last_flap {
-            let state = if tick % 2 == 0 { State::Up } else { State::Down };
+            let state = if tick % 2 == 0 {
+                State::Up
+            } else {
+                State::Down
+            };
             match ledger.see([seen(1, 0, state)], true) {
                 Difference::None => pace.nothing(),
                 Difference::Loss => pace.loss(now),
@@ -224,10 +273,15 @@ fn a_thousand_flaps_a_second_give_at_most_twenty_snapshots_and_the_right_end() {
         }
     }
     for (at, _) in &out {
-        let second = out.iter().filter(|(t, _)| *t >= *at && *t < *at + Duration::from_secs(1));
+        let second = out
+            .iter()
+            .filter(|(t, _)| *t >= *at && *t < *at + Duration::from_secs(1));
         assert!(second.count() <= 20, "a rate over 20 a second");
     }
-    assert!(out.len() > 50, "endless flapping must not silence the scout");
+    assert!(
+        out.len() > 50,
+        "endless flapping must not silence the scout"
+    );
     let (at, end) = out.last().expect("published");
     assert!(*at <= last_flap + Duration::from_secs(1));
     assert_eq!(end.networks()[0].state(), State::Up);
