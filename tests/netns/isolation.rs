@@ -135,9 +135,9 @@ impl Isolation {
     /// A user namespace if it can be had, else the privilege of being root.
     fn find() -> Result<Self, String> {
         Isolation(&NAMESPACES).probe().or_else(|reason| {
-            Isolation(&NAMESPACES[2..])
-                .probe()
-                .map_err(|without_user| format!("{reason}; without a user namespace: {without_user}"))
+            Isolation(&NAMESPACES[2..]).probe().map_err(|without_user| {
+                format!("{reason}; without a user namespace: {without_user}")
+            })
         })
     }
 

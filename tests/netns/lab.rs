@@ -217,13 +217,20 @@ impl End {
         ));
     }
 
-    fn stop_swallowing(&self, other: &End) {
+    fn stop_swallowing(&self) {
         self.host.ip(&format!(
-            "neighbour delete {} dev {}",
-            other.ip(),
+            "neighbour flush dev {} nud permanent",
             self.interface
         ));
     }
+}
+
+/// As the near end of a link sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Outgoing,
+    Incoming,
+    Both,
 }
 
 /// A veth pair; what is said of it is seen from its near end.
@@ -310,25 +317,20 @@ impl Link {
         self.add_routes();
     }
 
-    /// Silently swallows everything, both ways: link up, no error anywhere.
-    pub(crate) fn blackhole(&self) {
-        self.near.swallow(&self.far);
-        self.far.swallow(&self.near);
-    }
-
-    /// Silently swallows what the near end sends, or what it would receive.
-    pub(crate) fn blackhole_one_way(&self, outgoing: bool) {
-        if outgoing {
+    /// Silently swallows everything in this direction: link up, no error anywhere.
+    pub(crate) fn silence(&self, direction: Direction) {
+        if direction != Direction::Incoming {
             self.near.swallow(&self.far);
-        } else {
+        }
+        if direction != Direction::Outgoing {
             self.far.swallow(&self.near);
         }
     }
 
-    /// Ends a blackhole of both ways.
+    /// Ends every silence.
     pub(crate) fn heal(&self) {
-        self.near.stop_swallowing(&self.far);
-        self.far.stop_swallowing(&self.near);
+        self.near.stop_swallowing();
+        self.far.stop_swallowing();
     }
 
     fn add_routes(&self) {

@@ -1,15 +1,16 @@
 //! The lab itself, with plain sockets: each kind of loss is what it says it is.
 
 use crate::isolation::{Case, cases};
-use crate::lab::{Host, Lab, Link, join};
+use crate::lab::{Direction, Host, Lab, Link, join};
 use crate::process::{Program, until};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) const CASES: &[Case] = cases![lab:
     joins_two_hosts,
     runs_programs_on_a_host,
+    runs_a_runtime_on_a_host,
     reaches_one_address_over_two_links,
     tells_admin_down_from_a_lost_carrier,
     takes_an_address_and_gives_it_back,
@@ -25,7 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A client and a server joined by one link with a default route.
 fn pair(lab: &Lab) -> (Host, Host, Link) {
     let (client, server) = (lab.host("client"), lab.host("server"));
-    let link = lab.link(&client, "wlan0", "10.1.0.2/24", &server, "s0", "10.1.0.1/24");
+    let link = lab.link(
+        &client,
+        "wlan0",
+        "10.1.0.2/24",
+        &server,
+        "s0",
+        "10.1.0.1/24",
+    );
     link.default_route(100);
     server.reachable_at("10.9.0.1/32");
     (client, server, link)
@@ -69,22 +77,52 @@ fn runs_programs_on_a_host() {
     let finished = Program::start(ls.arg("/sys/class/net"), Vec::new()).finish(PATIENCE);
     assert!(finished.status.success(), "{}", finished.stderr);
     assert_eq!(finished.stdout, b"lo\nwlan0\n", "the host's own /sys");
+    let begin = Instant::now();
     let copied = Program::start(&mut client.command("cat"), vec![7; 200_000]).finish(PATIENCE);
+    assert!(copied.at > begin);
     assert_eq!(copied.stdout, vec![7; 200_000]);
     let mut sleeping = Program::start(client.command("sleep").arg("1000"), Vec::new());
     assert!(sleeping.is_running());
 }
 
+fn runs_a_runtime_on_a_host() {
+    let lab = Lab::new();
+    let (client, server, _link) = pair(&lab);
+    let listener = server.run(|| TcpListener::bind(SERVER).unwrap());
+    let greeting = client.spawn_async(|| async {
+        let mut stream = tokio::net::TcpStream::connect(SERVER).await.unwrap();
+        // Its blocking threads are on the same host.
+        let blocking = tokio::task::spawn_blocking(|| TcpStream::connect(SERVER).is_ok());
+        assert!(blocking.await.unwrap());
+        let mut greeting = [0; 5];
+        let read = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut greeting);
+        read.await.unwrap();
+        greeting
+    });
+    listener.accept().unwrap().0.write_all(b"hello").unwrap();
+    assert_eq!(&join(greeting), b"hello");
+}
+
 fn reaches_one_address_over_two_links() {
     let lab = Lab::new();
     let (client, server, wifi) = pair(&lab);
-    let cellular = lab.link(&client, "wwan0", "10.2.0.2/24", &server, "s1", "10.2.0.1/24");
+    let cellular = lab.link(
+        &client,
+        "wwan0",
+        "10.2.0.2/24",
+        &server,
+        "s1",
+        "10.2.0.1/24",
+    );
     cellular.default_route(200);
     let (first, _) = connection(&client, &server);
     assert_eq!(first.local_addr().unwrap().ip(), Ipv4Addr::new(10, 1, 0, 2));
     wifi.down();
     let (second, _) = connection(&client, &server);
-    assert_eq!(second.local_addr().unwrap().ip(), Ipv4Addr::new(10, 2, 0, 2));
+    assert_eq!(
+        second.local_addr().unwrap().ip(),
+        Ipv4Addr::new(10, 2, 0, 2)
+    );
     wifi.up();
     let (third, _) = connection(&client, &server);
     assert_eq!(third.local_addr().unwrap().ip(), Ipv4Addr::new(10, 1, 0, 2));
@@ -94,11 +132,19 @@ fn tells_admin_down_from_a_lost_carrier() {
     let lab = Lab::new();
     let (client, server, link) = pair(&lab);
     link.lose_carrier();
-    until("the carrier's loss", PATIENCE, || !client.is_running("wlan0"));
+    until("the carrier's loss", PATIENCE, || {
+        !client.is_running("wlan0")
+    });
     assert!(client.ip("address show dev wlan0").contains("10.1.0.2/24"));
-    assert!(client.ip("route").contains("default via 10.1.0.1 dev wlan0"));
+    assert!(
+        client
+            .ip("route")
+            .contains("default via 10.1.0.1 dev wlan0")
+    );
     link.regain_carrier();
-    until("the carrier's return", PATIENCE, || client.is_running("wlan0"));
+    until("the carrier's return", PATIENCE, || {
+        client.is_running("wlan0")
+    });
     link.down();
     assert!(client.ip("-o link show dev wlan0").contains("state DOWN"));
     assert_eq!(client.ip("route"), "");
@@ -136,11 +182,16 @@ fn swallows_silently_and_heals() {
     let (client, server, link) = pair(&lab);
     let (mut near, mut far) = connection(&client, &server);
     let mut buffer = [0; 5];
-    link.blackhole();
+    link.silence(Direction::Both);
     near.write_all(b"hello").unwrap();
-    far.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    far.set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
     let error = far.read(&mut buffer).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::WouldBlock, "no error, only silence");
+    assert_eq!(
+        error.kind(),
+        ErrorKind::WouldBlock,
+        "no error, only silence"
+    );
     assert!(near.take_error().unwrap().is_none());
     assert!(client.is_running("wlan0"));
     link.heal();
@@ -154,14 +205,18 @@ fn limits_a_link() {
     let (client, server, link) = pair(&lab);
     link.limit("80mbit");
     let (mut near, mut far) = connection(&client, &server);
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let writing = std::thread::spawn(move || near.write_all(&vec![0; 4_000_000]).unwrap());
     let mut bytes = Vec::new();
     far.read_to_end(&mut bytes).unwrap();
     join(writing);
     assert_eq!(bytes.len(), 4_000_000);
     // 4 MB at 10 MB/s, less what the queue and the bucket take at once.
-    assert!(begin.elapsed() > Duration::from_millis(300), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() > Duration::from_millis(300),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 fn keeps_hosts_apart() {

@@ -26,8 +26,7 @@ mod process;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    let cases: Vec<isolation::Case> = [lab_works::CASES].concat();
-    isolation::main(&cases)
+    isolation::main(lab_works::CASES)
 }
 
 #[cfg(not(target_os = "linux"))]
