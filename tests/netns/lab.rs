@@ -190,6 +190,11 @@ impl End {
         address.parse().expect("an address")
     }
 
+    /// What `ip` must be told where it cannot guess it.
+    fn family(&self) -> &'static str {
+        if self.ip().is_ipv6() { "-6" } else { "-4" }
+    }
+
     fn set(&self, what: &str) {
         self.host
             .ip(&format!("link set dev {} {what}", self.interface));
@@ -248,7 +253,8 @@ impl Link {
     pub(crate) fn default_route(&self, metric: u32) {
         *self.default_metric.lock().expect("no panic under it") = Some(metric);
         self.near.host.ip(&format!(
-            "rule add from {} lookup {} priority {}",
+            "{} rule add from {} lookup {} priority {}",
+            self.near.family(),
             self.near.ip(),
             self.table,
             1000 + self.table
@@ -338,7 +344,8 @@ impl Link {
             return;
         };
         let (gateway, interface) = (self.far.ip(), &self.near.interface);
-        let route = format!("route replace default via {gateway} dev {interface}");
+        let family = self.near.family();
+        let route = format!("{family} route replace default via {gateway} dev {interface}");
         self.near.host.ip(&format!("{route} metric {metric}"));
         self.near.host.ip(&format!("{route} table {}", self.table));
     }

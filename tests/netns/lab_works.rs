@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) const CASES: &[Case] = cases![lab:
     joins_two_hosts,
+    joins_two_hosts_over_ipv6,
     runs_programs_on_a_host,
     runs_a_runtime_on_a_host,
     reaches_one_address_over_two_links,
+    carries_a_bound_socket_over_its_own_link,
     tells_admin_down_from_a_lost_carrier,
     takes_an_address_and_gives_it_back,
     makes_a_deleted_link_again_with_a_new_index,
@@ -70,6 +72,30 @@ fn joins_two_hosts() {
     assert!(client.bytes_sent("wlan0") > 0);
 }
 
+fn joins_two_hosts_over_ipv6() {
+    let lab = Lab::new();
+    let (client, server) = (lab.host("client"), lab.host("server"));
+    let link = lab.link(
+        &client,
+        "eth0",
+        "fd00:1::2/64",
+        &server,
+        "s0",
+        "fd00:1::1/64",
+    );
+    link.default_route(100);
+    server.reachable_at("fd00:9::1/128");
+    let address: SocketAddr = "[fd00:9::1]:7000".parse().unwrap();
+    let _listener = server.run(move || TcpListener::bind(address).unwrap());
+    let connect = move || TcpStream::connect_timeout(&address, PATIENCE).is_ok();
+    assert!(client.run(connect));
+    // Admin down takes IPv6 addresses away; up gives them back.
+    link.down();
+    link.up();
+    until("the link's return", PATIENCE, || client.is_running("eth0"));
+    assert!(client.run(connect));
+}
+
 fn runs_programs_on_a_host() {
     let lab = Lab::new();
     let (client, _server, _link) = pair(&lab);
@@ -126,6 +152,33 @@ fn reaches_one_address_over_two_links() {
     wifi.up();
     let (third, _) = connection(&client, &server);
     assert_eq!(third.local_addr().unwrap().ip(), Ipv4Addr::new(10, 1, 0, 2));
+}
+
+fn carries_a_bound_socket_over_its_own_link() {
+    let lab = Lab::new();
+    let (client, server, _wifi) = pair(&lab);
+    let cellular = lab.link(
+        &client,
+        "wwan0",
+        "10.2.0.2/24",
+        &server,
+        "s1",
+        "10.2.0.1/24",
+    );
+    cellular.default_route(200);
+    let _listener = server.run(|| TcpListener::bind(SERVER).unwrap());
+    let source: SocketAddr = "10.2.0.2:0".parse().unwrap();
+    for device in [None, Some(&b"wwan0"[..])] {
+        let before = client.bytes_sent("wwan0");
+        client.run(move || {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+            let socket = socket.unwrap();
+            socket.bind_device(device).unwrap();
+            socket.bind(&source.into()).unwrap();
+            socket.connect_timeout(&SERVER.into(), PATIENCE).unwrap();
+        });
+        assert!(client.bytes_sent("wwan0") > before, "by {device:?}");
+    }
 }
 
 fn tells_admin_down_from_a_lost_carrier() {
