@@ -16,17 +16,32 @@
 //! its name in the `CASES` of its file.
 
 #[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod plain;
+#[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod roaming;
+#[cfg(target_os = "linux")]
+mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    isolation::main(lab_works::CASES)
+    let cases: Vec<isolation::Case> = [
+        lab_works::CASES,
+        plain::CASES,
+        roaming::CASES,
+        command::CASES,
+    ]
+    .concat();
+    isolation::main(&cases)
 }
 
 #[cfg(not(target_os = "linux"))]
