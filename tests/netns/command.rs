@@ -1,7 +1,8 @@
 //! The command on real interfaces.
 
 use crate::isolation::{Case, cases};
-use crate::lab::{Host, Lab, Link};
+use crate::lab::{Host, Lab, Link, join};
+use crate::netlink;
 use crate::process::{Program, until};
 use crate::world::{SERVER, World};
 use serde_json::Value;
@@ -14,6 +15,7 @@ pub(crate) const CASES: &[Case] = cases![command:
     wait_returns_within_100_ms_of_the_address,
     wait_gives_up_when_its_time_is_over,
     status_names_every_interface,
+    wait_sees_a_network_with_netlink_refused,
 ];
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -160,4 +162,20 @@ fn status_names_every_interface() {
     assert_eq!(networks["wwan0"]["metered"], "yes");
     assert_eq!(networks["wwan0"]["state"], "down");
     assert_eq!(networks["br0"]["default_route"], false);
+}
+
+// behaviour: C9
+fn wait_sees_a_network_with_netlink_refused() {
+    let lab = Lab::new();
+    let (client, server) = (lab.host("client"), lab.host("server"));
+    let link = lab.link(&client, "eth0", "10.1.0.2/24", &server, "s0", "10.1.0.1/24");
+    link.default_route(100);
+    let waiting = client.spawn(|| {
+        netlink::refuse(libc::EPERM);
+        // Not by way of `ip`, which needs netlink itself; this thread is on the host already.
+        let mut wait = Command::new(env!("CARGO_BIN_EXE_mancom"));
+        Program::start(wait.args(["wait", "any", "--timeout", "10"]), Vec::new()).finish(LIMIT)
+    });
+    let finished = join(waiting);
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }

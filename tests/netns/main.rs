@@ -24,6 +24,8 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
 mod plain;
 #[cfg(target_os = "linux")]
 mod process;

@@ -2,10 +2,8 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, Link, join};
+use crate::netlink;
 use crate::world::{SERVER, echo, serve_echo};
-use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
-use seccompiler::{SeccompFilter, SeccompRule};
-use socket2::{Domain, Socket, Type};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -113,36 +111,13 @@ fn connects_without_netlink(errno: i32) {
     gateway(&container);
     serve_echo(&server, SERVER);
     join(container.spawn(move || {
-        seccompiler::apply_filter(&no_netlink(errno)).expect("a filter of this thread");
-        let netlink = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, None);
-        assert_eq!(netlink.unwrap_err().raw_os_error(), Some(errno));
+        netlink::refuse(errno);
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap()
             .block_on(connect_and_echo(SERVER));
     }));
-}
-
-/// Fails `socket(AF_NETLINK, ..)` of the thread, and of those it starts, with `errno`.
-fn no_netlink(errno: i32) -> BpfProgram {
-    let family = SeccompCondition::new(
-        0,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        libc::AF_NETLINK as u64,
-    )
-    .unwrap();
-    let rule = SeccompRule::new(vec![family]).unwrap();
-    SeccompFilter::new(
-        [(libc::SYS_socket, vec![rule])].into_iter().collect(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(errno as u32),
-        std::env::consts::ARCH.try_into().unwrap(),
-    )
-    .unwrap()
-    .try_into()
-    .unwrap()
 }
 
 // behaviour: D4

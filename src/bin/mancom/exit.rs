@@ -56,8 +56,12 @@ pub(crate) trait Explained {
 }
 
 impl Explained for mancom::Error {
+    /// What happened, why, and what every network lacks if that is the reason.
     fn explained(&self) -> String {
-        format!("{self:?}")
+        match self.blocked() {
+            Some(blocked) => format!("{self:?}\n{blocked}"),
+            None => format!("{self:?}"),
+        }
     }
 }
 
