@@ -105,6 +105,11 @@ impl Registry {
         registry
     }
 
+    /// What the system says of unknown facts.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The scout it listens to.
     pub fn scout(&self) -> &Scout {
         &self.scout

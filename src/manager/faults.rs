@@ -9,7 +9,7 @@ use crate::endpoint::EndpointError;
 use crate::error::{Error, Fault};
 use crate::label::LabelError;
 use crate::label::matching::Blocked;
-use crate::stream::{AcceptError, ConnectError, ListenError, MessageError, SessionError};
+use crate::stream::{AcceptError, ConnectError, ListenError, SessionError};
 
 /// Into [`Error`], and back out of an `io::Error` in which one travelled, be it alone or as `Error`.
 macro_rules! operations {

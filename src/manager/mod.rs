@@ -234,10 +234,6 @@ impl Context for Inner {
         &self.settings
     }
 
-    fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
     fn tasks(&self) -> &Tracker {
         &self.tracker
     }

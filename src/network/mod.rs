@@ -346,6 +346,20 @@ impl Snapshot {
         self.networks.iter().find(|n| n.name() == name)
     }
 
+    /// The network that a connection over `known`, from the address `local`, is on now: the same one,
+    /// or a new epoch of the same interface that kept the address; `None` once it has gone.
+    pub(crate) fn successor(&self, known: &Network, local: Option<IpAddr>) -> Option<&Network> {
+        let same = |network: &&Network| {
+            network.id().index == known.id().index && network.name() == known.name()
+        };
+        let now = self.by_id(known.id()).or_else(|| self.networks.iter().find(same))?;
+        let told = now.addresses().iter().all(|address| !address.ip.is_unspecified());
+        let gone = local.is_some_and(|ip| {
+            told && !now.addresses().iter().any(|address| address.ip == ip.to_canonical())
+        });
+        (now.state() != State::Down && !gone).then_some(now)
+    }
+
     /// The network that has this very address.
     #[must_use]
     pub fn by_address(&self, ip: IpAddr) -> Option<&Network> {

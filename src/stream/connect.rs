@@ -13,6 +13,7 @@ use super::hooks::{Carried, DynHook, Hook, Observed, Resume};
 use super::plain::{Plain, Target};
 use super::roam::Roamer;
 use super::{McStream, driver};
+use crate::clock::Clock;
 use crate::deferral::{MatchError, Matched, Op, Operation, Want};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
@@ -161,7 +162,12 @@ impl IntoFuture for Connect {
 
     fn into_future(self) -> Self::IntoFuture {
         let operation = self.operation.clone();
-        Op::new(operation, async move { Plan::of(self)?.run().await })
+        Op::new(operation, async move {
+            let mut connect = self;
+            // Apart from the plan, which is shared between tasks' threads while it waits.
+            let hook = connect.hook.take();
+            Plan::of(connect)?.run(hook).await
+        })
     }
 }
 
@@ -175,7 +181,6 @@ struct Plan {
     started: Instant,
     relax: Option<(Duration, Label)>,
     no_wait: bool,
-    hook: Option<Box<dyn DynHook>>,
     priority: i8,
     only: Option<NetworkId>,
     operation: Operation,
@@ -191,7 +196,7 @@ impl Plan {
         if connect.rate_limit.is_some() {
             return Err(ConnectError::Unsupported("rate_limit comes with part 3 of mancom"));
         }
-        let started = context.clock().now();
+        let started = Clock::now();
         let grace = connect.grace.unwrap_or(context.settings().grace);
         Ok(Self {
             destination: destination(&endpoint, &*context),
@@ -201,7 +206,6 @@ impl Plan {
             started,
             relax: connect.relax,
             no_wait: connect.no_wait,
-            hook: connect.hook,
             priority: connect.priority,
             only: connect.only.map(|network| network.id()),
             operation: connect.operation,
@@ -210,7 +214,7 @@ impl Plan {
         })
     }
 
-    async fn run(mut self) -> Result<McStream, ConnectError> {
+    async fn run(mut self, hook: Option<Box<dyn DynHook>>) -> Result<McStream, ConnectError> {
         let mut round = 0;
         loop {
             let matched = self.wait().await?;
@@ -224,7 +228,7 @@ impl Plan {
             };
             for way in ways.into_iter().filter(named) {
                 match self.bounded(way.clone()).await? {
-                    Ok(first) => return Ok(self.begin(first, way, matched.label)),
+                    Ok(first) => return Ok(self.begin(first, way, matched.label, hook)),
                     Err(error) => self.note(way.as_ref(), error),
                 }
             }
@@ -267,7 +271,7 @@ impl Plan {
     }
 
     fn left(&self) -> Option<Duration> {
-        let now = self.context.clock().now();
+        let now = Clock::now();
         self.deadline.map(|deadline| deadline.saturating_duration_since(now))
     }
 
@@ -301,7 +305,7 @@ impl Plan {
     }
 
     fn late(&self) -> ConnectError {
-        let waited = self.context.clock().now().saturating_duration_since(self.started);
+        let waited = Clock::now().saturating_duration_since(self.started);
         ConnectError::TimedOut { endpoint: self.endpoint(), waited, attempts: self.attempts.clone() }
     }
 
@@ -310,14 +314,32 @@ impl Plan {
     }
 
     /// The first path stands: the session, its task, and its first stream.
-    fn begin(self, first: First, way: Option<Network>, label: Label) -> McStream {
+    fn begin(
+        self,
+        first: First,
+        way: Option<Network>,
+        label: Label,
+        hook: Option<Box<dyn DynHook>>,
+    ) -> McStream {
         match first {
-            First::Plain(link) => self.begin_plain(link, way, label),
-            First::Session(link, agreed) => self.begin_session(link, *agreed, way, label),
+            First::Plain(link) => self.begin_plain(link, way, label, hook),
+            First::Session(link, agreed) => {
+                let stream = self.begin_session(link, *agreed, way, label);
+                if let Some(hook) = hook {
+                    tokio::spawn(observe(stream.events(), hook));
+                }
+                stream
+            }
         }
     }
 
-    fn begin_plain(self, link: Box<dyn ByteLink>, way: Option<Network>, label: Label) -> McStream {
+    fn begin_plain(
+        self,
+        link: Box<dyn ByteLink>,
+        way: Option<Network>,
+        label: Label,
+        hook: Option<Box<dyn DynHook>>,
+    ) -> McStream {
         let target = Target {
             context: self.context,
             endpoint: self.asks.endpoint,
@@ -326,7 +348,7 @@ impl Plan {
             label,
             grace: self.asks.grace,
         };
-        let plain = Plain::new(link, way, self.hook.map(|hook| (hook, target)));
+        let plain = Plain::new(link, way, hook.map(|hook| (hook, target)));
         McStream::plain_stream(plain, label)
     }
 
@@ -338,7 +360,7 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
-        let now = self.context.clock().now();
+        let now = Clock::now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
         let driver =
@@ -347,11 +369,7 @@ impl Plan {
         let id = driver.open(label).expect("the first stream of a new session");
         let roamer = Roamer::new(self.context, self.asks, self.destination, self.only);
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
-        let stream = McStream::session_stream(driver, id, label);
-        if let Some(hook) = self.hook {
-            tokio::spawn(observe(stream.events(), hook));
-        }
-        stream
+        McStream::session_stream(driver, id, label)
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::config::Settings;
 use super::tracker::Tracker;
-use crate::clock::Clock;
 use crate::deferral::Registry;
 use crate::transport;
 
@@ -17,8 +16,6 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn transports(&self) -> &transport::Registry;
     /// Defaults of streams.
     fn settings(&self) -> &Settings;
-    /// The time, sleep of the machine included.
-    fn clock(&self) -> &Clock;
     /// Where sessions register, so that a shutdown can wait for them.
     fn tasks(&self) -> &Tracker;
 }

@@ -10,6 +10,7 @@
 //! only then wake. No user code and no waker runs under the lock.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,7 @@ use super::scratch::with_scratch;
 use super::roam::Roamer;
 use super::tracker::Guard;
 use super::wakers::{WATCH, Wakers};
+use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination, PathFacts};
 use crate::network::Network;
@@ -136,7 +138,7 @@ impl Driver {
 
     /// Runs `f` under the lock, then wakes whoever the core's events concern.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let now = self.context.clock().now();
+        let now = Clock::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
         let result = f(&mut state, now);
@@ -750,7 +752,6 @@ impl State {
                 self.transmit(now);
                 self.session_closed(reason);
             }
-            _ => {}
         }
         matches!(
             event,
@@ -825,6 +826,12 @@ impl State {
             .iter()
             .filter(|link| link.dead.is_none())
             .map(|link| (link.path, link.network.as_ref()))
+    }
+
+    /// The open paths that are bound to a network, with their local addresses.
+    pub(super) fn bound_paths(&self) -> Vec<(PathId, Network, Option<IpAddr>)> {
+        let open = self.links.iter().filter(|link| link.dead.is_none());
+        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local()))).collect()
     }
 
     /// The network of this path is known anew.

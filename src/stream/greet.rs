@@ -20,6 +20,7 @@ use super::driver::{self, Driver};
 use super::error::AcceptError;
 use super::plain::Plain;
 use super::McStream;
+use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::label::Label;
 use crate::label::matching::PathFacts;
@@ -73,7 +74,7 @@ impl Door {
         let mut key = [0; 32];
         // Without entropy every handshake fails later, with its own error.
         let _ = getrandom::fill(&mut key);
-        let started = context.clock().now();
+        let started = Clock::now();
         Arc::new(Self {
             plain: !endpoint.is_session(),
             asks: Asks { endpoint, grace: cap, anonymous },
@@ -164,7 +165,7 @@ impl Door {
         hello: NewHello,
         source: Prefix,
     ) -> Result<NewHello, DialError> {
-        let now = self.context.clock().now();
+        let now = Clock::now();
         let minute = now.saturating_duration_since(self.started).as_secs() / 60;
         let source = source.unwrap_or_default();
         let calm = self.half_open() <= self.context.settings().cookies_after;
@@ -203,7 +204,7 @@ impl Door {
     ) -> Result<Arc<Driver>, DialError> {
         dial::send(&mut *link, accepted).await?;
         let (id, path, remote) = (agreed.id, agreed.path, agreed.remote);
-        let now = self.context.clock().now();
+        let now = Clock::now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let driver = Driver::new(core, Arc::clone(&self.context), Label::ANY, None);
         let alive = self.context.tasks().enter();
@@ -298,7 +299,7 @@ impl Door {
     }
 
     fn set_detached(&self, id: SessionId, detached: bool) {
-        let now = self.context.clock().now();
+        let now = Clock::now();
         let mut state = self.lock();
         match detached {
             true => drop(state.detached.entry(id).or_insert(now)),

@@ -256,6 +256,7 @@ impl Sockets {
     /// One socket for each network that matches, on the port first bound.
     async fn adjust(&mut self) {
         let Some(follow) = &self.follow else { return };
+        let transport = Arc::clone(&follow.transport);
         let matching = follow.context.registry().candidates(&follow.label, &Destination::Unnamed);
         let (networks, blocked): (Vec<Network>, _) = match matching {
             Ok(networks) => (networks, None),
@@ -275,7 +276,7 @@ impl Sockets {
                 },
                 None => self.endpoint.clone(),
             };
-            match follow.transport.listen(&endpoint, Some(&bind)).await {
+            match transport.listen(&endpoint, Some(&bind)).await {
                 Ok(acceptor) => {
                     self.open.insert(Some(network.id()), acceptor);
                 }

@@ -243,7 +243,8 @@ impl Plain {
     /// How far the stream had come, if its connection is lost or its network has gone.
     fn look(&self, snapshot: &Snapshot) -> Option<Carried> {
         let mut state = self.lock();
-        if state.network.as_ref().is_some_and(|known| snapshot.successor(known).is_none()) {
+        let local = state.link.as_ref().and_then(|link| link.local());
+        if state.network.as_ref().is_some_and(|known| snapshot.successor(known, local).is_none()) {
             state.drop_link("the network went");
         }
         state.link.is_none().then_some(state.carried)

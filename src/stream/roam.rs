@@ -29,6 +29,7 @@ use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{Driver, State};
 use super::events::PathEvent;
+use crate::clock::Clock;
 use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
 use crate::label::{Label, Urgency};
 use crate::network::{Network, NetworkId, Snapshot};
@@ -160,7 +161,7 @@ impl Roamer {
         let snapshot = self.context.registry().snapshot();
         driver.with(|state, now| follow_networks(state, now, &snapshot));
         if let Some((Some(network), _)) = &self.dial
-            && snapshot.by_id(network.id()).is_none()
+            && snapshot.successor(network, None).is_none()
         {
             self.dial = None;
         }
@@ -324,7 +325,7 @@ impl Roamer {
             Err(error) => {
                 tracing::debug!(target: "mancom::session", network = ?id, %error, "attempt failed");
                 self.count_forgotten(driver, id, &error);
-                self.rest(driver, way.as_ref(), &error);
+                self.rest(way.as_ref(), &error);
             }
         }
     }
@@ -349,9 +350,9 @@ impl Roamer {
         });
     }
 
-    fn rest(&mut self, driver: &Arc<Driver>, way: Option<&Network>, error: &DialError) {
+    fn rest(&mut self, way: Option<&Network>, error: &DialError) {
         let id = way.map(Network::id);
-        let now = driver.context.clock().now();
+        let now = Clock::now();
         let failures = self.rests.iter().find(|rest| rest.way == id).map_or(0, |rest| rest.failures);
         self.rests.retain(|rest| rest.way != id);
         let backoff = FIRST_BACKOFF.mul_f64(1.6_f64.powi(failures)).min(LAST_BACKOFF);
@@ -368,7 +369,7 @@ impl Roamer {
     /// believed.
     fn count_forgotten(&mut self, driver: &Arc<Driver>, id: Option<NetworkId>, error: &DialError) {
         let DialError::Handshake(HandshakeError::UnknownSession) = error else { return };
-        let now = driver.context.clock().now();
+        let now = Clock::now();
         let apart = self.forgotten.1.is_none_or(|last| now.duration_since(last) >= FORGOTTEN.1);
         if !apart || (self.last_network.is_some() && self.last_network != id) {
             return;
@@ -420,14 +421,10 @@ pub(super) fn changed(
 
 /// Tells the session what the snapshot says of the networks its paths are on.
 pub(super) fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot) {
-    let paths: Vec<(PathId, Network)> = state
-        .open_paths()
-        .filter_map(|(path, network)| Some((path, network?.clone())))
-        .collect();
-    for (path, known) in paths {
-        match snapshot.successor(&known) {
-            Some(network) if network == known => {}
-            Some(network) => state.set_network(now, path, network),
+    for (path, known, local) in state.bound_paths() {
+        match snapshot.successor(&known, local) {
+            Some(network) if *network == known => {}
+            Some(network) => state.set_network(now, path, network.clone()),
             None => state.drop_path(now, path, "the network went"),
         }
     }

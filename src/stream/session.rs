@@ -9,6 +9,7 @@ use super::error::SessionError;
 use super::events::PathInfo;
 use super::plain::Plain;
 use super::McStream;
+use crate::clock::Clock;
 use crate::deferral::{Op, Operation, Want};
 use crate::label::Label;
 
@@ -163,7 +164,7 @@ fn open(
         let mut label = label;
         if let Some(destination) = driver.destination() {
             want.destination = destination;
-            want.deadline = within.map(|limit| driver.context.clock().now() + limit);
+            want.deadline = within.map(|limit| Clock::now() + limit);
             label = driver.context.registry().wait(want, &operation).await?.label;
         }
         let id = driver.open(label)?;

@@ -79,7 +79,7 @@ impl Session {
 
     /// Bytes kept for streams, both directions.
     pub fn buffered(&self) -> usize {
-        let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.kept();
+        let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
         self.streams.values().map(|stream| kept(stream)).sum()
     }
 
@@ -97,7 +97,7 @@ impl Session {
     pub fn direct_label(&self, path: PathId) -> Option<Label> {
         let path = self.paths[self.slot(path)?].as_ref()?;
         match path.decoder.place {
-            Place::Payload(header) => path.definitions.get(header.label),
+            Place::Payload(header) => path.definitions.get(header.label).ok(),
             _ => None,
         }
     }
