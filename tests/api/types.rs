@@ -4,7 +4,7 @@ use mancom::manager::config::{Config, ConfigError, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, MessageError, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout,
     Session, SessionError, ShutdownError, Snapshot,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
@@ -44,7 +44,7 @@ macro_rules! errors {
     )*};
 }
 errors! {
-    MatchError ConnectError ListenError AcceptError SessionError MessageError BuildError
+    MatchError ConnectError ListenError AcceptError SessionError BuildError
     ShutdownError LabelError EndpointError
 }
 assert_impl_all!(ConfigError: StdError, Send, Sync);

@@ -1,6 +1,6 @@
 //! The session core over [`Pair`](crate::proto::pair::Pair).
 
-mod model;
+// mod model;
 mod streams;
 
 use std::time::{Duration, Instant};
