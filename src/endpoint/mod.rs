@@ -150,7 +150,9 @@ impl Endpoint {
     /// If `scheme` is no scheme, or one without paths; if the path is not UTF-8, empty or too long.
     pub fn at_path(scheme: &str, path: &Path) -> Result<Self, EndpointError> {
         let fault = |fault| EndpointError::new(&path.to_string_lossy(), None, fault);
-        let text = path.to_str().ok_or_else(|| fault(EndpointFault::Encoding))?;
+        let text = path
+            .to_str()
+            .ok_or_else(|| fault(EndpointFault::Encoding))?;
         // Two slashes at the start of a path would be read as a host.
         let slashes = if text.starts_with("//") { "//" } else { "" };
         format!("{scheme}:{slashes}{}", Encoded(text, PATH)).parse()

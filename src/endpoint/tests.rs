@@ -7,7 +7,10 @@ fn read(text: &str) -> Endpoint {
 
 fn fault(text: &str) -> (usize, EndpointFault) {
     let error = Endpoint::from_str(text).expect_err(text);
-    (error.column().expect("read from text"), error.fault().clone())
+    (
+        error.column().expect("read from text"),
+        error.fault().clone(),
+    )
 }
 
 #[test]
@@ -89,7 +92,13 @@ fn only_what_cannot_leave_this_host_is_of_host_scope() {
     ] {
         assert!(read(text).is_host_scope(), "{text}");
     }
-    for text in ["tcp://0.0.0.0:1", "tcp://[::]:1", "mem://x", "mc://localhost.example:1", "channel:x"] {
+    for text in [
+        "tcp://0.0.0.0:1",
+        "tcp://[::]:1",
+        "mem://x",
+        "mc://localhost.example:1",
+        "channel:x",
+    ] {
         assert!(!read(text).is_host_scope(), "{text}");
     }
 }
@@ -119,7 +128,13 @@ fn a_bad_text_is_told_with_its_place() {
         ("unix:", 6, F::NoPath),
         ("unix://run/x", 8, F::HostBeforePath { scheme: s("unix") }),
         ("mem://", 7, F::Name { scheme: s("mem") }),
-        ("channel:a/b", 9, F::Name { scheme: s("channel") }),
+        (
+            "channel:a/b",
+            9,
+            F::Name {
+                scheme: s("channel"),
+            },
+        ),
         ("tcp://h:1 ", 10, F::Blank),
         ("tcp://h:1#x", 10, F::Fragment),
         ("tcp://h:1?a=%zz", 13, F::Encoding),
@@ -139,12 +154,17 @@ fn texts_and_attributes_are_bounded() {
     assert_eq!(*error.fault(), EndpointFault::TooLong);
     assert!(error.to_string().len() < 200);
 
-    let many = (0..=MAX_ATTRIBUTES).map(|i| i.to_string()).collect::<Vec<_>>();
+    let many = (0..=MAX_ATTRIBUTES)
+        .map(|i| i.to_string())
+        .collect::<Vec<_>>();
     let (_, fault) = fault(&format!("tcp://h?{}", many.join("&")));
     assert_eq!(fault, EndpointFault::TooManyAttributes);
 
     let grown = read("tcp://h").with_attribute("a", &"é".repeat(MAX_TEXT / 6));
-    assert_eq!(*grown.expect_err("too long").fault(), EndpointFault::TooLong);
+    assert_eq!(
+        *grown.expect_err("too long").fault(),
+        EndpointFault::TooLong
+    );
 }
 
 #[test]
@@ -161,7 +181,10 @@ fn parts_are_replaced() {
 
     let address: SocketAddr = "[2001:db8::1]:9".parse().expect("an address");
     let at = Endpoint::at("mc", address).expect("a scheme with addresses");
-    assert_eq!((at.to_string().as_str(), at.socket_addr()), ("mc://[2001:db8::1]:9", Some(address)));
+    assert_eq!(
+        (at.to_string().as_str(), at.socket_addr()),
+        ("mc://[2001:db8::1]:9", Some(address))
+    );
     assert!(Endpoint::at("mem", address).is_err());
     assert!(Endpoint::at("unix", address).is_err());
 
@@ -173,7 +196,9 @@ fn parts_are_replaced() {
 
 #[test]
 fn texts_and_endpoints_convert() {
-    fn take(to: impl TryInto<Endpoint, Error: Into<EndpointError>>) -> Result<Endpoint, EndpointError> {
+    fn take(
+        to: impl TryInto<Endpoint, Error: Into<EndpointError>>,
+    ) -> Result<Endpoint, EndpointError> {
         to.try_into().map_err(Into::into)
     }
     let text = String::from("mem://x");
@@ -210,16 +235,24 @@ fn arbitrary() -> impl Strategy<Value = String> {
         (any::<u16>(), any::<u16>()).prop_map(|(a, b)| format!(":{}-{}", a.min(b), a.max(b))),
     ];
     let scheme = prop_oneof!["tcp|udp|mc|mcs|quic|mc\\+airhook", "[a-z][a-z0-9.-]{0,6}x"];
-    let query = proptest::collection::btree_map("[^\\x00]{1,4}", "[^\\x00]{0,6}", 0..4).prop_map(|all| {
-        let term = |(name, value): (String, String)| format!("{}={}", Encoded(&name, b""), Encoded(&value, b""));
-        let all: Vec<_> = all.into_iter().map(term).collect();
-        if all.is_empty() { String::new() } else { format!("?{}", all.join("&")) }
-    });
+    let query =
+        proptest::collection::btree_map("[^\\x00]{1,4}", "[^\\x00]{0,6}", 0..4).prop_map(|all| {
+            let term = |(name, value): (String, String)| {
+                format!("{}={}", Encoded(&name, b""), Encoded(&value, b""))
+            };
+            let all: Vec<_> = all.into_iter().map(term).collect();
+            if all.is_empty() {
+                String::new()
+            } else {
+                format!("?{}", all.join("&"))
+            }
+        });
     let path = "/?[^\\x00/][^\\x00]{0,12}".prop_map(|path| Encoded(&path, PATH).to_string());
     let place = prop_oneof![
         (scheme, host, port).prop_map(|(scheme, host, port)| format!("{scheme}://{host}{port}")),
         ("unix|mc\\+unix", path).prop_map(|(scheme, path)| format!("{scheme}:{path}")),
-        ("mem|channel", "[^\\x00]{1,8}").prop_map(|(scheme, name)| format!("{scheme}:{}", Encoded(&name, b""))),
+        ("mem|channel", "[^\\x00]{1,8}")
+            .prop_map(|(scheme, name)| format!("{scheme}:{}", Encoded(&name, b""))),
     ];
     (place, query).prop_map(|(place, query)| place + &query)
 }

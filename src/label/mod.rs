@@ -69,8 +69,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Contradiction, LabelError};
 pub(crate) use error::nearest;
+pub use error::{Contradiction, LabelError};
 pub use prop::{Level, Prop, Props, Scope, Size, Urgency};
 
 use error::Fault;

@@ -156,7 +156,9 @@ impl Props {
 
     /// The properties in order.
     pub fn iter(self) -> impl Iterator<Item = Prop> {
-        Prop::ALL.into_iter().filter(move |prop| self.contains(*prop))
+        Prop::ALL
+            .into_iter()
+            .filter(move |prop| self.contains(*prop))
     }
 
     /// The kinds among them.

@@ -41,11 +41,28 @@ fn getters_say_what_builders_were_told() {
     assert_eq!(WHOLE.interface_name(), Some("wlan0"));
     assert_eq!(WHOLE.without_interface().interface_name(), None);
     assert!(WHOLE.is_redundant() && WHOLE.ignores_cost() && WHOLE.bypasses_vpn());
-    assert_eq!(WHOLE.prefers().collect::<Vec<_>>(), [Prop::Ipv6, Prop::Ethernet]);
-    let levels = [Prop::Wifi, Prop::Validated, Prop::Ipv6, Prop::Cellular, Prop::Roaming, Prop::Vpn];
+    assert_eq!(
+        WHOLE.prefers().collect::<Vec<_>>(),
+        [Prop::Ipv6, Prop::Ethernet]
+    );
+    let levels = [
+        Prop::Wifi,
+        Prop::Validated,
+        Prop::Ipv6,
+        Prop::Cellular,
+        Prop::Roaming,
+        Prop::Vpn,
+    ];
     assert_eq!(
         levels.map(|prop| WHOLE.level(prop)),
-        [Level::Require, Level::Require, Level::Prefer, Level::Avoid, Level::Prohibit, Level::Neutral]
+        [
+            Level::Require,
+            Level::Require,
+            Level::Prefer,
+            Level::Avoid,
+            Level::Prohibit,
+            Level::Neutral
+        ]
     );
     assert_eq!(
         WHOLE.to_string(),
@@ -100,15 +117,28 @@ fn a_contradiction_is_an_error_from_try_and_a_panic_elsewhere() {
     assert!(wifi.try_avoid(Prop::Wifi).is_err());
     assert!(wifi.try_scope(Scope::Host).is_err());
     assert!(wifi.try_scope(Scope::Local).is_ok());
-    assert!(Label::new().scope(Scope::Host).try_require(Prop::Wifi).is_err());
-    assert!(Label::new().scope(Scope::Host).try_require(Prop::Ipv6).is_ok());
+    assert!(
+        Label::new()
+            .scope(Scope::Host)
+            .try_require(Prop::Wifi)
+            .is_err()
+    );
+    assert!(
+        Label::new()
+            .scope(Scope::Host)
+            .try_require(Prop::Ipv6)
+            .is_ok()
+    );
     assert!(Label::new().interface("a").try_interface("b").is_err());
     assert!(Label::new().interface("a").try_interface("ab").is_err());
     assert_eq!(wifi.try_require(Prop::Wifi), Ok(wifi));
 
     let panic = std::panic::catch_unwind(|| wifi.avoid(Prop::Wifi)).expect_err("panics");
     let message = panic.downcast_ref::<String>().expect("a message");
-    assert_eq!(message, "contradictory label: wifi is both required and avoided");
+    assert_eq!(
+        message,
+        "contradictory label: wifi is both required and avoided"
+    );
 }
 
 #[test]
@@ -142,33 +172,84 @@ fn terms_come_in_any_order_and_print_in_one() {
     ] {
         assert_eq!(read(alias).to_string(), canonical);
     }
-    for (n, text) in [(0, "0"), (1000, "1000"), (1024, "1K"), (1536, "1536"), (3 << 40, "3T")] {
+    for (n, text) in [
+        (0, "0"),
+        (1000, "1000"),
+        (1024, "1K"),
+        (1536, "1536"),
+        (3 << 40, "3T"),
+    ] {
         assert_eq!(Label::new().bytes(n).to_string(), format!("size={text}"));
     }
-    assert_eq!(read(&format!("size={}", u64::MAX)).size(), Size::Bytes(u64::MAX));
+    assert_eq!(
+        read(&format!("size={}", u64::MAX)).size(),
+        Size::Bytes(u64::MAX)
+    );
 }
 
 // behaviour: G2
 #[test]
 fn an_unknown_word_is_told_with_its_column_and_the_nearest() {
     for (text, told_as) in [
-        ("interactve", "column 1: unknown word `interactve`; did you mean `interactive`?"),
-        ("small  backgruond", "column 8: unknown word `backgruond`; did you mean `background`?"),
+        (
+            "interactve",
+            "column 1: unknown word `interactve`; did you mean `interactive`?",
+        ),
+        (
+            "small  backgruond",
+            "column 8: unknown word `backgruond`; did you mean `background`?",
+        ),
         ("ß Small", "column 1: unknown word `ß`"),
-        ("Small", "column 1: unknown word `Small`; did you mean `small`?"),
+        (
+            "Small",
+            "column 1: unknown word `Small`; did you mean `small`?",
+        ),
         ("quantum", "column 1: unknown word `quantum`"),
-        ("small reqire=wifi", "column 7: unknown word `reqire`; did you mean `require`?"),
-        ("require=wifi,wfii", "column 14: unknown property `wfii`; did you mean `wifi`?"),
-        ("prefer=ethernt", "column 8: unknown property `ethernt`; did you mean `ethernet`?"),
-        ("scope=locale", "column 7: unknown scope `locale`; did you mean `local`?"),
-        ("cost=ignor", "column 1: unknown word `cost=ignor`; did you mean `cost=ignore`?"),
+        (
+            "small reqire=wifi",
+            "column 7: unknown word `reqire`; did you mean `require`?",
+        ),
+        (
+            "require=wifi,wfii",
+            "column 14: unknown property `wfii`; did you mean `wifi`?",
+        ),
+        (
+            "prefer=ethernt",
+            "column 8: unknown property `ethernt`; did you mean `ethernet`?",
+        ),
+        (
+            "scope=locale",
+            "column 7: unknown scope `locale`; did you mean `local`?",
+        ),
+        (
+            "cost=ignor",
+            "column 1: unknown word `cost=ignor`; did you mean `cost=ignore`?",
+        ),
         ("size=", "column 6: `size` needs a value, as in `size=64M`"),
-        ("small require=", "column 15: `require` needs a value, as in `require=wifi`"),
-        ("require=wifi,,vpn", "column 14: `require` needs a value, as in `require=wifi`"),
-        ("size=64X", "column 6: `64X` is no size such as 4000, 16K or 64M"),
-        ("size=-1", "column 6: `-1` is no size such as 4000, 16K or 64M"),
-        ("size=M", "column 6: `M` is no size such as 4000, 16K or 64M"),
-        ("size=16777217T", "column 6: `16777217T` is no size such as 4000, 16K or 64M"),
+        (
+            "small require=",
+            "column 15: `require` needs a value, as in `require=wifi`",
+        ),
+        (
+            "require=wifi,,vpn",
+            "column 14: `require` needs a value, as in `require=wifi`",
+        ),
+        (
+            "size=64X",
+            "column 6: `64X` is no size such as 4000, 16K or 64M",
+        ),
+        (
+            "size=-1",
+            "column 6: `-1` is no size such as 4000, 16K or 64M",
+        ),
+        (
+            "size=M",
+            "column 6: `M` is no size such as 4000, 16K or 64M",
+        ),
+        (
+            "size=16777217T",
+            "column 6: `16777217T` is no size such as 4000, 16K or 64M",
+        ),
         ("", "an empty label; `any` asks for nothing"),
         ("  ", "an empty label; `any` asks for nothing"),
     ] {
@@ -182,22 +263,58 @@ fn an_unknown_word_is_told_with_its_column_and_the_nearest() {
 #[test]
 fn duplicates_and_contradictions_are_refused_with_their_column() {
     for (text, told_as) in [
-        ("require=wifi prohibit=wifi", "column 23: wifi is both required and prohibited"),
-        ("prefer=vpn,wifi avoid=cellular,wifi", "column 32: wifi is both preferred and avoided"),
-        ("wifi-only avoid=wifi", "column 17: wifi is both required and avoided"),
+        (
+            "require=wifi prohibit=wifi",
+            "column 23: wifi is both required and prohibited",
+        ),
+        (
+            "prefer=vpn,wifi avoid=cellular,wifi",
+            "column 32: wifi is both preferred and avoided",
+        ),
+        (
+            "wifi-only avoid=wifi",
+            "column 17: wifi is both required and avoided",
+        ),
         ("require=wifi,wifi", "column 14: `wifi` is said twice"),
-        ("unmetered prohibit=metered", "column 20: `metered` is said twice"),
+        (
+            "unmetered prohibit=metered",
+            "column 20: `metered` is said twice",
+        ),
         ("small small", "column 7: `small` is said twice"),
-        ("small size=4", "column 7: `size=4` after `small`; there is one size"),
-        ("interactive background", "column 13: `background` after `interactive`; there is one urgency"),
-        ("scope=host scope=local", "column 12: `scope=local` after `scope=host`; there is one scope"),
-        ("redundant redundant", "column 11: `redundant` is said twice"),
-        ("vpn=bypass bypass-vpn", "column 12: `bypass-vpn` is said twice"),
-        ("require=wifi scope=host", "column 14: wifi is required, and scope=host uses no network"),
-        ("scope=host require=wifi", "column 20: wifi is required, and scope=host uses no network"),
+        (
+            "small size=4",
+            "column 7: `size=4` after `small`; there is one size",
+        ),
+        (
+            "interactive background",
+            "column 13: `background` after `interactive`; there is one urgency",
+        ),
+        (
+            "scope=host scope=local",
+            "column 12: `scope=local` after `scope=host`; there is one scope",
+        ),
+        (
+            "redundant redundant",
+            "column 11: `redundant` is said twice",
+        ),
+        (
+            "vpn=bypass bypass-vpn",
+            "column 12: `bypass-vpn` is said twice",
+        ),
+        (
+            "require=wifi scope=host",
+            "column 14: wifi is required, and scope=host uses no network",
+        ),
+        (
+            "scope=host require=wifi",
+            "column 20: wifi is required, and scope=host uses no network",
+        ),
         ("if=a if=b", "column 9: two interface names"),
         ("if=a if=a", "column 6: `if=a` is said twice"),
-        ("any small", "column 1: `any` asks for nothing and stands alone"),
+        (
+            "any small",
+            "column 1: `any` asks for nothing and stands alone",
+        ),
         ("any any", "column 5: `any` is said twice"),
     ] {
         assert_eq!(told(text), told_as);
@@ -207,13 +324,28 @@ fn duplicates_and_contradictions_are_refused_with_their_column() {
 #[test]
 fn libcmm_bits_map_and_contradict() {
     assert_eq!(Label::from_libcmm(0), Ok(read("cost=ignore")));
-    assert_eq!(Label::from_libcmm(0x14), Ok(read("interactive small cost=ignore")));
-    assert_eq!(Label::from_libcmm(0x28), Ok(read("background large cost=ignore")));
+    assert_eq!(
+        Label::from_libcmm(0x14),
+        Ok(read("interactive small cost=ignore"))
+    );
+    assert_eq!(
+        Label::from_libcmm(0x28),
+        Ok(read("background large cost=ignore"))
+    );
     assert_eq!(Label::from_libcmm(0x3c), Label::from_libcmm(0x14));
-    assert_eq!(Label::from_libcmm(0x2_0000), Ok(read("require=cellular cost=ignore")));
-    assert_eq!(Label::from_libcmm(0x11_0000), Ok(read("prefer=wifi cost=ignore")));
+    assert_eq!(
+        Label::from_libcmm(0x2_0000),
+        Ok(read("require=cellular cost=ignore"))
+    );
+    assert_eq!(
+        Label::from_libcmm(0x11_0000),
+        Ok(read("prefer=wifi cost=ignore"))
+    );
     assert_eq!(Label::from_libcmm(0x10_0000), Ok(read("cost=ignore")));
-    assert_eq!(Label::from_libcmm(0x3_0004), Err(LabelError::ContradictoryBits));
+    assert_eq!(
+        Label::from_libcmm(0x3_0004),
+        Err(LabelError::ContradictoryBits)
+    );
     assert_eq!(Label::from_libcmm(0x43), Err(LabelError::UnknownBits(0x43)));
 }
 
@@ -226,7 +358,10 @@ fn the_serialized_form_is_the_text_form() {
     assert_eq!(json, r#""background prohibit=metered""#);
     assert_eq!(serde_json::from_str::<Label>(&json).expect("parses"), label);
     let error = serde_json::from_str::<Label>(r#""smal""#).expect_err("unknown");
-    assert!(error.to_string().contains("did you mean `small`?"), "{error}");
+    assert!(
+        error.to_string().contains("did you mean `small`?"),
+        "{error}"
+    );
 }
 
 /// Any label, by any builders in any order; what contradicts is left out.

@@ -33,7 +33,12 @@ const WORDS: [&str; 20] = [
     "bypass-vpn",
 ];
 
-const UNITS: [(char, u64); 4] = [('T', 1 << 40), ('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
+const UNITS: [(char, u64); 4] = [
+    ('T', 1 << 40),
+    ('G', 1 << 30),
+    ('M', 1 << 20),
+    ('K', 1 << 10),
+];
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +54,9 @@ impl fmt::Display for Label {
             Size::Bytes(n) => {
                 let unit = UNITS.iter().find(|(_, unit)| n >= *unit && n % unit == 0);
                 match unit {
-                    Some((letter, unit)) => terms.term(format_args!("size={}{letter}", n / unit))?,
+                    Some((letter, unit)) => {
+                        terms.term(format_args!("size={}{letter}", n / unit))?
+                    }
                     None => terms.term(format_args!("size={n}"))?,
                 }
             }
@@ -253,8 +260,12 @@ impl<'a> Reader<'a> {
                 let column = self.column(value);
                 label.on_interface(value).map_err(|e| e.at(Some(column)))?
             }
-            "cost" if value == "ignore" => self.flag(word, Label::ignores_cost, Label::ignore_cost)?,
-            "vpn" if value == "bypass" => self.flag(word, Label::bypasses_vpn, Label::bypass_vpn)?,
+            "cost" if value == "ignore" => {
+                self.flag(word, Label::ignores_cost, Label::ignore_cost)?
+            }
+            "vpn" if value == "bypass" => {
+                self.flag(word, Label::bypasses_vpn, Label::bypass_vpn)?
+            }
             "cost" => return Err(self.unknown(word, "word", ["cost=ignore"])),
             "vpn" => return Err(self.unknown(word, "word", ["vpn=bypass"])),
             _ => {
@@ -368,7 +379,11 @@ fn size(value: &str) -> Option<u64> {
         None => (value, 1),
     };
     let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    digits.then_some(number)?.parse::<u64>().ok()?.checked_mul(unit)
+    digits
+        .then_some(number)?
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)
 }
 
 #[cfg(feature = "serde")]

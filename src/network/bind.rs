@@ -67,9 +67,10 @@ impl Network {
     fn bind_socket(&self, socket: &SockRef<'_>) -> io::Result<()> {
         match self.binding() {
             Binding::Detached | Binding::Unbound => Ok(()),
-            Binding::Refused(why) => {
-                Err(self.fault("refused", io::Error::new(io::ErrorKind::Unsupported, &**why)))
-            }
+            Binding::Refused(why) => Err(self.fault(
+                "refused",
+                io::Error::new(io::ErrorKind::Unsupported, &**why),
+            )),
             Binding::Address => self.bind_source(socket, false),
             Binding::Device => match bind_device(self, socket) {
                 Ok(()) => self.bind_source(socket, true),
@@ -135,7 +136,14 @@ impl Network {
 
     fn fault(&self, step: &'static str, source: io::Error) -> io::Error {
         let network = self.name().to_owned();
-        io::Error::new(source.kind(), BindError { network, step, source })
+        io::Error::new(
+            source.kind(),
+            BindError {
+                network,
+                step,
+                source,
+            },
+        )
     }
 }
 

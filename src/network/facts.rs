@@ -126,7 +126,9 @@ impl Kinds {
 
     /// The kinds in order of preference.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+        Kind::ALL
+            .into_iter()
+            .filter(move |kind| self.contains(*kind))
     }
 
     /// The kind of the network itself: `vpn` and `loopback` before those they run over, else the

@@ -114,7 +114,9 @@ impl FromStr for Address {
     type Err = PrefixError;
 
     fn from_str(text: &str) -> Result<Self, PrefixError> {
-        let fault = || PrefixError { text: text.chars().take(64).collect() };
+        let fault = || PrefixError {
+            text: text.chars().take(64).collect(),
+        };
         let Some((ip, prefix)) = text.split_once('/') else {
             return text.parse::<IpAddr>().map(Self::from).map_err(|_| fault());
         };
@@ -254,9 +256,7 @@ impl Choice {
     fn concerns(self, route: &Route) -> bool {
         match self {
             Choice::To(ip) => route.covers(ip),
-            Choice::Default(family) => {
-                route.is_default_like() && Family::of(route.to) == family
-            }
+            Choice::Default(family) => route.is_default_like() && Family::of(route.to) == family,
         }
     }
 

@@ -4,7 +4,9 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Address, Binding, Fact, Health, Kind, Kinds, Network, NetworkId, Route, Snapshot, State};
+use super::{
+    Address, Binding, Fact, Health, Kind, Kinds, Network, NetworkId, Route, Snapshot, State,
+};
 
 macro_rules! by_word {
     ($($type:ty),*) => { $(

@@ -157,7 +157,8 @@ impl NetworkSpec {
         let address = address.into();
         if self.addresses.iter().any(|a| a.ip.is_unspecified()) {
             self.addresses.clear();
-            self.routes.retain(|route| route.prefix != 0 || route.to.is_ipv4() == address.ip.is_ipv4());
+            self.routes
+                .retain(|route| route.prefix != 0 || route.to.is_ipv4() == address.ip.is_ipv4());
         } else if !self.addresses.is_empty() {
             self.follow_default(address.ip);
         }
@@ -168,8 +169,13 @@ impl NetworkSpec {
 
     /// A second family of a network that reaches everything reaches everything too.
     fn follow_default(&mut self, ip: IpAddr) {
-        let has = |v4: bool, routes: &[Route]| routes.iter().any(|r| r.prefix == 0 && r.to.is_ipv4() == v4);
-        let first_of_family = !self.addresses.iter().any(|a| a.ip.is_ipv4() == ip.is_ipv4());
+        let has = |v4: bool, routes: &[Route]| {
+            routes.iter().any(|r| r.prefix == 0 && r.to.is_ipv4() == v4)
+        };
+        let first_of_family = !self
+            .addresses
+            .iter()
+            .any(|a| a.ip.is_ipv4() == ip.is_ipv4());
         if first_of_family && has(!ip.is_ipv4(), &self.routes) && !has(ip.is_ipv4(), &self.routes) {
             let any: IpAddr = if ip.is_ipv4() {
                 Ipv4Addr::UNSPECIFIED.into()

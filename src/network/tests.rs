@@ -24,7 +24,10 @@ fn prefix(text: &str) -> Address {
 
 #[test]
 fn ids_print_as_index_and_epoch() {
-    let id = NetworkId { index: 3, epoch: 12 };
+    let id = NetworkId {
+        index: 3,
+        epoch: 12,
+    };
     assert_eq!(id.to_string(), "3.12");
     assert_eq!((id.index(), id.epoch()), (3, 12));
 }
@@ -39,19 +42,31 @@ fn kinds_are_a_set_with_an_own_kind() {
     assert_eq!(tunnel.without(Kind::Vpn).own(), Kind::Wifi);
     assert_eq!(tunnel.intersection(Kind::Vpn.into()), Kind::Vpn.into());
     assert!(Kinds::EMPTY.is_empty());
-    assert_eq!((Kinds::EMPTY.to_string().as_str(), Kinds::EMPTY.own()), ("unknown", Kind::Other));
+    assert_eq!(
+        (Kinds::EMPTY.to_string().as_str(), Kinds::EMPTY.own()),
+        ("unknown", Kind::Other)
+    );
     assert_eq!(Kind::ALL.into_iter().collect::<Kinds>().iter().count(), 8);
 }
 
 #[test]
 fn the_worse_of_two_facts_is_the_larger() {
-    let in_order = [Fact::No, Fact::LikelyNo, Fact::Unknown, Fact::LikelyYes, Fact::Yes];
+    let in_order = [
+        Fact::No,
+        Fact::LikelyNo,
+        Fact::Unknown,
+        Fact::LikelyYes,
+        Fact::Yes,
+    ];
     for (i, a) in in_order.into_iter().enumerate() {
         for b in &in_order[i..] {
             assert_eq!(a.worst(*b), *b);
         }
     }
-    assert_eq!(in_order.map(Fact::known), [Some(false), Some(false), None, Some(true), Some(true)]);
+    assert_eq!(
+        in_order.map(Fact::known),
+        [Some(false), Some(false), None, Some(true), Some(true)]
+    );
     assert_eq!(Fact::from(true).word(), "yes");
 }
 
@@ -69,7 +84,13 @@ fn a_prefix_covers_its_own() {
         assert!(prefix(net).covers(ip(inside)), "{net} {inside}");
         assert!(!prefix(net).covers(ip(outside)), "{net} {outside}");
     }
-    assert_eq!(prefix("fd00::2"), Address { ip: ip("fd00::2"), prefix: 128 });
+    assert_eq!(
+        prefix("fd00::2"),
+        Address {
+            ip: ip("fd00::2"),
+            prefix: 128
+        }
+    );
     assert_eq!(Address::from(([10, 0, 0, 2], 40)), prefix("10.0.0.2/32"));
     assert_eq!(prefix("10.0.0.2/24").to_string(), "10.0.0.2/24");
     for (whole, masked) in [
@@ -81,7 +102,14 @@ fn a_prefix_covers_its_own() {
     ] {
         assert_eq!(prefix(whole).masked().to_string(), masked);
     }
-    for bad in ["", "10.0.0", "10.0.0.2/33", "::/129", "10.0.0.2/", "10.0.0.2/-1"] {
+    for bad in [
+        "",
+        "10.0.0",
+        "10.0.0.2/33",
+        "::/129",
+        "10.0.0.2/",
+        "10.0.0.2/-1",
+    ] {
         let error = bad.parse::<Address>().expect_err(bad);
         assert!(error.to_string().contains(bad));
     }
@@ -102,16 +130,29 @@ fn a_described_network_reaches_everything_until_told_otherwise() {
 
     let link = both.no_default_route();
     assert!(link.routes.iter().all(|r| r.connected));
-    assert!(link.address(prefix("fd01::2/64")).routes.iter().all(|r| r.connected));
+    assert!(
+        link.address(prefix("fd01::2/64"))
+            .routes
+            .iter()
+            .all(|r| r.connected)
+    );
     assert!(Network::loopback("lo").routes.iter().all(|r| r.connected));
 }
 
 // behaviour: M16, the facts
 #[test]
 fn what_runs_over_another_takes_its_kinds_and_its_worst_facts() {
-    let modem = Network::cellular("wwan0").metered(true).roaming(Fact::LikelyYes);
-    let tunnel = Network::vpn("tun0").metered(false).constrained(true).over(&modem);
-    assert_eq!(tunnel.kinds, [Kind::Vpn, Kind::Cellular].into_iter().collect());
+    let modem = Network::cellular("wwan0")
+        .metered(true)
+        .roaming(Fact::LikelyYes);
+    let tunnel = Network::vpn("tun0")
+        .metered(false)
+        .constrained(true)
+        .over(&modem);
+    assert_eq!(
+        tunnel.kinds,
+        [Kind::Vpn, Kind::Cellular].into_iter().collect()
+    );
     assert_eq!(
         (tunnel.metered, tunnel.roaming, tunnel.constrained),
         (Fact::Yes, Fact::LikelyYes, Fact::Yes)
@@ -126,7 +167,9 @@ fn the_route_chosen_is_by_rank_then_prefix_then_metric_then_id() {
         net("slow").route(to("0.0.0.0/0").metric(600)),
         net("fast").route(to("0.0.0.0/0").metric(100)),
         net("lan").route(to("10.0.0.0/8").metric(900).connected()),
-        net("ruled").route(to("10.9.0.0/16").rank(1)).route(to("172.16.0.0/12")),
+        net("ruled")
+            .route(to("10.9.0.0/16").rank(1))
+            .route(to("172.16.0.0/12")),
         net("same").route(to("0.0.0.0/0").metric(100)),
         net("gone").route(to("192.0.2.0/24")).state(State::Down),
     ]);
@@ -139,11 +182,18 @@ fn the_route_chosen_is_by_rank_then_prefix_then_metric_then_id() {
     assert_eq!(choice("2001:db8::1"), None);
 
     let halves = snapshot([
-        net("eth0").route(to("0.0.0.0/0")).route(to("192.168.1.0/24").connected()),
-        NetworkSpec::new("tun0", Kind::Vpn).route(to("0.0.0.0/1")).route(to("128.0.0.0/1")),
+        net("eth0")
+            .route(to("0.0.0.0/0"))
+            .route(to("192.168.1.0/24").connected()),
+        NetworkSpec::new("tun0", Kind::Vpn)
+            .route(to("0.0.0.0/1"))
+            .route(to("128.0.0.0/1")),
     ]);
     let choice = |text: &str| route_choice(&halves, ip(text)).map(Network::name);
-    assert_eq!((choice("1.1.1.1"), choice("200.1.1.1")), (Some("tun0"), Some("tun0")));
+    assert_eq!(
+        (choice("1.1.1.1"), choice("200.1.1.1")),
+        (Some("tun0"), Some("tun0"))
+    );
     assert_eq!(choice("192.168.1.7"), Some("eth0"));
     let default = Choice::Default(Family::V4).among(&halves);
     assert_eq!(default.map(Network::name), Some("tun0"));
@@ -155,13 +205,19 @@ fn a_snapshot_is_searched_by_id_name_and_address() {
     let all = Snapshot::new(
         7,
         false,
-        vec![Network::new(id(9), Network::wifi("wlan0")), Network::new(id(2), spec)],
+        vec![
+            Network::new(id(9), Network::wifi("wlan0")),
+            Network::new(id(2), spec),
+        ],
     );
     assert_eq!((all.generation(), all.is_complete()), (7, false));
     assert_eq!(all.networks()[0].name(), "eth0");
     assert_eq!(all.by_id(id(9)).map(Network::name), Some("wlan0"));
     assert_eq!(all.by_name("eth0").map(Network::id), Some(id(2)));
-    assert_eq!(all.by_address(ip("10.0.0.2")).map(Network::name), Some("eth0"));
+    assert_eq!(
+        all.by_address(ip("10.0.0.2")).map(Network::name),
+        Some("eth0")
+    );
     assert_eq!(all.by_address(ip("10.0.0.3")), None);
 }
 
@@ -234,10 +290,16 @@ fn binding_to_a_device_gives_the_device_and_the_source_address() {
 
     let gone = Network::new(id(9), Network::wifi("wlan-gone0"));
     let error = gone.bind(&udp(Domain::IPV4)).expect_err("no such device");
-    assert_eq!(error.to_string(), "cannot bind to wlan-gone0 (to the device)");
+    assert_eq!(
+        error.to_string(),
+        "cannot bind to wlan-gone0 (to the device)"
+    );
     let inner = error.get_ref().and_then(|e| e.source());
     let cause = inner.and_then(|e| e.downcast_ref::<std::io::Error>());
-    assert_eq!(cause.and_then(std::io::Error::raw_os_error), Some(libc::ENODEV));
+    assert_eq!(
+        cause.and_then(std::io::Error::raw_os_error),
+        Some(libc::ENODEV)
+    );
 }
 
 #[cfg(feature = "serde")]

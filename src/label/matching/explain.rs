@@ -90,9 +90,8 @@ impl Blocked {
         let Some(nearest) = refusals.min_by_key(|refusal| refusal.weight()) else {
             return hint + "there is no network";
         };
-        let is_other = |reason: &Reason| {
-            matches!(reason, Reason::Kind { .. } | Reason::Interface { .. })
-        };
+        let is_other =
+            |reason: &Reason| matches!(reason, Reason::Kind { .. } | Reason::Interface { .. });
         if nearest.has(is_other) {
             return hint + "there is none";
         }

@@ -42,7 +42,10 @@ impl PathFacts {
             Prop::Constrained => self.constrained,
             Prop::Validated | Prop::Ipv4 | Prop::Ipv6 => Fact::Unknown,
             _ if self.kinds.is_empty() => Fact::Unknown,
-            kind => kind.kind().is_some_and(|kind| self.kinds.contains(kind)).into(),
+            kind => kind
+                .kind()
+                .is_some_and(|kind| self.kinds.contains(kind))
+                .into(),
         }
     }
 
@@ -110,7 +113,9 @@ fn suits(label: &Label, network: &Network, is_dialler: bool, policy: &Policy) ->
     let kinds = label.required().kinds();
     (kinds.is_empty() || network.kinds().intersects(kinds))
         && label.required().traits().all(holds)
-        && label.interface_name().is_none_or(|name| name == network.name())
+        && label
+            .interface_name()
+            .is_none_or(|name| name == network.name())
 }
 
 fn has_required_kind(label: &Label, dialler: &PathFacts, policy: &Policy) -> bool {

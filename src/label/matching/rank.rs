@@ -91,16 +91,18 @@ fn is_detour(network: &Network, to: &Destination) -> bool {
     match to {
         Destination::Unnamed | Destination::Host => false,
         Destination::Name => !routes.any(Route::is_default_like),
-        Destination::Addresses(all) => !routes.any(|route| {
-            !route.is_default_like() && all.iter().any(|ip| route.covers(*ip))
-        }),
+        Destination::Addresses(all) => {
+            !routes.any(|route| !route.is_default_like() && all.iter().any(|ip| route.covers(*ip)))
+        }
     }
 }
 
 /// Known to be too slow; what is not known is not held against it.
 fn is_below_floor(network: &Network, label: &Label) -> bool {
     if label.urgency() == Urgency::Interactive {
-        network.rtt().is_some_and(|rtt| rtt > Duration::from_secs(1))
+        network
+            .rtt()
+            .is_some_and(|rtt| rtt > Duration::from_secs(1))
             || network.loss().is_some_and(|per_mille| per_mille > 100)
     } else {
         network.bandwidth().is_some_and(|bits| bits < 128_000)

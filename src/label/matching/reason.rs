@@ -165,7 +165,9 @@ impl fmt::Display for Reason {
             Reason::BeyondHost => f.write_str("leads beyond this host (scope=host)"),
             Reason::BypassesVpn { vpn } => write!(f, "would bypass the VPN {vpn}"),
             Reason::Prohibited { prop, fact } => match fact {
-                Fact::Unknown => write!(f, "may be {prop} (unknown is denied), which is prohibited"),
+                Fact::Unknown => {
+                    write!(f, "may be {prop} (unknown is denied), which is prohibited")
+                }
                 Fact::LikelyYes => write!(f, "is likely {prop}, which is prohibited"),
                 _ => write!(f, "{} {prop}, which is prohibited", verb(*prop)),
             },
@@ -175,7 +177,9 @@ impl fmt::Display for Reason {
             Reason::Policy { rule, file, line } => {
                 write!(f, "is forbidden by `{rule}` ({file}:{line})")
             }
-            Reason::Kind { required, has } => write!(f, "is {has}, not {}", Alternatives(*required)),
+            Reason::Kind { required, has } => {
+                write!(f, "is {has}, not {}", Alternatives(*required))
+            }
             Reason::Missing { prop, fact } => match fact {
                 Fact::Unknown => write!(f, "is not known to be {prop}"),
                 Fact::LikelyNo => write!(f, "is likely not {prop}"),

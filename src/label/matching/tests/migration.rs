@@ -32,7 +32,8 @@ impl Judge {
 
     fn ask(&mut self, at: Duration, current: &Network, best: &Network) -> Move {
         let question = (&self.label, &Destination::Unnamed, &Policy::default());
-        self.migration.consider(self.start + at, current, best, question)
+        self.migration
+            .consider(self.start + at, current, best, question)
     }
 }
 
@@ -55,7 +56,9 @@ fn one_that_went_meanwhile_starts_anew() {
         Network::wifi("b").metered(true),
         Network::wifi("c"),
     ]);
-    let [a, b, c] = all.networks() else { unreachable!("three networks") };
+    let [a, b, c] = all.networks() else {
+        unreachable!("three networks")
+    };
     let mut judge = Judge::new("any");
     assert_eq!(judge.ask(0 * S, a, b), Move::At(judge.start + 2 * S));
     assert_eq!(judge.ask(S, a, c), Move::At(judge.start + 3 * S));
@@ -71,33 +74,58 @@ fn an_equal_class_less_than_a_quarter_better_is_no_reason_to_move() {
         let mut judge = Judge::new("any");
         let first = judge.ask(0 * S, &here, &there);
         assert_eq!(first != Move::Stay, moves, "{rtt:?}");
-        assert_eq!(judge.ask(600 * S, &here, &there) == Move::Now, moves, "{rtt:?}");
+        assert_eq!(
+            judge.ask(600 * S, &here, &there) == Move::Now,
+            moves,
+            "{rtt:?}"
+        );
     }
     // A better kind or an older id alone is none either.
-    let (older, here) = pair(Network::ethernet("a").rtt(ms(9)), Network::wifi("b").rtt(ms(9)));
+    let (older, here) = pair(
+        Network::ethernet("a").rtt(ms(9)),
+        Network::wifi("b").rtt(ms(9)),
+    );
     assert_eq!(Judge::new("any").ask(0 * S, &here, &older), Move::Stay);
 }
 
 #[test]
 fn background_never_leaves_an_unmetered_network_for_the_metric_alone() {
-    let (slow, fast) = pair(Network::wifi("a").up(1_000_000), Network::wifi("b").up(100_000_000));
-    assert_eq!(Judge::new("background").ask(0 * S, &slow, &fast), Move::Stay);
+    let (slow, fast) = pair(
+        Network::wifi("a").up(1_000_000),
+        Network::wifi("b").up(100_000_000),
+    );
+    assert_eq!(
+        Judge::new("background").ask(0 * S, &slow, &fast),
+        Move::Stay
+    );
     assert_ne!(Judge::new("large").ask(0 * S, &slow, &fast), Move::Stay);
 
     let metered = |name: &str| Network::wifi(name).metered(true);
     let (slow, fast) = pair(metered("a").up(1_000_000), metered("b").up(100_000_000));
-    assert_ne!(Judge::new("background").ask(0 * S, &slow, &fast), Move::Stay);
+    assert_ne!(
+        Judge::new("background").ask(0 * S, &slow, &fast),
+        Move::Stay
+    );
     // A better class is no metric.
     let (dear, free) = pair(Network::wifi("a").roaming(true), Network::wifi("b"));
-    assert_ne!(Judge::new("background").ask(0 * S, &dear, &free), Move::Stay);
+    assert_ne!(
+        Judge::new("background").ask(0 * S, &dear, &free),
+        Move::Stay
+    );
 }
 
 // behaviour: S15, the decision
 #[test]
 fn a_network_about_to_go_is_left_at_once() {
-    let (going, staying) = pair(Network::ethernet("a").losing(true), Network::cellular("b").metered(true));
+    let (going, staying) = pair(
+        Network::ethernet("a").losing(true),
+        Network::cellular("b").metered(true),
+    );
     assert_eq!(Judge::new("any").ask(0 * S, &going, &staying), Move::Now);
-    let (going, too) = pair(Network::ethernet("a").losing(true), Network::ethernet("b").losing(true));
+    let (going, too) = pair(
+        Network::ethernet("a").losing(true),
+        Network::ethernet("b").losing(true),
+    );
     assert_eq!(Judge::new("any").ask(0 * S, &going, &too), Move::Stay);
 }
 
@@ -110,7 +138,16 @@ fn the_wait_doubles_with_each_loss_up_to_64_s_and_halves_with_each_minute() {
         migration.lost(start);
         assert_eq!(migration.wait(start), expected * S);
     }
-    for (at, expected) in [(59, 64), (60, 32), (119, 32), (120, 16), (180, 8), (240, 4), (300, 2), (9000, 2)] {
+    for (at, expected) in [
+        (59, 64),
+        (60, 32),
+        (119, 32),
+        (120, 16),
+        (180, 8),
+        (240, 4),
+        (300, 2),
+        (9000, 2),
+    ] {
         assert_eq!(migration.wait(start + at * S), expected * S, "after {at} s");
     }
     // A loss after a quiet time starts from what is left.
@@ -120,7 +157,10 @@ fn the_wait_doubles_with_each_loss_up_to_64_s_and_halves_with_each_minute() {
 
 /// Moves in a minute, beginning on A, which is up and down for `half` each beside a steady B.
 fn moves_beside_a_steady_one(half: Duration) -> u32 {
-    let (a, b) = pair(Network::wifi("a").rtt(ms(1)), Network::cellular("b").metered(true).rtt(ms(50)));
+    let (a, b) = pair(
+        Network::wifi("a").rtt(ms(1)),
+        Network::cellular("b").metered(true).rtt(ms(50)),
+    );
     let mut judge = Judge::new("any");
     let (mut on_a, mut moves) = (true, 0);
     for tick in 0..600 {

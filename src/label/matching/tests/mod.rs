@@ -34,7 +34,10 @@ fn to(addresses: &[&str]) -> Destination {
 /// The names admitted, best first.
 fn admitted(snapshot: &Snapshot, text: &str, to: &Destination) -> Vec<String> {
     match candidates(snapshot, &label(text), to, &Policy::default()) {
-        Ok(all) => all.iter().map(|network| network.name().to_owned()).collect(),
+        Ok(all) => all
+            .iter()
+            .map(|network| network.name().to_owned())
+            .collect(),
         Err(_) => Vec::new(),
     }
 }

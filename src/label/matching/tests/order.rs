@@ -16,35 +16,69 @@ fn each_axis_outranks_those_below_it() {
     let fast = || Network::ethernet("e").rtt(ms(1)).up(1_000_000_000);
     for (text, better, worse) in [
         ("any", plain().losing(true), fast().health(Health::Limited)),
-        ("any", plain().health(Health::Limited), fast().health(Health::None)),
-        ("prefer=bluetooth", plain(), Network::bluetooth("b").losing(true)),
+        (
+            "any",
+            plain().health(Health::Limited),
+            fast().health(Health::None),
+        ),
+        (
+            "prefer=bluetooth",
+            plain(),
+            Network::bluetooth("b").losing(true),
+        ),
         ("prefer=wifi,ethernet", plain(), fast()),
-        ("prefer=wifi,bluetooth", plain().over(&Network::bluetooth("b")).metered(true), plain()),
+        (
+            "prefer=wifi,bluetooth",
+            plain().over(&Network::bluetooth("b")).metered(true),
+            plain(),
+        ),
         ("avoid=metered", plain().roaming(true), fast().metered(true)),
-        ("interactive", plain().roaming(true).metered(true), fast().rtt(ms(1100))),
+        (
+            "interactive",
+            plain().roaming(true).metered(true),
+            fast().rtt(ms(1100)),
+        ),
         ("interactive", plain().roaming(true), fast().loss(101)),
         ("background", plain().metered(true), fast().up(127_999)),
-        ("any", plain().metered(true).constrained(true), fast().roaming(true)),
+        (
+            "any",
+            plain().metered(true).constrained(true),
+            fast().roaming(true),
+        ),
         ("any", plain().constrained(true), fast().metered(true)),
         ("any", plain(), fast().rtt(ms(101))),
         ("small", plain(), fast().rtt(ms(101))),
         ("interactive large", plain(), fast().up(999_999)),
         ("background", plain(), fast().up(999_999)),
-        ("size=1M", plain().up(100_000_000), fast().rtt(ms(2)).up(1_000_000)),
+        (
+            "size=1M",
+            plain().up(100_000_000),
+            fast().rtt(ms(2)).up(1_000_000),
+        ),
         ("any", fast().rtt(ms(100)), plain()),
     ] {
         let label = label(text);
         let key = |spec, index| {
             let id = NetworkId { index, epoch: 1 };
-            rank(&Network::new(id, spec), &label, &Destination::Unnamed, &Policy::default())
+            rank(
+                &Network::new(id, spec),
+                &label,
+                &Destination::Unnamed,
+                &Policy::default(),
+            )
         };
-        assert!(key(better.clone(), 2) < key(worse.clone(), 1), "{text}: {better:?} {worse:?}");
+        assert!(
+            key(better.clone(), 2) < key(worse.clone(), 1),
+            "{text}: {better:?} {worse:?}"
+        );
     }
 }
 
 #[test]
 fn a_network_with_a_route_of_its_own_to_the_destination_comes_first() {
-    let lan = Network::wifi("lan").address(prefix("192.168.1.5/24")).no_default_route();
+    let lan = Network::wifi("lan")
+        .address(prefix("192.168.1.5/24"))
+        .no_default_route();
     let all = world([
         Network::ethernet("far").health(Health::Full),
         lan.health(Health::Limited).metered(true),
@@ -72,7 +106,11 @@ fn an_older_id_is_the_last_resort() {
 fn with_cost_ignored_neither_money_nor_slowness_counts() {
     let all = world([
         Network::wifi("wlan0").rtt(ms(20)).up(1_000_000),
-        Network::cellular("wwan0").rtt(ms(10)).up(100_000).metered(true).roaming(true),
+        Network::cellular("wwan0")
+            .rtt(ms(10))
+            .up(100_000)
+            .metered(true)
+            .roaming(true),
     ]);
     assert_eq!(anywhere(&all, "any"), ["wlan0", "wwan0"]);
     assert_eq!(anywhere(&all, "cost=ignore"), ["wwan0", "wlan0"]);
@@ -118,7 +156,10 @@ fn libcmm_chose(bits: u32, links: &[Link]) -> Option<&'static str> {
         THREEG_ONLY => Some("cellular"),
         _ => None,
     };
-    let of_kind: Vec<&Link> = links.iter().filter(|l| only.is_none_or(|kind| l.0 == kind)).collect();
+    let of_kind: Vec<&Link> = links
+        .iter()
+        .filter(|l| only.is_none_or(|kind| l.0 == kind))
+        .collect();
     let eligible = match of_kind.is_empty() && bits & FALLBACK != 0 {
         true => links.iter().collect(),
         false => of_kind,
@@ -140,12 +181,28 @@ fn libcmm_chose(bits: u32, links: &[Link]) -> Option<&'static str> {
 // behaviour: M12
 #[test]
 fn libcmm_s_bits_choose_the_network_libcmm_chose() {
-    let all_bits = [ONDEMAND, BACKGROUND, SMALL, LARGE, WIFI_ONLY, THREEG_ONLY, FALLBACK];
-    let figures = [(10, 64_000), (40, 2_000_000), (90, 50_000_000), (1500, 900_000_000)];
+    let all_bits = [
+        ONDEMAND,
+        BACKGROUND,
+        SMALL,
+        LARGE,
+        WIFI_ONLY,
+        THREEG_ONLY,
+        FALLBACK,
+    ];
+    let figures = [
+        (10, 64_000),
+        (40, 2_000_000),
+        (90, 50_000_000),
+        (1500, 900_000_000),
+    ];
     let states = || std::iter::once(None).chain(figures.map(Some));
     let mut compared = 0;
     for subset in 0_u32..1 << all_bits.len() {
-        let picked = all_bits.iter().enumerate().filter(|(i, _)| subset & 1 << i != 0);
+        let picked = all_bits
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| subset & 1 << i != 0);
         let bits = picked.fold(0, |bits, (_, bit)| bits | bit);
         let label = match Label::from_libcmm(bits) {
             Ok(label) => label,
@@ -160,8 +217,13 @@ fn libcmm_s_bits_choose_the_network_libcmm_chose() {
                 if wifi.is_some() && wifi == cellular {
                     continue;
                 }
-                let link = |name, figures: Option<(u64, u64)>| figures.map(|(rtt, bits)| (name, rtt, bits));
-                let links: Vec<Link> = [link("wifi", wifi), link("cellular", cellular)].into_iter().flatten().collect();
+                let link = |name, figures: Option<(u64, u64)>| {
+                    figures.map(|(rtt, bits)| (name, rtt, bits))
+                };
+                let links: Vec<Link> = [link("wifi", wifi), link("cellular", cellular)]
+                    .into_iter()
+                    .flatten()
+                    .collect();
                 let all = world(links.iter().map(|(name, rtt, bits)| {
                     let spec = match *name {
                         "wifi" => Network::wifi(*name),
@@ -171,7 +233,11 @@ fn libcmm_s_bits_choose_the_network_libcmm_chose() {
                 }));
                 let chosen = candidates(&all, &label, &Destination::Unnamed, &Policy::default());
                 let chosen = chosen.ok().map(|all| all[0].name().to_owned());
-                assert_eq!(chosen.as_deref(), libcmm_chose(bits, &links), "{bits:#x} {links:?}");
+                assert_eq!(
+                    chosen.as_deref(),
+                    libcmm_chose(bits, &links),
+                    "{bits:#x} {links:?}"
+                );
                 compared += 1;
             }
         }

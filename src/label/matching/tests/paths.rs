@@ -48,9 +48,23 @@ fn a_required_kind_is_the_dialler_s() {
     // What an anonymous dialler does not tell is believed, or denied.
     let anonymous = PathFacts::default();
     assert!(allows("require=wifi", Some(&cable), &anonymous, false));
-    let denying = Policy { unknown_denied: true };
-    assert!(!permits(&label("require=wifi"), Some(&cable), &anonymous, false, &denying));
-    assert!(!permits(&label("prohibit=roaming"), Some(&cable), &anonymous, false, &denying));
+    let denying = Policy {
+        unknown_denied: true,
+    };
+    assert!(!permits(
+        &label("require=wifi"),
+        Some(&cable),
+        &anonymous,
+        false,
+        &denying
+    ));
+    assert!(!permits(
+        &label("prohibit=roaming"),
+        Some(&cable),
+        &anonymous,
+        false,
+        &denying
+    ));
 }
 
 #[test]
@@ -63,13 +77,22 @@ fn required_traits_and_the_interface_are_the_dialler_s_own_concern() {
     }
     assert!(allows("if=wlan0 require=ipv4", Some(&wifi), &told, true));
     // Of these nothing is told, so nothing is held against the far end.
-    assert!(allows("prohibit=validated", Some(&one(Network::wifi("w").health(crate::network::Health::Limited))), &told, false));
+    assert!(allows(
+        "prohibit=validated",
+        Some(&one(
+            Network::wifi("w").health(crate::network::Health::Limited)
+        )),
+        &told,
+        false
+    ));
 }
 
 #[test]
 fn a_path_within_this_host_is_refused_by_prohibited_loopback_alone() {
     let lo = one(Network::loopback("lo"));
-    let denying = Policy { unknown_denied: true };
+    let denying = Policy {
+        unknown_denied: true,
+    };
     for (local, remote) in [
         (None, PathFacts::default()),
         (Some(&lo), PathFacts::default()),
@@ -77,10 +100,25 @@ fn a_path_within_this_host_is_refused_by_prohibited_loopback_alone() {
         (None, facts(Kind::Loopback)),
     ] {
         for is_dialler in [true, false] {
-            for text in ["any", "require=wifi", "if=wlan0", "prohibit=metered", "require=validated"] {
-                assert!(permits(&label(text), local, &remote, is_dialler, &denying), "{text}");
+            for text in [
+                "any",
+                "require=wifi",
+                "if=wlan0",
+                "prohibit=metered",
+                "require=validated",
+            ] {
+                assert!(
+                    permits(&label(text), local, &remote, is_dialler, &denying),
+                    "{text}"
+                );
             }
-            assert!(!permits(&label("prohibit=loopback"), local, &remote, is_dialler, &denying));
+            assert!(!permits(
+                &label("prohibit=loopback"),
+                local,
+                &remote,
+                is_dialler,
+                &denying
+            ));
         }
     }
 }

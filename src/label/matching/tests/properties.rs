@@ -9,23 +9,50 @@ use super::*;
 use crate::label::{Scope, tests::arbitrary as any_label};
 use crate::network::{Binding, Health, Kind, Kinds, Route, State};
 
-const ADDRESSES: [&str; 6] =
-    ["10.0.0.2/24", "192.168.1.5/24", "fe80::5/64", "2001:db8::5/64", "169.254.3.3/16", "10.8.0.2/32"];
-const ROUTES: [&str; 7] =
-    ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32"];
-const TARGETS: [&str; 6] =
-    ["10.0.0.9", "192.0.2.1", "192.168.1.9", "2001:db8::1", "fe80::9", "203.0.113.1"];
+const ADDRESSES: [&str; 6] = [
+    "10.0.0.2/24",
+    "192.168.1.5/24",
+    "fe80::5/64",
+    "2001:db8::5/64",
+    "169.254.3.3/16",
+    "10.8.0.2/32",
+];
+const ROUTES: [&str; 7] = [
+    "0.0.0.0/0",
+    "::/0",
+    "0.0.0.0/1",
+    "128.0.0.0/1",
+    "10.0.0.0/8",
+    "192.0.2.0/24",
+    "2001:db8::/32",
+];
+const TARGETS: [&str; 6] = [
+    "10.0.0.9",
+    "192.0.2.1",
+    "192.168.1.9",
+    "2001:db8::1",
+    "fe80::9",
+    "203.0.113.1",
+];
 
 fn any_fact() -> impl Strategy<Value = Fact> {
-    let all = [Fact::No, Fact::LikelyNo, Fact::Unknown, Fact::LikelyYes, Fact::Yes];
+    let all = [
+        Fact::No,
+        Fact::LikelyNo,
+        Fact::Unknown,
+        Fact::LikelyYes,
+        Fact::Yes,
+    ];
     prop::sample::select(all.to_vec())
 }
 
 fn any_routes() -> impl Strategy<Value = Vec<Route>> {
-    let route = (0..ROUTES.len(), any::<bool>(), 0u32..3, 0u32..2).prop_map(|(to, connected, metric, rank)| Route {
-        connected,
-        ..Route::to(prefix(ROUTES[to])).metric(metric).rank(rank)
-    });
+    let route = (0..ROUTES.len(), any::<bool>(), 0u32..3, 0u32..2).prop_map(
+        |(to, connected, metric, rank)| Route {
+            connected,
+            ..Route::to(prefix(ROUTES[to])).metric(metric).rank(rank)
+        },
+    );
     prop::collection::vec(route, 0..5)
 }
 
@@ -35,13 +62,35 @@ fn any_spec(plain: bool) -> impl Strategy<Value = NetworkSpec> {
     let kinds = kinds.prop_map(move |kinds| {
         let kinds: Kinds = kinds.into_iter().collect();
         let kinds = kinds.without(Kind::Loopback);
-        if plain { kinds.without(Kind::Vpn) } else { kinds }
+        if plain {
+            kinds.without(Kind::Vpn)
+        } else {
+            kinds
+        }
     });
-    let states = vec![State::Up, State::Up, State::Up, State::Suspended, State::Dormant, State::Down];
-    let healths = vec![Health::Full, Health::Unknown, Health::Limited, Health::Portal, Health::None];
+    let states = vec![
+        State::Up,
+        State::Up,
+        State::Up,
+        State::Suspended,
+        State::Dormant,
+        State::Down,
+    ];
+    let healths = vec![
+        Health::Full,
+        Health::Unknown,
+        Health::Limited,
+        Health::Portal,
+        Health::None,
+    ];
     let bindings = match plain {
         true => vec![Binding::Device, Binding::Detached],
-        false => vec![Binding::Device, Binding::Address, Binding::Unbound, Binding::Refused("no".into())],
+        false => vec![
+            Binding::Device,
+            Binding::Address,
+            Binding::Unbound,
+            Binding::Refused("no".into()),
+        ],
     };
     let addresses = prop::collection::vec(0..ADDRESSES.len(), 0..3);
     let figures = (
@@ -57,28 +106,47 @@ fn any_spec(plain: bool) -> impl Strategy<Value = NetworkSpec> {
         (any_fact(), any_fact(), any_fact()),
         (addresses, any_routes(), figures, any::<[bool; 4]>()),
     )
-        .prop_map(|(kinds, state, health, binding, facts, (addresses, routes, figures, flags))| {
-            let spec = NetworkSpec::new("", Kind::Other)
-                .kinds(kinds)
-                .state(state)
-                .health(health)
-                .binding(binding)
-                .metered(facts.0)
-                .roaming(facts.1)
-                .constrained(facts.2)
-                .losing(flags[0] && flags[1])
-                .bypass_vpn(flags[0] && flags[2]);
-            // Half of them reach everything, else too few would match.
-            let start = if flags[3] { Network::other("").routes } else { Vec::new() };
-            let spec = NetworkSpec { routes: start, ..spec };
-            let spec = addresses.into_iter().fold(spec, |spec, i| spec.address(prefix(ADDRESSES[i])));
-            let spec = routes.into_iter().fold(spec, NetworkSpec::route);
-            NetworkSpec { rtt: figures.0, up: figures.1, loss: figures.2, ..spec }
-        })
+        .prop_map(
+            |(kinds, state, health, binding, facts, (addresses, routes, figures, flags))| {
+                let spec = NetworkSpec::new("", Kind::Other)
+                    .kinds(kinds)
+                    .state(state)
+                    .health(health)
+                    .binding(binding)
+                    .metered(facts.0)
+                    .roaming(facts.1)
+                    .constrained(facts.2)
+                    .losing(flags[0] && flags[1])
+                    .bypass_vpn(flags[0] && flags[2]);
+                // Half of them reach everything, else too few would match.
+                let start = if flags[3] {
+                    Network::other("").routes
+                } else {
+                    Vec::new()
+                };
+                let spec = NetworkSpec {
+                    routes: start,
+                    ..spec
+                };
+                let spec = addresses
+                    .into_iter()
+                    .fold(spec, |spec, i| spec.address(prefix(ADDRESSES[i])));
+                let spec = routes.into_iter().fold(spec, NetworkSpec::route);
+                NetworkSpec {
+                    rtt: figures.0,
+                    up: figures.1,
+                    loss: figures.2,
+                    ..spec
+                }
+            },
+        )
 }
 
 fn named(specs: Vec<NetworkSpec>) -> Vec<NetworkSpec> {
-    let name = |(i, spec)| NetworkSpec { name: format!("net{i}"), ..spec };
+    let name = |(i, spec)| NetworkSpec {
+        name: format!("net{i}"),
+        ..spec
+    };
     specs.into_iter().enumerate().map(name).collect()
 }
 
@@ -101,8 +169,22 @@ fn any_policy() -> impl Strategy<Value = Policy> {
 
 /// Labels with few demands, so that enough is admitted, and any label.
 fn a_label() -> impl Strategy<Value = Label> {
-    let mild = ["any", "interactive", "background avoid=cellular", "large prefer=wifi,vpn", "unmetered", "scope=local", "if=net1", "require=wifi,ethernet,other", "vpn=bypass size=3M", "require=ipv4"];
-    prop_oneof![prop::sample::select(mild.to_vec()).prop_map(label), any_label()]
+    let mild = [
+        "any",
+        "interactive",
+        "background avoid=cellular",
+        "large prefer=wifi,vpn",
+        "unmetered",
+        "scope=local",
+        "if=net1",
+        "require=wifi,ethernet,other",
+        "vpn=bypass size=3M",
+        "require=ipv4",
+    ];
+    prop_oneof![
+        prop::sample::select(mild.to_vec()).prop_map(label),
+        any_label()
+    ]
 }
 
 type Verdict = Result<Vec<Network>, Vec<(NetworkId, Vec<Reason>, Vec<Assumption>)>>;
@@ -117,7 +199,12 @@ fn verdict(all: &Snapshot, label: &Label, to: &Destination, policy: &Policy) -> 
 }
 
 fn without(all: &Snapshot, gone: NetworkId) -> Snapshot {
-    let rest = all.networks().iter().filter(|n| n.id() != gone).cloned().collect();
+    let rest = all
+        .networks()
+        .iter()
+        .filter(|n| n.id() != gone)
+        .cloned()
+        .collect();
     Snapshot::new(8, true, rest)
 }
 
@@ -201,7 +288,9 @@ proptest! {
 /// A physical kind that the label does not prohibit.
 fn spare_kind(label: &Label) -> Option<Kind> {
     let physical = [Kind::Ethernet, Kind::Wifi, Kind::Bluetooth, Kind::Cellular];
-    physical.into_iter().find(|kind| !label.prohibited().contains((*kind).into()))
+    physical
+        .into_iter()
+        .find(|kind| !label.prohibited().contains((*kind).into()))
 }
 
 /// Labels that a change of the network can satisfy: not bound to this host, not without any
@@ -214,7 +303,13 @@ fn mendable_label() -> impl Strategy<Value = Label> {
 }
 
 /// The network with exactly what one reason says put right.
-fn mended(mut spec: NetworkSpec, reason: &Reason, label: &Label, to: &Destination, spare: Kind) -> NetworkSpec {
+fn mended(
+    mut spec: NetworkSpec,
+    reason: &Reason,
+    label: &Label,
+    to: &Destination,
+    spare: Kind,
+) -> NetworkSpec {
     let global = ["198.51.100.7/24", "2001:db8:9::7/64"].map(prefix);
     let targets: Arc<[IpAddr]> = match to {
         Destination::Addresses(all) => all.clone(),
@@ -222,12 +317,20 @@ fn mended(mut spec: NetworkSpec, reason: &Reason, label: &Label, to: &Destinatio
     };
     match reason {
         Reason::Suspended | Reason::Dormant | Reason::Down => spec.state = State::Up,
-        Reason::NoRoute(Reach::Destination) => spec.routes.extend(targets.iter().map(|ip| Route::to(*ip))),
-        Reason::NoRoute(Reach::Link) => {
-            let links = targets.iter().map(|ip| Address::from(*ip)).chain([prefix("198.51.100.0/24")]);
-            spec.routes.extend(links.map(|to| Route::to(to).connected()));
+        Reason::NoRoute(Reach::Destination) => {
+            spec.routes.extend(targets.iter().map(|ip| Route::to(*ip)))
         }
-        Reason::NoRoute(_) => spec.routes.extend(["0.0.0.0/0", "::/0"].map(|to| Route::to(prefix(to)))),
+        Reason::NoRoute(Reach::Link) => {
+            let links = targets
+                .iter()
+                .map(|ip| Address::from(*ip))
+                .chain([prefix("198.51.100.0/24")]);
+            spec.routes
+                .extend(links.map(|to| Route::to(to).connected()));
+        }
+        Reason::NoRoute(_) => spec
+            .routes
+            .extend(["0.0.0.0/0", "::/0"].map(|to| Route::to(prefix(to)))),
         Reason::NoAddress => spec.addresses.extend(global),
         Reason::NoFamily { v6 } => spec.addresses.push(global[usize::from(*v6)]),
         Reason::Portal if spec.health == Health::Portal => spec.health = Health::Limited,
@@ -244,7 +347,9 @@ fn mended(mut spec: NetworkSpec, reason: &Reason, label: &Label, to: &Destinatio
         },
         Reason::Satellite => spec.kinds = spec.kinds.without(Kind::Satellite).with(spare),
         Reason::Kind { required, .. } => {
-            spec.kinds = spec.kinds.with(required.iter().next().expect("a kind is required"));
+            spec.kinds = spec
+                .kinds
+                .with(required.iter().next().expect("a kind is required"));
         }
         Reason::Missing { prop, .. } => match prop {
             Prop::Metered => spec.metered = Fact::Yes,

@@ -9,7 +9,7 @@ use crate::network::Fact;
 use crate::proto::pair::{Pair, anywhere};
 
 /// `PROPTEST_CASES` overrides the number of cases.
-pub(super) fn cases(number: u32) -> ProptestConfig {
+pub(in crate::proto::session) fn cases(number: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = match std::env::var_os("PROPTEST_CASES") {
         Some(_) => default.cases,
@@ -160,8 +160,8 @@ impl World {
                 if let Some(id) = self.pick(stream) {
                     self.shutdown(end, id);
                     self.pair.session(end).release(now, id);
-                    let known = self.pair.session(end).streams.contains_key(&id)
-                        || self.is_old(end, id);
+                    let known =
+                        self.pair.session(end).streams.contains_key(&id) || self.is_old(end, id);
                     if known {
                         self.released.get_mut(&id).expect("opened")[end as usize] = true;
                         // What the peer had not finished by then may be cut off.
@@ -225,7 +225,9 @@ impl World {
     fn write(&mut self, end: End, id: StreamId, length: usize, label: Label, owned: bool) {
         let now = self.pair.now();
         let written = &mut self.written.get_mut(&id).expect("opened")[end as usize];
-        let data: Vec<u8> = (0..length).map(|i| byte(end, id, written.length + i)).collect();
+        let data: Vec<u8> = (0..length)
+            .map(|i| byte(end, id, written.length + i))
+            .collect();
         let session = &mut self.pair.sides[end as usize].session;
         let result = if owned {
             session.write_bytes(now, id, label, &mut Bytes::from(data))
@@ -362,7 +364,11 @@ impl World {
         self.pair.run(Duration::from_secs(5));
         for end in End::BOTH {
             let session = self.pair.session(end);
-            assert_eq!(session.closed(), Some(CloseReason::Finished), "{session:#?}");
+            assert_eq!(
+                session.closed(),
+                Some(CloseReason::Finished),
+                "{session:#?}"
+            );
             assert!(session.streams.is_empty());
             assert!(session.paths().is_empty());
         }
