@@ -284,6 +284,12 @@ impl Pair {
         self.links.keys().copied().collect()
     }
 
+    /// Whether a link is neither cut nor silent.
+    pub fn is_up(&self, path: PathId) -> bool {
+        let link = self.links.get(&path);
+        link.is_some_and(|link| !link.silent && link.pipes.iter().all(|pipe| pipe.ends.is_none()))
+    }
+
     /// Cuts a link: some of what is under way still arrives, the rest never does; each end learns of it
     /// within the jitter.
     pub fn cut(&mut self, path: PathId) {

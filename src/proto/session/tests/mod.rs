@@ -1,12 +1,15 @@
 //! The session core over [`Pair`](crate::proto::pair::Pair).
 
-// mod model;
+mod hostile;
+mod model;
 mod streams;
 
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::proto::pair::{End, Pair};
+
+pub(super) use model::cases;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -27,6 +30,12 @@ fn small() -> Config {
 
 fn pair() -> Pair {
     Pair::new(1, start(), small(), small())
+}
+
+/// A stream that its opener knows.
+fn opened(pair: &mut Pair, end: End) -> StreamId {
+    let now = pair.now();
+    pair.session(end).open(now, Label::ANY).expect("room")
 }
 
 /// Bytes that tell their place.
