@@ -361,9 +361,11 @@ impl ReceiveHalf {
         self.frames_since_ack = 0;
     }
 
-    /// Bytes kept, for the tests of bounds.
+    /// Bytes reserved, bookkeeping included.
     #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
-        self.rope.len() + self.early.values().map(|s| s.data.len()).sum::<usize>()
+    pub(super) fn capacity(&self) -> usize {
+        let early = self.early.values();
+        let early = early.map(|s| s.data.capacity() + 2 * (size_of::<Segment>() + 8));
+        self.rope.capacity() + early.sum::<usize>()
     }
 }

@@ -1,7 +1,10 @@
 //! The session core over [`Pair`](crate::proto::pair::Pair).
 
+mod ends;
+mod flow;
 mod hostile;
 mod model;
+mod paths;
 mod streams;
 
 use std::time::{Duration, Instant};
