@@ -67,16 +67,27 @@ impl Network {
     fn bind_socket(&self, socket: &SockRef<'_>) -> io::Result<()> {
         match self.binding() {
             Binding::Detached | Binding::Unbound => Ok(()),
-            Binding::Refused(why) => Err(self.fault(
-                "refused",
-                io::Error::new(io::ErrorKind::Unsupported, &**why),
-            )),
-            Binding::Address => self.bind_source(socket, false),
+            _ => {
+                let has_device = self.hold(socket)?;
+                self.bind_source(socket, has_device)
+            }
+        }
+    }
+
+    /// The first step alone, for a listener, which has an address of its own: whether the device
+    /// holds the socket. It must come before the socket's address, so that one port can be
+    /// listened at on several networks.
+    pub(crate) fn hold(&self, socket: &SockRef<'_>) -> io::Result<bool> {
+        match self.binding() {
+            Binding::Detached | Binding::Unbound | Binding::Address => Ok(false),
+            Binding::Refused(why) => {
+                Err(self.fault("refused", io::Error::new(io::ErrorKind::Unsupported, &**why)))
+            }
             Binding::Device => match bind_device(self, socket) {
-                Ok(()) => self.bind_source(socket, true),
+                Ok(()) => Ok(true),
                 Err(e) if is_refusal(&e) => {
                     tracing::debug!(target: "mancom::transport", network = self.name(), error = %e, "bound by source address alone");
-                    self.bind_source(socket, false)
+                    Ok(false)
                 }
                 Err(e) => Err(self.fault("to the device", e)),
             },
@@ -136,14 +147,9 @@ impl Network {
 
     fn fault(&self, step: &'static str, source: io::Error) -> io::Error {
         let network = self.name().to_owned();
-        io::Error::new(
-            source.kind(),
-            BindError {
-                network,
-                step,
-                source,
-            },
-        )
+        // An interface that went after the snapshot is the loss of a network, like any other.
+        let kind = if is_gone(&source) { io::ErrorKind::NetworkDown } else { source.kind() };
+        io::Error::new(kind, BindError { network, step, source })
     }
 }
 
@@ -177,6 +183,16 @@ fn is_refusal(e: &io::Error) -> bool {
         e.kind(),
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
     )
+}
+
+#[cfg(target_os = "linux")]
+fn is_gone(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_gone(_: &io::Error) -> bool {
+    false
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]

@@ -23,6 +23,7 @@
 
 mod bind;
 mod facts;
+mod notes;
 mod routes;
 #[cfg(feature = "serde")]
 mod serial;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bind::BindError;
+pub(crate) use notes::Notes;
 pub use facts::{Binding, Fact, Health, Kind, Kinds, State};
 pub use routes::{Address, PrefixError, Route, route_choice};
 pub(crate) use routes::{Choice, Family, is_link_local};
@@ -52,13 +54,19 @@ pub struct NetworkId {
 }
 
 impl NetworkId {
+    /// The id of this interface at this epoch.
+    #[must_use]
+    pub const fn new(index: u32, epoch: u32) -> Self {
+        Self { index, epoch }
+    }
+
     /// The interface's index, or its place in a fixed or scripted list.
     #[must_use]
     pub const fn index(self) -> u32 {
         self.index
     }
 
-    /// How many times this interface has come up, as far as the scout can tell.
+    /// Rises with every network that comes up on this host; never the same twice.
     #[must_use]
     pub const fn epoch(self) -> u32 {
         self.epoch
@@ -136,7 +144,9 @@ impl Network {
 }
 
 impl Network {
-    pub(crate) fn new(id: NetworkId, spec: NetworkSpec) -> Self {
+    /// The network of this description at this epoch; for scouts, and for tests of matching.
+    #[must_use]
+    pub fn new(id: NetworkId, spec: NetworkSpec) -> Self {
         Self(Arc::new(Attached { id, spec }))
     }
 
@@ -295,7 +305,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(generation: u64, complete: bool, mut networks: Vec<Network>) -> Self {
+    /// These networks, put in order of id; for scouts, and for tests of matching.
+    #[must_use]
+    pub fn new(generation: u64, complete: bool, mut networks: Vec<Network>) -> Self {
         networks.sort_by_key(Network::id);
         Self {
             generation,
@@ -332,6 +344,20 @@ impl Snapshot {
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Network> {
         self.networks.iter().find(|n| n.name() == name)
+    }
+
+    /// The network that a connection over `known`, from the address `local`, is on now: the same one,
+    /// or a new epoch of the same interface that kept the address; `None` once it has gone.
+    pub(crate) fn successor(&self, known: &Network, local: Option<IpAddr>) -> Option<&Network> {
+        let same = |network: &&Network| {
+            network.id().index == known.id().index && network.name() == known.name()
+        };
+        let now = self.by_id(known.id()).or_else(|| self.networks.iter().find(same))?;
+        let told = now.addresses().iter().all(|address| !address.ip.is_unspecified());
+        let gone = local.is_some_and(|ip| {
+            told && !now.addresses().iter().any(|address| address.ip == ip.to_canonical())
+        });
+        (now.state() != State::Down && !gone).then_some(now)
     }
 
     /// The network that has this very address.

@@ -146,11 +146,16 @@ pub struct Route {
     pub table: u32,
     /// The place of its table in the order of the kernel's rules, the first consulted smallest.
     /// Default: 0. A source with one table needs no other; with several it ranks main and default
-    /// behind the tables of custom rules.
+    /// behind the tables of custom rules, and with [`Route::UNRANKED`] what only a bound socket
+    /// gets to.
     pub rank: u32,
 }
 
 impl Route {
+    /// The rank of a route that only a socket bound to its network can use: it is never the
+    /// kernel's own choice.
+    pub const UNRANKED: u32 = u32::MAX;
+
     /// A route through a gateway.
     #[must_use]
     pub fn to(prefix: impl Into<Address>) -> Self {
@@ -255,6 +260,7 @@ pub(crate) enum Choice {
 impl Choice {
     fn concerns(self, route: &Route) -> bool {
         match self {
+            _ if route.rank == Route::UNRANKED => false,
             Choice::To(ip) => route.covers(ip),
             Choice::Default(family) => route.is_default_like() && Family::of(route.to) == family,
         }

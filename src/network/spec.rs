@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::{Address, Binding, Fact, Health, Kind, Kinds, Route, State};
+use super::{Address, Binding, Fact, Health, Kind, Kinds, Notes, Route, State};
 
 /// The description of a network, without an id: what a source, a test or a configuration says
 /// of it.
@@ -42,6 +42,7 @@ pub struct NetworkSpec {
     pub(crate) binding: Binding,
     pub(crate) mtu: Option<u32>,
     pub(crate) dns: Vec<IpAddr>,
+    pub(crate) notes: Notes,
 }
 
 impl NetworkSpec {
@@ -68,6 +69,7 @@ impl NetworkSpec {
             binding: Binding::default(),
             mtu: None,
             dns: Vec::new(),
+            notes: Notes::default(),
         }
     }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_types, reason = "any socket can be bound")]
+
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 

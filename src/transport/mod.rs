@@ -1,82 +1,316 @@
-//! Transports.
+//! Transports: ways to carry bytes, found by the scheme of an endpoint.
+//!
+//! # The problem
+//!
+//! A session rides on connections that come and go. What makes one is not its business: a kernel
+//! socket bound to one network, a socket file, two buffers in this process, a radio modem of
+//! somebody's own. This module is the one seam between the two.
+//!
+//! ```text
+//!   mc://host:7000 ── carrier() ──> "tcp" ── Registry ──> dyn Transport
+//!                                                           │ connect(to, on)   │ listen(at, on)
+//!                                                           v                   v
+//!                                                          Link  <─ accept ─ dyn Acceptor
+//! ```
+//!
+//! # Rules
+//!
+//! * A transport is object safe and registered by scheme; an unknown scheme is an error that names
+//!   the nearest known one, never a silent fallback.
+//! * `on: Some(bind)` means: every byte of this connection goes over that network and leaves with
+//!   that address, or the call fails. `None` means the operation stays on this host (or, for
+//!   `listen`, takes whatever arrives).
+//! * The endpoint given may have a scheme that only travels on this transport (`mc://` on `tcp`).
+//!   A transport reads host, port, path, name and attributes, and never insists on the scheme;
+//!   [`ByteLink::peer`] and [`Acceptor::contact`] keep the scheme and the query they were given.
+//! * Futures own what they opened: dropped while pending, they leave no task, socket, file or name.
+//! * No timer of a transport is longer than 5 s an attempt; policy above it decides the rest.
+//!
+//! # The loss of a network
+//!
+//! A link tells it by an error of one of the kinds `TimedOut`, `HostUnreachable`,
+//! `NetworkUnreachable`, `NetworkDown`, `AddrNotAvailable`, or by `ConnectionReset`, or not at all:
+//! a silent network gives neither bytes nor an error, and only acknowledgements above can tell.
+//!
+//! # Limits
+//!
+//! Listen queues hold 1,024 connections, a link of [`Memory`] 64 KiB each way
+//! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 16
+//! addresses. A transport holds one entry for each live acceptor and nothing for a link.
+//!
+//! # Adding one
+//!
+//! Implement [`Transport`], [`Acceptor`] and [`ByteLink`], put it into the [`Registry`], and run it
+//! through `transport::conformance` (feature `test-util`), as the built-in ones are.
+
 use crate::{endpoint::Endpoint, network::Network};
 use bytes::Bytes;
 use std::any::Any;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A boxed future.
+mod bind;
+mod error;
+mod memory;
+#[cfg(target_os = "linux")]
+mod outq;
+mod registry;
+mod resolve;
+mod tcp;
+#[cfg(unix)]
+mod unix;
+mod vectored;
+
+#[cfg(any(test, feature = "test-util"))]
+pub mod conformance;
+#[cfg(test)]
+mod tests;
+
+pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
+pub use registry::{Registry, UnknownScheme};
+pub use resolve::resolve;
+pub use tcp::{Tcp, TcpLink, connect_any};
+#[cfg(unix)]
+pub use unix::{Unix, UnixLink};
+
+/// A boxed future, as the object-safe traits of this module return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The network a connection is bound to, and one of its addresses.
 #[derive(Debug, Clone)]
 pub struct Bind {
+    /// The network, at one epoch: a link outlives neither it nor its address.
     pub network: Network,
+    /// The address to leave with; `None` takes the network's first one of the destination's family.
     pub source: Option<IpAddr>,
 }
 
-/// What a transport can do.
+/// What a transport can do. Nothing here is a wish: what is `true` works.
+///
+/// Start from [`stream`](Self::stream) or [`datagrams`](Self::datagrams) and set the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Characteristics {
+    /// What is written arrives, unless the link fails.
     pub reliable: bool,
+    /// It arrives in the order written.
     pub ordered: bool,
+    /// The boundaries of writes are kept.
     pub messages: bool,
+    /// The largest datagram in bytes; `None` for byte streams.
     pub max_datagram: Option<usize>,
+    /// File descriptors can be passed.
     pub passes_descriptors: bool,
+    /// The peer's user and process are known.
     pub peer_credentials: bool,
+    /// [`ByteLink::send_owned`] is implemented.
     pub owned_send: bool,
+    /// A pull schedule is honoured.
     pub pull_schedule: bool,
 }
 
-/// A way to carry bytes, object safe.
+impl Characteristics {
+    /// A reliable, ordered byte stream and nothing more.
+    #[must_use]
+    pub const fn stream() -> Self {
+        Self {
+            reliable: true,
+            ordered: true,
+            messages: false,
+            max_datagram: None,
+            passes_descriptors: false,
+            peer_credentials: false,
+            owned_send: false,
+            pull_schedule: false,
+        }
+    }
+
+    /// Datagrams of at most `max` bytes that may be lost, doubled or reordered.
+    #[must_use]
+    pub const fn datagrams(max: usize) -> Self {
+        Self {
+            reliable: false,
+            ordered: false,
+            messages: true,
+            max_datagram: Some(max),
+            ..Self::stream()
+        }
+    }
+}
+
+/// A way to carry bytes. Object safe; third parties implement it and put it into a [`Registry`].
 pub trait Transport: Debug + Send + Sync + 'static {
+    /// The scheme this transport is registered under and found by
+    /// (as the carrier of an endpoint): lower case, without the colon.
     fn scheme(&self) -> &'static str;
+
+    /// What its links can do. Constant for one transport.
     fn characteristics(&self) -> Characteristics;
+
+    /// Connects to `to`, bound to the network and the address of `on`, or unbound on this host.
+    ///
+    /// An implementation gives up after 5 s an attempt at the latest, with `TimedOut`; nobody
+    /// listening is `ConnectionRefused` (or `NotFound` where the place itself is missing).
+    ///
+    /// # Errors
+    /// An `io::Error` whose text names the endpoint, with the system's error as its source.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it opened and leaves no task behind.
     fn connect<'a>(
         &'a self,
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>>;
+
+    /// Listens at `at`: on every network, or only on that of `on`.
+    ///
+    /// Connections are accepted by the system from the moment this resolves, up to the limit of its
+    /// queue, whether or not anybody polls the acceptor.
+    ///
+    /// # Errors
+    /// `AddrInUse`, `PermissionDenied`, `NotFound` and the like; the text names the endpoint and
+    /// says what can be done. An address in use is never taken over.
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
     fn listen<'a>(
         &'a self,
         at: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>>;
+
+    /// Whether `contact` leads to a live acceptor of this very transport object.
+    ///
+    /// True of its own acceptors' [`Acceptor::contact`], false of another process's. Does not
+    /// block; a host name that is not literally one of ours is not resolved and is false.
     fn is_self(&self, contact: &Endpoint) -> bool;
+
+    /// Whether `link` is a connection with the process that listens at `contact`.
+    ///
+    /// Used to reuse a connection, so a wrong `true` sends bytes to a stranger and a wrong `false`
+    /// costs a connection: when in doubt it is false. A transport that cannot tell the dialler of
+    /// an accepted link (TCP and Unix sockets do not) says false of those; the layer above knows
+    /// more once the peer named itself.
     fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool;
 }
-/// Accepts links.
+
+/// Accepts the links of one listening place; dropping it stops listening.
 pub trait Acceptor: Send {
+    /// The next link, in the order of arrival.
+    ///
+    /// An error concerns that one accept, not the listening: the acceptor stays usable, a
+    /// connection that died in the queue is skipped rather than reported, and running out of
+    /// descriptors (EMFILE, ENFILE) is handed up as it is, for the listener above to pause.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    ///
+    /// # Cancel safety
+    /// A link is either returned or still in the queue.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Link>>;
+
+    /// An endpoint that another process, and where there is a network another host, can dial.
+    ///
+    /// It has the scheme and the query of the endpoint listened at, the port really used, and in
+    /// place of a wildcard the `advertise=` attribute or an address of this host.
     fn contact(&self) -> Endpoint;
 }
+
 /// One connection.
 pub enum Link {
+    /// An ordered, reliable byte stream.
     Bytes(Box<dyn ByteLink>),
+    /// Datagrams.
     Datagrams(Box<dyn DatagramLink>),
 }
-/// An ordered, reliable byte connection.
+
+impl Link {
+    /// The link as the concrete type a transport made it, if it is of that type.
+    #[must_use]
+    pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
+        let any: &dyn Any = match self {
+            Link::Bytes(link) => &**link,
+            Link::Datagrams(link) => &**link,
+        };
+        any.downcast_ref()
+    }
+}
+
+impl Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Bytes(link) => write!(f, "Link::Bytes({})", link.peer()),
+            Link::Datagrams(_) => f.write_str("Link::Datagrams"),
+        }
+    }
+}
+
+/// An ordered, reliable byte connection. Dropping it closes it; what was written is still sent.
+///
+/// Reading and writing may happen from different tasks: each direction keeps its own waker.
 pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
+    /// Reads into several buffers with one call; the number of bytes read, 0 only at the end of the
+    /// stream or when no buffer has room.
+    ///
+    /// The default reads into the first buffer that is not empty.
+    ///
+    /// # Errors
+    /// As [`AsyncRead::poll_read`].
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(first) = bufs.iter_mut().find(|buf| !buf.is_empty()) else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut buf = ReadBuf::new(first);
+        ready!(self.poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Sends a buffer without copying it; resolves when the buffer is free again.
+    /// `None` (the default) where the transport has no such way: write it instead.
     fn send_owned(
         self: Pin<&mut Self>,
         _bytes: Bytes,
     ) -> Option<BoxFuture<'static, io::Result<()>>> {
         None
     }
+
+    /// The other end, with the scheme and the query of the endpoint dialled or listened at.
     fn peer(&self) -> Endpoint;
+
     /// The local address, where there is one.
     fn local(&self) -> Option<IpAddr> {
         None
     }
+
+    /// How many bytes of those written to this link, since it was made, the peer's system
+    /// acknowledged. It says nothing of the peer's program. `None` where it is not known.
+    fn acknowledged(&self) -> Option<u64> {
+        None
+    }
 }
+
 /// A connection of datagrams.
 pub trait DatagramLink: Any + Send {
+    /// Sends one datagram, whole.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one that is larger than [`Characteristics::max_datagram`]; else as the
+    /// system reports them.
     fn poll_send(&mut self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<()>>;
+
+    /// Receives one datagram into `buf`; what does not fit is lost.
+    ///
+    /// # Errors
+    /// As the system reports them.
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 }

@@ -28,6 +28,8 @@ pub struct Blocked {
     pub networks: Vec<Refusal>,
     /// How long an operation waited; filled in by those who wait.
     pub waited: Option<Duration>,
+    /// The same for the label first asked for, where a looser one took its place meanwhile.
+    pub relaxed: Option<Box<Blocked>>,
 }
 
 /// One network that does not match.
@@ -134,7 +136,11 @@ impl fmt::Display for Blocked {
                 mark = "; ";
             }
         }
-        write!(f, "\n  hint: {}", self.hint())
+        write!(f, "\n  hint: {}", self.hint())?;
+        match &self.relaxed {
+            Some(first) => write!(f, "\nfirst asked for: {first}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -220,6 +220,7 @@ pub fn candidates(
             },
             networks: refused,
             waited: None,
+            relaxed: None,
         }));
     }
     admitted.sort_by_key(|(key, _)| *key);

@@ -29,6 +29,8 @@ pub struct Config {
     pub max_frame: usize,
     /// How long a finished session stays to answer after its last path closed. Default 3 s.
     pub linger: Duration,
+    /// How long a path may owe an answer in silence before it is told as stalled. Default 1 s.
+    pub stall: Duration,
 }
 
 impl Default for Config {
@@ -41,6 +43,7 @@ impl Default for Config {
             ack_delay: Duration::from_millis(20),
             max_frame: 256 << 10,
             linger: Duration::from_secs(3),
+            stall: Duration::from_secs(1),
         }
     }
 }

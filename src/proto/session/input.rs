@@ -29,6 +29,7 @@ impl Session {
             return Ok(());
         };
         let result = self.receive_at(now, slot, input);
+        self.heard(now, slot);
         if let Err(error) = result
             && self.slot(path) == Some(slot)
         {

@@ -322,7 +322,8 @@ impl Session {
         let linger = self.linger_deadline().map(|at| (at, Wake::Linger));
         let grace = self.grace_deadline().map(|at| (at, Wake::Grace));
         let ack = self.ack_deadline.map(|at| (at, Wake::AckDelay));
-        [linger, grace, ack]
+        let stall = self.stall_deadline().map(|at| (at, Wake::Stall));
+        [linger, grace, ack, stall]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -330,6 +331,7 @@ impl Session {
 
     /// Acts on every deadline that is not after `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.check_stalls(now);
         if self.ack_deadline.is_some_and(|at| at <= now) {
             self.tell_waiting_acks();
         }

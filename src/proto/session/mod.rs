@@ -22,6 +22,7 @@ mod receive;
 mod rope;
 mod send;
 mod stream;
+mod watch;
 #[cfg(test)]
 mod tests;
 
@@ -115,6 +116,8 @@ pub enum Event {
     PathClosed(PathId, PathEnd),
     /// No path is left; the grace began.
     Stranded,
+    /// This path owes an answer in silence; told once until something arrives on it.
+    PathStalled(PathId),
     /// The peer told new facts of its network on this path.
     PathFacts(PathId),
     /// The session is over; every stream that was not finished has failed with this.
@@ -130,8 +133,8 @@ pub enum Wake {
     Grace,
     /// A session that is finished stops answering.
     Linger,
-    /// A path is to be probed (not used yet).
-    Probe,
+    /// A path that owes an answer was silent long enough.
+    Stall,
 }
 
 /// How far the session is from its end.

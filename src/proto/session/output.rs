@@ -24,7 +24,12 @@ impl Session {
         let Some(path) = self.paths[slot].as_mut() else {
             return;
         };
+        let before = path.stats.payload_sent + path.stats.payload_resent;
         path.outbox.written(n, &mut path.stats);
+        let payload = path.stats.payload_sent + path.stats.payload_resent > before;
+        if payload {
+            path.owes_since.get_or_insert(now);
+        }
         if !path.outbox.is_empty() {
             return;
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
+use std::time::Instant;
 
 use super::error::ProtocolError;
 use super::frame::{self, DATA_HEADER, DataHeader, Head, put_bare};
@@ -49,6 +50,10 @@ pub(super) struct Path {
     /// Nor does the peer.
     pub(super) peer_retired: bool,
     pub(super) closing: Closing,
+    /// Since when it owes an answer in silence.
+    pub(super) owes_since: Option<Instant>,
+    /// That was told.
+    pub(super) stalled: bool,
 }
 
 impl Path {
@@ -68,6 +73,8 @@ impl Path {
             retiring: false,
             peer_retired: false,
             closing: Closing::No,
+            owes_since: None,
+            stalled: false,
         }
     }
 

@@ -266,6 +266,16 @@ impl ReceiveHalf {
     }
 
     /// Bytes that come next may bypass the rope.
+    /// Bytes given to the reader.
+    pub(super) fn consumed(&self) -> u64 {
+        self.rope.start()
+    }
+
+    /// Bytes kept, in order and early.
+    pub(super) fn held(&self) -> usize {
+        self.rope.len() + self.early.values().map(|segment| segment.data.len()).sum::<usize>()
+    }
+
     pub(super) fn bypass_at(&self, offset: u64) -> bool {
         self.next() == offset
             && self.rope.is_empty()

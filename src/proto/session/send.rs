@@ -108,13 +108,18 @@ impl SendHalf {
         }
     }
 
-    fn written(&self) -> u64 {
+    pub(super) fn written(&self) -> u64 {
         self.rope.end()
     }
 
     /// What the peer acknowledged, its end included.
     pub(super) fn acked(&self) -> u64 {
         self.acked + u64::from(self.fin == Fin::Acknowledged)
+    }
+
+    /// Everything below was acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acked
     }
 
     pub(super) fn room(&self) -> usize {

@@ -1,4 +1,5 @@
 //! Staying or moving, told the time.
+#![allow(clippy::disallowed_methods, reason = "a test tells the time")]
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,10 @@ fn one_that_went_meanwhile_starts_anew() {
         unreachable!("three networks")
     };
     let mut judge = Judge::new("any");
-    assert_eq!(judge.ask(0 * S, a, b), Move::At(judge.start + 2 * S));
+    assert_eq!(
+        judge.ask(Duration::ZERO, a, b),
+        Move::At(judge.start + 2 * S)
+    );
     assert_eq!(judge.ask(S, a, c), Move::At(judge.start + 3 * S));
     assert_eq!(judge.ask(ms(1500), a, a), Move::Stay);
     assert_eq!(judge.ask(ms(2500), a, c), Move::At(judge.start + ms(4500)));
@@ -72,7 +76,7 @@ fn an_equal_class_less_than_a_quarter_better_is_no_reason_to_move() {
     for (rtt, moves) in [(ms(80), true), (ms(81), false), (ms(99), false)] {
         let (here, there) = pair(Network::wifi("a").rtt(ms(100)), Network::wifi("b").rtt(rtt));
         let mut judge = Judge::new("any");
-        let first = judge.ask(0 * S, &here, &there);
+        let first = judge.ask(Duration::ZERO, &here, &there);
         assert_eq!(first != Move::Stay, moves, "{rtt:?}");
         assert_eq!(
             judge.ask(600 * S, &here, &there) == Move::Now,
@@ -85,7 +89,10 @@ fn an_equal_class_less_than_a_quarter_better_is_no_reason_to_move() {
         Network::ethernet("a").rtt(ms(9)),
         Network::wifi("b").rtt(ms(9)),
     );
-    assert_eq!(Judge::new("any").ask(0 * S, &here, &older), Move::Stay);
+    assert_eq!(
+        Judge::new("any").ask(Duration::ZERO, &here, &older),
+        Move::Stay
+    );
 }
 
 #[test]
@@ -95,21 +102,24 @@ fn background_never_leaves_an_unmetered_network_for_the_metric_alone() {
         Network::wifi("b").up(100_000_000),
     );
     assert_eq!(
-        Judge::new("background").ask(0 * S, &slow, &fast),
+        Judge::new("background").ask(Duration::ZERO, &slow, &fast),
         Move::Stay
     );
-    assert_ne!(Judge::new("large").ask(0 * S, &slow, &fast), Move::Stay);
+    assert_ne!(
+        Judge::new("large").ask(Duration::ZERO, &slow, &fast),
+        Move::Stay
+    );
 
     let metered = |name: &str| Network::wifi(name).metered(true);
     let (slow, fast) = pair(metered("a").up(1_000_000), metered("b").up(100_000_000));
     assert_ne!(
-        Judge::new("background").ask(0 * S, &slow, &fast),
+        Judge::new("background").ask(Duration::ZERO, &slow, &fast),
         Move::Stay
     );
     // A better class is no metric.
     let (dear, free) = pair(Network::wifi("a").roaming(true), Network::wifi("b"));
     assert_ne!(
-        Judge::new("background").ask(0 * S, &dear, &free),
+        Judge::new("background").ask(Duration::ZERO, &dear, &free),
         Move::Stay
     );
 }
@@ -121,12 +131,18 @@ fn a_network_about_to_go_is_left_at_once() {
         Network::ethernet("a").losing(true),
         Network::cellular("b").metered(true),
     );
-    assert_eq!(Judge::new("any").ask(0 * S, &going, &staying), Move::Now);
+    assert_eq!(
+        Judge::new("any").ask(Duration::ZERO, &going, &staying),
+        Move::Now
+    );
     let (going, too) = pair(
         Network::ethernet("a").losing(true),
         Network::ethernet("b").losing(true),
     );
-    assert_eq!(Judge::new("any").ask(0 * S, &going, &too), Move::Stay);
+    assert_eq!(
+        Judge::new("any").ask(Duration::ZERO, &going, &too),
+        Move::Stay
+    );
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! `mancom cat ENDPOINT`: stdin to a stream, the stream to stdout.
+//!
+//! ```text
+//! stdin ──> stream ──> stdout of the other side      an end of either direction is passed on;
+//! stdout <── stream <── stdin of the other side      the other goes on until its own end
+//! ```
+//!
+//! Each path that comes or goes is a line on stderr. The end waits until the other side has
+//! acknowledged everything and said its own end, so exit code 0 means that each has every byte.
+
+use crate::exit::{Exit, Failure};
+use crate::patience::patiently;
+use crate::{Global, duration, label};
+use mancom::{Endpoint, Label, Manager, McStream};
+use std::future::IntoFuture;
+use std::io;
+use std::time::Duration;
+use tokio::io::{copy_bidirectional_with_sizes, join, stdin, stdout};
+
+/// Join stdin and stdout to a stream that survives the loss of networks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct Cat {
+    /// Where to connect or listen: `mc://host:7000`, `unix:/run/x.sock`, `tcp://host:80`.
+    endpoint: String,
+    /// Listen at the endpoint, for exactly one stream.
+    #[arg(long)]
+    listen: bool,
+    /// What the traffic needs of a network.
+    #[arg(long, value_name = "LABEL", default_value = "any")]
+    label: String,
+    /// Allow a connection in clear beyond this host.
+    #[arg(long)]
+    plaintext: bool,
+    /// How long the stream may be without any network, as 30, 10m or 12h.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    grace: Option<Duration>,
+}
+
+/// Bytes in one read of either side.
+const CHUNK: usize = 64 * 1024;
+/// How long the other side is waited for after everything has arrived.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+impl Cat {
+    pub(crate) async fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let label = label::parse(&self.label)?;
+        let endpoint: Endpoint = self
+            .endpoint
+            .parse()
+            .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
+        let manager = global.manager().await?;
+        let stream = if self.listen {
+            self.accept(&manager, endpoint, label).await?
+        } else {
+            self.connect(&manager, endpoint, label).await?
+        };
+        tell_of_paths(&stream);
+        carry(stream).await?;
+        // The bytes are where they belong; what is left is only a courtesy to the other side.
+        let _ = manager.shutdown(GOODBYE).await;
+        Ok(Exit::Fine)
+    }
+
+    async fn connect(
+        &self,
+        manager: &Manager,
+        to: Endpoint,
+        label: Label,
+    ) -> Result<McStream, mancom::Error> {
+        let mut connect = manager.connect(to).label(label);
+        if let Some(grace) = self.grace {
+            connect = connect.grace(grace);
+        }
+        if self.plaintext {
+            connect = connect.plaintext();
+        }
+        Ok(patiently(connect.into_future()).await?)
+    }
+
+    async fn accept(
+        &self,
+        manager: &Manager,
+        at: Endpoint,
+        label: Label,
+    ) -> Result<McStream, mancom::Error> {
+        let mut listen = manager.listen(at);
+        // A label on a listener restricts where it listens: only one that says something is given.
+        if label != Label::ANY {
+            listen = listen.label(label);
+        }
+        if let Some(grace) = self.grace {
+            listen = listen.grace(grace);
+        }
+        if self.plaintext {
+            listen = listen.plaintext();
+        }
+        let listener = listen.await?;
+        eprintln!("mancom: listening at {}", listener.contact());
+        let stream = listener.accept().await?;
+        // The listener stays, for the stream's later paths; whoever else comes is told so at once.
+        tokio::spawn(async move {
+            while let Ok(other) = listener.accept().await {
+                eprintln!("mancom: refused a second stream");
+                other.abort();
+            }
+        });
+        Ok(stream)
+    }
+}
+
+/// Both directions until both have ended, or until a signal.
+async fn carry(mut stream: McStream) -> Result<(), mancom::Error> {
+    let mut terminal = join(stdin(), stdout());
+    let ended = tokio::select! {
+        copied = copy_bidirectional_with_sizes(&mut terminal, &mut stream, CHUNK, CHUNK) => {
+            copied.map(drop)
+        }
+        signal = interrupted() => Err(signal),
+    };
+    if ended.is_err() {
+        // The other side must not wait for bytes that will never come.
+        stream.abort();
+    }
+    Ok(ended?)
+}
+
+/// The error that stands for a wish to end, from a terminal or a service manager.
+async fn interrupted() -> io::Error {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+    io::Error::new(io::ErrorKind::Interrupted, "interrupted")
+}
+
+/// A line on stderr for each path that comes or goes, as long as the stream lives.
+fn tell_of_paths(stream: &McStream) {
+    let mut events = stream.events();
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            eprintln!("mancom: {event}");
+        }
+    });
+}

@@ -1,0 +1,119 @@
+//! `mancom`: networks, labels and streams from a shell.
+//!
+//! Data goes to stdout, everything else to stderr; nothing is ever asked. Exit codes are stable, see
+//! [`exit::Exit`]. One file a subcommand; what they share is how they end (`exit`), how they print
+//! (`output`), how they wait (`patience`), how they show a network (`view`) and how they read a length
+//! of time (`duration`).
+
+mod cat;
+mod duration;
+mod exit;
+mod label;
+mod output;
+mod patience;
+mod status;
+mod view;
+mod wait;
+
+use clap::{Args, Parser, Subcommand};
+use exit::{Exit, Failure};
+use output::Output;
+use std::future::Future;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Networks, labels and streams that survive the loss of any or all networks.
+#[derive(Debug, Parser)]
+#[command(name = "mancom", version, max_term_width = 100, after_help = exit::HELP)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand understands.
+#[derive(Debug, Args)]
+struct Global {
+    /// Read this configuration file above those of the host.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print without colours, also to a terminal.
+    #[arg(long, global = true)]
+    no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Cat(cat::Cat),
+    Status(status::Status),
+    Wait(wait::Wait),
+    Label(label::Explain),
+}
+
+/// How long a blocking read of a terminal may hold up the end.
+const BLOCKING: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let global = &cli.global;
+    let output = Output::new(global.json, global.no_color);
+    log(global.no_color);
+    let ended = match &cli.command {
+        Command::Cat(cat) => run(cat.run(global)),
+        Command::Status(status) => run(status.run(global, &output)),
+        Command::Wait(wait) => run(wait.run(global, &output)),
+        Command::Label(label) => label.run(&output),
+    };
+    let exit = ended.unwrap_or_else(|failure| {
+        eprintln!("mancom: {}", failure.message);
+        failure.exit
+    });
+    exit.into()
+}
+
+/// Runs a subcommand that needs networks.
+fn run(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(work);
+    runtime.shutdown_timeout(BLOCKING);
+    ended
+}
+
+impl Global {
+    /// The manager that `--config`, or else the host's configuration, describes.
+    async fn manager(&self) -> Result<mancom::Manager, Failure> {
+        let mut builder = mancom::Manager::builder();
+        if let Some(file) = &self.config {
+            builder = builder.config_file(file);
+        }
+        builder
+            .build()
+            .await
+            .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))
+    }
+}
+
+/// The library's own log, on stderr: errors, or what `RUST_LOG` says.
+fn log(no_color: bool) {
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::LevelFilter;
+
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::ERROR.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!no_color && std::io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,40 @@
+//! `mancom wait LABEL`: for scripts and units, until a network fits.
+//!
+//! Prints the name of the network that matches, with `--json` the network as [`crate::view`]
+//! documents it. On a time-out stdout stays empty and stderr says what every network lacks.
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::patience::patiently;
+use crate::view::View;
+use crate::{Global, duration, label};
+use std::time::Duration;
+
+/// Wait until a network matches a label: exit 0 then, 4 when the time is over.
+#[derive(Debug, clap::Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct Wait {
+    /// What the network must be: `require=wifi`, `if=eth0`, `any`.
+    label: String,
+    /// The longest wait, in seconds or as 250ms, 10m, 12h; without it, for ever.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    timeout: Option<Duration>,
+}
+
+impl Wait {
+    pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+        let label = label::parse(&self.label)?;
+        let manager = global.manager().await?;
+        let mut matching = manager.matching(label);
+        if let Some(timeout) = self.timeout {
+            matching = matching.within(timeout);
+        }
+        let waited = patiently(matching.into_future()).await;
+        let network = waited.map_err(mancom::Error::from)?;
+        output.print(
+            || View::of(&network).object(),
+            |_| format!("{}\n", network.name()),
+        )?;
+        Ok(Exit::Fine)
+    }
+}

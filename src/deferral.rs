@@ -1,1 +1,0 @@
-//! The one place where "no network fits" becomes waiting.

@@ -1,0 +1,599 @@
+//! The waiters, sorted: what stands behind the registry's lock. Decides, wakes nobody itself.
+//!
+//! ```text
+//! index   (label, destination) -> line
+//! line    label, destination, verdict at a generation
+//!           holds     x <-> x <-> x              who runs on a network of the verdict
+//!           waits  5  x <-> x                    who waits, by priority,
+//!                  0  x <-> x <-> x <-> x        each queue in order of arrival
+//!           cursor          ^                    whom the present sweep wakes next
+//! alarms  (instant, entry)                       deadlines, relaxations, held-back starts
+//! ```
+//!
+//! An entry lives in a slab and is linked through it, so joining and leaving cost the same however
+//! long the line is. A line is judged once a generation, by whoever comes first, and exists while
+//! somebody stands in it. The wakers to be called are handed out in batches: nothing of a user's
+//! runs under the lock, and nobody holds it for long.
+
+use super::cells::{Verdict, Verdicts};
+use super::line::{EMPTY, Entry, Line, NONE, Role, Timing, View};
+use super::operation::{Operation, OperationId};
+use super::registry::{Key, Matched};
+use crate::label::Label;
+use crate::label::matching::Destination;
+use slab::Slab;
+use std::collections::{BTreeSet, HashMap};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+/// How many wakers are called, and how many lines judged, between two takes of the lock.
+pub(super) const BATCH: usize = 512;
+
+/// Below this an empty table keeps its memory.
+const SMALL: usize = 32;
+
+/// What joins a line.
+pub(super) struct Joining<'a> {
+    pub(super) label: Label,
+    pub(super) to: &'a Destination,
+    pub(super) operation: Operation,
+    pub(super) role: Role,
+    pub(super) timing: Option<Box<Timing>>,
+    pub(super) since: Instant,
+    pub(super) priority: i8,
+}
+
+/// What became of a waiting entry.
+pub(super) enum Fate {
+    Matched(Matched),
+    Cancelled,
+    ScoutGone,
+    TimedOut(Unmatched),
+    NoMatch(Unmatched),
+}
+
+/// What an explanation needs to know.
+pub(super) struct Unmatched {
+    pub(super) label: Label,
+    pub(super) to: Destination,
+    /// The label first asked for, if a looser one took over.
+    pub(super) strict: Option<Label>,
+    pub(super) since: Instant,
+}
+
+/// What became of a held match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The network no longer admits the label, or is gone.
+    Lost,
+    /// The time set on the hold is over.
+    Overdue,
+}
+
+/// One pending operation, for a listing.
+pub(super) struct Listed {
+    pub(super) id: OperationId,
+    pub(super) line: Key,
+    pub(super) label: Label,
+    pub(super) to: Destination,
+    pub(super) since: Instant,
+    pub(super) deadline: Option<Instant>,
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    entries: Slab<Entry>,
+    lines: Slab<Line>,
+    index: HashMap<(Label, Destination), Key>,
+    verdicts: Verdicts,
+    alarms: BTreeSet<(Instant, Key)>,
+    /// The first line the present sweep has not finished, and its generation.
+    swept: (u64, usize),
+    /// Memory is given back when fewer entries than this are left.
+    shrink_at: usize,
+    /// The scout is gone.
+    pub(super) closed: bool,
+}
+
+impl Table {
+    /// The verdict of a line that exists.
+    pub(super) fn verdict(
+        &mut self,
+        view: &View<'_>,
+        label: &Label,
+        to: &Destination,
+    ) -> Option<Verdict> {
+        if self.lines.is_empty() {
+            return None;
+        }
+        let line = *self.index.get(&(*label, to.clone()))?;
+        let line = &mut self.lines[line as usize];
+        line.judge(view, &mut self.verdicts);
+        Some(line.verdict.clone())
+    }
+
+    /// Puts an entry at the end of its line. The line is judged first: see [`Table::poll`] for
+    /// what that leaves to be done.
+    pub(super) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
+        let line = self.line(view, joining.label, joining.to);
+        let key = self.entries.insert(Entry {
+            waker: None,
+            operation: joining.operation,
+            timing: joining.timing,
+            since: joining.since,
+            role: joining.role,
+            line,
+            previous: NONE,
+            next: NONE,
+            priority: joining.priority,
+            cancelled: false,
+        });
+        let key = Key::try_from(key).expect("fewer than 2^32 operations wait at once");
+        assert_ne!(key, NONE, "fewer than 2^32 operations wait at once");
+        self.shrink_at = self.shrink_at.max(self.entries.len() / 2);
+        self.link(key);
+        self.rearm(key);
+        key
+    }
+
+    /// The line of this label and destination, made and judged if need be.
+    fn line(&mut self, view: &View<'_>, label: Label, to: &Destination) -> Key {
+        let (lines, verdicts) = (&mut self.lines, &mut self.verdicts);
+        let line = *self.index.entry((label, to.clone())).or_insert_with(|| {
+            let verdict = verdicts.look(view, &label, to);
+            let line = lines.insert(Line {
+                label,
+                to: to.clone(),
+                judged: view.snapshot.generation(),
+                verdict,
+                holds: EMPTY,
+                waits: Vec::new(),
+                cursor: NONE,
+            });
+            Key::try_from(line).expect("no more lines than entries")
+        });
+        self.lines[line as usize].judge(view, &mut self.verdicts);
+        line
+    }
+
+    fn link(&mut self, key: Key) {
+        let (role, priority, line) = {
+            let entry = &self.entries[key as usize];
+            (entry.role, entry.priority, entry.line)
+        };
+        let line = &mut self.lines[line as usize];
+        let queue = match role {
+            Role::Hold(_) => &mut line.holds,
+            Role::Wait => {
+                let waits = &mut line.waits;
+                let at = waits.partition_point(|(other, _)| *other > priority);
+                if waits.get(at).is_none_or(|(other, _)| *other != priority) {
+                    waits.insert(at, (priority, EMPTY));
+                }
+                &mut waits[at].1
+            }
+        };
+        let last = std::mem::replace(&mut queue.tail, key);
+        if last == NONE {
+            queue.head = key;
+        } else {
+            self.entries[last as usize].next = key;
+        }
+        let entry = &mut self.entries[key as usize];
+        (entry.previous, entry.next) = (last, NONE);
+    }
+
+    /// Takes an entry out of its line, and the line away with its last entry.
+    fn unlink(&mut self, key: Key) {
+        let after = self.successor(key);
+        let entry = &self.entries[key as usize];
+        let (previous, next) = (entry.previous, entry.next);
+        let (role, priority, at) = (entry.role, entry.priority, entry.line);
+        let line = &mut self.lines[at as usize];
+        if line.cursor == key {
+            line.cursor = after;
+        }
+        let place = line.waits.iter().position(|(other, _)| *other == priority);
+        let queue = match (role, place) {
+            (Role::Wait, Some(place)) => &mut line.waits[place].1,
+            _ => &mut line.holds,
+        };
+        if previous == NONE {
+            queue.head = next;
+        } else {
+            self.entries[previous as usize].next = next;
+        }
+        if next == NONE {
+            queue.tail = previous;
+        } else {
+            self.entries[next as usize].previous = previous;
+        }
+        if let (Role::Wait, Some(place), NONE) = (role, place, queue.head) {
+            line.waits.remove(place);
+        }
+        if line.is_empty() {
+            let line = self.lines.remove(at as usize);
+            self.index.remove(&(line.label, line.to));
+        }
+    }
+
+    /// Who is visited after this entry in a sweep of its line.
+    fn successor(&self, key: Key) -> Key {
+        let entry = &self.entries[key as usize];
+        if entry.next != NONE {
+            return entry.next;
+        }
+        let line = &self.lines[entry.line as usize];
+        match entry.role {
+            Role::Hold(_) => line.first_wait(),
+            Role::Wait => line
+                .waits
+                .iter()
+                .find(|(priority, _)| *priority < entry.priority)
+                .map_or(NONE, |(_, queue)| queue.head),
+        }
+    }
+
+    /// Removes an entry; what it held is the caller's to drop, outside the lock.
+    pub(super) fn remove(&mut self, key: Key) -> Entry {
+        if !self.entries[key as usize].cancelled {
+            self.unlink(key);
+        }
+        if let Some(at) = self.entries[key as usize]
+            .timing
+            .as_ref()
+            .and_then(|t| t.alarm)
+        {
+            self.alarms.remove(&(at, key));
+        }
+        let entry = self.entries.remove(key as usize);
+        self.shrink();
+        entry
+    }
+
+    /// Gives memory back after a crowd left; seldom enough to cost nothing an entry.
+    fn shrink(&mut self) {
+        if self.entries.len() > self.shrink_at || self.entries.capacity() <= SMALL {
+            return;
+        }
+        if self.entries.is_empty() {
+            (self.entries, self.lines) = (Slab::new(), Slab::new());
+            self.index = HashMap::new();
+            self.verdicts = Verdicts::default();
+        } else {
+            self.entries.shrink_to_fit();
+            self.lines.shrink_to_fit();
+            self.index.shrink_to_fit();
+        }
+        self.shrink_at = self.entries.len() / 2;
+    }
+
+    /// Looks at a waiting entry: its fate, or the waker is kept and the one that was there given
+    /// for it. Whichever is left is the caller's to drop, outside the lock.
+    pub(super) fn poll(
+        &mut self,
+        key: Key,
+        view: &View<'_>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Fate> {
+        if self.entries[key as usize].cancelled {
+            return Poll::Ready(Fate::Cancelled);
+        }
+        self.settle(key, view);
+        let entry = &mut self.entries[key as usize];
+        let line = &mut self.lines[entry.line as usize];
+        line.judge(view, &mut self.verdicts);
+        let timing = entry.timing.as_ref();
+        let deadline = timing.and_then(|timing| timing.deadline);
+        let unmatched = || Unmatched {
+            label: line.label,
+            to: line.to.clone(),
+            strict: timing.and_then(|timing| timing.strict()),
+            since: entry.since,
+        };
+        if !entry.held_back() {
+            if let Some(networks) = &line.verdict {
+                return Poll::Ready(Fate::Matched(Matched {
+                    networks: networks.to_vec(),
+                    label: line.label,
+                    generation: line.judged,
+                }));
+            }
+            if timing.is_some_and(|timing| timing.no_wait) {
+                return Poll::Ready(Fate::NoMatch(unmatched()));
+            }
+        }
+        if deadline.is_some_and(|deadline| deadline <= view.now()) {
+            return Poll::Ready(Fate::TimedOut(unmatched()));
+        }
+        if self.closed {
+            return Poll::Ready(Fate::ScoutGone);
+        }
+        std::mem::swap(&mut entry.waker, waker);
+        Poll::Pending
+    }
+
+    /// Looks at a held match: how it ended, or the waker is kept.
+    pub(super) fn poll_hold(
+        &mut self,
+        key: Key,
+        view: &View<'_>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Ended> {
+        let entry = &mut self.entries[key as usize];
+        let line = &mut self.lines[entry.line as usize];
+        line.judge(view, &mut self.verdicts);
+        if let Role::Hold(id) = entry.role
+            && !line.admits(id)
+        {
+            return Poll::Ready(Ended::Lost);
+        }
+        let deadline = entry.timing.as_ref().and_then(|timing| timing.deadline);
+        if deadline.is_some_and(|deadline| deadline <= view.now()) {
+            return Poll::Ready(Ended::Overdue);
+        }
+        entry.operation.clear_signal();
+        std::mem::swap(&mut entry.waker, waker);
+        Poll::Pending
+    }
+
+    /// Sets another deadline on a held match.
+    pub(super) fn set_deadline(&mut self, key: Key, deadline: Option<Instant>) {
+        let timing = &mut self.entries[key as usize].timing;
+        timing.get_or_insert_default().deadline = deadline;
+        self.rearm(key);
+    }
+
+    /// Applies what became due to an entry, but for its deadline.
+    fn settle(&mut self, key: Key, view: &View<'_>) {
+        let entry = &mut self.entries[key as usize];
+        let Some(timing) = &mut entry.timing else {
+            return;
+        };
+        if timing.not_before.is_some_and(|at| at <= view.now()) {
+            timing.not_before = None;
+        }
+        if let Some(relax) = &mut timing.relax
+            && relax.at.is_some_and(|at| at <= view.now())
+        {
+            let line = &self.lines[entry.line as usize];
+            let to = line.to.clone();
+            relax.at = None;
+            let looser = std::mem::replace(&mut relax.other, line.label);
+            self.unlink(key);
+            // A place in line counts from when one joined it: the end is right.
+            self.entries[key as usize].line = self.line(view, looser, &to);
+            self.link(key);
+        }
+        self.rearm(key);
+    }
+
+    /// Puts the next of an entry's times among the alarms.
+    fn rearm(&mut self, key: Key) {
+        let Some(timing) = &mut self.entries[key as usize].timing else {
+            return;
+        };
+        let next = timing.next();
+        if timing.alarm == next {
+            return;
+        }
+        let before = std::mem::replace(&mut timing.alarm, next);
+        if let Some(at) = before {
+            self.alarms.remove(&(at, key));
+        }
+        if let Some(at) = next {
+            self.alarms.insert((at, key));
+        }
+    }
+
+    /// When something is due next.
+    pub(super) fn next_alarm(&self) -> Option<Instant> {
+        self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// Fills `batch` with the wakers of whom this moment concerns, in the order to call them.
+    /// True if there are more.
+    pub(super) fn sweep(&mut self, view: &View<'_>, batch: &mut Vec<Waker>) -> bool {
+        if self.swept.0 != view.snapshot.generation() {
+            self.swept = (view.snapshot.generation(), 0);
+        }
+        let mut judged = 0;
+        while self.swept.1 < self.lines.capacity() {
+            let Some(line) = self.lines.get_mut(self.swept.1) else {
+                self.swept.1 += 1;
+                continue;
+            };
+            if judged == BATCH {
+                return true;
+            }
+            judged += 1;
+            line.judge(view, &mut self.verdicts);
+            while self.lines[self.swept.1].cursor != NONE {
+                if batch.len() == BATCH {
+                    return true;
+                }
+                self.visit(self.swept.1, batch);
+            }
+            self.swept.1 += 1;
+        }
+        self.ring(view, batch)
+    }
+
+    /// Wakes the entry under a line's cursor if the verdict concerns it, and moves on.
+    fn visit(&mut self, line: usize, batch: &mut Vec<Waker>) {
+        let key = self.lines[line].cursor;
+        let after = self.successor(key);
+        let line = &mut self.lines[line];
+        line.cursor = after;
+        let entry = &mut self.entries[key as usize];
+        let concerned = match entry.role {
+            Role::Wait => line.verdict.is_some() && !entry.held_back(),
+            Role::Hold(id) => !line.admits(id),
+        };
+        if concerned {
+            batch.extend(entry.told());
+        }
+    }
+
+    /// Lets the alarms ring that are due.
+    fn ring(&mut self, view: &View<'_>, batch: &mut Vec<Waker>) -> bool {
+        while let Some(&(at, key)) = self.alarms.first()
+            && at <= view.now()
+        {
+            if batch.len() == BATCH {
+                return true;
+            }
+            self.settle(key, view);
+            let entry = &mut self.entries[key as usize];
+            let timing = entry.timing.as_mut().expect("an alarm comes from a timing");
+            if timing
+                .deadline
+                .is_some_and(|deadline| deadline <= view.now())
+            {
+                self.alarms.remove(&(at, key));
+                timing.alarm = None;
+            } else if entry.held_back()
+                || self.lines[entry.line as usize].verdict.is_none()
+                    && !entry.timing.as_ref().is_some_and(|timing| timing.no_wait)
+            {
+                continue;
+            }
+            batch.extend(entry.told());
+        }
+        false
+    }
+
+    /// Ends every wait with `ScoutGone`; their wakers, line by line in order of place.
+    pub(super) fn close(&mut self) -> Vec<Waker> {
+        self.closed = true;
+        let mut wakers = Vec::new();
+        let lines: Vec<usize> = self.lines.iter().map(|(line, _)| line).collect();
+        for line in lines {
+            self.for_waits(line, |entry| wakers.extend(entry.waker.take()));
+        }
+        wakers
+    }
+
+    fn for_waits(&mut self, line: usize, mut each: impl FnMut(&mut Entry)) {
+        for (_, queue) in &self.lines[line].waits {
+            let mut key = queue.head;
+            while key != NONE {
+                let entry = &mut self.entries[key as usize];
+                key = entry.next;
+                each(entry);
+            }
+        }
+    }
+
+    /// The waits of a label, also of those that asked for it and were relaxed since; in order.
+    pub(super) fn waits_of(&self, label: &Label) -> Vec<Key> {
+        let mut found = Vec::new();
+        for (_, line) in self.lines.iter().filter(|(_, line)| line.label == *label) {
+            for (_, queue) in &line.waits {
+                let mut key = queue.head;
+                while key != NONE {
+                    found.push(key);
+                    key = self.entries[key as usize].next;
+                }
+            }
+        }
+        let relaxed = self.entries.iter().filter(|(_, entry)| {
+            entry.role == Role::Wait
+                && !entry.cancelled
+                && self.lines[entry.line as usize].label != *label
+                && entry.timing.as_ref().and_then(|timing| timing.strict()) == Some(*label)
+        });
+        found.extend(relaxed.map(|(key, _)| key as Key));
+        found
+    }
+
+    /// The wait with this number.
+    pub(super) fn wait_with(&self, id: OperationId) -> Option<Key> {
+        let mut waits = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.role == Role::Wait && !entry.cancelled);
+        let found = waits.find(|(_, entry)| entry.operation.id() == id);
+        found.map(|(key, _)| key as Key)
+    }
+
+    /// True if this entry is that operation's and still waits.
+    pub(super) fn waits(&self, key: Key, operation: &Operation) -> bool {
+        self.entries.get(key as usize).is_some_and(|entry| {
+            entry.role == Role::Wait && !entry.cancelled && entry.operation.is(operation)
+        })
+    }
+
+    /// Withdraws a wait; it keeps its entry until it is polled or dropped.
+    pub(super) fn cancel(&mut self, key: Key) -> Option<Waker> {
+        self.unlink(key);
+        let entry = &mut self.entries[key as usize];
+        entry.cancelled = true;
+        if let Some(mut timing) = entry.timing.take()
+            && let Some(at) = timing.alarm.take()
+        {
+            self.alarms.remove(&(at, key));
+        }
+        self.entries[key as usize].waker.take()
+    }
+
+    pub(super) fn take_waker(&mut self, key: Key) -> Option<Waker> {
+        self.entries[key as usize].waker.take()
+    }
+
+    pub(super) fn unmatched(&self, key: Key) -> Unmatched {
+        let entry = &self.entries[key as usize];
+        let line = &self.lines[entry.line as usize];
+        Unmatched {
+            label: line.label,
+            to: line.to.clone(),
+            strict: entry.timing.as_ref().and_then(|timing| timing.strict()),
+            since: entry.since,
+        }
+    }
+
+    /// Every wait, in order of its number.
+    pub(super) fn list(&self) -> Vec<Listed> {
+        let waits = self.entries.iter().map(|(_, entry)| entry);
+        let waits = waits.filter(|entry| entry.role == Role::Wait && !entry.cancelled);
+        let mut listed: Vec<_> = waits
+            .map(|entry| {
+                let line = &self.lines[entry.line as usize];
+                Listed {
+                    id: entry.operation.id(),
+                    line: entry.line,
+                    label: line.label,
+                    to: line.to.clone(),
+                    since: entry.since,
+                    deadline: entry.timing.as_ref().and_then(|timing| timing.deadline),
+                }
+            })
+            .collect();
+        listed.sort_unstable_by_key(|listed| listed.id);
+        listed
+    }
+
+    pub(super) fn footprint(&self) -> Footprint {
+        Footprint {
+            entries: self.entries.len(),
+            lines: self.lines.len(),
+            alarms: self.alarms.len(),
+            capacity: self.entries.capacity() + self.lines.capacity() + self.index.capacity(),
+        }
+    }
+}
+
+/// What a registry holds memory for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
+#[non_exhaustive]
+pub struct Footprint {
+    /// Operations and holds.
+    pub entries: usize,
+    /// Labels and destinations that anybody stands in line for.
+    pub lines: usize,
+    /// Deadlines and the like.
+    pub alarms: usize,
+    /// Entries and lines that memory is there for.
+    pub capacity: usize,
+}

@@ -1,0 +1,152 @@
+//! How a manager is put together.
+
+#[cfg(feature = "config")]
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::config::Config;
+use super::{BuildError, Inner, Manager};
+use crate::clock::Clock;
+use crate::deferral::{self, Op, Operation};
+use crate::label::matching::Policy;
+use crate::scout::Scout;
+use crate::stream::{self, tracker::Tracker};
+use crate::transport::{self, Transport};
+
+/// Made by [`Manager::builder`]; every setting has a default.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `build` is awaited"]
+pub struct ManagerBuilder {
+    scout: Option<Scout>,
+    transports: Vec<Arc<dyn Transport>>,
+    config: Source,
+    policy: Option<Policy>,
+    settings: stream::Settings,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Default)]
+enum Source {
+    /// The files of this host with the system's scout, nothing with a scout of the program's own.
+    #[default]
+    Unsaid,
+    Given(Box<Config>),
+    #[cfg(feature = "config")]
+    File(PathBuf),
+}
+
+impl ManagerBuilder {
+    /// Where the networks come from. Default: [`Scout::system_with`] the configuration's facts, which
+    /// say nothing about the networks of any other scout.
+    pub fn scout(mut self, scout: Scout) -> Self {
+        self.scout = Some(scout);
+        self
+    }
+
+    /// One more way to carry bytes. It replaces another of the same scheme, the library's own included.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transports.push(Arc::new(transport));
+        self
+    }
+
+    /// The configuration. Default: what [`Config::load`] finds, or nothing where a
+    /// [scout](ManagerBuilder::scout) is given, so that a test does not depend on its host.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Source::Given(Box::new(config));
+        self
+    }
+
+    /// The configuration of this host and, above it, this file, which must exist.
+    #[cfg(feature = "config")]
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config = Source::File(path.into());
+        self
+    }
+
+    /// How facts that nobody knows are judged. Default: what the configuration says, else that an
+    /// unknown network is not metered, not roaming, and usable.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// What streams start from: buffers, grace, bounds.
+    pub fn settings(mut self, settings: stream::Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Makes the manager, on the runtime that awaits it.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoRuntime`] outside a tokio runtime, [`BuildError::Config`] for a configuration
+    /// that is missing, unreadable or wrong.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, nothing was made.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let manager = mancom::Manager::builder()
+    ///     .scout(mancom::Scout::fixed([]))
+    ///     .build()
+    ///     .await?;
+    /// manager.install()?;
+    /// # Ok::<_, mancom::Error>(()) }).unwrap();
+    /// ```
+    pub fn build(self) -> Op<Result<Manager, BuildError>> {
+        Op::new(Operation::new(), async move { self.assemble() })
+    }
+
+    /// The same at once: a free function gives its builder without waiting. The files it may read are
+    /// few and of bounded size, and read once.
+    pub(super) fn assemble(self) -> Result<Manager, BuildError> {
+        if Handle::try_current().is_err() {
+            return Err(BuildError::NoRuntime);
+        }
+        let config = match (self.config, &self.scout) {
+            (Source::Given(config), _) => *config,
+            #[cfg(feature = "config")]
+            (Source::File(path), _) => Config::load(Some(&path))?,
+            #[cfg(feature = "config")]
+            (Source::Unsaid, None) => Config::load(None)?,
+            (Source::Unsaid, _) => Config::default(),
+        };
+        let policy = self.policy.unwrap_or_else(|| config.policy());
+        let scout = self
+            .scout
+            .unwrap_or_else(|| Scout::system_with(config.overrides()));
+        let mut transports = built_in(&scout);
+        for transport in self.transports {
+            transports.register(transport);
+        }
+        Ok(Manager(Arc::new(Inner {
+            registry: deferral::Registry::new(scout.clone(), policy),
+            scout,
+            transports,
+            settings: self.settings,
+            clock: Clock::default(),
+            tracker: Tracker::new(),
+            config,
+        })))
+    }
+}
+
+/// The library's own transports. Under `#[mancom::test]` those with real sockets panic.
+fn built_in(scout: &Scout) -> transport::Registry {
+    #[allow(unused_mut, reason = "only tests replace one")]
+    let mut transports = transport::Registry::built_in(scout);
+    #[cfg(feature = "test-util")]
+    if let Some(sentinel) = super::table::sentinel() {
+        for scheme in ["tcp", "unix"] {
+            if let Ok(real) = transports.get(scheme) {
+                transports.register(sentinel.guard(real));
+            }
+        }
+    }
+    transports
+}

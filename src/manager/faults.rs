@@ -1,0 +1,169 @@
+//! What the error of each operation answers to [`crate::Error`], and the ways between them.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{BuildError, ShutdownError};
+use crate::deferral::MatchError;
+use crate::endpoint::EndpointError;
+use crate::error::{Error, Fault};
+use crate::label::LabelError;
+use crate::label::matching::Blocked;
+use crate::stream::{AcceptError, ConnectError, ListenError, SessionError};
+
+/// Into [`Error`], and back out of an `io::Error` in which one travelled, be it alone or as `Error`.
+macro_rules! operations {
+    ($($operation:ty)*) => {
+        $(impl From<$operation> for Error {
+            fn from(error: $operation) -> Self {
+                Error::new(error)
+            }
+        })*
+
+        /// Gives back a mancom error that travelled inside `error`.
+        impl From<io::Error> for Error {
+            fn from(error: io::Error) -> Self {
+                let error = match error.downcast::<Error>() {
+                    Ok(inside) => return inside,
+                    Err(error) => error,
+                };
+                $(let error = match error.downcast::<$operation>() {
+                    Ok(inside) => return Error::new(inside),
+                    Err(error) => error,
+                };)*
+                Error::new(error)
+            }
+        }
+    };
+}
+
+operations! {
+    MatchError ConnectError ListenError AcceptError SessionError
+    BuildError ShutdownError LabelError EndpointError
+}
+
+/// Into `io::Error`, for those whose own module does not.
+macro_rules! into_io {
+    ($($operation:ty)*) => {$(
+        impl From<$operation> for io::Error {
+            fn from(error: $operation) -> Self {
+                Error::new(error).into()
+            }
+        }
+    )*};
+}
+
+into_io! {
+    ConnectError ListenError AcceptError SessionError
+    BuildError ShutdownError LabelError EndpointError
+}
+
+impl Fault for BuildError {
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            BuildError::NoRuntime => io::ErrorKind::Unsupported,
+            BuildError::AlreadyInstalled => io::ErrorKind::AlreadyExists,
+            BuildError::Config(error) => error.kind(),
+        }
+    }
+}
+
+impl Fault for ShutdownError {
+    fn is_timed_out(&self) -> bool {
+        true
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        io::ErrorKind::TimedOut
+    }
+}
+
+impl Fault for LabelError {
+    fn kind(&self) -> io::ErrorKind {
+        io::ErrorKind::InvalidInput
+    }
+}
+
+impl Fault for EndpointError {
+    fn kind(&self) -> io::ErrorKind {
+        io::ErrorKind::InvalidInput
+    }
+}
+
+impl Fault for MatchError {
+    fn blocked(&self) -> Option<&Blocked> {
+        self.blocked()
+    }
+
+    fn is_timed_out(&self) -> bool {
+        self.is_timed_out()
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        io::Error::from(self.clone()).kind()
+    }
+}
+
+impl Fault for ConnectError {
+    fn blocked(&self) -> Option<&Blocked> {
+        self.blocked()
+    }
+
+    fn is_timed_out(&self) -> bool {
+        self.is_timed_out()
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        self.kind()
+    }
+}
+
+impl Fault for ListenError {
+    fn kind(&self) -> io::ErrorKind {
+        self.kind()
+    }
+}
+
+impl Fault for AcceptError {
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        self.kind()
+    }
+}
+
+impl Fault for SessionError {
+    fn blocked(&self) -> Option<&Blocked> {
+        self.blocked()
+    }
+
+    fn is_timed_out(&self) -> bool {
+        matches!(self, SessionError::GraceExpired { .. })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        self.kind()
+    }
+}
+
+/// A free function without a manager: its builder fails with this when it is awaited.
+macro_rules! unmanaged {
+    ($($operation:ident)*) => {$(
+        impl From<BuildError> for $operation {
+            fn from(error: BuildError) -> Self {
+                match error {
+                    BuildError::NoRuntime => $operation::NoRuntime,
+                    error => $operation::Manager(Arc::new(error)),
+                }
+            }
+        }
+    )*};
+}
+
+unmanaged! { MatchError ConnectError ListenError }

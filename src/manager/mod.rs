@@ -1,0 +1,296 @@
+//! The assembled thing: a scout, the operations that wait on it, transports, configuration.
+//!
+//! A program rarely sees a [`Manager`]. The free functions ([`mancom::connect`](crate::connect) and its
+//! like) use the one of the tokio runtime they are called on:
+//!
+//! ```text
+//!   connect("mc://..")          the runtime's id
+//!          |                          |
+//!          v                          v
+//!   Manager::current() ----> [ table of the process ] ----> Manager
+//!                              an entry a runtime             |-- Scout          networks of this host
+//!                                                             |-- registry       operations that wait
+//!                                                             |-- transports     by scheme
+//!                                                             |-- configuration  facts, labels by name
+//!                                                             '-- tracker        sessions not finished
+//! ```
+//!
+//! The entry is what `#[mancom::main]`, `#[mancom::test]` or [`Manager::install`] put there, else a
+//! manager made from default configuration on first use. It goes when its runtime ends. Outside a runtime
+//! there is none: whatever was asked for fails with `NoRuntime` where it is awaited, and never panics.
+//! A configuration that is wrong is told in the same place.
+//!
+//! A manager is a handle: clones share everything, its streams and listeners hold it too, and with the
+//! last of them the scout and every task of it end.
+
+mod builder;
+pub mod config;
+mod error;
+mod faults;
+#[doc(hidden)]
+pub mod runtime;
+#[cfg(feature = "test-util")]
+mod sentinel;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use builder::ManagerBuilder;
+pub use error::{BuildError, ShutdownError};
+
+use crate::clock::Clock;
+use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::label::{Label, LabelError, nearest};
+use crate::network::{Network, Snapshot};
+use crate::scout::Scout;
+use crate::stream::tracker::Tracker;
+use crate::stream::{self, Connect, Context, Listen};
+use crate::transport;
+
+/// Networks, waiting operations, transports and configuration of one program or test; a cheap clone.
+///
+/// Every free function of the crate is a method here.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use mancom::{Manager, Scout};
+///
+/// let manager = Manager::builder().scout(Scout::fixed([])).build().await?;
+/// manager.install()?;                          // from now on the free functions use it
+/// assert!(manager.install().is_err());         // one manager a runtime
+/// # Ok::<_, mancom::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct Manager(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    scout: Scout,
+    registry: Arc<deferral::Registry>,
+    transports: transport::Registry,
+    settings: stream::Settings,
+    clock: Clock,
+    tracker: Tracker,
+    config: config::Config,
+}
+
+impl Manager {
+    /// Starts a manager; see the builder for the defaults.
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder::default()
+    }
+
+    /// The manager of the current runtime, made from default configuration if nobody asked before.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoRuntime`] outside a tokio runtime; [`BuildError::Config`] if the default
+    /// configuration is wrong, which then stays so for this runtime.
+    pub fn current() -> Result<Manager, BuildError> {
+        table::current()
+    }
+
+    /// Makes this the manager of the current runtime, until that ends.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoRuntime`] outside a tokio runtime, [`BuildError::AlreadyInstalled`] if the runtime
+    /// has one, be it only because a free function was used before.
+    pub fn install(&self) -> Result<(), BuildError> {
+        table::install(Ok(self.clone()))
+    }
+
+    /// [`mancom::connect`](crate::connect) on this manager's networks.
+    pub fn connect<E>(&self, to: E) -> Connect
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<EndpointError>,
+    {
+        Connect::new(Ok(self.context()), to.try_into().map_err(Into::into))
+    }
+
+    /// [`mancom::listen`](crate::listen) with this manager's transports.
+    pub fn listen<E>(&self, at: E) -> Listen
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<EndpointError>,
+    {
+        Listen::new(Ok(self.context()), at.try_into().map_err(Into::into))
+    }
+
+    /// [`mancom::matching`](crate::matching) on this manager's networks.
+    pub fn matching(&self, label: Label) -> Matching {
+        let matching = Matching::new(Ok(self.registry()), label);
+        match self.deadline(label) {
+            Some(within) => matching.within(within),
+            None => matching,
+        }
+    }
+
+    /// [`mancom::run`](crate::run) on this manager's networks.
+    pub fn run<F, Fut, T, E>(&self, label: Label, f: F) -> Run<F, Fut>
+    where
+        F: FnMut(Network) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<crate::Error>,
+    {
+        let run = Run::new(Ok(self.registry()), label, f);
+        match self.deadline(label) {
+            Some(within) => run.within(within),
+            None => run,
+        }
+    }
+
+    /// Withdraws pending operations by label, id or handle; returns how many. What is under way with a
+    /// network is not pending.
+    pub fn cancel(&self, what: impl Into<Which>) -> usize {
+        self.0.registry.cancel(what)
+    }
+
+    /// The label of this name in the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
+    pub fn label(&self, name: &str) -> Result<Label, LabelError> {
+        match self.0.config.label(name) {
+            Some(named) => Ok(named.label),
+            None => {
+                let known = self.0.config.labels().map(|(name, _)| name);
+                let nearest = nearest(name, known).map(str::to_owned);
+                let name = name.to_owned();
+                Err(LabelError::NotDefined { name, nearest })
+            }
+        }
+    }
+
+    /// All networks of this moment.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.scout.snapshots().borrow().clone()
+    }
+
+    /// All networks, as they change.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.0.scout.snapshots()
+    }
+
+    /// Stops every listener, then waits until each session has said what it had to say: bytes
+    /// acknowledged, ends exchanged, the answering afterwards included. `#[mancom::main]` does it when
+    /// the program's `main` returns.
+    ///
+    /// The manager stays usable; a session that is opened meanwhile is waited for too.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError::Unfinished`] after `bound`, with the number of sessions that are left. They are
+    /// not ended by it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, listeners are stopped; dropping it ends the waiting only.
+    pub fn shutdown(&self, bound: Duration) -> Op<Result<(), ShutdownError>> {
+        let tracker = self.0.tracker.clone();
+        Op::new(Operation::new(), async move {
+            tracker.close();
+            let drained = tokio::time::timeout(bound, tracker.wait_empty()).await;
+            drained.map_err(|_| ShutdownError::Unfinished {
+                sessions: tracker.alive(),
+            })
+        })
+    }
+
+    fn context(&self) -> Arc<dyn Context> {
+        self.0.clone()
+    }
+
+    fn registry(&self) -> Arc<deferral::Registry> {
+        self.0.registry.clone()
+    }
+
+    /// The configuration's deadline for operations with this label.
+    fn deadline(&self, label: Label) -> Option<Duration> {
+        self.0.config.defaults(label)?.within
+    }
+}
+
+impl Context for Inner {
+    fn registry(&self) -> &Arc<deferral::Registry> {
+        &self.registry
+    }
+
+    fn transports(&self) -> &transport::Registry {
+        &self.transports
+    }
+
+    fn settings(&self) -> &stream::Settings {
+        &self.settings
+    }
+
+    fn tasks(&self) -> &Tracker {
+        &self.tracker
+    }
+}
+
+/// [`mancom::connect`](crate::connect).
+pub(crate) fn connect<E>(to: E) -> Connect
+where
+    E: TryInto<Endpoint>,
+    E::Error: Into<EndpointError>,
+{
+    match Manager::current() {
+        Ok(manager) => manager.connect(to),
+        Err(error) => Connect::new(Err(error.into()), to.try_into().map_err(Into::into)),
+    }
+}
+
+/// [`mancom::listen`](crate::listen).
+pub(crate) fn listen<E>(at: E) -> Listen
+where
+    E: TryInto<Endpoint>,
+    E::Error: Into<EndpointError>,
+{
+    match Manager::current() {
+        Ok(manager) => manager.listen(at),
+        Err(error) => Listen::new(Err(error.into()), at.try_into().map_err(Into::into)),
+    }
+}
+
+/// [`mancom::matching`](crate::matching).
+pub(crate) fn matching(label: Label) -> Matching {
+    match Manager::current() {
+        Ok(manager) => manager.matching(label),
+        Err(error) => Matching::new(Err(MatchError::from(error)), label),
+    }
+}
+
+/// [`mancom::run`](crate::run).
+pub(crate) fn run<F, Fut, T, E>(label: Label, f: F) -> Run<F, Fut>
+where
+    F: FnMut(Network) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: From<crate::Error>,
+{
+    match Manager::current() {
+        Ok(manager) => manager.run(label, f),
+        Err(error) => Run::new(Err(MatchError::from(error)), label, f),
+    }
+}
+
+/// [`mancom::label`](crate::label). Without a manager no name is known.
+pub(crate) fn label(name: &str) -> Result<Label, LabelError> {
+    match Manager::current() {
+        Ok(manager) => manager.label(name),
+        Err(_) => Err(LabelError::NotDefined {
+            name: name.to_owned(),
+            nearest: None,
+        }),
+    }
+}

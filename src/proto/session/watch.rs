@@ -1,0 +1,126 @@
+//! Silence on a path, and what a driver asks beside the commands.
+//!
+//! A path owes an answer from the moment payload went out on it until nothing of it is unacknowledged;
+//! whatever arrives on it meanwhile starts the time anew. Silent for [`Config::stall`], it is told as
+//! stalled, once: it costs nothing but another path.
+//!
+//! [`Config::stall`]: super::Config::stall
+
+use std::ops::AddAssign;
+use std::time::Instant;
+
+use super::choose::Judge;
+use super::error::StreamError;
+use super::path::Place;
+use super::{Event, PathId, PathStats, Role, Session, StreamId};
+use crate::label::Label;
+use crate::label::matching::permits;
+
+/// How far a stream has come, bytes from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offsets {
+    /// Accepted from its writer.
+    pub written: u64,
+    /// Of those, in the peer's library without a gap.
+    pub acknowledged: u64,
+    /// Given to its reader.
+    pub read: u64,
+}
+
+impl AddAssign for PathStats {
+    fn add_assign(&mut self, other: Self) {
+        self.payload_sent += other.payload_sent;
+        self.payload_resent += other.payload_resent;
+        self.control_sent += other.control_sent;
+        self.payload_received += other.payload_received;
+        self.control_received += other.control_received;
+    }
+}
+
+impl Session {
+    /// Something arrived on a path.
+    pub(super) fn heard(&mut self, now: Instant, slot: usize) {
+        let flying = self.streams.values().any(|stream| stream.send.flies_on(slot as u8));
+        if let Some(path) = &mut self.paths[slot] {
+            path.owes_since = flying.then_some(now);
+            path.stalled = false;
+        }
+    }
+
+    pub(super) fn stall_deadline(&self) -> Option<Instant> {
+        let waiting = self.paths.iter().flatten().filter(|path| !path.stalled);
+        waiting.filter_map(|path| path.owes_since?.checked_add(self.config.stall)).min()
+    }
+
+    pub(super) fn check_stalls(&mut self, now: Instant) {
+        for path in self.paths.iter_mut().flatten().filter(|path| !path.stalled) {
+            if path.owes_since.is_some_and(|since| now.saturating_duration_since(since) >= self.config.stall) {
+                path.stalled = true;
+                self.events.push_back(Event::PathStalled(path.id));
+            }
+        }
+    }
+
+    /// The path in use, if it owes an answer in silence.
+    pub fn stalled(&self) -> Option<PathId> {
+        let slot = self.telling_slot()?;
+        self.paths[slot].as_ref().filter(|path| path.stalled).map(|path| path.id)
+    }
+
+    /// How far a stream has come; `None` for one that is not known (any more).
+    pub fn offsets(&self, stream: StreamId) -> Option<Offsets> {
+        let stream = self.streams.get(&stream)?;
+        Some(Offsets {
+            written: stream.send.written(),
+            acknowledged: stream.send.acknowledged(),
+            read: stream.receive.consumed(),
+        })
+    }
+
+    /// Bytes kept for streams, both directions.
+    pub fn buffered(&self) -> usize {
+        let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
+        self.streams.values().map(|stream| kept(stream)).sum()
+    }
+
+    /// Whether both ends' facts let payload of this label travel on an open path.
+    pub fn permits(&self, path: PathId, label: &Label) -> bool {
+        let Some(slot) = self.slot(path) else { return false };
+        let judge = Judge { policy: &self.policy, dialler: self.role == Role::Dialler };
+        self.paths[slot].as_ref().is_some_and(|path| {
+            let local = path.sides.local.as_ref();
+            permits(label, local, &path.sides.remote, judge.dialler, judge.policy)
+        })
+    }
+
+    /// The label of the payload that comes next on a path, if it stands inside a data frame.
+    pub fn direct_label(&self, path: PathId) -> Option<Label> {
+        let path = self.paths[self.slot(path)?].as_ref()?;
+        match path.decoder.place {
+            Place::Payload(header) => path.definitions.get(header.label).ok(),
+            _ => None,
+        }
+    }
+
+    /// Takes all of `data` or nothing (0; `Writable` follows); of more than the send buffer holds, as
+    /// much as an empty one takes.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_whole(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        label: Label,
+        data: &[u8],
+    ) -> Result<usize, StreamError> {
+        let room = self.writable(stream)?;
+        if room < data.len().min(self.config.send_buffer) {
+            if let Some(state) = self.streams.get_mut(&stream) {
+                state.write_wanted = true;
+            }
+            return Ok(0);
+        }
+        self.write(now, stream, label, data)
+    }
+}

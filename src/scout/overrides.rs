@@ -1,0 +1,243 @@
+//! Facts that the configuration states of networks by name; they win over every guess and source.
+//!
+//! Nothing on a machine says that a link is metered, and a laboratory has no wireless card: both
+//! are written down, by interface name, with `*` for any number of characters. The first pattern
+//! that matches, in the order of [`Overrides::push`], is the only one that counts.
+//!
+//! ```
+//! use mancom::network::Kind;
+//! use mancom::scout::{Facts, Overrides};
+//!
+//! let mut overrides = Overrides::new();
+//! overrides.push("wwan*", Facts { kind: Some(Kind::Cellular), metered: Some(true), ..Facts::default() });
+//! assert_eq!(overrides.facts("wwan0").and_then(|f| f.metered), Some(true));
+//! assert!(overrides.facts("eth0").is_none());
+//! ```
+
+use crate::network::{Kind, Kinds, NetworkSpec};
+use std::time::Duration;
+
+/// The name under which an override appears among a fact's sources.
+pub(super) const SOURCE: &str = "override";
+
+/// What a configuration may say of a network; `None` leaves the fact as the sources have it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// What the interface is. A VPN keeps the kinds of its carrier beside it.
+    pub kind: Option<Kind>,
+    /// Whether its bytes cost money.
+    pub metered: Option<bool>,
+    /// Whether it is a foreign operator's.
+    pub roaming: Option<bool>,
+    /// Whether it asks for restraint (a data saver, a small allowance).
+    pub constrained: Option<bool>,
+    /// Whether traffic may use it beside a VPN that the kernel would choose.
+    pub bypass_vpn: Option<bool>,
+    /// Round-trip time, a hint until it is measured.
+    pub rtt: Option<Duration>,
+    /// Bits a second towards the network, a hint until measured.
+    pub up: Option<u64>,
+    /// Bits a second from the network, a hint until measured.
+    pub down: Option<u64>,
+}
+
+/// An ordered list of name patterns and what they state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overrides(Vec<(String, Facts)>);
+
+impl Overrides {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a pattern behind those already there: an interface name in which `*` stands for any
+    /// number of characters.
+    pub fn push(&mut self, pattern: &str, facts: Facts) {
+        self.0.push((pattern.to_owned(), facts));
+    }
+
+    /// True if nothing is stated of any network.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is stated of the network `name`: the first pattern that matches.
+    pub fn facts(&self, name: &str) -> Option<&Facts> {
+        let first = self.0.iter().find(|(pattern, _)| matches(pattern, name));
+        first.map(|(_, facts)| facts)
+    }
+
+    /// Lets what is stated of `name` win in `spec`.
+    pub fn apply(&self, name: &str, spec: &mut NetworkSpec) {
+        if let Some(facts) = self.facts(name) {
+            facts.apply(spec);
+        }
+    }
+}
+
+impl Facts {
+    fn apply(&self, spec: &mut NetworkSpec) {
+        let sources = &mut spec.notes.sources;
+        let mut stated = |fact: &'static str| sources.insert(0, (fact, SOURCE));
+        if let Some(kind) = self.kind {
+            let carrier = spec.kinds;
+            spec.kinds = Kinds::of(kind);
+            if kind == Kind::Vpn {
+                spec.kinds = spec.kinds | carrier.without(Kind::Other);
+            }
+            stated("kind");
+        }
+        let traits = [
+            ("metered", self.metered, &mut spec.metered),
+            ("roaming", self.roaming, &mut spec.roaming),
+            ("constrained", self.constrained, &mut spec.constrained),
+        ];
+        for (name, value, fact) in traits {
+            if let Some(value) = value {
+                *fact = value.into();
+                stated(name);
+            }
+        }
+        if let Some(bypass) = self.bypass_vpn {
+            spec.bypass_vpn = bypass;
+            stated("bypass_vpn");
+        }
+        if self.rtt.is_some() {
+            spec.rtt = self.rtt;
+            stated("rtt");
+        }
+        if self.up.is_some() {
+            spec.up = self.up;
+            stated("up");
+        }
+        if self.down.is_some() {
+            spec.down = self.down;
+            stated("down");
+        }
+    }
+}
+
+/// Whether `name` fits `pattern`; linear in both, whatever the stars.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                retry = Some((p + 1, n));
+                p += 1;
+            }
+            Some(c) if *c == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => {
+                let Some((after, taken)) = retry else {
+                    return false;
+                };
+                retry = Some((after, taken + 1));
+                (p, n) = (after, taken + 1);
+            }
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Fact;
+
+    #[test]
+    fn a_star_stands_for_any_number_of_characters() {
+        for (pattern, name, fits) in [
+            ("wlan0", "wlan0", true),
+            ("wlan0", "wlan01", false),
+            ("wlan*", "wlan", true),
+            ("wlan*", "wlan0", true),
+            ("*", "", true),
+            ("*0", "eth0", true),
+            ("*0", "eth0.1", false),
+            ("e*h*0", "eth1.0", true),
+            ("e*h*0", "eth1", false),
+            ("**a**", "banana", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} against {name}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_pattern_that_matches_counts() {
+        let mut overrides = Overrides::new();
+        let kind = |kind| Facts {
+            kind: Some(kind),
+            ..Facts::default()
+        };
+        overrides.push("wlan*", kind(Kind::Wifi));
+        overrides.push(
+            "*",
+            Facts {
+                metered: Some(true),
+                ..kind(Kind::Other)
+            },
+        );
+        let mut spec = NetworkSpec::new("wlan0", Kind::Ethernet);
+        overrides.apply("wlan0", &mut spec);
+        assert_eq!(spec.kinds, Kinds::of(Kind::Wifi));
+        assert_eq!(spec.metered, Fact::Unknown);
+    }
+
+    // behaviour: C7
+    #[test]
+    fn an_override_wins_and_the_loser_stays_visible() {
+        let mut overrides = Overrides::new();
+        overrides.push(
+            "veth*",
+            Facts {
+                kind: Some(Kind::Wifi),
+                metered: Some(false),
+                roaming: Some(true),
+                constrained: Some(true),
+                bypass_vpn: Some(true),
+                rtt: Some(Duration::from_millis(60)),
+                up: Some(1_000_000),
+                down: Some(10_000_000),
+            },
+        );
+        let mut spec = NetworkSpec::new("veth1", Kind::Ethernet);
+        spec.notes.sources = vec![("kind", "netlink")];
+        overrides.apply("veth1", &mut spec);
+        assert_eq!(spec.kinds, Kinds::of(Kind::Wifi));
+        assert_eq!(spec.metered, Fact::No);
+        assert_eq!(spec.roaming, Fact::Yes);
+        assert_eq!(spec.constrained, Fact::Yes);
+        assert!(spec.bypass_vpn);
+        assert_eq!(spec.rtt, Some(Duration::from_millis(60)));
+        assert_eq!((spec.up, spec.down), (Some(1_000_000), Some(10_000_000)));
+        let kind: Vec<_> = spec
+            .notes
+            .sources
+            .iter()
+            .filter(|s| s.0 == "kind")
+            .collect();
+        assert_eq!(kind, [&("kind", "override"), &("kind", "netlink")]);
+    }
+
+    #[test]
+    fn a_stated_vpn_keeps_its_carriers_kinds() {
+        let mut overrides = Overrides::new();
+        overrides.push(
+            "tap0",
+            Facts {
+                kind: Some(Kind::Vpn),
+                ..Facts::default()
+            },
+        );
+        let mut spec = NetworkSpec::new("tap0", Kind::Wifi);
+        overrides.apply("tap0", &mut spec);
+        assert!(spec.kinds.contains(Kind::Vpn) && spec.kinds.contains(Kind::Wifi));
+    }
+}

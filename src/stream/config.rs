@@ -1,0 +1,76 @@
+//! The settings of sessions, streams and listeners. Each states its default, its unit and its cost.
+
+use std::time::Duration;
+
+use crate::proto::session::Config;
+
+/// Defaults of every stream of a manager.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Bytes one stream may hold unsent or unacknowledged (the replay buffer). Default 4 MiB; memory
+    /// is taken as bytes are written and given back as they are acknowledged.
+    pub send_buffer: usize,
+    /// Bytes a peer may have under way or unread on one stream. Default 4 MiB.
+    pub receive_window: usize,
+    /// Streams of one session alive at once. Default 128.
+    pub max_streams: u16,
+    /// How long a dialler asks its sessions to live without any path. Default 10 minutes.
+    pub grace: Duration,
+    /// The longest grace a listener agrees to. Default 24 hours.
+    pub grace_cap: Duration,
+    /// How long one attempt to connect over one network may take. Default 5 s.
+    pub attempt: Duration,
+    /// How long a handshake may take. Default 5 s.
+    pub handshake: Duration,
+    /// Handshakes a listener has open at once; at the bound the oldest of the source prefix (/24,
+    /// /56) with most is dropped. Default 1,024, never over a quarter of the descriptor limit.
+    pub half_open: usize,
+    /// Handshakes open before a listener asks new sessions for a cookie. Default 256.
+    pub cookies_after: usize,
+    /// Sessions a listener keeps while they have no path. Default 10,000; at the bound the longest
+    /// detached of the peer with most ends.
+    pub detached: usize,
+    /// How long a finished session stays to answer after its last path closed. Default 3 s.
+    pub linger: Duration,
+    /// How long a path may owe an answer in silence before another is tried.
+    /// Default 1 s.
+    pub stall: Duration,
+    /// How often a `connect` goes round all matching networks that refuse. Default 3.
+    pub connect_rounds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let core = Config::default();
+        Self {
+            send_buffer: core.send_buffer,
+            receive_window: core.receive_window,
+            max_streams: core.max_streams,
+            grace: Duration::from_secs(600),
+            grace_cap: Duration::from_secs(24 * 3600),
+            attempt: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
+            half_open: 1024,
+            cookies_after: 256,
+            detached: 10_000,
+            linger: core.linger,
+            stall: Duration::from_secs(1),
+            connect_rounds: 3,
+        }
+    }
+}
+
+impl Settings {
+    /// The core's part of these settings.
+    pub(crate) fn core(&self) -> Config {
+        Config {
+            send_buffer: self.send_buffer,
+            receive_window: self.receive_window,
+            max_streams: self.max_streams,
+            linger: self.linger,
+            stall: self.stall,
+            ..Config::default()
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The dialler's ways to the far end: a connection over one network, and the handshake upon it.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::context::Context;
+use crate::endpoint::Endpoint;
+use crate::label::matching::PathFacts;
+use crate::network::Network;
+use crate::proto::session::PathId;
+use crate::proto::session::handshake::{
+    Agreed, Credentials, DialAttach, DialHello, Entropy, HandshakeError, MAX_MESSAGE, Offer, Replied,
+    Security,
+};
+use crate::transport::{Bind, ByteLink, Link};
+
+/// What a session's dialler asks of the far end, on every path.
+#[derive(Debug, Clone)]
+pub(super) struct Asks {
+    pub(super) endpoint: Endpoint,
+    pub(super) grace: std::time::Duration,
+    pub(super) anonymous: bool,
+}
+
+/// Why a path did not come about.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+impl DialError {
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io(error) => error,
+            Self::Handshake(error) => io::Error::new(io::ErrorKind::InvalidData, error),
+        }
+    }
+}
+
+/// A byte connection to the endpoint over this network, within one attempt's time.
+pub(super) async fn reach(
+    context: &Arc<dyn Context>,
+    to: &Endpoint,
+    on: Option<&Network>,
+) -> io::Result<Box<dyn ByteLink>> {
+    let transport = context
+        .transports()
+        .get(to.carrier())
+        .map_err(|unknown| io::Error::new(io::ErrorKind::InvalidInput, unknown))?;
+    let bind = on.map(|network| Bind { network: network.clone(), source: None });
+    let limit = context.settings().attempt;
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
+    match timeout(limit, transport.connect(to, bind.as_ref())).await.map_err(late)?? {
+        Link::Bytes(link) => Ok(link),
+        Link::Datagrams(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("`{}` carries datagrams, a stream needs bytes in order", to.carrier()),
+        )),
+    }
+}
+
+pub(super) fn entropy() -> io::Result<Entropy> {
+    let mut bytes = [0; 96];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Entropy(bytes))
+}
+
+pub(super) fn offer(context: &Arc<dyn Context>, asks: &Asks, on: Option<&Network>) -> Offer {
+    let facts = match on {
+        Some(network) if !asks.anonymous => PathFacts::of(network),
+        _ => PathFacts::default(),
+    };
+    let settings = context.settings();
+    Offer {
+        grace: asks.grace,
+        receive_window: u32::try_from(settings.receive_window).unwrap_or(u32::MAX),
+        max_streams: settings.max_streams,
+        facts,
+        anonymous: asks.anonymous,
+        security: Security::Clear,
+        exporter: Vec::new(),
+    }
+}
+
+/// The first path of a new session.
+pub(super) async fn hello(
+    context: &Arc<dyn Context>,
+    asks: &Asks,
+    on: Option<&Network>,
+) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
+    let mut link = reach(context, &asks.endpoint, on).await?;
+    let handshake = async {
+        let (mut state, mut message) = DialHello::new(entropy()?, offer(context, asks, on));
+        loop {
+            send(&mut *link, &message).await?;
+            match state.reply(&receive(&mut *link).await?)? {
+                Replied::Again(again, bytes) => (state, message) = (again, bytes),
+                Replied::Confirm(confirm, bytes) => {
+                    send(&mut *link, &bytes).await?;
+                    return Ok::<_, DialError>(confirm.accepted(&receive(&mut *link).await?)?);
+                }
+            }
+        }
+    };
+    let agreed = within(context, handshake).await?;
+    Ok((link, agreed))
+}
+
+/// One more path of a session.
+pub(super) async fn attach(
+    context: &Arc<dyn Context>,
+    asks: &Asks,
+    on: Option<&Network>,
+    credentials: &Credentials,
+    path: PathId,
+) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
+    let mut link = reach(context, &asks.endpoint, on).await?;
+    let handshake = async {
+        let offer = offer(context, asks, on);
+        let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);
+        send(&mut *link, &message).await?;
+        let (state, message) = state.challenge(&receive(&mut *link).await?)?;
+        send(&mut *link, &message).await?;
+        Ok(state.accepted(&receive(&mut *link).await?)?)
+    };
+    let facts = within(context, handshake).await?;
+    Ok((link, facts))
+}
+
+async fn within<T>(
+    context: &Arc<dyn Context>,
+    handshake: impl Future<Output = Result<T, DialError>>,
+) -> Result<T, DialError> {
+    let limit = context.settings().handshake;
+    timeout(limit, handshake).await.unwrap_or_else(|_| {
+        let text = format!("connected, but no answer to the handshake within {limit:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
+    })
+}
+
+/// Writes one framed handshake message.
+pub(super) async fn send(link: &mut dyn ByteLink, message: &[u8]) -> io::Result<()> {
+    link.write_all(message).await?;
+    link.flush().await
+}
+
+/// Reads one handshake message, not a byte beyond it.
+pub(super) async fn receive(link: &mut dyn ByteLink) -> Result<Vec<u8>, DialError> {
+    let length = usize::from(link.read_u16().await?);
+    if length + 2 > MAX_MESSAGE {
+        return Err(HandshakeError::NotMancom.into());
+    }
+    let mut body = vec![0; length];
+    link.read_exact(&mut body).await?;
+    Ok(body)
+}

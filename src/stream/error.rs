@@ -1,0 +1,317 @@
+//! The errors of connecting, listening, accepting and of sessions, one type an operation.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::deferral::MatchError;
+use crate::endpoint::EndpointError;
+use crate::label::matching::Blocked;
+use crate::proto::session::handshake::HandshakeError;
+use crate::proto::session::{CloseReason, StreamError};
+use crate::transport::UnknownScheme;
+
+/// One try to reach the far end over one network.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The network's name; `None` where no network is used (loopback, Unix sockets).
+    pub network: Option<Arc<str>>,
+    /// What came of it.
+    pub error: Arc<io::Error>,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.network {
+            Some(name) => write!(f, "{name}: {}", self.error),
+            None => write!(f, "{}", self.error),
+        }
+    }
+}
+
+fn list(attempts: &[Attempt]) -> String {
+    attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Why a `connect` failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Called outside a tokio runtime.
+    #[error("called outside a tokio runtime")]
+    NoRuntime,
+    /// The manager could not be made: a wrong configuration, say.
+    #[error("no manager to connect with")]
+    Manager(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The text is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// No transport has this scheme.
+    #[error(transparent)]
+    Scheme(#[from] UnknownScheme),
+    /// A session in clear beyond this host, which nobody asked for.
+    #[error(
+        "{endpoint} would go in clear beyond this host: use mcs://, or ask for it with .plaintext() (--plaintext)"
+    )]
+    Plaintext {
+        /// The endpoint, as given.
+        endpoint: String,
+    },
+    /// What was asked for is not built into this version.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// No network matched, or the wait for one ended.
+    #[error(transparent)]
+    Match(#[from] MatchError),
+    /// Networks matched, and the far end could be reached over none of them.
+    #[error("no connection to {endpoint}: {}", list(attempts))]
+    Failed {
+        /// The endpoint, as given.
+        endpoint: String,
+        /// Every try, in order; at most the last 32.
+        attempts: Vec<Attempt>,
+    },
+    /// The deadline passed while networks were tried.
+    #[error("no connection to {endpoint} within {waited:?}: {}", list(attempts))]
+    TimedOut {
+        /// The endpoint, as given.
+        endpoint: String,
+        /// How long it was tried, waiting included.
+        waited: Duration,
+        /// Every try, in order; at most the last 32.
+        attempts: Vec<Attempt>,
+    },
+    /// The far end answered, but not as a mancom endpoint of this version should.
+    #[error("{endpoint} refused the session")]
+    Handshake {
+        /// The endpoint, as given.
+        endpoint: String,
+        /// What it did.
+        #[source]
+        source: HandshakeError,
+    },
+}
+
+impl ConnectError {
+    /// The explanation, where waiting for a network is what failed.
+    pub fn blocked(&self) -> Option<&Blocked> {
+        match self {
+            Self::Match(error) => error.blocked(),
+            _ => None,
+        }
+    }
+
+    /// Whether a deadline passed.
+    pub fn is_timed_out(&self) -> bool {
+        match self {
+            Self::Match(error) => error.is_timed_out(),
+            Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
+            Self::Unsupported(_) => io::ErrorKind::Unsupported,
+            Self::NoRuntime => io::ErrorKind::Unsupported,
+            Self::Manager(_) => io::ErrorKind::InvalidInput,
+            Self::Match(error) => error.kind(),
+            Self::Failed { attempts, .. } => attempts
+                .last()
+                .map_or(io::ErrorKind::NotConnected, |attempt| attempt.error.kind()),
+            Self::TimedOut { .. } => io::ErrorKind::TimedOut,
+            Self::Handshake { .. } => io::ErrorKind::InvalidData,
+        }
+    }
+}
+
+/// Why a `listen` failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Called outside a tokio runtime.
+    #[error("called outside a tokio runtime")]
+    NoRuntime,
+    /// The manager could not be made: a wrong configuration, say.
+    #[error("no manager to listen with")]
+    Manager(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The text is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// No transport has this scheme.
+    #[error(transparent)]
+    Scheme(#[from] UnknownScheme),
+    /// A listener in clear beyond this host, which nobody asked for; a wildcard address counts.
+    #[error(
+        "{endpoint} would listen in clear beyond this host: use mcs://, or ask for it with .plaintext() (--plaintext)"
+    )]
+    Plaintext {
+        /// The endpoint, as given.
+        endpoint: String,
+    },
+    /// What was asked for is not built into this version.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The system refused: the address is in use, or not this host's, or forbidden.
+    #[error("cannot listen at {endpoint}")]
+    Io {
+        /// The endpoint, as given.
+        endpoint: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ListenError {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
+            Self::Unsupported(_) => io::ErrorKind::Unsupported,
+            Self::Io { source, .. } => source.kind(),
+            Self::NoRuntime => io::ErrorKind::Unsupported,
+            Self::Manager(_) => io::ErrorKind::InvalidInput,
+        }
+    }
+}
+
+/// Why an `accept` gave no stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The listener was stopped; said once, and again to whoever asks again.
+    #[error("the listener was stopped")]
+    Stopped,
+    /// The system cannot accept now (descriptors run out, say); accepting goes on.
+    #[error("cannot accept")]
+    Io(#[source] Arc<io::Error>),
+}
+
+impl AcceptError {
+    /// Whether accepting ended well.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Stopped)
+    }
+
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Stopped => io::ErrorKind::NotConnected,
+            Self::Io(error) => error.kind(),
+        }
+    }
+}
+
+/// Why an operation of a session failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The session ended well.
+    #[error("the session is closed")]
+    Closed,
+    /// No network brought the session back within its grace.
+    #[error("no path came back within the grace of {grace:?}{}", why(blocked))]
+    GraceExpired {
+        /// The grace agreed.
+        grace: Duration,
+        /// Why no network matched at the end, where that is what was missing.
+        blocked: Option<Arc<Blocked>>,
+    },
+    /// The peer closed or aborted the session.
+    #[error("the peer ended the session (code {0})")]
+    PeerClosed(u32),
+    /// The peer knows less than it had acknowledged: it lost its memory of the session.
+    #[error("the peer lost what it had acknowledged")]
+    PeerRolledBack,
+    /// The peer no longer knows the session.
+    #[error("the peer no longer knows the session")]
+    SessionForgotten,
+    /// The listener gave the session up for others: too many were detached.
+    #[error("given up at the listener's bound of detached sessions")]
+    Evicted,
+    /// The session was aborted here.
+    #[error("aborted")]
+    Aborted,
+    /// The session has as many streams as it may.
+    #[error("the session has its limit of {0} streams")]
+    TooManyStreams(u16),
+    /// A plain `tcp://` stream is all its session has.
+    #[error("the far end is not a mancom endpoint")]
+    NotMancom,
+    /// A reconnection hook failed or gave up.
+    #[error("the reconnection failed")]
+    Hook(#[source] Arc<io::Error>),
+    /// The wait for a network ended.
+    #[error(transparent)]
+    Match(Arc<MatchError>),
+}
+
+fn why(blocked: &Option<Arc<Blocked>>) -> String {
+    blocked.as_ref().map_or_else(String::new, |blocked| format!(": {blocked}"))
+}
+
+impl From<MatchError> for SessionError {
+    fn from(error: MatchError) -> Self {
+        Self::Match(Arc::new(error))
+    }
+}
+
+impl SessionError {
+    /// Whether the session ended well.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// The explanation, where no network matched.
+    pub fn blocked(&self) -> Option<&Blocked> {
+        match self {
+            Self::GraceExpired { blocked, .. } => blocked.as_deref(),
+            Self::Match(error) => error.blocked(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Closed => io::ErrorKind::NotConnected,
+            Self::GraceExpired { .. } => io::ErrorKind::TimedOut,
+            Self::Aborted | Self::Evicted => io::ErrorKind::ConnectionAborted,
+            Self::PeerClosed(_) | Self::PeerRolledBack | Self::SessionForgotten => {
+                io::ErrorKind::ConnectionReset
+            }
+            Self::TooManyStreams(_) => io::ErrorKind::QuotaExceeded,
+            Self::NotMancom => io::ErrorKind::Unsupported,
+            Self::Hook(error) => error.kind(),
+            Self::Match(error) => error.kind(),
+        }
+    }
+
+    /// What a core's reason means to a user; `blocked` where the grace ran out for want of a match.
+    pub(crate) fn of(reason: CloseReason, grace: Duration, blocked: Option<Arc<Blocked>>) -> Self {
+        match reason {
+            CloseReason::Finished => Self::Closed,
+            CloseReason::GraceExpired => Self::GraceExpired { grace, blocked },
+            CloseReason::PeerClosed(code) => Self::PeerClosed(code),
+            CloseReason::PeerRolledBack => Self::PeerRolledBack,
+            CloseReason::Forgotten => Self::SessionForgotten,
+            CloseReason::Aborted => Self::Aborted,
+            CloseReason::Evicted => Self::Evicted,
+        }
+    }
+}
+
+/// What `AsyncRead` and `AsyncWrite` say of a stream's failure.
+pub(crate) fn stream_error(error: StreamError, session: impl FnOnce(CloseReason) -> SessionError) -> io::Error {
+    match error {
+        StreamError::Closed(reason) => {
+            let error = session(reason);
+            io::Error::new(error.kind(), error)
+        }
+        StreamError::Reset(_) => io::Error::new(io::ErrorKind::ConnectionReset, error),
+        StreamError::Stopped | StreamError::Shutdown => io::Error::new(io::ErrorKind::BrokenPipe, error),
+        StreamError::Unknown => io::Error::new(io::ErrorKind::NotConnected, error),
+        StreamError::TooMany(_) => io::Error::new(io::ErrorKind::QuotaExceeded, error),
+    }
+}

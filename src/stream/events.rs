@@ -1,0 +1,187 @@
+//! What happens to a stream's paths, for those who want to know.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+
+use crate::network::{Kind, NetworkId};
+use crate::proto::session::PathStats;
+
+/// Events kept for a subscriber that does not read; then the oldest goes and `missed` counts it.
+const KEPT: usize = 64;
+
+/// One path of a session as it is now.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PathInfo {
+    /// The path's number and epoch within the session.
+    pub path: (u8, u32),
+    /// The network it is bound to; `None` where no network is used.
+    pub network: Option<NetworkId>,
+    /// That network's name.
+    pub name: Option<Arc<str>>,
+    /// What that network is.
+    pub kind: Option<Kind>,
+    /// Its bytes so far.
+    pub stats: PathStats,
+}
+
+impl fmt::Display for PathInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "path {}.{} on {name}", self.path.0, self.path.1),
+            None => write!(f, "path {}.{}", self.path.0, self.path.1),
+        }
+    }
+}
+
+/// What happened to a session's paths.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum PathEvent {
+    /// A path joined; seen before any byte that came by it.
+    Up(PathInfo),
+    /// A path ended, and why.
+    Down {
+        /// The path with its final counts.
+        path: PathInfo,
+        /// For people.
+        why: Arc<str>,
+    },
+    /// No path is left; the operation waits.
+    Waiting {
+        /// Why: no network matches, or those that match were tried in vain.
+        why: Arc<str>,
+        /// How much of the grace is left.
+        grace: Duration,
+    },
+    /// The session ended.
+    Closed {
+        /// How.
+        why: Arc<str>,
+    },
+}
+
+impl fmt::Display for PathEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up(path) => write!(f, "{path} up"),
+            Self::Down { path, why } => write!(f, "{path} down: {why}"),
+            Self::Waiting { why, grace } => write!(f, "no path, {} s of grace left: {why}", grace.as_secs()),
+            Self::Closed { why } => write!(f, "session over: {why}"),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<PathEvent>,
+    missed: u64,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Subscriber(Arc<Mutex<Queue>>);
+
+impl Subscriber {
+    /// Whether anybody still reads.
+    pub(super) fn is_read(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// Queues an event; the waker is to be woken without any lock held.
+    pub(super) fn push(&self, event: PathEvent) -> Option<Waker> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.events.len() == KEPT {
+            queue.events.pop_front();
+            queue.missed += 1;
+        }
+        queue.events.push_back(event);
+        queue.waker.take()
+    }
+
+    pub(super) fn close(&self) -> Option<Waker> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.closed = true;
+        queue.waker.take()
+    }
+
+    pub(super) fn events(&self) -> Events {
+        Events(self.clone())
+    }
+}
+
+/// A stream's path events: those from the subscription on, after one `Up` for each path open then.
+///
+/// At most 64 wait for a reader; then the oldest goes, and [`missed`](Events::missed) counts it.
+#[derive(Debug)]
+pub struct Events(Subscriber);
+
+impl Events {
+    /// The next event; `None` once the session is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<PathEvent> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// How many events went unread.
+    pub fn missed(&self) -> u64 {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).missed
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<PathEvent>> {
+        let mut queue = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match queue.events.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if queue.closed => Poll::Ready(None),
+            None => {
+                queue.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = PathEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PathEvent>> {
+        self.poll(cx)
+    }
+}
+
+/// Bytes of a stream's session, by direction and network.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct StreamStats {
+    /// Bytes the stream accepted from its writer.
+    pub written: u64,
+    /// Bytes of those that the peer's library has.
+    pub acknowledged: u64,
+    /// Bytes the stream gave to its reader.
+    pub read: u64,
+    /// The session's bytes by network, in order of first use.
+    pub networks: Vec<NetworkBytes>,
+}
+
+impl StreamStats {
+    /// Payload bytes the session sent more than once.
+    pub fn resent(&self) -> u64 {
+        self.networks.iter().map(|network| network.bytes.payload_resent).sum()
+    }
+}
+
+/// The bytes a session moved over one network.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NetworkBytes {
+    /// The network's name; `None` for paths that use no network.
+    pub name: Option<Arc<str>>,
+    /// The counts of all its paths.
+    pub bytes: PathStats,
+}

@@ -1,0 +1,359 @@
+//! Streams that keep every byte through the loss of any or all networks.
+//!
+//! ```text
+//!  connect ─► Op ─► McStream ──┐                     ┌── McStream ◄─ accept ◄─ listen
+//!                              ├─ Driver ═ paths ═ Driver
+//!  Session::open ─► McStream ──┘  (a lock around      └── McStream ◄─ Session::accept
+//!                                  proto::session)
+//! ```
+//!
+//! What happens when a network goes: its path ends (`events` says so), what it had not acknowledged
+//! goes out again on the next one, and until there is a next one reads and writes are pending. Only
+//! when the session's grace has run out do they fail, with one error, the same ever after.
+//!
+//! One file answers each question: what a poll does, [`driver`](self); which network a session is on
+//! and when it moves, `roam`; how a path is proved, `dial` and `listen`; servers that know nothing of
+//! mancom, `plain` and [`hooks`].
+
+pub(crate) mod config;
+pub(crate) mod connect;
+pub(crate) mod context;
+mod dial;
+pub(crate) mod driver;
+pub(crate) mod error;
+pub(crate) mod events;
+mod greet;
+pub mod hooks;
+pub(crate) mod listen;
+mod plain;
+mod roam;
+mod scratch;
+pub(crate) mod session;
+mod split;
+pub(crate) mod tracker;
+mod wakers;
+
+use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub use config::Settings;
+pub use connect::Connect;
+pub use context::Context;
+pub use error::{AcceptError, Attempt, ConnectError, ListenError, SessionError};
+pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
+pub use listen::{Listen, Listener};
+pub use session::{OpenStream, Session};
+pub use split::{ReadHalf, WriteHalf};
+pub use tracker::{Guard, Tracker};
+
+use driver::{Driver, Outgoing};
+use plain::Plain;
+
+use crate::label::Label;
+use crate::proto::session::StreamId;
+use crate::transport::BoxFuture;
+
+/// What carries a stream.
+#[derive(Debug)]
+enum Carrier {
+    Session(Arc<Driver>, StreamId),
+    Plain(Arc<Plain>),
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        if let Self::Session(driver, id) = self {
+            if std::thread::panicking() {
+                driver.reset(*id);
+            }
+            driver.release(*id);
+        }
+    }
+}
+
+/// An ordered byte stream that outlives its networks.
+///
+/// `AsyncRead` and `AsyncWrite`; `poll_flush` is ready when the session accepted the bytes (it never
+/// waits for a round trip), `poll_shutdown` when the peer's library acknowledged the end and all
+/// before it, or at grace. Dropping it is a shutdown in the background plus "no more reads": nothing
+/// written is lost while the runtime lives. [`abort`](Self::abort), or a panic, resets it.
+///
+/// While no network carries it, reads and writes are pending: neither an error nor an end.
+#[derive(Debug)]
+pub struct McStream {
+    carrier: Arc<Carrier>,
+    label: Label,
+}
+
+impl McStream {
+    fn of(carrier: Carrier, label: Label) -> Self {
+        Self { carrier: Arc::new(carrier), label }
+    }
+
+    pub(super) fn session_stream(driver: Arc<Driver>, id: StreamId, label: Label) -> Self {
+        Self::of(Carrier::Session(driver, id), label)
+    }
+
+    pub(super) fn plain_stream(plain: Arc<Plain>, label: Label) -> Self {
+        Self::of(Carrier::Plain(plain), label)
+    }
+
+    /// The session beneath; an owned handle that keeps it open.
+    pub fn session(&self) -> Session {
+        self.carrier.session()
+    }
+
+    /// The label of what is written from now on.
+    pub fn label(&self) -> Label {
+        self.label
+    }
+
+    /// Labels what is written from now on; what is queued keeps its label.
+    pub fn set_label(&mut self, label: Label) {
+        self.label = label;
+        self.carrier.set_label(label);
+    }
+
+    /// Writes the whole chunk under a label of its own.
+    ///
+    /// # Errors
+    ///
+    /// As `write` does: once the session is over, or after a shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// A chunk of at most the send buffer's size (4 MiB by default) is taken at once: dropped while
+    /// pending, nothing of it was written. A larger one goes piecewise and is not cancel safe.
+    pub async fn write_labelled(&mut self, label: Label, chunk: &[u8]) -> io::Result<()> {
+        self.carrier.write_labelled(label, chunk).await
+    }
+
+    /// Writes owned bytes without copying them into the replay buffer.
+    ///
+    /// # Errors
+    ///
+    /// As `write` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what was taken before the drop is written.
+    pub async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.carrier.write_bytes(self.label, bytes).await
+    }
+
+    /// Reads with the label the bytes were sent under; never across a label boundary. Zero bytes
+    /// mean the end.
+    ///
+    /// Cancel safe: dropped while pending, nothing was read.
+    pub fn read_labelled<'a>(&'a mut self, buf: &'a mut [u8]) -> ReadLabelled<'a> {
+        ReadLabelled { carrier: &self.carrier, buf, default: self.label, label: None }
+    }
+
+    /// What happens to the paths from now on.
+    pub fn events(&self) -> Events {
+        self.carrier.events()
+    }
+
+    /// Bytes so far.
+    pub fn stats(&self) -> StreamStats {
+        self.carrier.stats()
+    }
+
+    /// Resets the stream: unsent bytes are thrown away and the peer's reads fail.
+    pub fn abort(self) {
+        self.carrier.abort();
+    }
+
+    /// Splits into halves that keep the labelled calls.
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        let read = ReadHalf::new(Arc::clone(&self.carrier), self.label);
+        (read, WriteHalf::new(self.carrier, self.label))
+    }
+}
+
+impl Carrier {
+    fn session(&self) -> Session {
+        match self {
+            Self::Session(driver, _) => Session::new(Arc::clone(driver)),
+            Self::Plain(plain) => Session::plain(Arc::clone(plain)),
+        }
+    }
+
+    fn set_label(&self, label: Label) {
+        if let Self::Session(driver, id) = self {
+            driver.set_label(*id, label);
+        }
+    }
+
+    async fn write_labelled(&self, label: Label, chunk: &[u8]) -> io::Result<()> {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let n = match self {
+                Self::Session(driver, id) => {
+                    poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Whole(rest))).await?
+                }
+                Self::Plain(plain) => poll_fn(|cx| plain.poll_write(cx, rest)).await?,
+            };
+            rest = &rest[n..];
+        }
+        Ok(())
+    }
+
+    async fn write_bytes(&self, label: Label, mut bytes: Bytes) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self {
+                Self::Session(driver, id) => {
+                    poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Owned(&mut bytes))).await?;
+                }
+                Self::Plain(plain) => {
+                    let n = poll_fn(|cx| plain.poll_write(cx, &bytes)).await?;
+                    bytes = bytes.split_off(n);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn events(&self) -> Events {
+        match self {
+            Self::Session(driver, _) => driver.events(),
+            Self::Plain(plain) => plain.events(),
+        }
+    }
+
+    fn stats(&self) -> StreamStats {
+        match self {
+            Self::Session(driver, id) => driver.stats(*id),
+            Self::Plain(plain) => plain.stats(),
+        }
+    }
+
+    /// Ends our direction in the background.
+    fn end(&self) {
+        match self {
+            Self::Session(driver, id) => driver.end(*id),
+            Self::Plain(plain) => plain.end(),
+        }
+    }
+
+    fn abort(&self) {
+        match self {
+            Self::Session(driver, id) => driver.reset(*id),
+            Self::Plain(plain) => plain.abort(),
+        }
+    }
+
+    fn poll_read(&self, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Session(driver, id) => {
+                let coop = ready!(tokio::task::coop::poll_proceed(cx));
+                let result = driver.poll_read(cx, *id, buf, None).map_ok(|_| ());
+                if result.is_ready() {
+                    coop.made_progress();
+                }
+                result
+            }
+            Self::Plain(plain) => plain.poll_read(cx, buf),
+        }
+    }
+
+    fn poll_write(&self, cx: &mut TaskContext<'_>, label: Label, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Session(..) if data.is_empty() => Poll::Ready(Ok(0)),
+            Self::Session(driver, id) => {
+                let coop = ready!(tokio::task::coop::poll_proceed(cx));
+                let result = driver.poll_write(cx, *id, label, Outgoing::Copied(data));
+                if result.is_ready() {
+                    coop.made_progress();
+                }
+                result
+            }
+            Self::Plain(plain) => plain.poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Session(driver, _) => {
+                driver.flush();
+                Poll::Ready(Ok(()))
+            }
+            Self::Plain(plain) => plain.poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Session(driver, id) => driver.poll_shutdown(cx, *id),
+            Self::Plain(plain) => plain.poll_shutdown(cx),
+        }
+    }
+}
+
+impl AsyncRead for McStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.carrier.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for McStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut TaskContext<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.carrier.poll_write(cx, self.label, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.carrier.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.carrier.poll_shutdown(cx)
+    }
+}
+
+/// A read that tells the label of what it read; a builder, see [`McStream::read_labelled`].
+///
+/// To spawn it or to join several, call `.into_future()`.
+#[must_use = "a builder does nothing until it is awaited"]
+#[derive(Debug)]
+pub struct ReadLabelled<'a> {
+    carrier: &'a Carrier,
+    buf: &'a mut [u8],
+    default: Label,
+    label: Option<Label>,
+}
+
+impl ReadLabelled<'_> {
+    /// Fails when no open path could carry this label.
+    pub fn label(mut self, label: Label) -> Self {
+        self.label = Some(label);
+        self
+    }
+}
+
+impl<'a> IntoFuture for ReadLabelled<'a> {
+    type Output = io::Result<(usize, Label)>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> BoxFuture<'a, Self::Output> {
+        let Self { carrier, buf, default, label } = self;
+        Box::pin(async move {
+            let mut buf = ReadBuf::new(buf);
+            let of = match carrier {
+                Carrier::Session(driver, id) => {
+                    poll_fn(|cx| driver.poll_read(cx, *id, &mut buf, label)).await?
+                }
+                Carrier::Plain(plain) => {
+                    poll_fn(|cx| plain.poll_read(cx, &mut buf)).await?;
+                    None
+                }
+            };
+            Ok((buf.filled().len(), of.unwrap_or(default)))
+        })
+    }
+}

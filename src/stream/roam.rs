@@ -1,0 +1,444 @@
+//! The roamer: keeps a dialler's session on the network its labels want.
+//!
+//! ```text
+//!            no path ──► a match? ──no──► Waiting (why) ──snapshot──┐
+//!               ▲            │yes                                   │
+//!          lost │            ▼            failed: back-off          │
+//!               └──────── dialling ◄────────────────────────────────┘
+//!                            │ proved
+//!                            ▼
+//!                       path in use ── better match stood long enough, or the path owes
+//!                                      answers in silence ──► dialling beside it
+//! ```
+//!
+//! One attempt at a time. A failed network rests for a back-off that grows by 1.6 with jitter to
+//! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts begin in any
+//! ten seconds. A better network is dialled before the old path is given up.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use super::context::Context;
+use super::dial::{self, Asks, DialError};
+use super::driver::{Driver, State};
+use super::events::PathEvent;
+use crate::clock::Clock;
+use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
+use crate::label::{Label, Urgency};
+use crate::network::{Network, NetworkId, Snapshot};
+use crate::proto::session::handshake::HandshakeError;
+use crate::proto::session::{CloseReason, PathId};
+use crate::transport::{BoxFuture, ByteLink};
+
+/// Attempts that may begin in [`WINDOW`].
+const ATTEMPTS: usize = 10;
+const WINDOW: Duration = Duration::from_secs(10);
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LAST_BACKOFF: Duration = Duration::from_secs(30);
+/// Sessions that lost their network at once do not return at once.
+const SPREAD: Duration = Duration::from_millis(200);
+/// Refusals as unknown, this far apart, before a session in clear believes them.
+const FORGOTTEN: (u32, Duration) = (3, Duration::from_secs(1));
+
+/// A network to dial; `None` where no network is used.
+type Way = Option<Network>;
+
+/// A path that was proved.
+struct Dialled {
+    path: PathId,
+    link: Box<dyn ByteLink>,
+    facts: PathFacts,
+}
+
+/// How the last attempts over one network went.
+#[derive(Debug, Clone)]
+struct Rest {
+    way: Option<NetworkId>,
+    failures: i32,
+    until: Instant,
+    why: String,
+}
+
+pub(super) struct Roamer {
+    context: Arc<dyn Context>,
+    asks: Asks,
+    destination: Destination,
+    /// Only this network, where the user named one.
+    only: Option<NetworkId>,
+    snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
+    dial: Option<(Way, BoxFuture<'static, Result<Dialled, DialError>>)>,
+    rests: Vec<Rest>,
+    starts: VecDeque<Instant>,
+    retry: Option<Pin<Box<Sleep>>>,
+    migration: Migration,
+    /// What matched at the last look: a change of it forgives every failure.
+    matched: Vec<NetworkId>,
+    told: Option<Arc<str>>,
+    forgotten: (u32, Option<Instant>),
+    last_network: Option<NetworkId>,
+}
+
+impl std::fmt::Debug for Roamer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Roamer").field("asks", &self.asks).finish_non_exhaustive()
+    }
+}
+
+/// What the roamer sees of the session under its lock.
+struct View {
+    now: Instant,
+    label: Label,
+    /// Open paths, the one in use last.
+    open: Vec<(PathId, Option<Network>)>,
+    stalled: Option<PathId>,
+    hurry: bool,
+}
+
+impl Roamer {
+    pub(super) fn new(
+        context: Arc<dyn Context>,
+        asks: Asks,
+        destination: Destination,
+        only: Option<NetworkId>,
+    ) -> Self {
+        let snapshots = changed(context.registry().snapshots());
+        Self {
+            context,
+            asks,
+            destination,
+            only,
+            snapshots,
+            dial: None,
+            rests: Vec::new(),
+            starts: VecDeque::new(),
+            retry: None,
+            migration: Migration::new(),
+            matched: Vec::new(),
+            told: None,
+            forgotten: (0, None),
+            last_network: None,
+        }
+    }
+
+    /// Looks at everything that may have changed and acts; always leaves wake-ups behind.
+    pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>, driver: &Arc<Driver>) {
+        loop {
+            let mut look = driver.with(|state, _| std::mem::take(&mut state.unsettled));
+            if let Poll::Ready(receiver) = self.snapshots.as_mut().poll(cx) {
+                self.snapshots = changed(receiver);
+                self.follow(driver);
+                look = true;
+            }
+            if let Some((_, dial)) = &mut self.dial
+                && let Poll::Ready(result) = dial.as_mut().poll(cx)
+            {
+                let way = self.dial.take().and_then(|(way, _)| way);
+                self.dialled(driver, way, result);
+                look = true;
+            }
+            if let Some(retry) = &mut self.retry
+                && retry.as_mut().poll(cx).is_ready()
+            {
+                self.retry = None;
+                look = true;
+            }
+            if !look {
+                return;
+            }
+            self.plan(driver);
+        }
+    }
+
+    /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
+    fn follow(&mut self, driver: &Arc<Driver>) {
+        let snapshot = self.context.registry().snapshot();
+        driver.with(|state, now| follow_networks(state, now, &snapshot));
+        if let Some((Some(network), _)) = &self.dial
+            && snapshot.successor(network, None).is_none()
+        {
+            self.dial = None;
+        }
+    }
+
+    fn view(&self, driver: &Arc<Driver>) -> Option<View> {
+        driver.with(|state, now| {
+            if state.core.closed().is_some() {
+                return None;
+            }
+            let labels = state.core.live_labels();
+            let label = labels.iter().min_by_key(|label| label.urgency()).copied();
+            let open = state.open_paths().map(|(path, network)| (path, network.cloned())).collect();
+            Some(View {
+                now,
+                label: label.unwrap_or(driver.label),
+                open,
+                stalled: state.core.stalled(),
+                hurry: labels.iter().any(|label| label.urgency() == Urgency::Interactive),
+            })
+        })
+    }
+
+    /// Which ways match now, best first; `Err` explains that none does.
+    fn ways(&self, label: &Label) -> Result<Vec<Way>, Box<Blocked>> {
+        let networks = self.context.registry().candidates(label, &self.destination)?;
+        if self.destination == Destination::Host {
+            return Ok(vec![None]);
+        }
+        let only = |network: &Network| self.only.is_none_or(|only| only == network.id());
+        Ok(networks.into_iter().filter(only).map(Some).collect())
+    }
+
+    fn plan(&mut self, driver: &Arc<Driver>) {
+        let Some(view) = self.view(driver) else {
+            self.dial = None;
+            self.retry = None;
+            return;
+        };
+        let ways = match self.ways(&view.label) {
+            Ok(ways) => ways,
+            Err(blocked) => {
+                self.matched.clear();
+                if view.open.is_empty() {
+                    let why = blocked.to_string().into();
+                    driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
+                    self.tell_waiting(driver, why);
+                }
+                return;
+            }
+        };
+        driver.with(|state, _| state.blocked = None);
+        self.forgive(&ways);
+        if self.dial.is_some() {
+            return;
+        }
+        let current = view.open.last().map(|(_, network)| network.clone());
+        match current {
+            None => {
+                self.last_network = self.last_network.or(view.open.last().and_then(|(_, n)| n.as_ref().map(Network::id)));
+                self.dial_first(driver, &view, &ways, |_| true);
+            }
+            Some(current) if view.stalled.is_some() => {
+                let id = current.as_ref().map(Network::id);
+                // Another network first; the same once more only where there is no other.
+                let others = ways.iter().any(|way| way.as_ref().map(Network::id) != id);
+                self.dial_first(driver, &view, &ways, |way| {
+                    !others || way.as_ref().map(Network::id) != id
+                });
+            }
+            Some(Some(current)) => self.consider(driver, &view, &current, &ways),
+            Some(None) => {}
+        }
+    }
+
+    /// Whether a better network is worth a move, and when.
+    fn consider(&mut self, driver: &Arc<Driver>, view: &View, current: &Network, ways: &[Way]) {
+        let Some(Some(best)) = ways.first() else { return };
+        let admitted = ways.iter().flatten().any(|way| way.id() == current.id());
+        if best.id() == current.id() {
+            return;
+        }
+        if !admitted {
+            self.dial_first(driver, view, ways, |_| true);
+            return;
+        }
+        let policy = self.context.registry().policy();
+        let wanted = (&view.label, &self.destination, policy);
+        match self.migration.consider(view.now, current, best, wanted) {
+            Move::Now => {
+                let best = best.id();
+                self.dial_first(driver, view, ways, |way| {
+                    way.as_ref().is_some_and(|network| network.id() == best)
+                });
+            }
+            Move::At(at) => self.look_again(at.saturating_duration_since(view.now)),
+            Move::Stay => {}
+        }
+    }
+
+    /// Dials the best way that is not resting, or says when to look again.
+    fn dial_first(
+        &mut self,
+        driver: &Arc<Driver>,
+        view: &View,
+        ways: &[Way],
+        fits: impl Fn(&Way) -> bool,
+    ) {
+        let now = view.now;
+        while self.starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
+            self.starts.pop_front();
+        }
+        if self.starts.len() >= ATTEMPTS {
+            let oldest = self.starts[0];
+            self.look_again((oldest + WINDOW).saturating_duration_since(now));
+            return;
+        }
+        let mut soonest: Option<Instant> = None;
+        for way in ways.iter().filter(|way| fits(way)) {
+            let id = way.as_ref().map(Network::id);
+            match self.rests.iter().find(|rest| rest.way == id && rest.until > now) {
+                Some(rest) => soonest = Some(soonest.map_or(rest.until, |at| at.min(rest.until))),
+                None => return self.start(driver, view, way.clone()),
+            }
+        }
+        if view.open.is_empty() && !self.rests.is_empty() {
+            let tried: Vec<String> = self.rests.iter().map(|rest| rest.why.clone()).collect();
+            self.tell_waiting(driver, tried.join("; ").into());
+        }
+        if let Some(at) = soonest {
+            self.look_again(at.saturating_duration_since(now));
+        }
+    }
+
+    fn start(&mut self, driver: &Arc<Driver>, view: &View, way: Way) {
+        self.starts.push_back(view.now);
+        let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
+        let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
+        let path = driver.with(|state, _| state.core.next_path(slot));
+        let delay = if view.hurry || !view.open.is_empty() { Duration::ZERO } else { spread() };
+        let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
+        let (credentials, on) = (driver.credentials(), way.clone());
+        let dial = async move {
+            tokio::time::sleep(delay).await;
+            let (link, facts) = dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
+            Ok(Dialled { path, link, facts })
+        };
+        self.dial = Some((way, Box::pin(dial)));
+    }
+
+    fn dialled(&mut self, driver: &Arc<Driver>, way: Way, result: Result<Dialled, DialError>) {
+        let id = way.as_ref().map(Network::id);
+        match result {
+            Ok(dialled) => {
+                self.rests.retain(|rest| rest.way != id);
+                self.told = None;
+                self.forgotten = (0, None);
+                self.last_network = id;
+                self.join(driver, way, dialled);
+            }
+            Err(error) => {
+                tracing::debug!(target: "mancom::session", network = ?id, %error, "attempt failed");
+                self.count_forgotten(driver, id, &error);
+                self.rest(way.as_ref(), &error);
+            }
+        }
+    }
+
+    /// The new path is in use; the old ones are given up, in order where they still move.
+    fn join(&mut self, driver: &Arc<Driver>, way: Way, dialled: Dialled) {
+        let Dialled { path, link, facts } = dialled;
+        let old: Vec<PathId> = driver.with(|state, _| state.open_paths().map(|(path, _)| path).collect());
+        let stalled = driver.with(|state, _| state.core.stalled());
+        if driver.attach(path, link, way, facts).is_err() {
+            return;
+        }
+        driver.with(|state, now| {
+            for old in old.into_iter().filter(|old| *old != path) {
+                if stalled == Some(old) {
+                    state.drop_path(now, old, "silent: nothing was acknowledged");
+                } else {
+                    state.core.retire(now, old);
+                }
+            }
+            state.transmit(now);
+        });
+    }
+
+    fn rest(&mut self, way: Option<&Network>, error: &DialError) {
+        let id = way.map(Network::id);
+        let now = Clock::now();
+        let failures = self.rests.iter().find(|rest| rest.way == id).map_or(0, |rest| rest.failures);
+        self.rests.retain(|rest| rest.way != id);
+        let backoff = FIRST_BACKOFF.mul_f64(1.6_f64.powi(failures)).min(LAST_BACKOFF);
+        let name = way.map_or_else(String::new, |network| format!("{}: ", network.name()));
+        self.rests.push(Rest {
+            way: id,
+            failures: (failures + 1).min(20),
+            until: now + backoff.mul_f64(0.75 + 0.5 * random()),
+            why: format!("{name}{error}"),
+        });
+    }
+
+    /// "Unknown session" ends one attempt; said three times where the session last worked, it is
+    /// believed.
+    fn count_forgotten(&mut self, driver: &Arc<Driver>, id: Option<NetworkId>, error: &DialError) {
+        let DialError::Handshake(HandshakeError::UnknownSession) = error else { return };
+        let now = Clock::now();
+        let apart = self.forgotten.1.is_none_or(|last| now.duration_since(last) >= FORGOTTEN.1);
+        if !apart || (self.last_network.is_some() && self.last_network != id) {
+            return;
+        }
+        self.forgotten = (self.forgotten.0 + 1, Some(now));
+        if self.forgotten.0 >= FORGOTTEN.0 {
+            driver.abort(CloseReason::Forgotten);
+        }
+    }
+
+    /// A change of what matches forgives every failure.
+    fn forgive(&mut self, ways: &[Way]) {
+        let mut matched: Vec<NetworkId> = ways.iter().flatten().map(Network::id).collect();
+        matched.sort_unstable();
+        if matched != self.matched {
+            self.matched = matched;
+            self.rests.clear();
+        }
+    }
+
+    fn tell_waiting(&mut self, driver: &Arc<Driver>, why: Arc<str>) {
+        if self.told.as_ref() == Some(&why) {
+            return;
+        }
+        self.told = Some(Arc::clone(&why));
+        driver.with(|state, now| {
+            let grace = state.grace_left(now);
+            tracing::info!(target: "mancom::session", %why, "waiting for a network");
+            state.publish(PathEvent::Waiting { why, grace });
+        });
+    }
+
+    fn look_again(&mut self, after: Duration) {
+        self.retry = Some(Box::pin(tokio::time::sleep(after)));
+    }
+}
+
+/// Resolves with the receiver once a newer snapshot is there; never once the scout is gone.
+pub(super) fn changed(
+    mut receiver: watch::Receiver<Arc<Snapshot>>,
+) -> BoxFuture<'static, watch::Receiver<Arc<Snapshot>>> {
+    Box::pin(async move {
+        if receiver.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        receiver
+    })
+}
+
+/// Tells the session what the snapshot says of the networks its paths are on.
+pub(super) fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot) {
+    for (path, known, local) in state.bound_paths() {
+        match snapshot.successor(&known, local) {
+            Some(network) if *network == known => {}
+            Some(network) => state.set_network(now, path, network.clone()),
+            None => state.drop_path(now, path, "the network went"),
+        }
+    }
+}
+
+fn spread() -> Duration {
+    SPREAD.mul_f64(random())
+}
+
+/// Between 0 and 1, from the system's entropy; 0.5 where it has none.
+pub(super) fn random() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}

@@ -1,0 +1,116 @@
+//! Transports by scheme.
+
+use super::{Memory, Tcp, Transport};
+use crate::scout::Scout;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The transports of one manager, by scheme. A cheap clone; a clone does not see later changes.
+///
+/// ```
+/// use mancom::transport::Registry;
+///
+/// let registry = Registry::new();
+/// assert!(registry.get("tpc").is_err());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    by_scheme: BTreeMap<&'static str, Arc<dyn Transport>>,
+}
+
+impl Registry {
+    /// Knows no transport.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Knows the built-in ones: `tcp`, `unix` where there are Unix sockets, and `mem` with the names
+    /// that belong to this scout.
+    #[must_use]
+    pub fn built_in(scout: &Scout) -> Self {
+        let mut registry = Self::new();
+        registry.register(Arc::new(Tcp::new()));
+        #[cfg(unix)]
+        registry.register(Arc::new(super::Unix::new()));
+        registry.register(Arc::new(Memory::new(scout)));
+        registry
+    }
+
+    /// Adds a transport under its scheme; the one that was there before is returned and not used
+    /// again for new connections.
+    pub fn register(&mut self, transport: Arc<dyn Transport>) -> Option<Arc<dyn Transport>> {
+        self.by_scheme.insert(transport.scheme(), transport)
+    }
+
+    /// The transport of a scheme.
+    ///
+    /// # Errors
+    /// [`UnknownScheme`], with the nearest known one; there is no fallback.
+    pub fn get(&self, scheme: &str) -> Result<Arc<dyn Transport>, UnknownScheme> {
+        if let Some(transport) = self.by_scheme.get(scheme) {
+            return Ok(Arc::clone(transport));
+        }
+        let known: Vec<&'static str> = self.schemes().collect();
+        Err(UnknownScheme {
+            nearest: nearest(scheme, &known),
+            scheme: scheme.to_owned(),
+            known,
+        })
+    }
+
+    /// The schemes known, in alphabetical order.
+    pub fn schemes(&self) -> impl Iterator<Item = &'static str> {
+        self.by_scheme.keys().copied()
+    }
+}
+
+/// No transport of that scheme is registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no transport for `{scheme}`{}; known: {}", Hint(*nearest), known.join(", "))]
+#[non_exhaustive]
+pub struct UnknownScheme {
+    /// What was asked for.
+    pub scheme: String,
+    /// The known scheme that is at most two letters away, if one is.
+    pub nearest: Option<&'static str>,
+    /// Every known scheme, in alphabetical order.
+    pub known: Vec<&'static str>,
+}
+
+struct Hint(Option<&'static str>);
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(scheme) => write!(f, ", did you mean `{scheme}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn nearest(scheme: &str, known: &[&'static str]) -> Option<&'static str> {
+    known
+        .iter()
+        .map(|one| (edits(scheme, one), *one))
+        .filter(|(distance, one)| *distance <= 2 && *distance < one.len())
+        .min()
+        .map(|(_, one)| one)
+}
+
+/// Insertions, deletions and replacements from one word to the other.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    // A scheme that is longer than any known one by far is not near; do not pay for it.
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().take(32).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}

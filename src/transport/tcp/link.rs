@@ -1,0 +1,138 @@
+//! One TCP connection.
+
+use crate::endpoint::Endpoint;
+use crate::transport::{ByteLink, vectored};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A TCP connection as [`Tcp`](super::Tcp) makes it.
+#[derive(Debug)]
+pub struct TcpLink {
+    stream: TcpStream,
+    peer: Endpoint,
+    remote: SocketAddr,
+    local: Option<IpAddr>,
+    /// The host as it was dialled; `None` for an accepted link.
+    dialled: Option<String>,
+    written: u64,
+}
+
+impl TcpLink {
+    pub(super) fn dialled(stream: TcpStream, to: &Endpoint) -> io::Result<Self> {
+        let remote = stream.peer_addr()?;
+        let mut link = Self::new(stream, remote, to);
+        link.dialled = Some(to.host().unwrap_or_default().to_owned());
+        Ok(link)
+    }
+
+    pub(super) fn accepted(stream: TcpStream, from: SocketAddr, at: &Endpoint) -> Self {
+        Self::new(stream, from, at)
+    }
+
+    fn new(stream: TcpStream, remote: SocketAddr, given: &Endpoint) -> Self {
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        // Fails only if the peer is gone already, which the first read will tell.
+        if let Err(e) = stream.set_nodelay(!given.has("nagle")) {
+            tracing::debug!(target: "mancom::transport", error = %e, "TCP_NODELAY");
+        }
+        Self {
+            local: stream.local_addr().ok().map(|at| at.ip().to_canonical()),
+            peer: given.clone().with_ip(remote.ip()).with_port(remote.port()),
+            remote,
+            stream,
+            dialled: None,
+            written: 0,
+        }
+    }
+
+    /// Whether this link was dialled to where `contact` leads.
+    pub(super) fn dialled_at(&self, contact: &Endpoint) -> bool {
+        let Some(host) = &self.dialled else {
+            return false;
+        };
+        contact.port() == Some(self.remote.port())
+            && (contact.ip() == Some(self.remote.ip()) || contact.host() == Some(host))
+    }
+
+    /// The address of the other end.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let n = ready!(written)?;
+        self.written += n as u64;
+        Poll::Ready(Ok(n))
+    }
+}
+
+impl AsyncRead for TcpLink {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TcpLink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.count(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl ByteLink for TcpLink {
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        vectored::poll_read_vectored(&self.stream, cx, bufs)
+    }
+
+    fn peer(&self) -> Endpoint {
+        self.peer.clone()
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        self.local
+    }
+
+    #[cfg(target_os = "linux")]
+    fn acknowledged(&self) -> Option<u64> {
+        let outstanding = crate::transport::outq::unacknowledged(&self.stream).ok()?;
+        Some(self.written.saturating_sub(outstanding))
+    }
+}

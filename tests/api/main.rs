@@ -1,0 +1,6 @@
+//! What holds for the public interface and the source as a whole.
+
+mod layers;
+#[cfg(all(feature = "macros", feature = "test-util"))]
+mod macros;
+mod types;

@@ -1,0 +1,71 @@
+//! What public types are: fit for threads and tasks, and as small as promised.
+
+use mancom::manager::config::{Config, ConfigError, NamedLabel};
+use mancom::{
+    AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
+    LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout,
+    Session, SessionError, ShutdownError, Snapshot,
+};
+use static_assertions::{assert_impl_all, const_assert_eq};
+use std::error::Error as StdError;
+use std::io;
+
+/// Handles, ids and values.
+macro_rules! shared {
+    ($($type:ty)*) => {$( assert_impl_all!($type: Send, Sync, Unpin); )*};
+}
+shared! {
+    Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
+    Listener Session Config NamedLabel
+}
+
+assert_impl_all!(Manager: Clone);
+assert_impl_all!(Session: Clone);
+assert_impl_all!(Network: Clone);
+assert_impl_all!(Label: Copy);
+assert_impl_all!(McStream: Send, Unpin);
+
+/// Builders, and the futures they turn into.
+macro_rules! builders {
+    ($($type:ty)*) => {$( assert_impl_all!($type: Send, IntoFuture); )*};
+}
+builders! { Connect Listen Matching }
+assert_impl_all!(ManagerBuilder: Send);
+assert_impl_all!(Op<Result<McStream, ConnectError>>: Future, Send, Unpin);
+assert_impl_all!(Op<Result<Manager, BuildError>>: Future, Send, Unpin);
+
+/// Errors, and what they turn into. behaviour: D9
+macro_rules! errors {
+    ($($type:ty)*) => {$(
+        assert_impl_all!($type: StdError, Send, Sync, Unpin);
+        assert_impl_all!(Error: From<$type>);
+        assert_impl_all!(io::Error: From<$type>);
+    )*};
+}
+errors! {
+    MatchError ConnectError ListenError AcceptError SessionError BuildError
+    ShutdownError LabelError EndpointError
+}
+assert_impl_all!(ConfigError: StdError, Send, Sync);
+assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
+assert_impl_all!(io::Error: From<Error>);
+const_assert_eq!(size_of::<Error>(), size_of::<usize>());
+const_assert_eq!(size_of::<Manager>(), size_of::<usize>());
+const_assert_eq!(size_of::<Label>(), 48);
+
+/// What `run` and `main` are given may return any of these. behaviour: D9
+#[test]
+fn question_marks_convert_both_ways() {
+    fn of_mancom() -> Result<(), Error> {
+        Err(io::Error::from(io::ErrorKind::NotFound))?
+    }
+    fn of_io() -> io::Result<()> {
+        Ok(of_mancom()?)
+    }
+    fn of_anything() -> Result<(), Box<dyn StdError + Send + Sync + 'static>> {
+        Ok(of_mancom()?)
+    }
+    assert_eq!(of_io().unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert!(of_anything().unwrap_err().is::<Error>());
+}

@@ -1,0 +1,101 @@
+//! `mancom cat` between two processes of this host.
+
+use crate::process::{Program, until};
+use crate::{LIMIT, answer, command};
+use std::net::TcpListener;
+
+/// Starts `cat --listen AT`.
+fn listening(at: &str, input: Vec<u8>) -> Program {
+    Program::start(&mut command(&["cat", "--listen", at]), input)
+}
+
+fn connecting(to: &str, input: Vec<u8>) -> Program {
+    Program::start(&mut command(&["cat", to, "--label", "interactive"]), input)
+}
+
+/// A loopback address that was free a moment ago.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn pattern(length: usize, seed: u8) -> Vec<u8> {
+    (0..length)
+        .map(|i| (i.wrapping_mul(31) >> 3) as u8 ^ seed)
+        .collect()
+}
+
+/// Both directions at once; each end exits 0 with every byte of the other.
+fn exchanges(at: &str, is_listening: impl Fn() -> bool, there: Vec<u8>, back: Vec<u8>) {
+    let mut server = listening(at, back.clone());
+    until("the listener", LIMIT, || {
+        assert!(server.is_running(), "the listener ended");
+        is_listening()
+    });
+    let client = connecting(at, there.clone()).finish(LIMIT);
+    let server = server.finish(LIMIT);
+    assert_eq!(client.status.code(), Some(0), "{}", client.stderr);
+    assert_eq!(server.status.code(), Some(0), "{}", server.stderr);
+    assert!(client.stdout == back, "what came back is what was sent");
+    assert!(server.stdout == there, "what went there is what arrived");
+}
+
+fn exchanges_over_tcp(there: Vec<u8>, back: Vec<u8>) {
+    let address = free_address();
+    let taken = || TcpListener::bind(&address).is_err();
+    exchanges(&format!("mc://{address}"), taken, there, back);
+}
+
+// behaviour: T2
+#[test]
+fn carries_both_ways_over_tcp() {
+    exchanges_over_tcp(pattern(3_000_000, 1), pattern(5_000_000, 2));
+}
+
+// behaviour: T2
+#[test]
+fn carries_both_ways_over_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cat.sock");
+    let at = format!("unix:{}", path.display());
+    exchanges(
+        &at,
+        || path.exists(),
+        pattern(1_000_000, 3),
+        pattern(70_000, 4),
+    );
+}
+
+// behaviour: T2
+#[test]
+fn the_end_of_one_way_leaves_the_other_open() {
+    exchanges_over_tcp(Vec::new(), pattern(2_000_000, 5));
+    exchanges_over_tcp(pattern(2_000_000, 6), Vec::new());
+    exchanges_over_tcp(Vec::new(), Vec::new());
+}
+
+// behaviour: K6, X7
+#[test]
+fn refuses_clear_text_beyond_this_host() {
+    let (code, _, stderr) = answer(&["cat", "--listen", "mc://0.0.0.0:0"]);
+    assert_ne!(code, 0);
+    assert!(stderr.contains("--plaintext"), "{stderr}");
+}
+
+// behaviour: X7
+#[test]
+fn an_address_in_use_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("mc://{}", listener.local_addr().unwrap());
+    let (code, stdout, stderr) = answer(&["cat", "--listen", &at]);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("in use"), "{stderr}");
+}
+
+// behaviour: X7, D4
+#[test]
+fn nobody_listening_is_an_error_in_the_end() {
+    let (code, stdout, stderr) = answer(&["cat", &format!("mc://{}", free_address())]);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.contains("refused"), "{stderr}");
+}

@@ -1,0 +1,90 @@
+//! Usage and configuration errors, exit codes, help.
+
+use crate::answer;
+use std::io::Write;
+
+// behaviour: X7
+#[test]
+fn help_names_the_subcommands_and_every_exit_code() {
+    let (code, help, stderr) = answer(&["--help"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    for word in [
+        "cat",
+        "status",
+        "wait",
+        "label",
+        "--config",
+        "--json",
+        "--no-color",
+    ] {
+        assert!(help.contains(word), "{word} in\n{help}");
+    }
+    for exit in [
+        "0  fine",
+        "1  an error",
+        "2  wrong usage",
+        "3  no network",
+        "4  a time",
+    ] {
+        assert!(help.contains(exit), "{exit} in\n{help}");
+    }
+    for subcommand in ["cat", "status", "wait", "label"] {
+        let (code, help, _) = answer(&[subcommand, "--help"]);
+        assert_eq!(code, 0);
+        assert!(help.contains("Exit codes:"), "{help}");
+    }
+    assert_eq!(answer(&["--version"]).0, 0);
+}
+
+// behaviour: X7, T4
+#[test]
+fn wrong_usage_ends_with_2_and_nothing_on_stdout() {
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["label"],
+        &["status", "--frobnicate"],
+        &["wait", "any", "--timeout", "soon"],
+        &["wait", "any", "--timeout", "-1"],
+        &["wait", "require=wfi"],
+        &["cat"],
+        &["cat", "mc://127.0.0.1:1", "--grace", "1w"],
+        &["cat", "mc://127.0.0.1:1", "--label", "interactiv"],
+    ] {
+        let (code, stdout, stderr) = answer(arguments);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(!stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+// behaviour: T4
+#[test]
+fn a_bad_endpoint_is_named() {
+    for endpoint in [
+        "mcc://127.0.0.1:7000",
+        "mc://",
+        "mc://127.0.0.1:notaport",
+        "",
+    ] {
+        let (code, _, stderr) = answer(&["cat", endpoint]);
+        assert_eq!(code, 2, "{endpoint}: {stderr}");
+        assert!(stderr.starts_with("mancom: "), "{stderr}");
+    }
+}
+
+// behaviour: T4
+#[test]
+fn a_bad_configuration_is_named_by_file_and_line() {
+    let (code, _, stderr) = answer(&["--config", "/nonexistent/mancom.toml", "status"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("/nonexistent/mancom.toml"), "{stderr}");
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"[networks.\"wlan*\"]\nkind = \"wfi\"\n")
+        .unwrap();
+    let path = file.path().to_str().unwrap();
+    let (code, stdout, stderr) = answer(&["status", "--config", path]);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains(&format!("{path}:2")), "{stderr}");
+    assert!(stderr.contains("wifi"), "the nearest right word: {stderr}");
+}

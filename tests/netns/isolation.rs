@@ -1,0 +1,219 @@
+//! Runs each test as a child process in namespaces of its own.
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Tells the child which test it is.
+const TEST: &str = "MANCOM_NETNS_TEST";
+/// Turns a skip into a failure.
+const REQUIRE: &str = "MANCOM_REQUIRE_NETNS";
+/// The longest a test may take, on a loaded machine.
+const LIMIT: Duration = Duration::from_secs(120);
+/// With a user namespace no privilege is needed; `--pid` and `--kill-child` make
+/// every process of a test end with it.
+const NAMESPACES: [&str; 6] = [
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--mount",
+    "--pid",
+    "--kill-child",
+];
+/// What a lab needs of its namespaces, as a script that fails where it is missing.
+const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns \
+                       && mount -t sysfs sysfs /sys && ip link set lo up";
+/// Proves before the first test that hosts and links can be made.
+const PROBE: &str = "ip netns add a && ip netns exec a true \
+                     && ip link add v0 type veth peer name v1 netns a && tc qdisc show";
+
+/// A test: its name and its body, which panics on failure.
+#[derive(Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(),
+}
+
+/// Names the functions of a file as tests: `cases![lab: joins_two_hosts, ..]`.
+macro_rules! cases {
+    ($room:ident: $($test:ident),+ $(,)?) => {
+        &[$($crate::isolation::Case {
+            name: concat!(stringify!($room), "::", stringify!($test)),
+            run: $test,
+        }),+]
+    };
+}
+pub(crate) use cases;
+
+/// How this machine lets a test be isolated: the arguments of `unshare`.
+#[derive(Clone, Copy)]
+struct Isolation(&'static [&'static str]);
+
+/// Both roles of this binary: the harness, and one test inside its namespaces.
+pub(crate) fn main(cases: &[Case]) -> ExitCode {
+    if let Ok(name) = std::env::var(TEST) {
+        return be_the_test(cases, &name);
+    }
+    let mut arguments = Arguments::from_args();
+    // The tests measure; more of them at once than this measure each other.
+    arguments.test_threads.get_or_insert(2);
+    let isolation = if arguments.list {
+        Err("only listed".to_owned())
+    } else {
+        Isolation::find()
+    };
+    let mut trials: Vec<Trial> = cases
+        .iter()
+        .map(|case| trial(case.name, isolation.clone(), LIMIT, judge))
+        .collect();
+    trials.push(trial(
+        HANGS,
+        isolation.clone(),
+        Duration::from_secs(2),
+        judge_hang,
+    ));
+    trials.push(trial(PANICS, isolation, LIMIT, judge_panic));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Tests of the harness itself: the child never ends, or fails.
+const HANGS: &str = "isolation::ends_a_test_that_hangs";
+const PANICS: &str = "isolation::shows_the_output_of_a_failure";
+
+fn trial(
+    name: &'static str,
+    isolation: Result<Isolation, String>,
+    limit: Duration,
+    judge: fn(Ended) -> Result<(), Failed>,
+) -> Trial {
+    Trial::ignorable_test(name, move || match isolation {
+        Ok(isolation) => {
+            judge(isolation.run(name, limit))?;
+            Ok(Completion::Completed)
+        }
+        Err(reason) if std::env::var(REQUIRE).is_ok_and(|v| v == "1") => {
+            Err(format!("{REQUIRE}=1, but: {reason}").into())
+        }
+        Err(reason) => {
+            println!("SKIP {reason}");
+            Ok(Completion::ignored_with(reason))
+        }
+    })
+}
+
+/// How a child ended: `None` is a time-out.
+struct Ended {
+    status: Option<ExitStatus>,
+    output: String,
+}
+
+fn judge(ended: Ended) -> Result<(), Failed> {
+    match ended.status {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(format!("{status}\n{}", ended.output).into()),
+        None => Err(format!("took longer than {LIMIT:?}\n{}", ended.output).into()),
+    }
+}
+
+fn judge_hang(ended: Ended) -> Result<(), Failed> {
+    match ended.status {
+        None if ended.output.contains("about to hang") => Ok(()),
+        _ => Err(format!("{:?}\n{}", ended.status, ended.output).into()),
+    }
+}
+
+fn judge_panic(ended: Ended) -> Result<(), Failed> {
+    match ended.status {
+        Some(status) if !status.success() && ended.output.contains("as it should") => Ok(()),
+        _ => Err(format!("{:?}\n{}", ended.status, ended.output).into()),
+    }
+}
+
+impl Isolation {
+    /// A user namespace if it can be had, else the privilege of being root.
+    fn find() -> Result<Self, String> {
+        Isolation(&NAMESPACES).probe().or_else(|reason| {
+            Isolation(&NAMESPACES[2..]).probe().map_err(|without_user| {
+                format!("{reason}; without a user namespace: {without_user}")
+            })
+        })
+    }
+
+    fn probe(self) -> Result<Self, String> {
+        let output = Command::new("unshare")
+            .args(self.0)
+            .args(["--", "sh", "-c", &format!("{PREPARE} && {PROBE}")])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("unshare: {error}"))?;
+        if output.status.success() {
+            return Ok(self);
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        Err(format!("no namespaces here: {}", complaint.trim()))
+    }
+
+    fn run(self, name: &str, limit: Duration) -> Ended {
+        // A file, not a pipe: nobody must read it for the test to go on.
+        let mut output = tempfile::tempfile().expect("a temporary file");
+        let writer = || Stdio::from(output.try_clone().expect("a descriptor"));
+        let myself = std::env::current_exe().expect("the path of this binary");
+        let mut child = Command::new("unshare")
+            .args(self.0)
+            .args(["--", "sh", "-c", &format!("{PREPARE} && exec \"$0\"")])
+            .arg(myself)
+            .env(TEST, name)
+            .env_remove("MANCOM_CONFIG")
+            .stdin(Stdio::null())
+            .stdout(writer())
+            .stderr(writer())
+            .spawn()
+            .expect("unshare, which the probe has run");
+        let status = wait(&mut child, limit);
+        if status.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        Ended {
+            status,
+            output: read_all(&mut output),
+        }
+    }
+}
+
+fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let begin = Instant::now();
+    while begin.elapsed() < limit {
+        if let Some(status) = child.try_wait().expect("our own child") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+fn read_all(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .expect("a temporary file");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn be_the_test(cases: &[Case], name: &str) -> ExitCode {
+    if name == HANGS {
+        println!("about to hang");
+        loop {
+            std::thread::park();
+        }
+    }
+    assert!(name != PANICS, "fails, as it should");
+    let case = cases
+        .iter()
+        .find(|case| case.name == name)
+        .unwrap_or_else(|| panic!("no test is named {name}"));
+    (case.run)();
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,52 @@
+//! Tests on real interfaces, in network namespaces of their own.
+//!
+//! ```text
+//! this binary ── one trial a test ──> unshare (user, net, mount, pid namespace)
+//!                                        └─ this binary again, told the test's name:
+//!                                           its own /sys, /run and hosts joined by veth pairs
+//! ```
+//!
+//! A test is a child process because `unshare` of a user namespace fails in a
+//! threaded process, and because whatever it leaves behind (interfaces,
+//! processes, mounts) must go with it. No root is needed where unprivileged user
+//! namespaces are allowed. Where they are not, each test prints `SKIP reason`;
+//! with `MANCOM_REQUIRE_NETNS=1` that is a failure instead.
+//!
+//! A new test is a function without arguments that calls [`lab::Lab::new`], and
+//! its name in the `CASES` of its file.
+
+#[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
+mod isolation;
+#[cfg(target_os = "linux")]
+mod lab;
+#[cfg(target_os = "linux")]
+mod lab_works;
+#[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
+mod plain;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
+mod roaming;
+#[cfg(target_os = "linux")]
+mod world;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    let cases: Vec<isolation::Case> = [
+        lab_works::CASES,
+        plain::CASES,
+        roaming::CASES,
+        command::CASES,
+    ]
+    .concat();
+    isolation::main(&cases)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("SKIP network namespaces are a matter of Linux");
+}

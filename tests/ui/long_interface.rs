@@ -1,0 +1,5 @@
+use mancom::Label;
+
+const _: Label = Label::new().interface("longer-than-linux-allows");
+
+fn main() {}

@@ -1,0 +1,2 @@
+#[mancom::main]
+async fn main(args: Vec<String>) {}

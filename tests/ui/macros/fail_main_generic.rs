@@ -1,0 +1,7 @@
+#[mancom::main]
+async fn other<T>() {}
+
+#[mancom::main]
+struct Main;
+
+fn main() {}

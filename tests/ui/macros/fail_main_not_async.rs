@@ -1,0 +1,4 @@
+#[mancom::main]
+fn main() -> Result<(), mancom::Error> {
+    Ok(())
+}
