@@ -370,10 +370,13 @@ impl Session {
     /// Every acknowledgement that waited for company goes now.
     pub(super) fn tell_waiting_acks(&mut self) {
         self.ack_deadline = None;
-        for id in std::mem::take(&mut self.ack_waits) {
+        // By index and cleared, so that the list keeps its memory: this happens with every reply.
+        for index in 0..self.ack_waits.len() {
+            let id = self.ack_waits[index];
             if self.streams.get(&id).is_some_and(|stream| stream.ack_waits) {
                 self.mark(id, due::ACK);
             }
         }
+        self.ack_waits.clear();
     }
 }

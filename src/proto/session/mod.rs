@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 mod choose;
 mod config;
+mod control;
+mod decoder;
 mod error;
 pub mod frame;
 pub mod handshake;
 mod input;
 mod labels;
 mod life;
+mod outbox;
 mod output;
 mod path;
 mod ranges;
@@ -22,22 +23,21 @@ mod receive;
 mod rope;
 mod send;
 mod stream;
-mod watch;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod types;
+mod watch;
 
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
+pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
+pub use watch::Offsets;
 
-use crate::label::Label;
-use crate::label::matching::{PathFacts, Policy};
-use crate::network::Network;
+use crate::label::matching::Policy;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
-use receive::{Found, ReceiveHalf};
-use rope::CHUNK;
-use send::SendHalf;
-use stream::{Stream, due};
+use stream::Stream;
 
 /// Paths side by side: ids 0 to 7.
 pub const MAX_PATHS: usize = 8;
@@ -48,94 +48,6 @@ pub const MAX_RUNS: usize = 1024;
 pub const MAX_SEGMENTS: usize = 2048;
 /// Streams one side may open in the life of a session: an id has 24 bits, one of them the opener's.
 pub const MAX_OPENS: u32 = 1 << 23;
-
-/// 128 bits drawn by the listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub(crate) [u8; 16]);
-
-/// A stream of a session; the low bit tells who opened it (0: the dialler). 24 bits on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub(crate) u32);
-
-/// A path and its epoch; the dialler numbers its paths (at most 8), an attach raises the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathId {
-    pub(crate) id: u8,
-    pub(crate) epoch: u32,
-}
-
-/// Which end of a session this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It dialled, and dials again when paths are lost.
-    Dialler,
-    /// It was dialled.
-    Listener,
-}
-
-/// What both ends know of a path's facts.
-#[derive(Debug, Clone)]
-pub struct PathSides {
-    /// Our network; `None` where no network is used (loopback, Unix) or it is not known.
-    pub local: Option<Network>,
-    /// What the peer said of its network.
-    pub remote: PathFacts,
-}
-
-/// Bytes that went over one path. What is resent is counted there, and not as sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PathStats {
-    /// Payload sent for the first time.
-    pub payload_sent: u64,
-    /// Payload sent again, because another path was lost.
-    pub payload_resent: u64,
-    /// Everything else sent: headers, acknowledgements, credit.
-    pub control_sent: u64,
-    /// Payload received, duplicates included.
-    pub payload_received: u64,
-    /// Everything else received.
-    pub control_received: u64,
-}
-
-/// What the driver must pass on.
-///
-/// `Readable`, `Writable` and `Shut` are told once after a call that found nothing to do (a new stream
-/// counts as one): so there are never more events than streams, paths and a few.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// Data, an end or a failure waits to be read.
-    Readable(StreamId),
-    /// Room in the send buffer, or a failure.
-    Writable(StreamId),
-    /// The peer's library has the end and everything before it, or the stream failed.
-    Shut(StreamId),
-    /// A stream of the peer's waits in `accept`.
-    Incoming,
-    /// This path is over: drop its link.
-    PathClosed(PathId, PathEnd),
-    /// No path is left; the grace began.
-    Stranded,
-    /// This path owes an answer in silence; told once until something arrives on it.
-    PathStalled(PathId),
-    /// The peer told new facts of its network on this path.
-    PathFacts(PathId),
-    /// The session is over; every stream that was not finished has failed with this.
-    Closed(CloseReason),
-}
-
-/// What a timeout is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    /// An acknowledgement waited long enough for company.
-    AckDelay,
-    /// The grace of a session without a path runs out.
-    Grace,
-    /// A session that is finished stops answering.
-    Linger,
-    /// A path that owes an answer was silent long enough.
-    Stall,
-}
 
 /// How far the session is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,220 +176,6 @@ impl Session {
         self.policy = policy;
         for slot in 0..MAX_PATHS {
             self.facts_changed(now, slot);
-        }
-    }
-
-    // ---- streams
-
-    /// Opens a stream; the peer learns of it with its first bytes or at the next `transmit`.
-    ///
-    /// # Errors
-    /// `TooMany` at the limit of streams, `Closed` once the session is closing.
-    pub fn open(&mut self, _now: Instant, label: Label) -> Result<StreamId, StreamError> {
-        match self.phase {
-            Phase::Open => {}
-            Phase::Over(reason) => return Err(StreamError::Closed(reason)),
-            Phase::Draining | Phase::Saying => {
-                return Err(StreamError::Closed(CloseReason::Finished));
-            }
-        }
-        let full = self.alive + self.peer_alive >= usize::from(self.max_streams);
-        if full || self.opened == MAX_OPENS {
-            return Err(StreamError::TooMany(self.max_streams));
-        }
-        let id = StreamId(self.opened << 1 | u32::from(self.role == Role::Listener));
-        self.opened += 1;
-        self.alive += 1;
-        self.insert(id, label, true);
-        self.mark(id, due::OPEN);
-        Ok(id)
-    }
-
-    fn insert(&mut self, id: StreamId, label: Label, ours: bool) {
-        let send = SendHalf::new(self.config.send_buffer, self.peer_window);
-        let receive = ReceiveHalf::new(self.window);
-        let stream = Stream::new(id, label, ours, send, receive);
-        self.streams.insert(id, Box::new(stream));
-    }
-
-    /// The next stream the peer opened, and its label.
-    pub fn accept(&mut self) -> Option<(StreamId, Label)> {
-        loop {
-            let id = self.incoming.pop_front()?;
-            if let Some(stream) = self.streams.get(&id) {
-                return Some((id, stream.label));
-            }
-        }
-    }
-
-    /// Takes what fits; 0 when the send buffer is full (`Writable` follows).
-    ///
-    /// # Errors
-    /// The stream was reset, stopped or shut down, or the session is over.
-    pub fn write(
-        &mut self,
-        _now: Instant,
-        stream: StreamId,
-        label: Label,
-        data: &[u8],
-    ) -> Result<usize, StreamError> {
-        let state = self.streams.get_mut(&stream).ok_or(StreamError::Unknown)?;
-        let taken = state.send.write(&label, data)?;
-        state.write_wanted = taken < data.len();
-        self.make_ready(stream);
-        Ok(taken)
-    }
-
-    /// Takes the front of `data` without copying it (pieces below 4 KiB are copied: a reference costs
-    /// more).
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn write_bytes(
-        &mut self,
-        _now: Instant,
-        stream: StreamId,
-        label: Label,
-        data: &mut Bytes,
-    ) -> Result<usize, StreamError> {
-        let state = self.streams.get_mut(&stream).ok_or(StreamError::Unknown)?;
-        let taken = state.send.write_bytes(&label, data)?;
-        state.write_wanted = !data.is_empty();
-        self.make_ready(stream);
-        Ok(taken)
-    }
-
-    /// Room in the send buffer, bytes.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn writable(&self, stream: StreamId) -> Result<usize, StreamError> {
-        let state = self.streams.get(&stream).ok_or(StreamError::Unknown)?;
-        match state.send.failure {
-            Some(failure) => Err(failure),
-            None if !state.send.is_open() => Err(StreamError::Shutdown),
-            None => Ok(state.send.room()),
-        }
-    }
-
-    /// `None`: nothing yet; `Some((0, _))`: the end (or an empty `buf`). Never crosses a label boundary.
-    ///
-    /// # Errors
-    /// The stream was reset, or the session is over; what had arrived in order is read first.
-    pub fn read(
-        &mut self,
-        _now: Instant,
-        stream: StreamId,
-        buf: &mut [u8],
-    ) -> Result<Option<(usize, Label)>, StreamError> {
-        let state = self.streams.get_mut(&stream).ok_or(StreamError::Unknown)?;
-        let held = state.receive.ack_held();
-        match state.receive.read(buf)? {
-            Found::Nothing => Ok(None),
-            Found::End => Ok(Some((0, state.label))),
-            Found::Bytes(n, label) => {
-                let mut bits = 0;
-                if state.receive.credit_due() {
-                    bits |= due::CREDIT;
-                }
-                if held {
-                    bits |= due::ACK;
-                }
-                self.mark(stream, bits);
-                Ok(Some((n, label)))
-            }
-        }
-    }
-
-    /// Ends our direction after what was written.
-    pub fn shutdown(&mut self, _now: Instant, stream: StreamId) {
-        if let Some(state) = self.streams.get_mut(&stream)
-            && state.send.finish()
-        {
-            self.make_ready(stream);
-        }
-    }
-
-    /// Whether the peer acknowledged our end.
-    ///
-    /// # Errors
-    /// The stream failed before that.
-    pub fn is_shut(&self, stream: StreamId) -> Result<bool, StreamError> {
-        let state = self.streams.get(&stream).ok_or(StreamError::Unknown)?;
-        match state.send.failure {
-            _ if state.send.is_acknowledged() => Ok(true),
-            Some(failure) => Err(failure),
-            None => Ok(false),
-        }
-    }
-
-    /// No more handles: shutdown in the background plus "no more reads".
-    pub fn release(&mut self, now: Instant, stream: StreamId) {
-        let Some(state) = self.streams.get_mut(&stream) else {
-            return;
-        };
-        state.released = true;
-        let mut bits = 0;
-        if !state.receive.done() {
-            state.stopping = true;
-            bits |= due::STOP;
-        }
-        state.receive.stop();
-        if state.receive.credit_due() {
-            bits |= due::CREDIT;
-        }
-        self.mark(stream, bits);
-        self.shutdown(now, stream);
-        self.settle(now, stream);
-    }
-
-    /// Abort: both directions, unsent data thrown away.
-    pub fn reset(&mut self, now: Instant, stream: StreamId, code: u32) {
-        let Some(state) = self.streams.get_mut(&stream) else {
-            return;
-        };
-        if state.finished() {
-            return;
-        }
-        let error = StreamError::Reset(code);
-        for path in self.paths.iter_mut().flatten() {
-            path.outbox.abandon(stream, &state.send);
-        }
-        let bits = if state.send.done {
-            // An end that was acknowledged stands; what the peer still sends is refused.
-            state.code = code;
-            state.stopping = true;
-            state.receive.refuse(error);
-            due::STOP
-        } else {
-            state.reset_both = true;
-            state.send.abandon(error, Some(code));
-            state.receive.fail(error, false);
-            due::RESET
-        };
-        self.mark(stream, bits);
-        self.wake(stream);
-        self.settle(now, stream);
-    }
-
-    /// Labels that some unacknowledged byte, or the stream itself, carries now: each once.
-    pub fn live_labels(&self) -> Vec<Label> {
-        let mut labels = Vec::new();
-        for stream in self.streams.values() {
-            let own = (!stream.finished()).then_some(stream.label);
-            for label in own.into_iter().chain(stream.send.rope.labels()) {
-                if !labels.contains(&label) {
-                    labels.push(label);
-                }
-            }
-        }
-        labels
-    }
-
-    /// The label of a stream's traffic from now on (for `live_labels`); each write names its own.
-    pub fn set_label(&mut self, _now: Instant, stream: StreamId, label: Label) {
-        if let Some(state) = self.streams.get_mut(&stream) {
-            state.label = label;
         }
     }
 

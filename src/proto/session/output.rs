@@ -92,23 +92,30 @@ impl Session {
                 break;
             };
             match self.plan_unit(slot, id) {
-                Planned::Sent => {
+                Planned::Some => {
                     planned = true;
                     passed_over = 0;
                     self.ready.push_back(id);
+                }
+                Planned::Last => {
+                    planned = true;
+                    passed_over = 0;
+                    self.unready(id);
                 }
                 Planned::Waits => {
                     passed_over += 1;
                     self.ready.push_back(id);
                 }
-                Planned::Nothing => {
-                    if let Some(stream) = self.streams.get_mut(&id) {
-                        stream.ready = false;
-                    }
-                }
+                Planned::Nothing => self.unready(id),
             }
         }
         planned
+    }
+
+    fn unready(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.ready = false;
+        }
     }
 
     fn plan_unit(&mut self, slot: usize, id: StreamId) -> Planned {
@@ -165,7 +172,11 @@ impl Session {
             }
         }
         stream.send.take(&unit, slot as u8);
-        Planned::Sent
+        if stream.send.wants_to_send() {
+            Planned::Some
+        } else {
+            Planned::Last
+        }
     }
 
     /// Tells what is due of one stream on a path.
@@ -221,8 +232,12 @@ impl Session {
 }
 
 enum Planned {
-    Sent,
-    /// It has something that another path, or a later moment, will take.
+    /// A frame, and the stream has more.
+    Some,
+    /// A frame, and that was all.
+    Last,
+    /// Nothing here; another path, or a later moment, will take it.
     Waits,
+    /// Nothing until credit, a path or the program changes that.
     Nothing,
 }

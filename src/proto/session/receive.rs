@@ -80,10 +80,6 @@ impl ReceiveHalf {
         self.fin == Some(self.next())
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped
-    }
-
     /// Something to read, an end or a failure.
     pub(super) fn readable(&self) -> bool {
         !self.rope.is_empty() || self.done() || self.refused.is_some()
@@ -265,7 +261,6 @@ impl ReceiveHalf {
         Ok(())
     }
 
-    /// Bytes that come next may bypass the rope.
     /// Bytes given to the reader.
     pub(super) fn consumed(&self) -> u64 {
         self.rope.start()
@@ -273,9 +268,15 @@ impl ReceiveHalf {
 
     /// Bytes kept, in order and early.
     pub(super) fn held(&self) -> usize {
-        self.rope.len() + self.early.values().map(|segment| segment.data.len()).sum::<usize>()
+        self.rope.len()
+            + self
+                .early
+                .values()
+                .map(|segment| segment.data.len())
+                .sum::<usize>()
     }
 
+    /// Whether bytes at this offset come next and may bypass the rope.
     pub(super) fn bypass_at(&self, offset: u64) -> bool {
         self.next() == offset
             && self.rope.is_empty()
@@ -347,11 +348,6 @@ impl ReceiveHalf {
     /// Grants a window from what was consumed; the offset to tell.
     pub(super) fn grant(&mut self) -> u64 {
         self.granted = self.granted.max(self.rope.start() + self.window);
-        self.granted
-    }
-
-    /// The offset granted so far.
-    pub(super) fn granted(&self) -> u64 {
         self.granted
     }
 

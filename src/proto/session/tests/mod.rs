@@ -9,7 +9,10 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::*;
+use crate::label::Label;
 use crate::proto::pair::{End, Pair};
 
 pub(super) use model::cases;
