@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 const ROUNDS: usize = 9;
 const BUFFER: usize = 64 * 1024;
 const BULK: usize = 1 << 30;
-const ECHO: usize = 512 << 20;
+const ECHO: usize = 256 << 20;
 const PINGS: usize = 20_000;
 
 fn main() {
@@ -57,7 +57,7 @@ impl Unit {
 
 fn row<F>(runtime: &tokio::runtime::Runtime, wanted: &str, name: &str, unit: Unit, work: impl Fn(Pair) -> F)
 where
-    F: Future<Output = Duration>,
+    F: Future<Output = Duration> + Send + 'static,
 {
     if !name.contains(wanted) {
         return;
@@ -67,8 +67,8 @@ where
     let mut ratios = Vec::new();
     for round in 0..=ROUNDS {
         let (tcp, mc) = runtime.block_on(async {
-            let tcp = work(Pair::plain().await).await;
-            let mc = work(Pair::mancom().await).await;
+            let tcp = spawned(work(Pair::plain().await)).await;
+            let mc = spawned(work(Pair::mancom().await)).await;
             (unit.of(tcp), unit.of(mc))
         });
         // The first round warms up.
@@ -90,7 +90,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Two ends of one connection.
 enum Pair {
     Plain(TcpStream, TcpStream),
-    Mancom(McStream, McStream, #[expect(dead_code, reason = "keeps the listener open")] Listener),
+    /// The listener stays open.
+    Mancom(McStream, McStream, Listener),
 }
 
 impl Pair {
@@ -239,4 +240,9 @@ where
     let time = start.elapsed();
     mirror.await.expect("mirrored");
     time
+}
+
+/// On the runtime's own threads, both ends alike.
+async fn spawned(work: impl Future<Output = Duration> + Send + 'static) -> Duration {
+    tokio::spawn(work).await.expect("the work ended")
 }
