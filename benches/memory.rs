@@ -37,8 +37,15 @@ static ALLOCATOR: Counting = Counting;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let manager = Manager::builder().scout(Scout::fixed([])).build().await.expect("a manager");
-    let listener = manager.listen("mc://127.0.0.1:0").await.expect("a listener");
+    let manager = Manager::builder()
+        .scout(Scout::fixed([]))
+        .build()
+        .await
+        .expect("a manager");
+    let listener = manager
+        .listen("mc://127.0.0.1:0")
+        .await
+        .expect("a listener");
     let mut held = Vec::with_capacity(2 * SESSIONS);
     for warm in [10, SESSIONS] {
         let before = HELD.load(Ordering::Relaxed);
@@ -57,7 +64,10 @@ async fn main() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let bytes = HELD.load(Ordering::Relaxed) - before;
         if warm == SESSIONS {
-            println!("an idle session, both ends: {} bytes of heap ({SESSIONS} sessions)", bytes / warm);
+            println!(
+                "an idle session, both ends: {} bytes of heap ({SESSIONS} sessions)",
+                bytes / warm
+            );
         }
     }
 }

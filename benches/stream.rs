@@ -17,20 +17,35 @@ const ECHO: usize = 256 << 20;
 const PINGS: usize = 20_000;
 
 fn main() {
-    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|arg| !arg.starts_with('-'))
+        .unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
     println!("{:<34}{:>12}{:>12}{:>8}", "", "plain TCP", "mc://", "ratio");
-    let bulk = |name, mode| row(&runtime, &wanted, name, Unit::Gbit(BULK), move |p| bulk(p, mode));
+    let bulk = |name, mode| {
+        row(&runtime, &wanted, name, Unit::Gbit(BULK), move |p| {
+            bulk(p, mode)
+        })
+    };
     bulk("bulk, 64 KiB copied", Mode::Copied);
     bulk("bulk, 64 KiB owned", Mode::Owned);
     bulk("bulk, 4 KiB copied", Mode::Small);
-    row(&runtime, &wanted, "echo both ways, 64 KiB", Unit::Gbit(ECHO), echo);
+    row(
+        &runtime,
+        &wanted,
+        "echo both ways, 64 KiB",
+        Unit::Gbit(ECHO),
+        echo,
+    );
     let ping = |name, work: fn(bool) -> Duration| {
-        compare(&wanted, name, Unit::Micros(PINGS), || (work(false), work(true)));
+        compare(&wanted, name, Unit::Micros(PINGS), || {
+            (work(false), work(true))
+        });
     };
     ping("ping-pong, 1 byte, one thread", ping_alone);
     ping("ping-pong, 1 byte, two threads", ping_apart);
@@ -58,8 +73,13 @@ impl Unit {
     }
 }
 
-fn row<F>(runtime: &tokio::runtime::Runtime, wanted: &str, name: &str, unit: Unit, work: impl Fn(Pair) -> F)
-where
+fn row<F>(
+    runtime: &tokio::runtime::Runtime,
+    wanted: &str,
+    name: &str,
+    unit: Unit,
+    work: impl Fn(Pair) -> F,
+) where
     F: Future<Output = Duration> + Send + 'static,
 {
     compare(wanted, name, unit, || {
@@ -89,7 +109,10 @@ fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> (Dura
         }
     }
     let (tcp, mc, ratio) = (median(plain), median(mancom), median(ratios));
-    println!("{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {}", unit.name());
+    println!(
+        "{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {}",
+        unit.name()
+    );
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -117,7 +140,10 @@ impl Pair {
 
     async fn mancom() -> Self {
         let manager = manager().await;
-        let listener = manager.listen("mc://127.0.0.1:0").await.expect("a listener");
+        let listener = manager
+            .listen("mc://127.0.0.1:0")
+            .await
+            .expect("a listener");
         let connect = manager.connect(listener.contact());
         let (near, far) = tokio::join!(connect.into_future(), listener.accept());
         Self::Mancom(near.expect("connected"), far.expect("accepted"), listener)
@@ -125,7 +151,11 @@ impl Pair {
 }
 
 async fn manager() -> Manager {
-    Manager::builder().scout(Scout::fixed([])).build().await.expect("a manager")
+    Manager::builder()
+        .scout(Scout::fixed([]))
+        .build()
+        .await
+        .expect("a manager")
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -230,7 +260,11 @@ async fn echoed<S: AsyncRead + AsyncWrite + Send + 'static>(near: S, far: S) -> 
 fn ping_alone(mancom: bool) -> Duration {
     let runtime = one_thread();
     runtime.block_on(async {
-        match if mancom { Pair::mancom().await } else { Pair::plain().await } {
+        match if mancom {
+            Pair::mancom().await
+        } else {
+            Pair::plain().await
+        } {
             Pair::Plain(near, far) => {
                 tokio::spawn(mirror(far));
                 pings(near).await
@@ -250,12 +284,17 @@ fn ping_apart(mancom: bool) -> Duration {
         one_thread().block_on(async {
             if mancom {
                 let manager = manager().await;
-                let listener = manager.listen("mc://127.0.0.1:0").await.expect("a listener");
+                let listener = manager
+                    .listen("mc://127.0.0.1:0")
+                    .await
+                    .expect("a listener");
                 contact.send(listener.contact().to_string()).expect("told");
                 mirror(listener.accept().await.expect("accepted")).await;
             } else {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-                contact.send(listener.local_addr().expect("its address").to_string()).expect("told");
+                contact
+                    .send(listener.local_addr().expect("its address").to_string())
+                    .expect("told");
                 let far = listener.accept().await.expect("accepted").0;
                 far.set_nodelay(true).expect("nodelay");
                 mirror(far).await;
@@ -277,7 +316,10 @@ fn ping_apart(mancom: bool) -> Duration {
 }
 
 fn one_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 async fn mirror(mut far: impl AsyncRead + AsyncWrite + Unpin) {
