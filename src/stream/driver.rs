@@ -985,6 +985,7 @@ fn path_end(end: PathEnd) -> String {
     match end {
         PathEnd::Lost => "lost".into(),
         PathEnd::Replaced => "replaced by a new connection".into(),
+        PathEnd::Silent => "silent: it owed an answer".into(),
         PathEnd::Retired => "given up for a better one".into(),
         PathEnd::Forbidden => "no longer allowed by the label".into(),
         PathEnd::Protocol(error) => error.to_string(),
