@@ -79,7 +79,10 @@ impl Session {
     }
 
     pub(super) fn flying_on(&self, slot: usize) -> u64 {
-        self.streams.values().map(|stream| stream.send.flying_on(slot as u8)).sum()
+        self.streams
+            .values()
+            .map(|stream| stream.send.flying_on(slot as u8))
+            .sum()
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
@@ -87,7 +90,9 @@ impl Session {
         let newest = carrying.map(|path| path.serial).max();
         for slot in 0..MAX_PATHS {
             let flying = self.flying_on(slot);
-            let Some(path) = &mut self.paths[slot] else { continue };
+            let Some(path) = &mut self.paths[slot] else {
+                continue;
+            };
             let silent = |since| now.saturating_duration_since(since) >= self.config.stall;
             if !path.owes_since.is_some_and(silent) {
                 continue;
