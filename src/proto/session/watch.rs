@@ -47,6 +47,7 @@ impl AddAssign for PathStats {
 impl Session {
     /// Something arrived on a path.
     pub(super) fn heard(&mut self, now: Instant, slot: usize) {
+        self.drained(now);
         match &mut self.paths[slot] {
             Some(path) if path.owes_since.is_some() => {}
             _ => return,
@@ -58,6 +59,21 @@ impl Session {
         if let Some(path) = &mut self.paths[slot] {
             path.owes_since = (flying || path.retiring).then_some(now);
             path.stalled = false;
+        }
+    }
+
+    /// What flew on a retired path may be acknowledged on any.
+    fn drained(&mut self, now: Instant) {
+        for slot in 0..MAX_PATHS {
+            if !self.paths[slot].as_ref().is_some_and(|path| path.retiring) {
+                continue;
+            }
+            let flying = self.flying_on(slot);
+            if let Some(path) = &mut self.paths[slot]
+                && flying < path.owed
+            {
+                (path.owed, path.owes_since) = (flying, Some(now));
+            }
         }
     }
 
@@ -89,7 +105,6 @@ impl Session {
         let carrying = self.paths.iter().flatten().filter(|path| path.carries());
         let newest = carrying.map(|path| path.serial).max();
         for slot in 0..MAX_PATHS {
-            let flying = self.flying_on(slot);
             let Some(path) = &mut self.paths[slot] else {
                 continue;
             };
@@ -97,9 +112,7 @@ impl Session {
             if !path.owes_since.is_some_and(silent) {
                 continue;
             }
-            if path.retiring && flying < path.owed {
-                (path.owed, path.owes_since) = (flying, Some(now));
-            } else if newest.is_some_and(|newest| newest > path.serial) {
+            if newest.is_some_and(|newest| newest > path.serial) {
                 self.end_path(now, slot, PathEnd::Silent);
             } else if !path.stalled {
                 path.stalled = true;
