@@ -819,7 +819,9 @@ impl State {
         let link = self.links.swap_remove(at);
         add(&mut self.totals, &link, stats);
         info.stats = stats;
-        let why = link.dead.clone().unwrap_or_else(|| path_end(end).into());
+        // Of a path given up in order, it is no news that its link ended.
+        let failed = link.dead.clone().filter(|_| end != PathEnd::Retired);
+        let why = failed.unwrap_or_else(|| path_end(end).into());
         tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
         self.publish(PathEvent::Down { path: info, why });
         self.unsettled = true;

@@ -299,6 +299,8 @@ impl Session {
             stream.send.lose(slot as u8);
             stream.opened_on &= !(1 << slot);
         }
+        self.ended.retain(|(known, _)| known.id != path.id.id);
+        self.ended.push((path.id, path.stats));
         self.events.push_back(Event::PathClosed(path.id, end));
     }
 
@@ -307,10 +309,12 @@ impl Session {
         self.paths.iter().flatten().map(|path| path.id).collect()
     }
 
-    /// What went over an open path.
+    /// What went over an open path, or over one that is gone until the next of its id is gone too.
     pub fn path_stats(&self, path: PathId) -> Option<PathStats> {
-        let slot = self.slot(path)?;
-        self.paths[slot].as_ref().map(|path| path.stats)
+        let open = self.slot(path).and_then(|slot| self.paths[slot].as_ref());
+        let gone = || self.ended.iter().find(|(known, _)| *known == path);
+        open.map(|path| path.stats)
+            .or_else(|| gone().map(|(_, stats)| *stats))
     }
 
     /// What the peer said last of its network on an open path.
