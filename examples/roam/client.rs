@@ -8,53 +8,16 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use mancom::transport::{Acceptor, Bind, BoxFuture, Characteristics, Link, Tcp, Transport};
+use mancom::transport::Tcp;
 use mancom::{Endpoint, Label, Manager, Network, Scout};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::server::hex;
-use super::show::MB;
+use super::show::mb;
+use super::transport::Forwarded;
 
 const LEAST: u64 = 64 << 20;
-
-/// `fwd`: TCP to the forwarder of the network it is to go by.
-#[derive(Debug)]
-struct Forwarded {
-    tcp: Tcp,
-    wifi: Endpoint,
-    cellular: Endpoint,
-}
-
-impl Transport for Forwarded {
-    fn scheme(&self) -> &'static str {
-        "fwd"
-    }
-
-    fn characteristics(&self) -> Characteristics {
-        Characteristics::stream()
-    }
-
-    fn connect<'a>(&'a self, _: &'a Endpoint, on: Option<&'a Bind>) -> BoxFuture<'a, io::Result<Link>> {
-        match on.map(|bind| bind.network.name()) {
-            Some("wifi") => self.tcp.connect(&self.wifi, None),
-            Some("cellular") => self.tcp.connect(&self.cellular, None),
-            _ => Box::pin(async { Err(io::ErrorKind::NetworkUnreachable.into()) }),
-        }
-    }
-
-    fn listen<'a>(&'a self, _: &'a Endpoint, _: Option<&'a Bind>) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
-        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
-    }
-
-    fn is_self(&self, _: &Endpoint) -> bool {
-        false
-    }
-
-    fn same_peer(&self, _: &Endpoint, _: &Link) -> bool {
-        false
-    }
-}
 
 pub(crate) async fn run(wifi: &str, cellular: &str, file: &str) -> Result<(), Box<dyn Error>> {
     let forwarder = |at: &str| format!("tcp://{at}").parse::<Endpoint>();
@@ -63,10 +26,18 @@ pub(crate) async fn run(wifi: &str, cellular: &str, file: &str) -> Result<(), Bo
             Network::wifi("wifi").rtt(Duration::from_millis(5)),
             Network::cellular("cellular").rtt(Duration::from_millis(50)),
         ]))
-        .transport(Forwarded { tcp: Tcp::new(), wifi: forwarder(wifi)?, cellular: forwarder(cellular)? })
+        .transport(Forwarded {
+            tcp: Tcp::new(),
+            wifi: forwarder(wifi)?,
+            cellular: forwarder(cellular)?,
+        })
         .build()
         .await?;
-    let mut stream = manager.connect("mc+fwd://server").label(Label::INTERACTIVE).plaintext().await?;
+    let mut stream = manager
+        .connect("mc+fwd://server")
+        .label(Label::INTERACTIVE)
+        .plaintext()
+        .await?;
     let mut events = stream.events();
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
@@ -86,9 +57,12 @@ pub(crate) async fn run(wifi: &str, cellular: &str, file: &str) -> Result<(), Bo
     stream.shutdown().await?;
     let stats = stream.stats();
     for network in &stats.networks {
-        let (name, bytes) = (network.name.as_deref().unwrap_or_default(), network.bytes);
-        let (sent, resent) = (bytes.payload_sent as f64 / MB, bytes.payload_resent as f64 / MB);
-        println!("stream   over {name}: {sent:.1} MB sent once, {resent:.2} MB sent again");
+        let name = network.name.as_deref().unwrap_or_default();
+        let (once, again) = (
+            mb(network.bytes.payload_sent),
+            mb(network.bytes.payload_resent),
+        );
+        println!("stream   over {name}: {once} MB sent once, {again} MB sent again");
     }
     println!("sum {}", hex(&sum.finalize()));
     drop(stream);
@@ -98,7 +72,10 @@ pub(crate) async fn run(wifi: &str, cellular: &str, file: &str) -> Result<(), Bo
 /// How often the file is to be sent so that it is at least 64 MiB.
 pub(crate) fn repeats(file: &Path) -> io::Result<u64> {
     match std::fs::metadata(file)?.len() {
-        0 => Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is empty")),
+        0 => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the file is empty",
+        )),
         size => Ok(LEAST.div_ceil(size)),
     }
 }

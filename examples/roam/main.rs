@@ -8,21 +8,27 @@
 //! `cargo run --release --example roam [FILE]`; without a file this program itself is sent, repeated
 //! to 64 MiB. The exit code is 0 only if the sums agree and each network carried a tenth.
 
+mod child;
 mod client;
 mod forwarder;
+mod line;
 mod processes;
 mod server;
 mod show;
+mod transport;
+mod verdict;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use forwarder::{Forwarder, State};
 use processes::Processes;
-use show::{MB, Show, percent};
+use show::{Show, mb};
 
+/// A file of more bytes may take longer, in proportion.
+const LARGE: f64 = 512e6;
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
@@ -32,33 +38,39 @@ async fn main() -> ExitCode {
     let ended = match words[..] {
         ["--server"] => server::run().await,
         ["--client", wifi, cellular, file] => client::run(wifi, cellular, file).await,
-        [] | [_] => tokio::time::timeout(LIMIT, demonstrate(arguments.first()))
-            .await
-            .unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}").into())),
+        [] => demonstrate(None).await,
+        [file] => demonstrate(Some(file)).await,
         _ => Err("usage: roam [FILE]".into()),
     };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("roam: {error}");
-            ExitCode::FAILURE
-        }
+    let Err(error) = ended else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("roam: {error}");
+    ExitCode::FAILURE
+}
+
+async fn demonstrate(file: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let file = file.map_or_else(std::env::current_exe, |file| Ok(PathBuf::from(file)))?;
+    let size = std::fs::metadata(&file)?.len() * client::repeats(&file)?;
+    let limit = LIMIT.mul_f64((size as f64 / LARGE).max(1.0));
+    match tokio::time::timeout(limit, roam(&file, size)).await {
+        Ok(ended) => ended,
+        Err(_) => Err(format!("not done within {limit:.0?}").into()),
     }
 }
 
-async fn demonstrate(file: Option<&String>) -> Result<(), Box<dyn Error>> {
-    let file = file.map_or_else(std::env::current_exe, |file| Ok(PathBuf::from(file)))?;
-    let size = std::fs::metadata(&file)?.len() * client::repeats(&file)?;
+async fn roam(file: &Path, size: u64) -> Result<(), Box<dyn Error>> {
     let show = Show::start();
     let mut processes = Processes::start(show).await?;
     // Fast enough that the whole takes a quarter of a minute, whatever the size.
-    let wifi = Forwarder::start(processes.server(), size / 6).await?;
-    let cellular = Forwarder::start(processes.server(), size / 12).await?;
-    show.say(format!("{:.1} MB of {} are to be sent", size as f64 / MB, file.display()));
-    for (name, network) in [("wifi", &wifi), ("cellular", &cellular)] {
-        show.say(format!("{name} is there: {:.1} MB/s", network.rate() as f64 / MB));
-    }
-    processes.start_client(&wifi, &cellular, &file)?;
+    let wifi = Forwarder::start(processes.server, size / 6).await?;
+    let cellular = Forwarder::start(processes.server, size / 12).await?;
+    let (fast, slow) = (mb(wifi.rate()), mb(cellular.rate()));
+    show.say(format!(
+        "wifi {fast} MB/s, cellular {slow} MB/s, {} MB to send",
+        mb(size)
+    ));
+    processes.start_client([wifi.at(), cellular.at()], file)?;
 
     processes.received(size / 6).await?;
     show.say("CUT      wifi is taken away: its connections close, new ones are refused");
@@ -76,27 +88,13 @@ async fn demonstrate(file: Option<&String>) -> Result<(), Box<dyn Error>> {
     wifi.set(State::Closed);
     cellular.set(State::Closed);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    show.say("RETURN   cellular is back, wifi a second later");
+    show.say("RETURN   cellular is back");
     cellular.set(State::Open);
     let both = processes.recovery().await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
+    show.say("RETURN   wifi is back: the better network, once it stood for two seconds");
     wifi.set(State::Open);
 
-    let [sent, received] = processes.sums().await?;
-    let all = (wifi.carried() + cellular.carried()) as f64;
-    let [by_wifi, by_cellular] = [&wifi, &cellular].map(|one| one.carried() as f64);
-    show.say(format!("bytes by the forwarders' count: wifi {:.1} MB ({}), cellular {:.1} MB ({})",
-        by_wifi / MB, percent(by_wifi / all), by_cellular / MB, percent(by_cellular / all)));
-    show.say(format!("nothing arrived for {closed:.2?} at the first cut, {silent:.2?} at the silent one,"));
-    show.say(format!("{both:.2?} at that of both, two seconds of which there was no network"));
-    show.say(format!("SHA-256 sent      {sent}"));
-    show.say(format!("SHA-256 received  {received}"));
-    if sent != received {
-        return Err("the sums differ".into());
-    }
-    if by_wifi.min(by_cellular) < all / 10.0 {
-        return Err("a network carried less than a tenth".into());
-    }
-    show.say("equal: not a byte was lost, repeated or reordered");
-    Ok(())
+    let sums = processes.sums().await?;
+    verdict::give(show, sums, [&wifi, &cellular], [closed, silent, both])
 }

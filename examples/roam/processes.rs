@@ -1,29 +1,19 @@
-//! The two processes, this program again, and what they tell on their standard output.
+//! The two processes, and what is known of them.
 
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::Child;
 use tokio::sync::mpsc;
 
-use super::forwarder::Forwarder;
+use super::child::{News, follow, spawn};
 use super::show::Show;
-
-type Told = Lines<BufReader<ChildStdout>>;
-
-enum News {
-    Received(Instant, u64),
-    Sum { of_server: bool, sum: String },
-    Over,
-}
 
 pub(crate) struct Processes {
     show: Show,
-    server: SocketAddr,
+    pub(crate) server: SocketAddr,
     children: Vec<Child>,
     out: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
@@ -38,19 +28,29 @@ impl Processes {
         let (out, news) = mpsc::channel(1 << 16);
         let (child, mut lines) = spawn(&["--server"])?;
         let first = lines.next_line().await?.unwrap_or_default();
-        let server = first.strip_prefix("at ").ok_or("the server did not start")?.parse()?;
+        let server = first.strip_prefix("at ").ok_or("no server")?.parse()?;
         tokio::spawn(follow(lines, out.clone(), show, true));
         let last = (Instant::now(), 0);
-        Ok(Self { show, server, children: vec![child], out, news, last, sums: [None, None] })
+        let (children, sums) = (vec![child], [None, None]);
+        Ok(Self {
+            show,
+            server,
+            children,
+            out,
+            news,
+            last,
+            sums,
+        })
     }
 
-    pub(crate) fn server(&self) -> SocketAddr {
-        self.server
-    }
-
-    pub(crate) fn start_client(&mut self, wifi: &Forwarder, cellular: &Forwarder, file: &Path) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn start_client(
+        &mut self,
+        [wifi, cellular]: [SocketAddr; 2],
+        file: &Path,
+    ) -> Result<(), Box<dyn Error>> {
         let file = file.to_str().ok_or("the file's name is not UTF-8")?;
-        let (child, lines) = spawn(&["--client", &wifi.at().to_string(), &cellular.at().to_string(), file])?;
+        let (wifi, cellular) = (wifi.to_string(), cellular.to_string());
+        let (child, lines) = spawn(&["--client", &wifi, &cellular, file])?;
         tokio::spawn(follow(lines, self.out.clone(), self.show, false));
         self.children.push(child);
         Ok(())
@@ -92,31 +92,9 @@ impl Processes {
         match self.news.recv().await {
             Some(News::Received(at, bytes)) => self.last = (at, bytes),
             Some(News::Sum { of_server, sum }) => self.sums[usize::from(of_server)] = Some(sum),
-            Some(News::Over) if self.sums.contains(&None) => return Err("a process ended early".into()),
-            Some(News::Over) | None => {}
+            Some(News::Over { of_server }) if self.sums[usize::from(of_server)].is_some() => {}
+            _ => return Err("a process ended early".into()),
         }
         Ok(())
     }
-}
-
-fn spawn(arguments: &[&str]) -> Result<(Child, Told), Box<dyn Error>> {
-    let mut command = Command::new(std::env::current_exe()?);
-    let mut child = command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
-    let out = child.stdout.take().ok_or("no pipe to the process")?;
-    Ok((child, BufReader::new(out).lines()))
-}
-
-async fn follow(mut lines: Told, out: mpsc::Sender<News>, show: Show, of_server: bool) {
-    while let Ok(Some(line)) = lines.next_line().await {
-        let news = match line.split_once(' ') {
-            Some(("received", bytes)) => News::Received(Instant::now(), bytes.parse().unwrap_or(0)),
-            Some(("sum", sum)) => News::Sum { of_server, sum: sum.into() },
-            _ => {
-                show.say(line);
-                continue;
-            }
-        };
-        let _ = out.send(news).await;
-    }
-    let _ = out.send(News::Over).await;
 }

@@ -13,7 +13,10 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     // It stays on this host, so there is nothing to scout.
     let manager = Manager::builder().scout(Scout::fixed([])).build().await?;
     let listener = manager.listen("mc://127.0.0.1:0").await?;
-    let port = listener.contact().port().expect("a TCP listener has a port");
+    let port = listener
+        .contact()
+        .port()
+        .expect("a TCP listener has a port");
     println!("at 127.0.0.1:{port}");
     let mut stream = listener.accept().await?;
     let (mut sum, mut received) = (Sha256::new(), 0);

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-pub(crate) const MB: f64 = 1e6;
-
 #[derive(Clone, Copy)]
 pub(crate) struct Show(Instant);
 
@@ -13,10 +11,12 @@ impl Show {
     }
 
     pub(crate) fn say(self, what: impl AsRef<str>) {
-        println!("{:6.2} s  {}", self.0.elapsed().as_secs_f64(), what.as_ref());
+        let seconds = self.0.elapsed().as_secs_f64();
+        println!("{seconds:6.2} s  {}", what.as_ref());
     }
 }
 
-pub(crate) fn percent(part: f64) -> String {
-    format!("{:.0} %", part * 100.0)
+/// Millions of bytes.
+pub(crate) fn mb(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
 }

@@ -320,8 +320,14 @@ impl Roamer {
         let name = way.map(Network::name);
         let starts = self.starts.iter().filter(|(of, _)| of.as_deref() == name);
         // One more is allowed once this one lies beyond the window.
-        let crowded = starts.rev().nth(ATTEMPTS - 1).map(|(_, start)| *start + WINDOW);
-        let failed = self.rest_of(way).map(|rest| rest.until).filter(|until| *until > now);
+        let crowded = starts
+            .rev()
+            .nth(ATTEMPTS - 1)
+            .map(|(_, start)| *start + WINDOW);
+        let failed = self
+            .rest_of(way)
+            .map(|rest| rest.until)
+            .filter(|until| *until > now);
         crowded.max(failed)
     }
 
