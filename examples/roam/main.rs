@@ -77,13 +77,13 @@ async fn roam(file: &Path, size: u64) -> Result<(), Box<dyn Error>> {
     wifi.set(State::Closed);
     let closed = processes.recovery().await?;
 
-    processes.received(size / 3).await?;
+    processes.received(size * 3 / 8).await?;
     show.say("CUT      cellular falls silent; wifi is back");
     cellular.set(State::Silent);
     wifi.set(State::Open);
     let silent = processes.recovery().await?;
 
-    processes.received(size / 2).await?;
+    processes.received(size * 7 / 12).await?;
     show.say("CUT      both are taken away");
     wifi.set(State::Closed);
     cellular.set(State::Closed);
