@@ -109,7 +109,9 @@ impl Session {
         self.schedule_ack(now, id, false);
         if self.phase == Phase::Open {
             self.incoming.push_back(id);
-            self.events.push_back(Event::Incoming);
+            if self.events.back() != Some(&Event::Incoming) {
+                self.events.push_back(Event::Incoming);
+            }
         } else {
             // Nobody is left to take it.
             self.reset(now, id, 0);

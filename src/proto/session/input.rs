@@ -99,6 +99,9 @@ impl Session {
         slot: usize,
         header: &DataHeader,
     ) -> Result<(), ProtocolError> {
+        if self.is_over() {
+            return Ok(());
+        }
         if let Some(path) = &self.paths[slot] {
             path.definitions.check(header.label)?;
         }
@@ -127,6 +130,9 @@ impl Session {
         };
         path.stats.payload_received += payload.len() as u64;
         path.stats.control_received -= payload.len() as u64;
+        if matches!(self.phase, Phase::Over(_)) {
+            return Ok(());
+        }
         let label = path.definitions.get(header.label)?;
         let Some(stream) = self.streams.get_mut(&header.stream) else {
             return Ok(());

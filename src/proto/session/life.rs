@@ -157,8 +157,8 @@ impl Session {
         Ok(())
     }
 
-    /// New facts of a path: ours are told to the peer (`told`, see [`Self::tell_facts`]), and what may
-    /// go on it is decided again.
+    /// New facts of a path: what may go on it is decided again. The peer is told nothing of them; that
+    /// is [`tell_facts`](Self::tell_facts).
     pub fn update_path(&mut self, now: Instant, path: PathId, sides: PathSides) {
         if let Some(slot) = self.slot(path)
             && let Some(state) = &mut self.paths[slot]

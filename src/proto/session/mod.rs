@@ -1,6 +1,117 @@
 //! The resumable session, without I/O.
 //!
-//! ESSAY
+//! # The problem
+//!
+//! Two programs want byte streams that outlive the connections that carry them: any path may be lost,
+//! all of them for hours, silently or not, with bytes under way in both directions. Every byte must
+//! arrive exactly once and in order, buffers must be bounded, a slow reader must stall only its own
+//! stream, and nobody but the two may join a path.
+//!
+//! # The picture
+//!
+//! ```text
+//!  write --> replay buffer --> frames --> outbox of a path ==> decoder --> receive buffer --> read
+//!            (Rope, one a      DATA at    (one a path)                     (Rope, and what
+//!             stream)          an offset                                    came early)
+//!                 ^                                                            |
+//!                 +------------------ ACK: released     CREDIT: may send <-----+
+//!
+//!  a byte written:   fresh --sent--> flying --acknowledged--> released
+//!                                      |  ^
+//!                           path lost  v  | sent again, by any path that its label admits
+//!                                      lost
+//!
+//!  a path:      attach --> both tell what they have, RESUME --> carries
+//!                  carries --RETIRE both ways, all acknowledged--> closed (Retired)
+//!                  any --link fails / newer epoch / broken protocol--> closed (Lost / Replaced / Protocol)
+//!
+//!  our half of a stream:   open --shutdown--> FIN due --sent--> flying --ACK of it--> done
+//!                          open --reset, or the peer's STOP--> RESET sent --RESET_ACK--> done
+//!  the peer's half:        open --FIN and every byte before it--> complete;  --RESET--> cut off
+//!
+//!  the session:  open --close--> draining --all streams finished--> CLOSE said --CLOSED--> over
+//!                open, draining --abort, grace out, the peer's CLOSE, rollback--> over
+//! ```
+//!
+//! # The rules
+//!
+//! **Bytes and offsets.** Each direction of a stream counts its bytes from 0. The end of a direction
+//! takes one offset more, so that an acknowledgement of `final + 1` acknowledges the end. What is
+//! written stays in the replay buffer until the peer's library has it. Payload carries its offset, so
+//! it may come twice, by two paths, in any order; the receiver takes each byte once.
+//!
+//! **Labels.** Each byte carries the label of its write. It travels only on a path whose two ends'
+//! facts admit that label, when it is sent again too. A chunk that no path admits waits, and what
+//! follows may overtake it on the wire, within the window, but is not read before it. When facts change
+//! while a frame is half written and its rest is forbidden, the path ends. Reads never cross a change of
+//! label. A label is defined by number on each path before its first use there, without its interface's
+//! name; at most 64 are alive, and the sender gives the number used longest ago to the next.
+//!
+//! **Acknowledgements** say the contiguous offset and up to 8 ranges beyond it. They go with the next
+//! payload; alone after 256 KiB or a quarter of the window, after 256 frames, or after 20 ms; at once for
+//! an end, for a duplicate, and for a frame whose sender waits (kind 02: its buffer is over three
+//! quarters full). One that acknowledges what was never sent, or less than an earlier one on the same
+//! path, ends that path; a lower one by another path is late, and ignored.
+//!
+//! **Credit** is per stream: the receiver names the highest offset it takes, first its window, and names
+//! a higher one when half a window was read. Payload beyond it ends the path. There is no window over
+//! the session: the bound is streams times window. Control frames need no credit.
+//!
+//! **Streams.** An id is an index shifted left by one, the low bit 0 for the dialler's. OPEN goes before
+//! the first frame of a stream on each path until the peer is known to have it. STOP says that nobody
+//! reads: a half that is open answers RESET, one that has said its end goes on to it. RESET ends the
+//! sender's half and, with flag 1, asks the same of the receiver; it is repeated on path loss until
+//! RESET_ACK. A frame that wants an answer about a stream which is finished and forgotten is answered
+//! GONE: it acknowledges everything, its end included.
+//!
+//! **Paths.** An attach is accepted above the highest epoch seen under its id; the older path ends, and
+//! bytes that still arrive on it are dropped unread. First on a path each side tells its whole state:
+//! OPEN of what the peer may not know, ACK and CREDIT for each stream, RESET and STOP where they are not
+//! answered, then RESUME. Nothing is sent on it before the peer's RESUME, for what was lost may have
+//! arrived; only the first path of a session starts at once. When a path is lost, what flew on it is
+//! lost, and all that may have been told on it alone is told again by another. Where everything hangs on
+//! one path and the peer states there less than it had acknowledged, it has forgotten what it promised:
+//! `PeerRolledBack` ends the session. RETIRE says that no more payload comes on this path; when both have
+//! said so and everything on it is acknowledged it closes, so that a handover loses and repeats nothing.
+//!
+//! **Ends.** `shutdown` is done when the end is acknowledged. `release` is `shutdown` in the background
+//! and STOP. A session that was told to close says CLOSE 0 once every stream is finished, and goes on
+//! answering until CLOSED, or until 3 s after its last path closed; an end that it has said is not turned
+//! into an error by a lost last word. CLOSE with another code ends everything at once. The grace counts
+//! from the loss of the last path, at the listener 10 % longer. What ended a session is one reason, told
+//! to every stream that was not finished, and the same ever after; what had arrived in order can still be
+//! read, but after an abort.
+//!
+//! # The bytes
+//!
+//! The handshake stands in [`handshake`], the frames in [`frame`].
+//!
+//! # The limits
+//!
+//! | what | bound | beyond it |
+//! | --- | --- | --- |
+//! | replay buffer | [`Config::send_buffer`] a stream | `write` takes 0 |
+//! | receive buffer | [`Config::receive_window`] a stream | the path ends |
+//! | changes of label | [`MAX_RUNS`] unacknowledged a stream; as many unread are acknowledged, the rest waits | `write` takes 0; the path ends |
+//! | pieces out of order | [`MAX_SEGMENTS`] a stream | the path ends |
+//! | streams | [`Config::max_streams`] both sides' together, opened by one side | `open` fails; the path ends |
+//! | payload of a frame | [`frame::MAX_PAYLOAD`] | the path ends, nothing reserved |
+//! | any other frame | [`frame::MAX_CONTROL`] | the path ends, nothing reserved |
+//! | labels by number | [`frame::MAX_LABELS`] a path and direction | the oldest is defined anew |
+//! | control frames waiting on a path | 64 KiB of answers | the path ends |
+//! | planned on a path | 1 MiB of references, no copy | |
+//! | paths | [`MAX_PATHS`] | the attach is refused |
+//! | events | one a stream and kind, a few a path | |
+//!
+//! [`Config::worst_case_memory`] sums them up.
+//!
+//! # For a driver
+//!
+//! After any input: offer each path to [`Session::transmit`], drain [`Session::poll_event`], arm
+//! [`Session::poll_timeout`]. Between `transmit` and `transmitted` call nothing else. Payload moves twice
+//! at most: into the replay buffer ([`Session::write_bytes`] spares that), and out of the receive buffer
+//! ([`Session::direct`] spares that).
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
@@ -114,7 +225,7 @@ impl Session {
         // The listener keeps a session longer, so that a dialler never resumes into nothing.
         let grace = match agreed.role {
             Role::Dialler => agreed.grace,
-            Role::Listener => agreed.grace + agreed.grace / 10,
+            Role::Listener => agreed.grace.saturating_add(agreed.grace / 10),
         };
         Self {
             policy: Policy::default(),
@@ -244,8 +355,9 @@ impl Session {
 
     // ---- wire out
 
-    /// Fills `out` with what to write next on this path, in order; returns how many slices. Until
-    /// [`transmitted`](Self::transmitted) they begin the same, whatever is called between.
+    /// Fills `out` with what to write next on this path, in order; returns how many slices. Called again
+    /// without anything between, it gives the same; what the link took of it goes to
+    /// [`transmitted`](Self::transmitted) before any other call.
     pub fn transmit<'a>(
         &'a mut self,
         now: Instant,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::choose::Judge;
 use super::error::PathEnd;
 use super::frame::{DataHeader, kind, put_offset};
-use super::path::Closing;
+use super::path::{Closing, Path};
 use super::send::{Next, Unit};
 use super::stream::due;
 use super::{PathId, Phase, Role, Session, StreamId};
@@ -14,6 +14,9 @@ use super::{PathId, Phase, Role, Session, StreamId};
 const PLAN: usize = 1 << 20;
 /// ..and again when fewer than this are left.
 const PLAN_AGAIN: usize = 512 << 10;
+/// With so many control bytes unwritten nothing more is told: it stays due, and what is due of a stream
+/// is told once, however often it changes meanwhile.
+const TELL: usize = 8 << 10;
 
 impl Session {
     /// The link took `n` bytes of what [`transmit`](Self::transmit) gave last.
@@ -50,7 +53,8 @@ impl Session {
             self.tell_all(now, slot);
         }
         let planned = self.plan_data(slot);
-        if !telling {
+        let control = |path: &Path| path.outbox.control_left();
+        if !telling || self.paths[slot].as_deref().map_or(0, control) >= TELL {
             return;
         }
         if (planned || !self.telling.is_empty()) && !self.ack_waits.is_empty() {

@@ -65,7 +65,7 @@ pub enum Event {
     Writable(StreamId),
     /// The peer's library has the end and everything before it, or the stream failed.
     Shut(StreamId),
-    /// A stream of the peer's waits in `accept`.
+    /// At least one stream of the peer's waits in `accept`.
     Incoming,
     /// This path is over: drop its link.
     PathClosed(PathId, PathEnd),

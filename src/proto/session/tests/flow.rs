@@ -344,3 +344,32 @@ fn transmit_gives_the_same_front_until_it_was_written() {
     assert_eq!(read, Some((10_000, Label::ANY)));
     assert_eq!(buf[..10_000], bytes(10_000));
 }
+
+#[test]
+fn a_path_that_takes_nothing_gathers_no_acknowledgements() {
+    let mut pair = pair();
+    let path = pair.paths()[0];
+    let ids: Vec<StreamId> = (0..4).map(|_| opened(&mut pair, End::Dialler)).collect();
+    pair.run(Duration::from_secs(1));
+    let now = pair.now();
+    for offset in 0..20_000u64 {
+        for id in &ids {
+            let header = frame::DataHeader {
+                waiting: true,
+                label: 0,
+                stream: *id,
+                offset,
+                payload: 1,
+            };
+            let mut bytes = header.encode().to_vec();
+            bytes.push(1);
+            let session = pair.session(End::Listener);
+            session.receive(now, path, &bytes).expect("well formed");
+            let mut slices = [IoSlice::new(&[]); 4];
+            session.transmit(now, path, &mut slices);
+        }
+    }
+    let session = pair.session(End::Listener);
+    let path = session.paths[0].as_ref().expect("open");
+    assert!(path.outbox.control_left() < 16 << 10);
+}
