@@ -875,7 +875,9 @@ impl State {
         let link = self.links.swap_remove(at);
         add(&mut self.totals, &link, stats);
         info.stats = stats;
-        let why = link.dead.clone().unwrap_or_else(|| path_end(end).into());
+        // Of a path given up in order, it is no news that its link ended.
+        let failed = link.dead.clone().filter(|_| end != PathEnd::Retired);
+        let why = failed.unwrap_or_else(|| path_end(end).into());
         tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
         self.publish(PathEvent::Down { path: info, why });
         self.unsettled = true;
@@ -1041,6 +1043,7 @@ fn path_end(end: PathEnd) -> String {
     match end {
         PathEnd::Lost => "lost".into(),
         PathEnd::Replaced => "replaced by a new connection".into(),
+        PathEnd::Silent => "silent: it owed an answer".into(),
         PathEnd::Retired => "given up for a better one".into(),
         PathEnd::Forbidden => "no longer allowed by the label".into(),
         PathEnd::Protocol(error) => error.to_string(),

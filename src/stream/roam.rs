@@ -12,8 +12,8 @@
 //! ```
 //!
 //! One attempt at a time. A failed network rests for a back-off that grows by 1.6 with jitter to
-//! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts begin in any
-//! ten seconds. A better network is dialled before the old path is given up.
+//! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts over networks of
+//! one name begin in any ten seconds. A better network is dialled before the old path is given up.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -37,7 +37,7 @@ use crate::proto::session::handshake::HandshakeError;
 use crate::proto::session::{CloseReason, PathId};
 use crate::transport::{BoxFuture, ByteLink};
 
-/// Attempts that may begin in [`WINDOW`].
+/// Attempts over networks of one name, however often it came up anew, that may begin in [`WINDOW`].
 const ATTEMPTS: usize = 10;
 const WINDOW: Duration = Duration::from_secs(10);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -75,7 +75,7 @@ pub(super) struct Roamer {
     snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
     dial: Option<(Way, BoxFuture<'static, Result<Dialled, DialError>>)>,
     rests: Vec<Rest>,
-    starts: VecDeque<Instant>,
+    starts: VecDeque<(Option<String>, Instant)>,
     retry: Option<Pin<Box<Sleep>>>,
     migration: Migration,
     /// What matched at the last look: a change of it forgives every failure.
@@ -289,29 +289,20 @@ impl Roamer {
         while self
             .starts
             .front()
-            .is_some_and(|start| now.duration_since(*start) >= WINDOW)
+            .is_some_and(|(_, start)| now.duration_since(*start) >= WINDOW)
         {
             self.starts.pop_front();
         }
-        if self.starts.len() >= ATTEMPTS {
-            let oldest = self.starts[0];
-            self.look_again((oldest + WINDOW).saturating_duration_since(now));
-            return;
-        }
         let mut soonest: Option<Instant> = None;
         for way in ways.iter().filter(|way| fits(way)) {
-            let id = way.as_ref().map(Network::id);
-            match self
-                .rests
-                .iter()
-                .find(|rest| rest.way == id && rest.until > now)
-            {
-                Some(rest) => soonest = Some(soonest.map_or(rest.until, |at| at.min(rest.until))),
+            match self.resting(way.as_ref(), now) {
+                Some(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
                 None => return self.start(driver, view, way.clone()),
             }
         }
         if view.open.is_empty() && !self.rests.is_empty() {
-            let tried: Vec<String> = self.rests.iter().map(|rest| rest.why.clone()).collect();
+            let tried = ways.iter().filter_map(|way| self.rest_of(way.as_ref()));
+            let tried: Vec<&str> = tried.map(|rest| rest.why.as_str()).collect();
             self.tell_waiting(driver, tried.join("; ").into());
         }
         if let Some(at) = soonest {
@@ -319,8 +310,30 @@ impl Roamer {
         }
     }
 
+    fn rest_of(&self, way: Option<&Network>) -> Option<&Rest> {
+        let id = way.map(Network::id);
+        self.rests.iter().find(|rest| rest.way == id)
+    }
+
+    /// Until when this way is not to be dialled, if it is not.
+    fn resting(&self, way: Option<&Network>, now: Instant) -> Option<Instant> {
+        let name = way.map(Network::name);
+        let starts = self.starts.iter().filter(|(of, _)| of.as_deref() == name);
+        // One more is allowed once this one lies beyond the window.
+        let crowded = starts
+            .rev()
+            .nth(ATTEMPTS - 1)
+            .map(|(_, start)| *start + WINDOW);
+        let failed = self
+            .rest_of(way)
+            .map(|rest| rest.until)
+            .filter(|until| *until > now);
+        crowded.max(failed)
+    }
+
     fn start(&mut self, driver: &Arc<Driver>, view: &View, way: Way) {
-        self.starts.push_back(view.now);
+        let name = way.as_ref().map(|network| network.name().to_owned());
+        self.starts.push_back((name, view.now));
         let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
         let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
         let path = driver.with(|state, _| state.core.next_path(slot));

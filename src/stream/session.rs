@@ -167,6 +167,10 @@ impl IntoFuture for OpenStream {
     }
 }
 
+#[allow(
+    clippy::manual_async_fn,
+    reason = "promised to be Send here, not found out at each use"
+)]
 fn open(
     held: Arc<Held>,
     label: Label,

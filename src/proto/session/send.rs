@@ -241,6 +241,12 @@ impl SendHalf {
         self.fin == Fin::Flying(slot) || self.flights.iter().any(|flight| flight.slot == slot)
     }
 
+    /// Bytes sent on this path that are not acknowledged yet.
+    pub(super) fn flying_on(&self, slot: u8) -> u64 {
+        let flights = self.flights.iter().filter(|flight| flight.slot == slot);
+        flights.map(|flight| flight.end - flight.start).sum()
+    }
+
     /// What may go next: lost bytes before fresh ones, each label where `verdict` lets it; a forbidden
     /// run is passed over, not waited for.
     pub(super) fn next(&self, limit: usize, mut verdict: impl FnMut(&Label) -> Verdict) -> Next {
