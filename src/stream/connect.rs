@@ -360,6 +360,7 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
+        let first = way.as_ref().map(Network::id);
         let now = Clock::now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
@@ -367,7 +368,7 @@ impl Plan {
             Driver::new(core, Arc::clone(&self.context), label, Some(self.destination.clone()));
         driver.attach(path, link, way, remote).expect("the first path of a new session");
         let id = driver.open(label).expect("the first stream of a new session");
-        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only);
+        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only, first);
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
     }
