@@ -2,6 +2,7 @@
 
 mod hostile;
 mod layers;
+mod listening;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod macros;
 mod raw;

@@ -376,6 +376,12 @@ impl Tap {
             let (mut up, mut down) = (vec![0; 4096], vec![0; 4096]);
             loop {
                 tokio::select! {
+                    biased;
+                    order = given.recv() => match order {
+                        Some(Order::ToListener(bytes)) => far.write_all(&bytes).await?,
+                        Some(Order::ToDialler(bytes)) => near.write_all(&bytes).await?,
+                        Some(Order::Cut) | None => break,
+                    },
                     n = near.read(&mut up) => match n? {
                         0 => break,
                         n => {
@@ -389,11 +395,6 @@ impl Tap {
                             self.tapped.lock().unwrap().records[number].listener.extend(&down[..n]);
                             near.write_all(&down[..n]).await?;
                         }
-                    },
-                    order = given.recv() => match order {
-                        Some(Order::ToListener(bytes)) => far.write_all(&bytes).await?,
-                        Some(Order::ToDialler(bytes)) => near.write_all(&bytes).await?,
-                        Some(Order::Cut) | None => break,
                     },
                 }
             }
