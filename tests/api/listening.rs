@@ -5,7 +5,10 @@ use crate::raw::{
     session, soon,
 };
 use mancom::network::Binding;
-use mancom::{AcceptError, Label, ListenError, Listener, Manager, McStream, Network, Prop, SessionError};
+use mancom::transport::Link;
+use mancom::{
+    AcceptError, Label, ListenError, Listener, Manager, McStream, Network, Prop, Scout, SessionError,
+};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -255,6 +258,28 @@ async fn sessions_that_open_no_stream_crowd_out_each_other() {
     last.frame_of(&[0x17]).await;
     drop((last, silent));
     deaf(at).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_opens_no_stream_is_given_up_after_half_a_minute() {
+    let scout = Scout::fixed([]);
+    let transports = mancom::transport::Registry::built_in(&scout);
+    let manager = Manager::builder().scout(scout).build().await.unwrap();
+    let listener = manager.listen("mem://silence").await.unwrap();
+    let to = "mem://silence".parse().unwrap();
+    let Ok(Link::Bytes(link)) = transports.get("mem").unwrap().connect(&to, None).await else {
+        panic!("a pipe");
+    };
+    let (raw, _) = session(Raw(link)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut said = Vec::new();
+    let mut link = raw.0;
+    let told = tokio::time::timeout(Duration::from_secs(40), link.read_to_end(&mut said)).await;
+    assert!(told.is_ok() && began.elapsed() >= Duration::from_secs(30), "{:?}", began.elapsed());
+    let accepted = tokio::time::timeout(Duration::from_secs(1), listener.accept()).await;
+    assert!(accepted.is_err(), "and was never shown");
+    drop(listener);
+    manager.shutdown(Duration::from_secs(1)).await.unwrap();
 }
 
 // ---- detached sessions

@@ -13,7 +13,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -117,8 +117,8 @@ pub(crate) fn offer() -> Offer {
     }
 }
 
-/// A socket whose bytes the test writes.
-pub(crate) struct Raw(pub(crate) TcpStream);
+/// A connection whose bytes the test writes.
+pub(crate) struct Raw<S = TcpStream>(pub(crate) S);
 
 impl Raw {
     pub(crate) async fn dial(at: SocketAddr) -> Self {
@@ -130,7 +130,9 @@ impl Raw {
         socket.bind(SocketAddr::new(source.parse::<IpAddr>().unwrap(), 0))?;
         Ok(Self(socket.connect(at).await?))
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         soon(self.0.write_all(bytes)).await.unwrap();
     }
@@ -185,7 +187,10 @@ impl Raw {
 }
 
 /// A whole first handshake, by hand.
-pub(crate) async fn session(mut raw: Raw) -> Result<(Raw, Agreed), HandshakeError> {
+pub(crate) async fn session<S>(mut raw: Raw<S>) -> Result<(Raw<S>, Agreed), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let gone = |_| HandshakeError::Malformed;
     let (mut state, mut message) = DialHello::new(entropy(), offer());
     loop {
