@@ -200,6 +200,9 @@ pub fn handshake(seeded: &mut Seeded, dialler: Offer, listener: Offer) -> [Agree
 
 impl Pair {
     /// Two sessions of these settings, joined by their first path.
+    ///
+    /// # Panics
+    /// If they cannot be joined: the messages are its own.
     pub fn new(seed: u64, now: Instant, dialler: Config, listener: Config) -> Self {
         let mut seeded = Seeded::new(seed);
         let agreed = handshake(&mut seeded, offer(&dialler), offer(&listener));

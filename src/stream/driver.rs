@@ -79,6 +79,10 @@ pub(super) struct State {
     handles: usize,
     /// What the driver's timer is set to.
     armed: Option<Instant>,
+    /// When the driver asks whether anybody looks at the sockets, and how often somebody had.
+    watch_at: Option<Instant>,
+    looks: u32,
+    wakers: Arc<Wakers>,
     /// The paths or what they must carry changed: the roamer is to look.
     pub(super) unsettled: bool,
     subscribers: Vec<Subscriber>,
@@ -128,6 +132,9 @@ impl Driver {
             closing: Vec::new(),
             handles: 0,
             armed: None,
+            watch_at: None,
+            looks: 0,
+            wakers: Arc::clone(&wakers),
             unsettled: true,
             subscribers: Vec::new(),
             totals: Vec::new(),
@@ -229,7 +236,6 @@ impl Driver {
         label: Option<Label>,
     ) -> Poll<io::Result<Option<Label>>> {
         self.with(|state, now| {
-            self.wakers.looked();
             let result = state.read(now, id, buf);
             state.transmit(now);
             match result {
@@ -256,15 +262,23 @@ impl Driver {
         data: Outgoing<'_>,
     ) -> Poll<io::Result<usize>> {
         self.with(|state, now| {
-            self.wakers.looked();
             let result = state.write(now, id, label, data);
             match result {
                 Ok(0) => {
                     state.waiters(id).write = Some(cx.waker().clone());
-                    self.wakers.set_steward(cx.waker());
+                    if !state.has_readers() {
+                        self.wakers.set_steward(cx.waker());
+                    }
                     Poll::Pending
                 }
-                Ok(n) => Poll::Ready(Ok(n)),
+                Ok(n) => {
+                    // A writer may be the only task of this session that is ever polled.
+                    if self.wakers.is_ready() && !state.has_readers() {
+                        state.receive(now, READS);
+                        state.transmit(now);
+                    }
+                    Poll::Ready(Ok(n))
+                }
                 Err(error) => Poll::Ready(Err(state.io_error(error))),
             }
         })
@@ -285,15 +299,17 @@ impl Driver {
 
     pub(super) fn poll_shutdown(&self, cx: &mut TaskContext<'_>, id: StreamId) -> Poll<io::Result<()>> {
         self.with(|state, now| {
-            self.wakers.looked();
             state.core.shutdown(now, id);
             state.transmit(now);
             state.receive(now, READS);
+            state.transmit(now);
             match state.core.is_shut(id) {
                 Ok(true) => Poll::Ready(Ok(())),
                 Ok(false) => {
                     state.waiters(id).shut = Some(cx.waker().clone());
-                    self.wakers.set_steward(cx.waker());
+                    if !state.has_readers() {
+                        self.wakers.set_steward(cx.waker());
+                    }
                     Poll::Pending
                 }
                 Err(error) => Poll::Ready(Err(state.io_error(error))),
@@ -437,28 +453,16 @@ impl Driver {
     ) -> Poll<()> {
         self.wakers.register_driver(cx.waker());
         loop {
-            let watching = self.wakers.is_watching();
             let summoned = self.wakers.take_summons();
             let (over, due, more) = self.with(|state, now| {
-                let due = state.core.poll_timeout().is_some_and(|(at, _)| at <= now);
-                let mut look = summoned;
-                if watching && state.armed.is_some_and(|at| at <= now) {
-                    look |= self.wakers.end_watch();
-                }
-                let mut more = false;
-                if look {
-                    self.wakers.looked();
-                    more = state.receive(now, READS);
-                }
-                if due {
+                let look = summoned | state.is_neglected(now);
+                let more = look && state.receive(now, READS);
+                if state.core.poll_timeout().is_some_and(|(at, _)| at <= now) {
                     state.core.handle_timeout(now);
                 }
-                if look || due {
-                    state.transmit(now);
-                }
-                let watch = self.wakers.is_watching().then(|| now + WATCH);
+                state.transmit(now);
                 let timer = state.core.poll_timeout().map(|(at, _)| at);
-                state.armed = [watch, timer].into_iter().flatten().min();
+                state.armed = [state.watch_at, timer].into_iter().flatten().min();
                 let wait = state.armed.map(|at| at.saturating_duration_since(now));
                 (state.is_over(), wait, more)
             });
@@ -519,6 +523,7 @@ impl State {
         buf: &mut ReadBuf<'_>,
     ) -> Result<Option<Option<Label>>, StreamError> {
         let mut label = None;
+        let mut looking = false;
         loop {
             if label.is_none() {
                 match self.core.read(now, id, buf.initialize_unfilled())? {
@@ -532,7 +537,13 @@ impl State {
             }
             let bulk = self.links.iter().any(|link| link.bulk);
             if label.is_some() && !(bulk && buf.remaining() >= DIRECT) {
+                if looking {
+                    self.wakers.looked_away();
+                }
                 return Ok(Some(label));
+            }
+            if !std::mem::replace(&mut looking, true) {
+                self.wakers.looking();
             }
             match self.read_once(now, id, buf, label) {
                 Once::Direct(of) => label = Some(of),
@@ -663,8 +674,42 @@ impl State {
         }
     }
 
+    /// Somebody waits to read; what arrives is for it to take.
+    fn has_readers(&self) -> bool {
+        self.waiters.iter().any(|(_, waiters)| waiters.read.is_some())
+    }
+
+    /// Whether the sockets had news and nobody looked at them for a while.
+    fn is_neglected(&mut self, now: Instant) -> bool {
+        if !self.wakers.is_watching() {
+            self.watch_at = None;
+            return false;
+        }
+        let looks = self.wakers.looks();
+        match self.watch_at {
+            Some(at) if at > now => return false,
+            Some(_) if looks == self.looks => {
+                self.watch_at = None;
+                return self.wakers.end_watch();
+            }
+            Some(_) if !self.wakers.is_ready() => {
+                // The news may come between the two looks: the second one counts.
+                self.watch_at = None;
+                if !self.wakers.end_watch() {
+                    return false;
+                }
+                self.wakers.looked_away();
+            }
+            _ => {}
+        }
+        self.watch_at = Some(now + WATCH);
+        self.looks = looks;
+        false
+    }
+
     /// Reads every path; whether some path may have more.
     fn receive(&mut self, now: Instant, reads: usize) -> bool {
+        self.wakers.looking();
         let mut more = false;
         for at in 0..self.links.len() {
             let mut left = reads;
@@ -672,6 +717,9 @@ impl State {
                 left -= 1;
             }
             more |= left == 0;
+        }
+        if more {
+            self.wakers.looked_away();
         }
         more
     }

@@ -156,8 +156,8 @@ impl Session {
         Ok(())
     }
 
-    /// New facts of a path: ours are told to the peer (`told`, see [`Self::tell_facts`]), and what may
-    /// go on it is decided again.
+    /// New facts of a path: what may go on it is decided again. The peer is told nothing of them; that
+    /// is [`tell_facts`](Self::tell_facts).
     pub fn update_path(&mut self, now: Instant, path: PathId, sides: PathSides) {
         if let Some(slot) = self.slot(path)
             && let Some(state) = &mut self.paths[slot]
@@ -370,10 +370,13 @@ impl Session {
     /// Every acknowledgement that waited for company goes now.
     pub(super) fn tell_waiting_acks(&mut self) {
         self.ack_deadline = None;
-        for id in std::mem::take(&mut self.ack_waits) {
+        // By index and cleared, so that the list keeps its memory: this happens with every reply.
+        for index in 0..self.ack_waits.len() {
+            let id = self.ack_waits[index];
             if self.streams.get(&id).is_some_and(|stream| stream.ack_waits) {
                 self.mark(id, due::ACK);
             }
         }
+        self.ack_waits.clear();
     }
 }

@@ -116,7 +116,7 @@ pub struct Offer {
     pub anonymous: bool,
     /// How safe this path is.
     pub security: Security,
-    /// The TLS exporter of this path; empty in clear. At most 255 bytes are of use.
+    /// The TLS exporter of this path; empty in clear.
     pub exporter: Vec<u8>,
 }
 

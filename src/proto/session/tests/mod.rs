@@ -1,12 +1,18 @@
 //! The session core over [`Pair`](crate::proto::pair::Pair).
 
+mod ends;
+mod flow;
 mod hostile;
 mod model;
+mod paths;
 mod streams;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::*;
+use crate::label::Label;
 use crate::proto::pair::{End, Pair};
 
 pub(super) use model::cases;

@@ -5,7 +5,7 @@ use proptest::test_runner::Config as ProptestConfig;
 
 use super::*;
 use crate::label::Prop;
-use crate::network::Fact;
+use crate::network::{Fact, Kind, Kinds};
 use crate::proto::pair::{Pair, anywhere};
 
 /// `PROPTEST_CASES` overrides the number of cases.
@@ -207,6 +207,7 @@ impl World {
             Action::Metered(path, metered) => {
                 if let Some(path) = self.pick_path(path) {
                     let mut sides = anywhere();
+                    sides.remote.kinds = Kinds::of(Kind::Cellular);
                     sides.remote.metered = if metered { Fact::Yes } else { Fact::No };
                     for end in End::BOTH {
                         self.pair.session(end).update_path(now, path, sides.clone());
