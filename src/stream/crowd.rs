@@ -107,7 +107,11 @@ impl<K: Copy + Ord> Crowd<K> {
     pub(super) fn enter(&mut self, key: K, source: Source, weight: usize) {
         let number = self.entered;
         self.entered += 1;
-        let place = self.places.get(&key).copied().unwrap_or(Place { source, number, weight: 0 });
+        let place = self.places.get(&key).copied().unwrap_or(Place {
+            source,
+            number,
+            weight: 0,
+        });
         self.weight = self.weight - place.weight + weight;
         self.places.insert(key, Place { weight, ..place });
         self.change(place.source, |group| {
@@ -118,7 +122,9 @@ impl<K: Copy + Ord> Crowd<K> {
 
     /// Whether it was in.
     pub(super) fn leave(&mut self, key: K) -> bool {
-        let Some(place) = self.places.remove(&key) else { return false };
+        let Some(place) = self.places.remove(&key) else {
+            return false;
+        };
         self.weight -= place.weight;
         self.change(place.source, |group| {
             group.order.remove(&place.number);
@@ -137,18 +143,25 @@ impl<K: Copy + Ord> Crowd<K> {
     pub(super) fn heaviest(&self) -> Option<K> {
         let (_, source) = self.by_weight.last()?;
         let mut order = self.groups.get(source)?.order.values();
-        order.find(|key| self.places.get(key).is_some_and(|place| place.weight > 0)).copied()
+        order
+            .find(|key| self.places.get(key).is_some_and(|place| place.weight > 0))
+            .copied()
     }
 
     fn change(&mut self, source: Source, change: impl FnOnce(&mut Group<K>)) {
-        let group = self.groups.entry(source).or_insert_with(|| Group { order: BTreeMap::new(), weight: 0 });
-        self.by_count.remove(&(group.rank(group.order.len()), source));
+        let group = self.groups.entry(source).or_insert_with(|| Group {
+            order: BTreeMap::new(),
+            weight: 0,
+        });
+        self.by_count
+            .remove(&(group.rank(group.order.len()), source));
         self.by_weight.remove(&(group.rank(group.weight), source));
         change(group);
         if group.order.is_empty() {
             self.groups.remove(&source);
         } else {
-            self.by_count.insert((group.rank(group.order.len()), source));
+            self.by_count
+                .insert((group.rank(group.order.len()), source));
             self.by_weight.insert((group.rank(group.weight), source));
         }
     }
@@ -187,7 +200,11 @@ mod tests {
             assert!(crowd.leave(key));
             gone.push(key);
         }
-        assert_eq!(gone, [2, 3, 4, 1, 5], "A alone while it has more, then the oldest of both");
+        assert_eq!(
+            gone,
+            [2, 3, 4, 1, 5],
+            "A alone while it has more, then the oldest of both"
+        );
         assert_eq!((crowd.len(), crowd.weight()), (0, 0));
         assert!(crowd.groups.is_empty() && crowd.by_count.is_empty() && crowd.by_weight.is_empty());
     }
@@ -201,7 +218,10 @@ mod tests {
         crowd.enter(3, B, 4);
         assert_eq!((crowd.weight(), crowd.heaviest()), (9, Some(2)));
         crowd.enter(3, B, 9);
-        assert_eq!((crowd.weight(), crowd.len(), crowd.heaviest()), (14, 3, Some(3)));
+        assert_eq!(
+            (crowd.weight(), crowd.len(), crowd.heaviest()),
+            (14, 3, Some(3))
+        );
         assert!(crowd.leave(3) && !crowd.leave(3));
         assert_eq!(crowd.heaviest(), Some(2));
     }

@@ -26,12 +26,12 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::McStream;
 use super::context::Context;
 use super::crowd::{Crowd, Source};
 use super::dial::Asks;
 use super::driver::Driver;
 use super::error::AcceptError;
-use super::McStream;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{CookieKey, Credentials};
@@ -80,7 +80,9 @@ pub(super) struct Door {
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Door").field("endpoint", &self.asks.endpoint).finish_non_exhaustive()
+        f.debug_struct("Door")
+            .field("endpoint", &self.asks.endpoint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +97,11 @@ impl Door {
         getrandom::fill(&mut key).map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Arc::new(Self {
             plain: !endpoint.is_session(),
-            asks: Asks { endpoint, grace: cap, anonymous },
+            asks: Asks {
+                endpoint,
+                grace: cap,
+                anonymous,
+            },
             cookie: CookieKey(key),
             started: Clock::now(),
             half_open: context.settings().half_open.min(descriptors() / 4).max(1),
@@ -121,7 +127,12 @@ impl Door {
         let mut unshown = Vec::new();
         while let Some(id) = state.unshown.most() {
             state.unshown.leave(id);
-            unshown.extend(state.sessions.get(&id).map(|known| Arc::clone(&known.driver)));
+            unshown.extend(
+                state
+                    .sessions
+                    .get(&id)
+                    .map(|known| Arc::clone(&known.driver)),
+            );
         }
         drop(state);
         queue.into_iter().flatten().for_each(McStream::abort);
@@ -229,7 +240,9 @@ impl Door {
     pub(super) fn count_handshake(&self, source: Source, begin: impl FnOnce(u64) -> AbortHandle) {
         let mut state = self.lock();
         while state.half_open.len() >= self.half_open {
-            let Some(number) = state.half_open.most() else { break };
+            let Some(number) = state.half_open.most() else {
+                break;
+            };
             state.drop_handshake(number);
         }
         state.greeted += 1;
@@ -257,19 +270,40 @@ impl Door {
     // ---- sessions
 
     /// A session that was proved. `false`: the listener was stopped, or has one of this id.
-    pub(super) fn enter(&self, id: SessionId, driver: &Arc<Driver>, credentials: Credentials, source: Source) -> bool {
+    pub(super) fn enter(
+        &self,
+        id: SessionId,
+        driver: &Arc<Driver>,
+        credentials: Credentials,
+        source: Source,
+    ) -> bool {
         let mut state = self.lock();
         if state.stopped || state.sessions.contains_key(&id) {
             return false;
         }
         let driver = Arc::clone(driver);
-        state.sessions.insert(id, Known { driver, credentials, source, told: 0 });
+        state.sessions.insert(
+            id,
+            Known {
+                driver,
+                credentials,
+                source,
+                told: 0,
+            },
+        );
         state.unshown.enter(id, source, 0);
         let mut crowded = Vec::new();
         while state.unshown.len() > self.context.settings().backlog {
-            let Some(id) = state.unshown.most() else { break };
+            let Some(id) = state.unshown.most() else {
+                break;
+            };
             state.unshown.leave(id);
-            crowded.extend(state.sessions.get(&id).map(|known| Arc::clone(&known.driver)));
+            crowded.extend(
+                state
+                    .sessions
+                    .get(&id)
+                    .map(|known| Arc::clone(&known.driver)),
+            );
         }
         drop(state);
         for driver in crowded {
@@ -293,14 +327,23 @@ impl Door {
     /// A session has no path and keeps so many bytes, or (`None`) has one; words are numbered.
     pub(super) fn set_detached(&self, id: SessionId, word: u64, bytes: Option<usize>) {
         let mut state = self.lock();
-        let Some(known) = state.sessions.get_mut(&id).filter(|known| known.told < word) else { return };
+        let Some(known) = state
+            .sessions
+            .get_mut(&id)
+            .filter(|known| known.told < word)
+        else {
+            return;
+        };
         known.told = word;
         let source = known.source;
         match bytes {
             Some(bytes) => state.detached.enter(id, source, bytes),
             None => drop(state.detached.leave(id)),
         }
-        let gone = state.evict(self.context.settings().detached, self.context.settings().detached_bytes);
+        let gone = state.evict(
+            self.context.settings().detached,
+            self.context.settings().detached_bytes,
+        );
         drop(state);
         for driver in gone {
             driver.evict();
@@ -339,7 +382,11 @@ impl State {
             };
             let Some(id) = next else { return gone };
             self.detached.leave(id);
-            gone.extend(self.sessions.get(&id).map(|known| Arc::clone(&known.driver)));
+            gone.extend(
+                self.sessions
+                    .get(&id)
+                    .map(|known| Arc::clone(&known.driver)),
+            );
         }
     }
 }
@@ -350,7 +397,9 @@ fn descriptors() -> usize {
     {
         use rustix::process::{Resource, getrlimit};
         let limit = getrlimit(Resource::Nofile).current;
-        limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        })
     }
     #[cfg(not(target_os = "linux"))]
     usize::MAX

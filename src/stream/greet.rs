@@ -9,12 +9,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::McStream;
 use super::crowd::Source;
 use super::dial::{self, DialError};
 use super::door::Door;
 use super::driver::{self, Driver};
 use super::plain::Plain;
-use super::McStream;
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::network::{Network, NetworkId};
@@ -41,11 +41,18 @@ impl Door {
         let Link::Bytes(link) = link else { return };
         let network = self.network_of(&*link, via);
         if self.plain {
-            self.show(Ok(McStream::plain_stream(Plain::new(link, network, None), Label::ANY)));
+            self.show(Ok(McStream::plain_stream(
+                Plain::new(link, network, None),
+                Label::ANY,
+            )));
             return;
         }
         let source = Source::of(link.peer().ip());
-        let arrival = Arrival { link, source, network };
+        let arrival = Arrival {
+            link,
+            source,
+            network,
+        };
         let door = Arc::clone(self);
         let limit = self.context.settings().handshake;
         self.count_handshake(source, move |number| {
@@ -74,21 +81,38 @@ impl Door {
     }
 
     /// Under load a new session must first show that it receives what is sent to it.
-    async fn with_cookie(&self, arrival: &mut Arrival, hello: NewHello) -> Result<NewHello, DialError> {
-        let minute = || Clock::now().saturating_duration_since(self.started).as_secs() / 60;
+    async fn with_cookie(
+        &self,
+        arrival: &mut Arrival,
+        hello: NewHello,
+    ) -> Result<NewHello, DialError> {
+        let minute = || {
+            Clock::now()
+                .saturating_duration_since(self.started)
+                .as_secs()
+                / 60
+        };
         let source = arrival.source.bytes();
         let calm = self.half_open() <= self.context.settings().cookies_after;
         if calm || hello.has_cookie(&self.cookie, &source, minute()) {
             return Ok(hello);
         }
-        dial::send(&mut *arrival.link, &hello.ask_cookie(&self.cookie, &source, minute())).await?;
+        dial::send(
+            &mut *arrival.link,
+            &hello.ask_cookie(&self.cookie, &source, minute()),
+        )
+        .await?;
         match Greeting::parse(&dial::receive(&mut *arrival.link).await?)? {
             Greeting::New(hello) if hello.has_cookie(&self.cookie, &source, minute()) => Ok(hello),
             _ => Err(HandshakeError::BadProof.into()),
         }
     }
 
-    async fn begin(self: &Arc<Self>, mut arrival: Arrival, hello: NewHello) -> Result<(), DialError> {
+    async fn begin(
+        self: &Arc<Self>,
+        mut arrival: Arrival,
+        hello: NewHello,
+    ) -> Result<(), DialError> {
         if self.is_stopped() {
             dial::send(&mut *arrival.link, &refuse_new()).await?;
             return Err(HandshakeError::Closed.into());
@@ -108,13 +132,19 @@ impl Door {
 
     /// The dialler proved the session, and has our acceptance or will ask for it.
     fn start(self: &Arc<Self>, arrival: Arrival, agreed: Agreed) {
-        let Arrival { link, source, network } = arrival;
+        let Arrival {
+            link,
+            source,
+            network,
+        } = arrival;
         let (id, path, remote) = (agreed.id, agreed.path, agreed.remote);
         let credentials = agreed.credentials.clone();
         let core = Core::new(agreed, self.context.settings().core(), Clock::now());
         let driver = Driver::new(core, Arc::clone(&self.context), Label::ANY, None);
         let alive = self.context.tasks().enter();
-        driver.attach(path, link, network, remote).expect("the first path of a new session");
+        driver
+            .attach(path, link, network, remote)
+            .expect("the first path of a new session");
         let entered = self.enter(id, &driver, credentials, source);
         let door = Arc::downgrade(self);
         if entered {
@@ -144,14 +174,20 @@ impl Door {
         let first = tokio::time::timeout(UNSHOWN, first).await;
         self.shown(id);
         match first {
-            Ok(Ok((stream, label))) => self.show(Ok(McStream::session_stream(driver, stream, label))),
+            Ok(Ok((stream, label))) => {
+                self.show(Ok(McStream::session_stream(driver, stream, label)))
+            }
             Ok(Err(_)) => {}
             Err(_) => driver.abort(CloseReason::Aborted),
         }
     }
 
     async fn attach(&self, arrival: Arrival, hello: AttachHello) -> Result<(), DialError> {
-        let Arrival { mut link, source, network } = arrival;
+        let Arrival {
+            mut link,
+            source,
+            network,
+        } = arrival;
         let (id, path) = (hello.session(), hello.path());
         let offer = dial::offer(&self.context, &self.asks, network.as_ref());
         let credentials = self.credentials(id);
@@ -165,7 +201,11 @@ impl Door {
             }
         };
         // It was known when it was asked for, but may have ended meanwhile.
-        let known = self.lock().sessions.get(&id).map(|known| Arc::clone(&known.driver));
+        let known = self
+            .lock()
+            .sessions
+            .get(&id)
+            .map(|known| Arc::clone(&known.driver));
         let driver = known.ok_or(HandshakeError::UnknownSession)?;
         dial::send(&mut *link, &accepted).await?;
         self.moved(id, source);
@@ -175,7 +215,10 @@ impl Door {
     }
 
     fn credentials(&self, id: SessionId) -> Option<Credentials> {
-        self.lock().sessions.get(&id).map(|known| known.credentials.clone())
+        self.lock()
+            .sessions
+            .get(&id)
+            .map(|known| known.credentials.clone())
     }
 
     fn network_of(&self, link: &dyn ByteLink, via: Option<NetworkId>) -> Option<Network> {

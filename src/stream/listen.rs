@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::context::Context;
-use super::error::{AcceptError, ListenError};
-use super::door::Door;
-use super::roam::changed;
 use super::McStream;
+use super::context::Context;
+use super::door::Door;
+use super::error::{AcceptError, ListenError};
+use super::roam::changed;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
@@ -128,14 +128,20 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let endpoint = listen.endpoint?;
     let transport = context.transports().get(endpoint.carrier())?;
     if endpoint.is_secure() {
-        return Err(ListenError::Unsupported("TLS (mcs://, tls://) comes with part 4 of mancom"));
+        return Err(ListenError::Unsupported(
+            "TLS (mcs://, tls://) comes with part 4 of mancom",
+        ));
     }
     if listen.rate_limit.is_some() {
-        return Err(ListenError::Unsupported("rate_limit comes with part 3 of mancom"));
+        return Err(ListenError::Unsupported(
+            "rate_limit comes with part 3 of mancom",
+        ));
     }
     let near = endpoint.is_host_scope() || endpoint.carrier() == "mem";
     if endpoint.is_session() && !near && !listen.plaintext {
-        return Err(ListenError::Plaintext { endpoint: endpoint.to_string() });
+        return Err(ListenError::Plaintext {
+            endpoint: endpoint.to_string(),
+        });
     }
     let sockets = match listen.label {
         None => Sockets::open(&*transport, &endpoint).await?,
@@ -145,11 +151,18 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     };
     let (contact, contacts) = watch::channel(sockets.contact());
     let cap = listen.grace.unwrap_or(context.settings().grace_cap);
-    let failed = |source| ListenError::Io { endpoint: endpoint.to_string(), source };
+    let failed = |source| ListenError::Io {
+        endpoint: endpoint.to_string(),
+        source,
+    };
     let door = Door::new(context, endpoint.clone(), cap, listen.anonymous).map_err(failed)?;
     let blocked = Arc::clone(&sockets.blocked);
     tokio::spawn(serve(sockets, Arc::clone(&door), contact));
-    Ok(Listener { door, contacts, blocked })
+    Ok(Listener {
+        door,
+        contacts,
+        blocked,
+    })
 }
 
 /// A listening endpoint. Dropping it stops it as [`stop`](Self::stop) does.
@@ -186,7 +199,10 @@ impl Listener {
 
     /// Why no network matches the listener's label now, if none does.
     pub fn blocked(&self) -> Option<Blocked> {
-        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.blocked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Ends accepting, at once and for good. Streams that `accept` did not hand out are reset, new
@@ -225,10 +241,14 @@ struct Follow {
 
 impl Sockets {
     async fn open(transport: &dyn Transport, endpoint: &Endpoint) -> Result<Self, ListenError> {
-        let acceptor = transport
-            .listen(endpoint, None)
-            .await
-            .map_err(|source| ListenError::Io { endpoint: endpoint.to_string(), source })?;
+        let acceptor =
+            transport
+                .listen(endpoint, None)
+                .await
+                .map_err(|source| ListenError::Io {
+                    endpoint: endpoint.to_string(),
+                    source,
+                })?;
         Ok(Self {
             port: acceptor.contact().port(),
             open: BTreeMap::from([(None, acceptor)]),
@@ -246,13 +266,26 @@ impl Sockets {
         label: Label,
     ) -> Result<Self, ListenError> {
         let snapshots = changed(context.registry().snapshots());
-        let follow = Follow { context, transport, label, snapshots, retry: None };
+        let follow = Follow {
+            context,
+            transport,
+            label,
+            snapshots,
+            retry: None,
+        };
         let (open, blocked) = (BTreeMap::new(), Arc::default());
-        let mut sockets = Self { open, endpoint, port: None, follow: Some(follow), blocked };
+        let mut sockets = Self {
+            open,
+            endpoint,
+            port: None,
+            follow: Some(follow),
+            blocked,
+        };
         match sockets.adjust().await {
-            Some(source) if sockets.open.is_empty() => {
-                Err(ListenError::Io { endpoint: sockets.endpoint.to_string(), source })
-            }
+            Some(source) if sockets.open.is_empty() => Err(ListenError::Io {
+                endpoint: sockets.endpoint.to_string(),
+                source,
+            }),
             _ => Ok(sockets),
         }
     }
@@ -261,19 +294,26 @@ impl Sockets {
     async fn adjust(&mut self) -> Option<io::Error> {
         let follow = self.follow.as_mut()?;
         let transport = Arc::clone(&follow.transport);
-        let matching = follow.context.registry().candidates(&follow.label, &Destination::Unnamed);
+        let matching = follow
+            .context
+            .registry()
+            .candidates(&follow.label, &Destination::Unnamed);
         let (networks, blocked): (Vec<Network>, _) = match matching {
             Ok(networks) => (networks, None),
             Err(blocked) => (Vec::new(), Some(*blocked)),
         };
         *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = blocked;
-        self.open.retain(|id, _| networks.iter().any(|network| Some(network.id()) == *id));
+        self.open
+            .retain(|id, _| networks.iter().any(|network| Some(network.id()) == *id));
         let mut failed = None;
         for network in networks {
             if self.open.contains_key(&Some(network.id())) {
                 continue;
             }
-            let bind = Bind { network: network.clone(), source: None };
+            let bind = Bind {
+                network: network.clone(),
+                source: None,
+            };
             let endpoint = match self.port {
                 Some(port) => self.endpoint.clone().with_port(port),
                 None => self.endpoint.clone(),
@@ -301,7 +341,10 @@ impl Sockets {
         }
     }
 
-    fn poll_accept(&mut self, cx: &mut TaskContext<'_>) -> Poll<(Option<NetworkId>, io::Result<Link>)> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<(Option<NetworkId>, io::Result<Link>)> {
         for (network, acceptor) in &mut self.open {
             if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
                 return Poll::Ready((*network, accepted));
@@ -312,7 +355,9 @@ impl Sockets {
 
     /// Resolves when a snapshot may have changed what matches, or what failed may work now.
     fn poll_changed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Some(follow) = &mut self.follow else { return Poll::Pending };
+        let Some(follow) = &mut self.follow else {
+            return Poll::Pending;
+        };
         if let Poll::Ready(receiver) = follow.snapshots.as_mut().poll(cx) {
             follow.snapshots = changed(receiver);
             return Poll::Ready(());
@@ -350,7 +395,9 @@ async fn serve(mut sockets: Sockets, door: Arc<Door>, contact: watch::Sender<End
             if door.plain && !door.has_room() {
                 return Poll::Pending;
             }
-            sockets.poll_accept(cx).map(|(via, accepted)| News::Accepted(via, accepted))
+            sockets
+                .poll_accept(cx)
+                .map(|(via, accepted)| News::Accepted(via, accepted))
         })
         .await;
         match news {
@@ -365,7 +412,10 @@ async fn serve(mut sockets: Sockets, door: Arc<Door>, contact: watch::Sender<End
                 tracing::warn!(target: "mancom::transport", %error, "cannot accept");
                 door.drop_oldest();
                 let now = Clock::now();
-                if exhausted.replace(now).is_none_or(|last| now.duration_since(last) > EPISODE) {
+                if exhausted
+                    .replace(now)
+                    .is_none_or(|last| now.duration_since(last) > EPISODE)
+                {
                     door.report(AcceptError::Io(Arc::new(error)));
                 }
                 tokio::time::sleep(EXHAUSTED).await;

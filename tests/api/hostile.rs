@@ -1,8 +1,8 @@
 //! What an attacker can send to a listener, over real sockets: raw bytes written by the test.
 
 use crate::raw::{
-    Noise, Raw, Tap, ack, ask, attach, attach_to, claiming, data, echo, entropy, frame, listen, manager,
-    message, numbers, offer, opening, resume, session, soon,
+    Noise, Raw, Tap, ack, ask, attach, attach_to, claiming, data, echo, entropy, frame, listen,
+    manager, message, numbers, offer, opening, resume, session, soon,
 };
 use mancom::SessionError;
 use mancom::proto::session::handshake::{DialAttach, DialHello, HandshakeError};
@@ -20,7 +20,10 @@ fn kind(body: &[u8]) -> u8 {
 /// The session error inside a stream's.
 fn session_error(error: &std::io::Error) -> &SessionError {
     let inner = error.get_ref().expect("a stream's error has a cause");
-    inner.downcast_ref().or_else(|| inner.source()?.downcast_ref()).expect("it is the session's")
+    inner
+        .downcast_ref()
+        .or_else(|| inner.source()?.downcast_ref())
+        .expect("it is the session's")
 }
 
 // behaviour: K1
@@ -33,7 +36,11 @@ async fn a_session_id_without_its_secret_opens_nothing() {
     let mut served = soon(listener.accept()).await.unwrap();
     let before = served.session().paths();
     let id = tap.session_id();
-    for proof in [vec![0; 32], vec![0xff; 32], tap.record(0).dialler[2 + 7..][..32].to_vec()] {
+    for proof in [
+        vec![0; 32],
+        vec![0xff; 32],
+        tap.record(0).dialler[2 + 7..][..32].to_vec(),
+    ] {
         let mut thief = Raw::dial(at).await;
         thief.send(&attach_to(id)).await;
         assert_eq!(kind(&thief.message().await.unwrap()), CHALLENGE);
@@ -76,7 +83,10 @@ async fn a_recorded_attach_replayed_byte_for_byte_is_refused() {
             thief.ended().await
         };
         // What follows the proof unread may turn the refusal into a reset.
-        assert!(!said.windows(7).any(|w| w == b"mcom\0\x01\x05"), "accepted: {said:?}");
+        assert!(
+            !said.windows(7).any(|w| w == b"mcom\0\x01\x05"),
+            "accepted: {said:?}"
+        );
     }
     ask(&mut stream, b"third").await;
     assert_eq!(tap.connections(), 2, "the session noticed nothing");
@@ -93,7 +103,10 @@ async fn a_recorded_first_handshake_makes_no_session() {
     let mut thief = Raw::dial(at).await;
     thief.throw(&tap.record(0).dialler).await;
     let said = thief.ended().await;
-    assert!(!said.windows(7).any(|w| w == b"mcom\0\x01\x05"), "accepted: {said:?}");
+    assert!(
+        !said.windows(7).any(|w| w == b"mcom\0\x01\x05"),
+        "accepted: {said:?}"
+    );
     let next = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(next.is_err(), "nobody is shown");
     drop(stream);
@@ -128,7 +141,10 @@ async fn known_and_unknown_ids_are_answered_alike_in_form_and_time() {
         times[times.len() / 2]
     });
     let (less, more) = (known.min(unknown), known.max(unknown));
-    assert!(more < less * 2 + Duration::from_millis(1), "{known:?} for known, {unknown:?} for unknown");
+    assert!(
+        more < less * 2 + Duration::from_millis(1),
+        "{known:?} for known, {unknown:?} for unknown"
+    );
     ask(&mut stream, b"again").await;
 }
 
@@ -170,7 +186,9 @@ async fn ten_thousand_half_open_handshakes_stop_nobody() {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
     // As many at once as the host allows, the listener's and our own; those dropped make room.
-    let most = limit.current.map_or(FLOOD, |limit| (limit as usize).saturating_sub(2 * BOUND));
+    let most = limit
+        .current
+        .map_or(FLOOD, |limit| (limit as usize).saturating_sub(2 * BOUND));
     let manager = manager(|_| ()).await;
     let (listener, at) = listen(&manager).await;
     echo(listener);
@@ -198,7 +216,9 @@ async fn ten_thousand_half_open_handshakes_stop_nobody() {
         }
         if n % 2_500 == 2_499 {
             ask(&mut stream, b"during").await;
-            let mut fresh = soon(manager.connect(format!("mc://{at}")).into_future()).await.unwrap();
+            let mut fresh = soon(manager.connect(format!("mc://{at}")).into_future())
+                .await
+                .unwrap();
             ask(&mut fresh, b"a proper client").await;
         }
     }
@@ -211,7 +231,11 @@ async fn ten_thousand_half_open_handshakes_stop_nobody() {
         raw.ended().await;
     }
     let took = last.elapsed();
-    assert!(took < Duration::from_secs(5 + 5), "the last ended after {took:?} (flood: {:?})", last - began);
+    assert!(
+        took < Duration::from_secs(5 + 5),
+        "the last ended after {took:?} (flood: {:?})",
+        last - began
+    );
     soon(async {
         while descriptors() > fds {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -225,8 +249,16 @@ async fn ten_thousand_half_open_handshakes_stop_nobody() {
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        << 10
 }
 
 // behaviour: K3
@@ -244,11 +276,38 @@ async fn a_flood_crowds_out_its_own_prefix_only() {
     for raw in &mut flood[..150] {
         raw.ended().await;
     }
-    let (mut raw, _) = session(slow).await.expect("it was there first, from elsewhere");
+    let (mut raw, _) = session(slow)
+        .await
+        .expect("it was there first, from elsewhere");
     raw.send(&opening(0)).await;
     raw.send(&data(0, 0, b"slow")).await;
     let body = raw.frame_of(&[1, 2]).await;
     assert_eq!(&body[12..], b"slow");
+}
+
+// behaviour: K3
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn handshakes_take_no_more_than_a_quarter_of_the_descriptors() {
+    use crate::raw::in_a_process_of_its_own;
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    const NAME: &str = "hostile::handshakes_take_no_more_than_a_quarter_of_the_descriptors";
+    if !in_a_process_of_its_own(NAME) {
+        return;
+    }
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(200);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let manager = manager(|_| ()).await;
+    let (_listener, at) = listen(&manager).await;
+    let mut flood = Vec::new();
+    for _ in 0..80 {
+        flood.push(Raw::dial(at).await);
+    }
+    for raw in &mut flood[..30] {
+        raw.ended().await;
+    }
+    assert!(flood[30].is_open().await, "fifty are kept");
 }
 
 // behaviour: K3
@@ -259,7 +318,11 @@ async fn under_load_a_hello_must_bring_a_cookie() {
     echo(listener);
     let calm = Raw::dial(at).await;
     assert!(session(calm).await.is_ok());
-    let crowd = [Raw::dial(at).await, Raw::dial(at).await, Raw::dial(at).await];
+    let crowd = [
+        Raw::dial(at).await,
+        Raw::dial(at).await,
+        Raw::dial(at).await,
+    ];
     let hello = || DialHello::new(entropy(), offer()).1;
     // Until all of the crowd were accepted a hello may pass without.
     let mut raw = soon(async {
@@ -273,8 +336,14 @@ async fn under_load_a_hello_must_bring_a_cookie() {
     })
     .await;
     raw.send(&hello()).await;
-    assert_eq!(raw.ended().await, b"", "another hello without the cookie is not answered");
-    let mut stream = soon(manager.connect(format!("mc://{at}")).into_future()).await.unwrap();
+    assert_eq!(
+        raw.ended().await,
+        b"",
+        "another hello without the cookie is not answered"
+    );
+    let mut stream = soon(manager.connect(format!("mc://{at}")).into_future())
+        .await
+        .unwrap();
     ask(&mut stream, b"who has the cookie gets in").await;
     drop(crowd);
 }
@@ -287,8 +356,14 @@ fn unwelcome() -> Vec<(&'static str, Vec<u8>)> {
         ("a length alone", vec![0]),
         ("an empty message", vec![0, 0]),
         ("the longest claim", vec![0xff; 600]),
-        ("another protocol", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
-        ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
+        (
+            "another protocol",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        ),
+        (
+            "TLS",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+        ),
         ("half a hello", hello[..40].to_vec()),
         ("another version", {
             let mut other = hello.clone();
@@ -357,15 +432,30 @@ fn broken_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("a frame to skip longer than allowed", bare(0xff, 0xff_ffff)),
         ("an open cut short", frame(0x03, &[0])),
         ("a stream nobody opened", data(6, 0, b"lost")),
-        ("a label nobody defined", frame(0x01, &[[9, 0, 0, 0].as_slice(), &[0; 9]].concat())),
-        ("a label number over the limit", frame(0x10, &[64, b'a', b'n', b'y'])),
+        (
+            "a label nobody defined",
+            frame(0x01, &[[9, 0, 0, 0].as_slice(), &[0; 9]].concat()),
+        ),
+        (
+            "a label number over the limit",
+            frame(0x10, &[64, b'a', b'n', b'y']),
+        ),
         ("a label that is none", frame(0x10, b"\x01require=nonsense")),
         ("data beyond the credit", data(0, 1 << 40, b"far")),
         ("an offset at the end of all", data(0, u64::MAX, b"over")),
-        ("an end beyond the credit", frame(0x04, &[[0, 0, 0].as_slice(), &[0xff; 8]].concat())),
+        (
+            "an end beyond the credit",
+            frame(0x04, &[[0, 0, 0].as_slice(), &[0xff; 8]].concat()),
+        ),
         ("an acknowledgement of what was never sent", ack(0, 1 << 20)),
-        ("more ranges than allowed", frame(0x09, &[[0; 11].as_slice(), &[255]].concat())),
-        ("ranges that are not there", frame(0x09, &[[0; 11].as_slice(), &[8]].concat())),
+        (
+            "more ranges than allowed",
+            frame(0x09, &[[0; 11].as_slice(), &[255]].concat()),
+        ),
+        (
+            "ranges that are not there",
+            frame(0x09, &[[0; 11].as_slice(), &[8]].concat()),
+        ),
         ("facts that are none", frame(0x11, &[0, 9, 9, 9])),
         ("more streams than agreed", frame(0x03, &[0, 0xff, 0xfe, 0])),
         ("a stream of the listener's", frame(0x03, &[0, 0, 1, 0])),
@@ -386,7 +476,9 @@ async fn a_broken_frame_ends_its_path_and_the_session_takes_the_next() {
         raw.throw(&bytes).await;
         raw.ended().await;
         let path = numbers.next_path(0);
-        raw = attach(Raw::dial(at).await, &agreed.credentials, path).await.expect(what);
+        raw = attach(Raw::dial(at).await, &agreed.credentials, path)
+            .await
+            .expect(what);
         raw.send(&[opening(0), ack(0, 0), resume()].concat()).await;
         ask(&mut beside, what.as_bytes()).await;
     }
@@ -443,7 +535,8 @@ async fn two_hundred_random_strings_disturb_no_session() {
                         Instant::now(),
                     )
                     .next_path(0);
-                    raw.throw(&DialAttach::new(entropy(), &credentials, path, &offer()).1).await;
+                    raw.throw(&DialAttach::new(entropy(), &credentials, path, &offer()).1)
+                        .await;
                 }
                 _ => {
                     raw = session(raw).await.unwrap().0;
@@ -483,8 +576,11 @@ async fn an_acknowledgement_that_goes_back_ends_its_path_only() {
     raw.send(&[ack(0, 5), ack(0, 4)].concat()).await;
     raw.ended().await;
     let path = numbers.next_path(0);
-    let mut raw = attach(Raw::dial(at).await, &agreed.credentials, path).await.unwrap();
-    raw.send(&[opening(0), ack(0, 5), resume(), data(0, 5, b"again")].concat()).await;
+    let mut raw = attach(Raw::dial(at).await, &agreed.credentials, path)
+        .await
+        .unwrap();
+    raw.send(&[opening(0), ack(0, 5), resume(), data(0, 5, b"again")].concat())
+        .await;
     assert_eq!(&raw.frame_of(&[1, 2]).await[12..], b"again");
 }
 
@@ -512,10 +608,15 @@ async fn a_peer_that_rolled_back_ends_its_session_and_no_other() {
     })
     .await;
     let path = numbers.next_path(0);
-    let mut raw = attach(Raw::dial(at).await, &agreed.credentials, path).await.unwrap();
+    let mut raw = attach(Raw::dial(at).await, &agreed.credentials, path)
+        .await
+        .unwrap();
     raw.send(&[opening(0), ack(0, 0), resume()].concat()).await;
     let error = soon(served.read_exact(&mut text)).await.unwrap_err();
-    assert!(matches!(session_error(&error), SessionError::PeerRolledBack), "{error}");
+    assert!(
+        matches!(session_error(&error), SessionError::PeerRolledBack),
+        "{error}"
+    );
     echo(listener);
     let mut stream = manager.connect(format!("mc://{at}")).await.unwrap();
     ask(&mut stream, b"the process lives").await;
@@ -537,9 +638,13 @@ async fn a_rogue_listener_reads_nothing_of_a_session() {
     for proof in [[0; 32], [0xff; 32]] {
         let mut raw = Raw(soon(rogue.accept()).await.unwrap().0);
         assert_eq!(kind(&raw.message().await.unwrap()), 6);
-        raw.send(&message(7, &[[5; 32].as_slice(), &[0, 2, 2, 2]].concat())).await;
+        raw.send(&message(7, &[[5; 32].as_slice(), &[0, 2, 2, 2]].concat()))
+            .await;
         assert_eq!(kind(&raw.message().await.unwrap()), 8);
-        assert!(raw.is_open().await, "it waits for the proof and sends nothing of the session");
+        assert!(
+            raw.is_open().await,
+            "it waits for the proof and sends nothing of the session"
+        );
         raw.throw(&message(5, &proof)).await;
         assert_eq!(raw.ended().await, b"", "nor after a proof that is none");
     }

@@ -1,13 +1,14 @@
 //! What a listener does: who is accepted, how it ends, and what it never keeps more of than it says.
 
 use crate::raw::{
-    Raw, Tap, ack, address, ask, attach, data, echo, frame, listen, manager, numbers, opening, resume,
-    session, soon,
+    Raw, Tap, ack, address, ask, attach, data, echo, frame, listen, manager, numbers, opening,
+    resume, session, soon,
 };
 use mancom::network::Binding;
 use mancom::transport::Link;
 use mancom::{
-    AcceptError, Label, ListenError, Listener, Manager, McStream, Network, Prop, Scout, SessionError,
+    AcceptError, Label, ListenError, Listener, Manager, McStream, Network, Prop, Scout,
+    SessionError,
 };
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,7 +29,10 @@ async fn until(what: impl Fn() -> bool) {
 
 fn session_error(error: &io::Error) -> &SessionError {
     let inner = error.get_ref().expect("a stream's error has a cause");
-    inner.downcast_ref().or_else(|| inner.source()?.downcast_ref()).expect("it is the session's")
+    inner
+        .downcast_ref()
+        .or_else(|| inner.source()?.downcast_ref())
+        .expect("it is the session's")
 }
 
 /// Waits until nobody listens there.
@@ -68,9 +72,15 @@ async fn stop_ends_every_accept_and_no_stream_comes_after_it() {
     listener.stop();
     for accept in waiting {
         let ended = soon(accept).await.unwrap();
-        assert!(matches!(&ended, Err(error @ AcceptError::Stopped) if error.is_closed()), "{ended:?}");
+        assert!(
+            matches!(&ended, Err(error @ AcceptError::Stopped) if error.is_closed()),
+            "{ended:?}"
+        );
     }
-    assert!(matches!(soon(listener.accept()).await, Err(AcceptError::Stopped)));
+    assert!(matches!(
+        soon(listener.accept()).await,
+        Err(AcceptError::Stopped)
+    ));
     deaf(at).await;
 }
 
@@ -92,7 +102,10 @@ async fn a_stream_that_nobody_took_is_reset_by_stop() {
         ends.push(read);
     }
     let failed = ends.iter().filter(|end| matches!(end, Ok(Err(_)))).count();
-    assert_eq!(failed, 1, "one fails and is no end in good order, one lives: {ends:?}");
+    assert_eq!(
+        failed, 1,
+        "one fails and is no end in good order, one lives: {ends:?}"
+    );
     let _ = served.shutdown();
 }
 
@@ -107,8 +120,13 @@ async fn a_stopped_listener_refuses_new_sessions_and_takes_new_paths() {
         tokio::io::copy(&mut read, &mut write).await
     });
     ask(&mut stream, b"before").await;
-    let refused = soon(manager.connect(format!("mc://{at}")).into_future()).await.unwrap_err();
-    assert!(refused.to_string().contains("takes no new sessions"), "{refused}");
+    let refused = soon(manager.connect(format!("mc://{at}")).into_future())
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("takes no new sessions"),
+        "{refused}"
+    );
     tap.cut();
     ask(&mut stream, b"after").await;
     assert_eq!(tap.connections(), 2);
@@ -158,7 +176,10 @@ async fn shutdown_of_the_manager_stops_listeners_and_drains_sessions() {
     let unfinished = near.shutdown(bound).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(unfinished.to_string().contains('1'), "{unfinished}");
-    assert!(matches!(soon(listener.accept()).await, Err(AcceptError::Stopped)));
+    assert!(matches!(
+        soon(listener.accept()).await,
+        Err(AcceptError::Stopped)
+    ));
     let mut words = [0; 10];
     soon(served.read_exact(&mut words)).await.unwrap();
     served.write_all(&words).await.unwrap();
@@ -183,7 +204,11 @@ fn main_ends_within_its_bound_though_a_session_is_open() {
     }
     let began = Instant::now();
     let streams = body().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
     drop(streams);
 }
 
@@ -248,7 +273,8 @@ async fn sessions_that_open_no_stream_crowd_out_each_other() {
         raw.frame_of(&[0x16]).await;
     }
     let mut last = silent.pop().unwrap();
-    last.send(&[opening(0), data(0, 0, b"at last")].concat()).await;
+    last.send(&[opening(0), data(0, 0, b"at last")].concat())
+        .await;
     let mut served = soon(listener.accept()).await.unwrap();
     let mut text = [0; 7];
     soon(served.read_exact(&mut text)).await.unwrap();
@@ -275,7 +301,11 @@ async fn a_session_that_opens_no_stream_is_given_up_after_half_a_minute() {
     let mut said = Vec::new();
     let mut link = raw.0;
     let told = tokio::time::timeout(Duration::from_secs(40), link.read_to_end(&mut said)).await;
-    assert!(told.is_ok() && began.elapsed() >= Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(
+        told.is_ok() && began.elapsed() >= Duration::from_secs(30),
+        "{:?}",
+        began.elapsed()
+    );
     let accepted = tokio::time::timeout(Duration::from_secs(1), listener.accept()).await;
     assert!(accepted.is_err(), "and was never shown");
     drop(listener);
@@ -301,7 +331,10 @@ async fn evicted(stream: &mut McStream) -> bool {
     let read = tokio::time::timeout(Duration::from_millis(100), stream.read_exact(&mut text)).await;
     match read {
         Ok(Err(error)) => {
-            assert!(matches!(session_error(&error), SessionError::Evicted), "{error}");
+            assert!(
+                matches!(session_error(&error), SessionError::Evicted),
+                "{error}"
+            );
             true
         }
         _ => false,
@@ -340,13 +373,19 @@ async fn detached_sessions_keep_no_more_bytes_than_allowed() {
     for stream in &mut many[1..] {
         stream.write_all(&[1; 2_500]).await.unwrap();
     }
-    assert!(!evicted(&mut many[0]).await && !evicted(&mut lone).await, "9,000 bytes and a few");
+    assert!(
+        !evicted(&mut many[0]).await && !evicted(&mut lone).await,
+        "9,000 bytes and a few"
+    );
     many[2].write_all(&[1; 1_500]).await.unwrap();
     let mut ends = Vec::new();
     for stream in &mut many {
         ends.push(evicted(stream).await);
     }
-    assert!(ends.contains(&true), "written while detached counts: {ends:?}");
+    assert!(
+        ends.contains(&true),
+        "written while detached counts: {ends:?}"
+    );
     assert!(!ends[2] && !evicted(&mut lone).await);
 }
 
@@ -363,7 +402,9 @@ async fn a_session_that_came_back_is_not_counted() {
     let held = served.session();
     until(|| held.paths().is_empty()).await;
     let path = numbers.next_path(0);
-    let mut raw = attach(Raw::dial(at).await, &agreed.credentials, path).await.unwrap();
+    let mut raw = attach(Raw::dial(at).await, &agreed.credentials, path)
+        .await
+        .unwrap();
     raw.send(&[opening(0), ack(0, 0), resume()].concat()).await;
     let mut others = Vec::new();
     for _ in 0..2 {
@@ -395,7 +436,9 @@ async fn without_descriptors_accepting_pauses_and_goes_on() {
         tokio::io::copy(&mut read, &mut write).await
     });
     // Made before, connected when nothing is left.
-    let sockets: Vec<_> = (0..8).map(|_| tokio::net::TcpSocket::new_v4().unwrap()).collect();
+    let sockets: Vec<_> = (0..8)
+        .map(|_| tokio::net::TcpSocket::new_v4().unwrap())
+        .collect();
     let half_open = Raw::dial(at).await;
     until(|| descriptors() > 0).await;
     ask(&mut stream, b"before").await;
@@ -408,7 +451,10 @@ async fn without_descriptors_accepting_pauses_and_goes_on() {
         connected.push(Raw(soon(socket.connect(at)).await.unwrap()));
     }
     let error = soon(listener.accept()).await.unwrap_err();
-    assert!(matches!(&error, AcceptError::Io(_)) && !error.is_closed(), "{error}");
+    assert!(
+        matches!(&error, AcceptError::Io(_)) && !error.is_closed(),
+        "{error}"
+    );
     ask(&mut stream, b"during").await;
     // The oldest handshake made room for the next, and so on: only the last is left.
     let mut oldest = half_open;
@@ -443,7 +489,10 @@ async fn where_it_cannot_listen_is_told_by_name() {
     let elsewhere = "mc://203.0.113.7:7000";
     let text = told(manager.listen(elsewhere).plaintext().await.unwrap_err());
     assert!(text.contains(elsewhere), "{text}");
-    let error = manager.listen("mc+unix:/nowhere/at/all.sock").await.map(drop);
+    let error = manager
+        .listen("mc+unix:/nowhere/at/all.sock")
+        .await
+        .map(drop);
     assert!(error.is_err());
 }
 
@@ -454,13 +503,23 @@ async fn where_it_cannot_listen_is_told_by_name() {
 async fn a_labelled_listener_follows_its_networks_on_the_same_port() {
     let (scout, networks) = mancom::testing::scripted();
     let at = |name: &str, ip: &str| {
-        Network::wifi(name).address(ip.parse::<IpAddr>().unwrap()).binding(Binding::Address)
+        Network::wifi(name)
+            .address(ip.parse::<IpAddr>().unwrap())
+            .binding(Binding::Address)
     };
     let manager = Manager::builder().scout(scout).build().await.unwrap();
     let dialler = crate::raw::manager(|settings| settings.connect_rounds = 1).await;
     let wifi = Label::ANY.require(Prop::Wifi);
-    let listener = manager.listen("mc://0.0.0.0:0").label(wifi).plaintext().await.unwrap();
-    assert!(listener.blocked().is_some(), "it stays open and says why nothing comes");
+    let listener = manager
+        .listen("mc://0.0.0.0:0")
+        .label(wifi)
+        .plaintext()
+        .await
+        .unwrap();
+    assert!(
+        listener.blocked().is_some(),
+        "it stays open and says why nothing comes"
+    );
     networks.up(at("wlan0", "127.0.0.31"));
     until(|| listener.blocked().is_none()).await;
     until(|| listener.contact().port().is_some_and(|port| port > 0)).await;
@@ -468,7 +527,10 @@ async fn a_labelled_listener_follows_its_networks_on_the_same_port() {
     let to = |ip: &str| format!("mc://{ip}:{port}");
     let mut first = dialler.connect(to("127.0.0.31")).await.unwrap();
     let mut served = soon(listener.accept()).await.unwrap();
-    assert!(dialler.connect(to("127.0.0.32")).await.is_err(), "not yet a network of its label");
+    assert!(
+        dialler.connect(to("127.0.0.32")).await.is_err(),
+        "not yet a network of its label"
+    );
     networks.up(at("wlan1", "127.0.0.32"));
     let mut second = soon(async {
         loop {
@@ -488,7 +550,11 @@ async fn a_labelled_listener_follows_its_networks_on_the_same_port() {
     assert_eq!(&text, b"lives", "a network that leaves ends no session");
     networks.down("wlan1");
     until(|| listener.blocked().is_some()).await;
-    assert_eq!(listener.contact().port(), Some(port), "where it will listen again");
+    assert_eq!(
+        listener.contact().port(),
+        Some(port),
+        "where it will listen again"
+    );
     networks.up(at("wlan0", "127.0.0.31"));
     soon(async { while dialler.connect(to("127.0.0.31")).await.is_err() {} }).await;
 }
@@ -503,7 +569,14 @@ async fn a_labelled_listener_that_can_listen_nowhere_says_so_at_once() {
     let taken = std::net::TcpListener::bind("127.0.0.33:0").unwrap();
     let endpoint = format!("mc://0.0.0.0:{}", taken.local_addr().unwrap().port());
     let wifi = Label::ANY.require(Prop::Wifi);
-    let text = told(manager.listen(&endpoint).label(wifi).plaintext().await.unwrap_err());
+    let text = told(
+        manager
+            .listen(&endpoint)
+            .label(wifi)
+            .plaintext()
+            .await
+            .unwrap_err(),
+    );
     assert!(text.contains(&endpoint), "{text}");
 }
 
@@ -518,13 +591,18 @@ async fn a_rogue_on_another_network_ends_no_session(
     let proper = mancom::listen("mem://service").label(on("wlan0")).await?;
     let rogue = mancom::listen("mem://service").label(on("wlan1")).await?;
     networks.down("wlan1");
-    let mut stream = mancom::connect("mem://service").grace(Duration::from_secs(3600)).await?;
+    let mut stream = mancom::connect("mem://service")
+        .grace(Duration::from_secs(3600))
+        .await?;
     let mut served = proper.accept().await?;
     networks.down("wlan0");
     networks.up(Network::wifi("wlan1"));
     stream.write_all(b"secret").await?;
     let shown = tokio::time::timeout(Duration::from_secs(600), rogue.accept()).await;
-    assert!(shown.is_err(), "the rogue was asked, refused, and shown nothing");
+    assert!(
+        shown.is_err(),
+        "the rogue was asked, refused, and shown nothing"
+    );
     networks.up(Network::wifi("wlan0"));
     let mut text = [0; 6];
     served.read_exact(&mut text).await?;

@@ -29,7 +29,9 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
 pub(crate) async fn manager(change: impl FnOnce(&mut Settings)) -> Manager {
     let mut settings = Settings::default();
     change(&mut settings);
-    let builder = Manager::builder().scout(Scout::fixed([])).settings(settings);
+    let builder = Manager::builder()
+        .scout(Scout::fixed([]))
+        .settings(settings);
     builder.build().await.unwrap()
 }
 
@@ -182,7 +184,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 
     pub(crate) async fn is_open(&mut self) -> bool {
-        timeout(Duration::from_millis(50), self.0.read_u8()).await.is_err()
+        timeout(Duration::from_millis(50), self.0.read_u8())
+            .await
+            .is_err()
     }
 }
 
@@ -247,7 +251,9 @@ pub(crate) fn attach_to(id: [u8; 16]) -> Vec<u8> {
 }
 
 pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut frame = (u32::from(kind) << 24 | body.len() as u32).to_be_bytes().to_vec();
+    let mut frame = (u32::from(kind) << 24 | body.len() as u32)
+        .to_be_bytes()
+        .to_vec();
     frame.extend(body);
     frame
 }
@@ -316,8 +322,15 @@ pub(crate) struct Tap {
 impl Tap {
     pub(crate) async fn before(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tapped = Tapped { target, records: Vec::new(), orders: Vec::new() };
-        let tap = Self { at: listener.local_addr().unwrap(), tapped: Arc::new(Mutex::new(tapped)) };
+        let tapped = Tapped {
+            target,
+            records: Vec::new(),
+            orders: Vec::new(),
+        };
+        let tap = Self {
+            at: listener.local_addr().unwrap(),
+            tapped: Arc::new(Mutex::new(tapped)),
+        };
         let accepting = tap.clone();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
@@ -424,7 +437,11 @@ pub(crate) fn in_a_process_of_its_own(name: &str) -> bool {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     false
 }
 
