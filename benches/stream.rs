@@ -17,20 +17,45 @@ const ECHO: usize = 256 << 20;
 const PINGS: usize = 20_000;
 
 fn main() {
-    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|arg| !arg.starts_with('-'))
+        .unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
     println!("{:<34}{:>12}{:>12}{:>8}", "", "plain TCP", "mc://", "ratio");
-    let bulk = |name, mode| row(&runtime, &wanted, name, Unit::Gbit(BULK), move |p| bulk(p, mode));
+    let bulk = |name, mode| {
+        row(&runtime, &wanted, name, Unit::Gbit(BULK), move |p| {
+            bulk(p, mode)
+        })
+    };
     bulk("bulk, 64 KiB copied", Mode::Copied);
     bulk("bulk, 64 KiB owned", Mode::Owned);
     bulk("bulk, 4 KiB copied", Mode::Small);
-    row(&runtime, &wanted, "echo both ways, 64 KiB", Unit::Gbit(ECHO), echo);
-    row(&runtime, &wanted, "ping-pong, 1 byte", Unit::Micros(PINGS), |p| ping(p, 1));
-    row(&runtime, &wanted, "ping-pong, 64 bytes", Unit::Micros(PINGS), |p| ping(p, 64));
+    row(
+        &runtime,
+        &wanted,
+        "echo both ways, 64 KiB",
+        Unit::Gbit(ECHO),
+        echo,
+    );
+    row(
+        &runtime,
+        &wanted,
+        "ping-pong, 1 byte",
+        Unit::Micros(PINGS),
+        |p| ping(p, 1),
+    );
+    row(
+        &runtime,
+        &wanted,
+        "ping-pong, 64 bytes",
+        Unit::Micros(PINGS),
+        |p| ping(p, 64),
+    );
 }
 
 #[derive(Clone, Copy)]
@@ -55,8 +80,13 @@ impl Unit {
     }
 }
 
-fn row<F>(runtime: &tokio::runtime::Runtime, wanted: &str, name: &str, unit: Unit, work: impl Fn(Pair) -> F)
-where
+fn row<F>(
+    runtime: &tokio::runtime::Runtime,
+    wanted: &str,
+    name: &str,
+    unit: Unit,
+    work: impl Fn(Pair) -> F,
+) where
     F: Future<Output = Duration> + Send + 'static,
 {
     if !name.contains(wanted) {
@@ -79,7 +109,10 @@ where
         }
     }
     let (tcp, mc, ratio) = (median(plain), median(mancom), median(ratios));
-    println!("{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {}", unit.name());
+    println!(
+        "{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {}",
+        unit.name()
+    );
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -106,8 +139,15 @@ impl Pair {
     }
 
     async fn mancom() -> Self {
-        let manager = Manager::builder().scout(Scout::fixed([])).build().await.expect("a manager");
-        let listener = manager.listen("mc://127.0.0.1:0").await.expect("a listener");
+        let manager = Manager::builder()
+            .scout(Scout::fixed([]))
+            .build()
+            .await
+            .expect("a manager");
+        let listener = manager
+            .listen("mc://127.0.0.1:0")
+            .await
+            .expect("a listener");
         let connect = manager.connect(listener.contact());
         let (near, far) = tokio::join!(connect.into_future(), listener.accept());
         Self::Mancom(near.expect("connected"), far.expect("accepted"), listener)
