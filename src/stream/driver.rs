@@ -65,6 +65,10 @@ struct Waiters {
     shut: Option<Waker>,
 }
 
+/// Told that a session has no path and keeps so many bytes, or (`None`) that it has one. The words are
+/// numbered, for they may overtake each other.
+pub(super) type TellDetached = Arc<dyn Fn(u64, Option<usize>) + Send + Sync>;
+
 pub(super) struct State {
     pub(super) core: Session,
     links: Vec<Link>,
@@ -89,8 +93,9 @@ pub(super) struct State {
     pub(super) blocked: Option<Arc<Blocked>>,
     closed_told: bool,
     /// For the listener's bound of detached sessions; told outside the lock.
-    on_detached: Option<Arc<dyn Fn(bool) + Send + Sync>>,
-    detached: Option<bool>,
+    on_detached: Option<TellDetached>,
+    /// What was told last, and the number of that word.
+    detached: (u64, Option<usize>),
 }
 
 /// A session with its paths; shared by its streams, its handles and its task.
@@ -140,7 +145,7 @@ impl Driver {
             blocked: None,
             closed_told: false,
             on_detached: None,
-            detached: None,
+            detached: (0, None),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -160,10 +165,7 @@ impl Driver {
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
-        let detached = state
-            .detached
-            .take()
-            .and_then(|now| Some((state.on_detached.clone()?, now)));
+        let detached = state.detachment();
         let deferred = self.wakers.unlocked();
         drop(state);
         if deferred {
@@ -173,15 +175,24 @@ impl Driver {
             self.wakers.nudge();
         }
         wake.into_iter().for_each(Waker::wake);
-        if let Some((tell, detached)) = detached {
-            tell(detached);
+        if let Some((tell, word, bytes)) = detached {
+            tell(word, bytes);
         }
         result
     }
 
-    /// Whom to tell that the session lost its last path (`true`) or has one again.
-    pub(super) fn on_detached(&self, tell: Arc<dyn Fn(bool) + Send + Sync>) {
+    pub(super) fn on_detached(&self, tell: TellDetached) {
         self.with(|state, _| state.on_detached = Some(tell));
+    }
+
+    /// Given up at the listener's bound, unless a path came back meanwhile.
+    pub(super) fn evict(&self) {
+        self.with(|state, now| {
+            if state.links.is_empty() {
+                state.core.abort(now, CloseReason::Evicted);
+            }
+        });
+        self.wakers.summon();
     }
 
     /// The session's task is over.
@@ -455,7 +466,6 @@ impl Driver {
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
-            state.detached = Some(false);
             state.transmit(now);
             state.unsettled = true;
             Ok(())
@@ -815,6 +825,17 @@ impl State {
         }
     }
 
+    /// What there is to tell of the session's being detached.
+    fn detachment(&mut self) -> Option<(TellDetached, u64, Option<usize>)> {
+        let tell = self.on_detached.as_ref()?;
+        let bytes = self.links.is_empty().then(|| self.core.buffered());
+        if bytes == self.detached.1 {
+            return None;
+        }
+        self.detached = (self.detached.0 + 1, bytes);
+        Some((Arc::clone(tell), self.detached.0, bytes))
+    }
+
     fn leave(&mut self, now: Instant) {
         self.handles -= 1;
         if self.handles == 0 {
@@ -840,11 +861,7 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded => {
-                self.detached = Some(true);
-                self.unsettled = true;
-            }
-            Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);

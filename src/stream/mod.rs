@@ -18,7 +18,9 @@
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod context;
+mod crowd;
 mod dial;
+mod door;
 pub(crate) mod driver;
 pub(crate) mod error;
 pub(crate) mod events;
