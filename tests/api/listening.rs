@@ -92,7 +92,7 @@ async fn a_stream_that_nobody_took_is_reset_by_stop() {
     let mut untaken = manager.connect(format!("mc://{at}")).await.unwrap();
     untaken.write_all(b"hello").await.unwrap();
     let mut first = manager.connect(format!("mc://{at}")).await.unwrap();
-    let mut served = soon(listener.accept()).await.unwrap();
+    let served = soon(listener.accept()).await.unwrap();
     listener.stop();
     // Which of the two was taken depends on whose first bytes came first.
     let mut ends = Vec::new();
@@ -106,7 +106,7 @@ async fn a_stream_that_nobody_took_is_reset_by_stop() {
         failed, 1,
         "one fails and is no end in good order, one lives: {ends:?}"
     );
-    let _ = served.shutdown();
+    drop(served);
 }
 
 #[tokio::test]
@@ -349,7 +349,9 @@ async fn at_the_bound_the_longest_detached_of_the_source_with_most_ends() {
     let mut lone = detached(&listener, "127.0.1.1").await;
     let mut many = Vec::new();
     for _ in 0..4 {
-        many.push(detached(&listener, "127.0.2.1").await);
+        let mut stream = detached(&listener, "127.0.2.1").await;
+        stream.write_all(b"kept for its return").await.unwrap();
+        many.push(stream);
     }
     assert!(!evicted(&mut lone).await, "the oldest of all, but alone");
     let mut ends = Vec::new();
