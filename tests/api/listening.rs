@@ -239,6 +239,26 @@ async fn an_accept_that_is_dropped_loses_no_stream() {
 }
 
 #[tokio::test]
+async fn plain_connections_beyond_the_backlog_wait_in_the_system() {
+    let manager = manager(|settings| settings.backlog = 2).await;
+    let listener = manager.listen("tcp://127.0.0.1:0").await.unwrap();
+    let mut near = Vec::new();
+    for n in 0..9 {
+        let mut raw = Raw::dial(address(&listener)).await;
+        raw.send(&[n]).await;
+        near.push(raw);
+    }
+    let mut told = Vec::new();
+    for _ in 0..9 {
+        let mut stream = soon(listener.accept()).await.unwrap();
+        told.push(soon(stream.read_u8()).await.unwrap());
+    }
+    assert_eq!(told, (0..9).collect::<Vec<u8>>());
+    listener.stop();
+    deaf(address(&listener)).await;
+}
+
+#[tokio::test]
 async fn sessions_beyond_the_backlog_wait_in_their_handshake() {
     let manager = manager(|settings| settings.backlog = 2).await;
     let (listener, at) = listen(&manager).await;
