@@ -10,8 +10,8 @@
 //! only then wake. No user code and no waker runs under the lock.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -23,8 +23,8 @@ use tokio::io::ReadBuf;
 use super::context::Context;
 use super::error::{SessionError, stream_error};
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
-use super::scratch::with_scratch;
 use super::roam::Roamer;
+use super::scratch::with_scratch;
 use super::tracker::Guard;
 use super::wakers::{WATCH, Wakers};
 use crate::clock::Clock;
@@ -111,7 +111,9 @@ pub(crate) struct Driver {
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
     }
 }
 
@@ -145,12 +147,19 @@ impl Driver {
             on_detached: None,
             detached: (0, None),
         };
-        Arc::new(Self { state: Mutex::new(state), wakers, context, label, destination })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            wakers,
+            context,
+            label,
+            destination,
+        })
     }
 
     /// Runs `f` under the lock, then wakes whoever the core's events concern.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let now = Clock::now();
+        // The time asleep is looked up by the task's timers; a clock call less on the data path.
+        let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
         let result = f(&mut state, now);
@@ -202,7 +211,10 @@ impl Driver {
 
     pub(super) fn open(&self, label: Label) -> Result<StreamId, SessionError> {
         self.with(|state, now| {
-            let id = state.core.open(now, label).map_err(|error| state.session_error(error))?;
+            let id = state
+                .core
+                .open(now, label)
+                .map_err(|error| state.session_error(error))?;
             state.handles += 1;
             state.unsettled = true;
             state.transmit(now);
@@ -297,7 +309,11 @@ impl Driver {
         self.with(|state, now| state.transmit(now));
     }
 
-    pub(super) fn poll_shutdown(&self, cx: &mut TaskContext<'_>, id: StreamId) -> Poll<io::Result<()>> {
+    pub(super) fn poll_shutdown(
+        &self,
+        cx: &mut TaskContext<'_>,
+        id: StreamId,
+    ) -> Poll<io::Result<()>> {
         self.with(|state, now| {
             state.core.shutdown(now, id);
             state.transmit(now);
@@ -405,7 +421,11 @@ impl Driver {
             let offsets = state.core.offsets(id).unwrap_or_default();
             let mut networks = state.totals.clone();
             for link in &state.links {
-                add(&mut networks, link, state.core.path_stats(link.path).unwrap_or_default());
+                add(
+                    &mut networks,
+                    link,
+                    state.core.path_stats(link.path).unwrap_or_default(),
+                );
             }
             StreamStats {
                 written: offsets.written,
@@ -431,9 +451,18 @@ impl Driver {
         remote: PathFacts,
     ) -> Result<(), crate::proto::session::AttachError> {
         self.with(|state, now| {
-            let sides = PathSides { local: network.clone(), remote };
+            let sides = PathSides {
+                local: network.clone(),
+                remote,
+            };
             state.core.attach(now, path, sides)?;
-            state.links.push(Link { path, io, network, bulk: false, dead: None });
+            state.links.push(Link {
+                path,
+                io,
+                network,
+                bulk: false,
+                dead: None,
+            });
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
@@ -452,6 +481,8 @@ impl Driver {
         mut sleep: Pin<&mut tokio::time::Sleep>,
     ) -> Poll<()> {
         self.wakers.register_driver(cx.waker());
+        // Looks up the time asleep, for all that follows.
+        let _ = Clock::now();
         loop {
             let summoned = self.wakers.take_summons();
             let (over, due, more) = self.with(|state, now| {
@@ -473,7 +504,9 @@ impl Driver {
                 self.wakers.summon();
                 return Poll::Pending;
             }
-            let Some(wait) = due else { return Poll::Pending };
+            let Some(wait) = due else {
+                return Poll::Pending;
+            };
             sleep.as_mut().reset(tokio::time::Instant::now() + wait);
             if sleep.as_mut().poll_elapsed(cx).is_pending() {
                 return Poll::Pending;
@@ -568,7 +601,11 @@ impl State {
             }
             let path = self.links[at].path;
             let fits = only.is_none() || self.core.direct_label(path) == only;
-            let direct = if fits { self.core.direct(path, id).min(buf.remaining()) } else { 0 };
+            let direct = if fits {
+                self.core.direct(path, id).min(buf.remaining())
+            } else {
+                0
+            };
             if direct >= DIRECT || (direct > 0 && self.links[at].bulk) {
                 match self.read_direct(now, at, id, buf, direct) {
                     Some(label) => return Once::Direct(label),
@@ -590,7 +627,9 @@ impl State {
         buf: &mut ReadBuf<'_>,
         direct: usize,
     ) -> Option<Label> {
-        let Self { core, links, waker, .. } = self;
+        let Self {
+            core, links, waker, ..
+        } = self;
         let link = &mut links[at];
         let whole = core.direct(link.path, id) == direct;
         let mut header = [0; HEADER];
@@ -676,7 +715,9 @@ impl State {
 
     /// Somebody waits to read; what arrives is for it to take.
     fn has_readers(&self) -> bool {
-        self.waiters.iter().any(|(_, waiters)| waiters.read.is_some())
+        self.waiters
+            .iter()
+            .any(|(_, waiters)| waiters.read.is_some())
     }
 
     /// Whether the sockets had news and nobody looked at them for a while.
@@ -749,11 +790,16 @@ impl State {
 
     /// Writes to every path what the core has for it and its socket takes.
     pub(super) fn transmit(&mut self, now: Instant) {
-        let Self { core, links, waker, .. } = self;
+        let Self {
+            core, links, waker, ..
+        } = self;
         let mut cx = TaskContext::from_waker(waker);
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
             let mut wrote = false;
             let failed = loop {
+                if !core.wants_transmit(link.path) {
+                    break None;
+                }
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let count = core.transmit(now, link.path, &mut slices);
                 if count == 0 {
@@ -838,13 +884,17 @@ impl State {
     }
 
     fn path_closed(&mut self, path: PathId, end: PathEnd) {
-        let Some(at) = self.links.iter().position(|link| link.path == path) else { return };
+        let Some(at) = self.links.iter().position(|link| link.path == path) else {
+            return;
+        };
         let stats = self.core.path_stats(path).unwrap_or_default();
         let mut info = self.info(&self.links[at]);
         let link = self.links.swap_remove(at);
         add(&mut self.totals, &link, stats);
         info.stats = stats;
-        let why = link.dead.clone().unwrap_or_else(|| path_end(end).into());
+        // Of a path given up in order, it is no news that its link ended.
+        let failed = link.dead.clone().filter(|_| end != PathEnd::Retired);
+        let why = failed.unwrap_or_else(|| path_end(end).into());
         tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
         self.publish(PathEvent::Down { path: info, why });
         self.unsettled = true;
@@ -853,7 +903,11 @@ impl State {
     fn session_closed(&mut self, reason: CloseReason) {
         for (_, waiters) in &mut self.waiters {
             let Waiters { read, write, shut } = waiters;
-            self.wake.extend([read.take(), write.take(), shut.take()].into_iter().flatten());
+            self.wake.extend(
+                [read.take(), write.take(), shut.take()]
+                    .into_iter()
+                    .flatten(),
+            );
         }
         self.wake.extend(self.accepting.drain(..));
         self.wake.append(&mut self.closing);
@@ -899,7 +953,8 @@ impl State {
     /// The open paths that are bound to a network, with their local addresses.
     pub(super) fn bound_paths(&self) -> Vec<(PathId, Network, Option<IpAddr>)> {
         let open = self.links.iter().filter(|link| link.dead.is_none());
-        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local()))).collect()
+        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local())))
+            .collect()
     }
 
     /// The network of this path is known anew.
@@ -908,20 +963,32 @@ impl State {
         if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
             link.network = Some(network.clone());
         }
-        self.core.update_path(now, path, PathSides { local: Some(network), remote });
+        self.core.update_path(
+            now,
+            path,
+            PathSides {
+                local: Some(network),
+                remote,
+            },
+        );
         self.transmit(now);
     }
 
     pub(super) fn grace_left(&self, now: Instant) -> Duration {
         self.core
             .poll_timeout()
-            .map_or(self.core.grace(), |(at, _)| at.saturating_duration_since(now))
+            .map_or(self.core.grace(), |(at, _)| {
+                at.saturating_duration_since(now)
+            })
             .min(self.core.grace())
     }
 
     fn impossible(&self, label: &Label) -> Option<io::Error> {
         let none = !self.links.is_empty()
-            && self.links.iter().all(|link| !self.core.permits(link.path, label));
+            && self
+                .links
+                .iter()
+                .all(|link| !self.core.permits(link.path, label));
         none.then(|| io::Error::new(io::ErrorKind::NetworkUnreachable, NoPath(*label)))
     }
 
@@ -954,7 +1021,10 @@ enum Once {
 struct NoPath(Label);
 
 fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStats) {
-    let name = link.network.as_ref().map(|network| Arc::<str>::from(network.name()));
+    let name = link
+        .network
+        .as_ref()
+        .map(|network| Arc::<str>::from(network.name()));
     match networks.iter_mut().find(|known| known.name == name) {
         Some(known) => known.bytes += stats,
         None => networks.push(NetworkBytes { name, bytes: stats }),
@@ -990,6 +1060,7 @@ fn path_end(end: PathEnd) -> String {
     match end {
         PathEnd::Lost => "lost".into(),
         PathEnd::Replaced => "replaced by a new connection".into(),
+        PathEnd::Silent => "silent: it owed an answer".into(),
         PathEnd::Retired => "given up for a better one".into(),
         PathEnd::Forbidden => "no longer allowed by the label".into(),
         PathEnd::Protocol(error) => error.to_string(),

@@ -54,11 +54,12 @@ impl Session {
                 path.resumed = true;
                 path.alone = false;
                 self.all_ready();
+                self.check_stalls(now);
             }
             Control::Retire => {
                 path.peer_retired = true;
                 self.tell_waiting_acks();
-                self.retire_slot(slot);
+                self.retire_slot(now, slot);
                 self.check_retired(now, slot);
             }
             Control::Close(code) => self.on_close(now, slot, code),

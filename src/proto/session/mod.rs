@@ -199,6 +199,8 @@ pub struct Session {
     paths: Paths,
     /// The highest epoch attached, and the highest given out, by slot.
     epochs: [u32; MAX_PATHS],
+    /// What went over the last path of each slot that is gone.
+    ended: Vec<(PathId, PathStats)>,
     issued: [u32; MAX_PATHS],
     attached: u64,
 
@@ -244,6 +246,7 @@ impl Session {
             gone: VecDeque::new(),
             paths: Default::default(),
             epochs: [0; MAX_PATHS],
+            ended: Vec::new(),
             issued,
             attached: 0,
             ready: VecDeque::new(),

@@ -48,6 +48,8 @@ pub(super) struct Path {
     pub(super) owes_since: Option<Instant>,
     /// That was told.
     pub(super) stalled: bool,
+    /// Bytes that flew on it when it was retired, or when that was last looked at.
+    pub(super) owed: u64,
 }
 
 impl Path {
@@ -69,6 +71,7 @@ impl Path {
             closing: Closing::No,
             owes_since: None,
             stalled: false,
+            owed: 0,
         }
     }
 

@@ -133,7 +133,7 @@ impl SendHalf {
 
     /// The program waits, or soon will, for an acknowledgement.
     pub(super) fn pressed(&self) -> bool {
-        self.room() < self.limit / 4 || self.rope.runs() > MAX_RUNS / 2
+        self.room() < self.limit / 16 || self.rope.runs() > MAX_RUNS / 2
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -239,6 +239,12 @@ impl SendHalf {
     /// Whether something sent on this path is not acknowledged yet.
     pub(super) fn flies_on(&self, slot: u8) -> bool {
         self.fin == Fin::Flying(slot) || self.flights.iter().any(|flight| flight.slot == slot)
+    }
+
+    /// Bytes sent on this path that are not acknowledged yet.
+    pub(super) fn flying_on(&self, slot: u8) -> u64 {
+        let flights = self.flights.iter().filter(|flight| flight.slot == slot);
+        flights.map(|flight| flight.end - flight.start).sum()
     }
 
     /// What may go next: lost bytes before fresh ones, each label where `verdict` lets it; a forbidden

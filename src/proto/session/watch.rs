@@ -4,6 +4,11 @@
 //! whatever arrives on it meanwhile starts the time anew. Silent for [`Config::stall`], it is told as
 //! stalled, once: it costs nothing but another path.
 //!
+//! Once a newer path carries, a silent one ends, and what flew on it goes again: the end that is asked
+//! to use another path may never hear why. So an older path is asked for an answer when a newer one
+//! joins, and one that is retired owes the peer's word. What it carried is acknowledged on the newer
+//! path: while that advances, it is slow and not silent.
+//!
 //! [`Config::stall`]: super::Config::stall
 
 use std::ops::AddAssign;
@@ -11,8 +16,10 @@ use std::time::Instant;
 
 use super::choose::Judge;
 use super::decoder::Place;
-use super::error::StreamError;
-use super::{Event, PathId, PathStats, Role, Session, StreamId};
+use super::error::{PathEnd, StreamError};
+use super::frame::{kind, put_token};
+use super::path::Closing;
+use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
 use crate::label::Label;
 use crate::label::matching::permits;
 
@@ -40,6 +47,7 @@ impl AddAssign for PathStats {
 impl Session {
     /// Something arrived on a path.
     pub(super) fn heard(&mut self, now: Instant, slot: usize) {
+        self.drained(now);
         match &mut self.paths[slot] {
             Some(path) if path.owes_since.is_some() => {}
             _ => return,
@@ -49,8 +57,23 @@ impl Session {
             .values()
             .any(|stream| stream.send.flies_on(slot as u8));
         if let Some(path) = &mut self.paths[slot] {
-            path.owes_since = flying.then_some(now);
+            path.owes_since = (flying || path.retiring).then_some(now);
             path.stalled = false;
+        }
+    }
+
+    /// What flew on a retired path may be acknowledged on any.
+    fn drained(&mut self, now: Instant) {
+        for slot in 0..MAX_PATHS {
+            if !self.paths[slot].as_ref().is_some_and(|path| path.retiring) {
+                continue;
+            }
+            let flying = self.flying_on(slot);
+            if let Some(path) = &mut self.paths[slot]
+                && flying < path.owed
+            {
+                (path.owed, path.owes_since) = (flying, Some(now));
+            }
         }
     }
 
@@ -61,12 +84,37 @@ impl Session {
             .min()
     }
 
+    /// A newer path joins: what is left of this one is to answer.
+    pub(super) fn probe(&mut self, now: Instant, slot: usize) {
+        if let Some(path) = &mut self.paths[slot]
+            && path.closing == Closing::No
+        {
+            put_token(&mut path.outbox.control, kind::PING, 0);
+            path.owes_since.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn flying_on(&self, slot: usize) -> u64 {
+        self.streams
+            .values()
+            .map(|stream| stream.send.flying_on(slot as u8))
+            .sum()
+    }
+
     pub(super) fn check_stalls(&mut self, now: Instant) {
-        for path in self.paths.iter_mut().flatten().filter(|path| !path.stalled) {
-            if path
-                .owes_since
-                .is_some_and(|since| now.saturating_duration_since(since) >= self.config.stall)
-            {
+        let carrying = self.paths.iter().flatten().filter(|path| path.carries());
+        let newest = carrying.map(|path| path.serial).max();
+        for slot in 0..MAX_PATHS {
+            let Some(path) = &mut self.paths[slot] else {
+                continue;
+            };
+            let silent = |since| now.saturating_duration_since(since) >= self.config.stall;
+            if !path.owes_since.is_some_and(silent) {
+                continue;
+            }
+            if newest.is_some_and(|newest| newest > path.serial) {
+                self.end_path(now, slot, PathEnd::Silent);
+            } else if !path.stalled {
                 path.stalled = true;
                 self.events.push_back(Event::PathStalled(path.id));
             }

@@ -5,6 +5,7 @@ mod flow;
 mod hostile;
 mod model;
 mod paths;
+mod silence;
 mod streams;
 
 use std::time::{Duration, Instant};
