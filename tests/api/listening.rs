@@ -193,6 +193,7 @@ async fn shutdown_of_the_manager_stops_listeners_and_drains_sessions() {
     deaf(at).await;
 }
 
+#[cfg(feature = "macros")]
 #[test]
 fn main_ends_within_its_bound_though_a_session_is_open() {
     #[mancom::main(scout = "none", shutdown = "100ms")]
@@ -603,6 +604,7 @@ async fn a_labelled_listener_that_can_listen_nowhere_says_so_at_once() {
 }
 
 // behaviour: K12
+#[cfg(feature = "macros")]
 #[mancom::test]
 async fn a_rogue_on_another_network_ends_no_session(
     networks: mancom::testing::Networks,
