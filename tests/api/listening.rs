@@ -519,6 +519,29 @@ async fn where_it_cannot_listen_is_told_by_name() {
     assert!(error.is_err());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn where_it_may_not_listen_is_told_by_name() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let manager = manager(|_| ()).await;
+    // Of this thread alone, which is the one that binds.
+    let all = capabilities(None).unwrap();
+    let mut fewer = all;
+    fewer.effective.remove(CapabilitySet::NET_BIND_SERVICE);
+    set_capabilities(None, fewer).unwrap();
+    let refused = manager.listen("mc://127.0.0.1:7").await.map(drop);
+    set_capabilities(None, all).unwrap();
+    let open = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if open.is_ok_and(|first| first.trim() == "0") {
+        return refused.expect("containers may let everyone listen everywhere");
+    }
+    let text = told(refused.unwrap_err());
+    assert!(
+        text.contains("mc://127.0.0.1:7") && text.contains("ermission"),
+        "{text}"
+    );
+}
+
 // ---- labelled listeners
 
 // behaviour: L1, L2
