@@ -29,11 +29,9 @@ pub mod hooks;
 pub(crate) mod listen;
 mod plain;
 mod roam;
-mod scratch;
 pub(crate) mod session;
 mod split;
 pub(crate) mod tracker;
-mod wakers;
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
