@@ -42,20 +42,13 @@ fn main() {
         Unit::Gbit(ECHO),
         echo,
     );
-    row(
-        &runtime,
-        &wanted,
-        "ping-pong, 1 byte",
-        Unit::Micros(PINGS),
-        |p| ping(p, 1),
-    );
-    row(
-        &runtime,
-        &wanted,
-        "ping-pong, 64 bytes",
-        Unit::Micros(PINGS),
-        |p| ping(p, 64),
-    );
+    let ping = |name, work: fn(bool) -> Duration| {
+        compare(&wanted, name, Unit::Micros(PINGS), || {
+            (work(false), work(true))
+        });
+    };
+    ping("ping-pong, 1 byte, one thread", ping_alone);
+    ping("ping-pong, 1 byte, two threads", ping_apart);
 }
 
 #[derive(Clone, Copy)]
@@ -89,6 +82,16 @@ fn row<F>(
 ) where
     F: Future<Output = Duration> + Send + 'static,
 {
+    compare(wanted, name, unit, || {
+        runtime.block_on(async {
+            let tcp = spawned(work(Pair::plain().await)).await;
+            (tcp, spawned(work(Pair::mancom().await)).await)
+        })
+    });
+}
+
+/// Prints the medians of the rounds, each a pair of plain TCP and mancom.
+fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> (Duration, Duration)) {
     if !name.contains(wanted) {
         return;
     }
@@ -96,11 +99,8 @@ fn row<F>(
     let mut mancom = Vec::new();
     let mut ratios = Vec::new();
     for round in 0..=ROUNDS {
-        let (tcp, mc) = runtime.block_on(async {
-            let tcp = spawned(work(Pair::plain().await)).await;
-            let mc = spawned(work(Pair::mancom().await)).await;
-            (unit.of(tcp), unit.of(mc))
-        });
+        let (tcp, mc) = work();
+        let (tcp, mc) = (unit.of(tcp), unit.of(mc));
         // The first round warms up.
         if round > 0 {
             plain.push(tcp);
@@ -139,11 +139,7 @@ impl Pair {
     }
 
     async fn mancom() -> Self {
-        let manager = Manager::builder()
-            .scout(Scout::fixed([]))
-            .build()
-            .await
-            .expect("a manager");
+        let manager = manager().await;
         let listener = manager
             .listen("mc://127.0.0.1:0")
             .await
@@ -152,6 +148,14 @@ impl Pair {
         let (near, far) = tokio::join!(connect.into_future(), listener.accept());
         Self::Mancom(near.expect("connected"), far.expect("accepted"), listener)
     }
+}
+
+async fn manager() -> Manager {
+    Manager::builder()
+        .scout(Scout::fixed([]))
+        .build()
+        .await
+        .expect("a manager")
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -252,33 +256,91 @@ async fn echoed<S: AsyncRead + AsyncWrite + Send + 'static>(near: S, far: S) -> 
     time
 }
 
-async fn ping(pair: Pair, size: usize) -> Duration {
-    match pair {
-        Pair::Plain(near, far) => pinged(near, far, size).await,
-        Pair::Mancom(near, far, _listener) => pinged(near, far, size).await,
-    }
+/// Both ends in tasks of one thread.
+fn ping_alone(mancom: bool) -> Duration {
+    let runtime = one_thread();
+    runtime.block_on(async {
+        match if mancom {
+            Pair::mancom().await
+        } else {
+            Pair::plain().await
+        } {
+            Pair::Plain(near, far) => {
+                tokio::spawn(mirror(far));
+                pings(near).await
+            }
+            Pair::Mancom(near, far, _listener) => {
+                tokio::spawn(mirror(far));
+                pings(near).await
+            }
+        }
+    })
 }
 
-async fn pinged<S>(mut near: S, mut far: S, size: usize) -> Duration
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mirror = tokio::spawn(async move {
-        let mut buffer = vec![0; size];
-        for _ in 0..PINGS {
-            far.read_exact(&mut buffer).await.expect("read");
-            far.write_all(&buffer).await.expect("written");
-        }
-        far
+/// Each end in a thread of its own, as two processes would be.
+fn ping_apart(mancom: bool) -> Duration {
+    let (contact, told) = std::sync::mpsc::channel::<String>();
+    let server = std::thread::spawn(move || {
+        one_thread().block_on(async {
+            if mancom {
+                let manager = manager().await;
+                let listener = manager
+                    .listen("mc://127.0.0.1:0")
+                    .await
+                    .expect("a listener");
+                contact.send(listener.contact().to_string()).expect("told");
+                mirror(listener.accept().await.expect("accepted")).await;
+            } else {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+                contact
+                    .send(listener.local_addr().expect("its address").to_string())
+                    .expect("told");
+                let far = listener.accept().await.expect("accepted").0;
+                far.set_nodelay(true).expect("nodelay");
+                mirror(far).await;
+            }
+        });
     });
-    let mut buffer = vec![7; size];
+    let address = told.recv().expect("an address");
+    let time = one_thread().block_on(async {
+        if mancom {
+            pings(manager().await.connect(address).await.expect("connected")).await
+        } else {
+            let near = TcpStream::connect(address).await.expect("connected");
+            near.set_nodelay(true).expect("nodelay");
+            pings(near).await
+        }
+    });
+    server.join().expect("the server ended");
+    time
+}
+
+fn one_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+async fn mirror(mut far: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut byte = [0; 1];
+    for _ in 0..PINGS {
+        far.read_exact(&mut byte).await.expect("read");
+        far.write_all(&byte).await.expect("written");
+    }
+    // Until the other end is done with the last answer.
+    assert_eq!(far.read(&mut byte).await.expect("read"), 0);
+}
+
+async fn pings(mut near: impl AsyncRead + AsyncWrite + Unpin) -> Duration {
+    let mut byte = [7; 1];
     let start = Instant::now();
     for _ in 0..PINGS {
-        near.write_all(&buffer).await.expect("written");
-        near.read_exact(&mut buffer).await.expect("read");
+        near.write_all(&byte).await.expect("written");
+        near.read_exact(&mut byte).await.expect("read");
     }
     let time = start.elapsed();
-    mirror.await.expect("mirrored");
+    near.shutdown().await.expect("shut down");
     time
 }
 

@@ -153,7 +153,8 @@ impl Driver {
 
     /// Runs `f` under the lock, then wakes whoever the core's events concern.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let now = Clock::now();
+        // The time asleep is looked up by the task's timers; a clock call less on the data path.
+        let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
         let result = f(&mut state, now);
@@ -470,6 +471,8 @@ impl Driver {
         mut sleep: Pin<&mut tokio::time::Sleep>,
     ) -> Poll<()> {
         self.wakers.register_driver(cx.waker());
+        // Looks up the time asleep, for all that follows.
+        let _ = Clock::now();
         loop {
             let summoned = self.wakers.take_summons();
             let (over, due, more) = self.with(|state, now| {
@@ -784,6 +787,9 @@ impl State {
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
             let mut wrote = false;
             let failed = loop {
+                if !core.wants_transmit(link.path) {
+                    break None;
+                }
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let count = core.transmit(now, link.path, &mut slices);
                 if count == 0 {

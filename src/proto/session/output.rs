@@ -43,9 +43,22 @@ impl Session {
         }
     }
 
+    /// Whether a path may have something to write, which most calls after a read do not.
+    pub fn wants_transmit(&self, path: PathId) -> bool {
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        self.has_plans(slot) || (self.paths[slot].as_ref()).is_some_and(|p| !p.outbox.is_empty())
+    }
+
+    fn has_plans(&self, slot: usize) -> bool {
+        let resuming = || self.paths[slot].as_ref().is_some_and(|p| p.resume_due);
+        !self.ready.is_empty() || !self.telling.is_empty() || resuming()
+    }
+
     /// Puts into a path's outbox what should go on it now.
     pub(super) fn plan(&mut self, now: Instant, slot: usize) {
-        if matches!(self.phase, Phase::Over(_)) {
+        if matches!(self.phase, Phase::Over(_)) || !self.has_plans(slot) {
             return;
         }
         let telling = self.telling_slot() == Some(slot);

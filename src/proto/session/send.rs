@@ -133,7 +133,7 @@ impl SendHalf {
 
     /// The program waits, or soon will, for an acknowledgement.
     pub(super) fn pressed(&self) -> bool {
-        self.room() < self.limit / 4 || self.rope.runs() > MAX_RUNS / 2
+        self.room() < self.limit / 16 || self.rope.runs() > MAX_RUNS / 2
     }
 
     pub(super) fn is_open(&self) -> bool {
