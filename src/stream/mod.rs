@@ -18,7 +18,9 @@
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod context;
+mod crowd;
 mod dial;
+mod door;
 pub(crate) mod driver;
 pub(crate) mod error;
 pub(crate) mod events;
@@ -27,11 +29,9 @@ pub mod hooks;
 pub(crate) mod listen;
 mod plain;
 mod roam;
-mod scratch;
 pub(crate) mod session;
 mod split;
 pub(crate) mod tracker;
-mod wakers;
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;

@@ -82,6 +82,7 @@ pub(super) struct Roamer {
     matched: Vec<NetworkId>,
     told: Option<Arc<str>>,
     forgotten: (u32, Option<Instant>),
+    /// Where the session last worked: nobody else is believed that it is forgotten.
     last_network: Option<NetworkId>,
 }
 
@@ -109,6 +110,7 @@ impl Roamer {
         asks: Asks,
         destination: Destination,
         only: Option<NetworkId>,
+        first: Option<NetworkId>,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
         Self {
@@ -125,7 +127,7 @@ impl Roamer {
             matched: Vec::new(),
             told: None,
             forgotten: (0, None),
-            last_network: None,
+            last_network: first,
         }
     }
 
@@ -211,6 +213,9 @@ impl Roamer {
             self.retry = None;
             return;
         };
+        if let Some((_, network)) = view.open.last() {
+            self.last_network = network.as_ref().map(Network::id);
+        }
         let ways = match self.ways(&view.label) {
             Ok(ways) => ways,
             Err(blocked) => {
@@ -230,13 +235,7 @@ impl Roamer {
         }
         let current = view.open.last().map(|(_, network)| network.clone());
         match current {
-            None => {
-                self.last_network = self.last_network.or(view
-                    .open
-                    .last()
-                    .and_then(|(_, n)| n.as_ref().map(Network::id)));
-                self.dial_first(driver, &view, &ways, |_| true);
-            }
+            None => self.dial_first(driver, &view, &ways, |_| true),
             Some(current) if view.stalled.is_some() => {
                 let id = current.as_ref().map(Network::id);
                 // Another network first; the same once more only where there is no other.
