@@ -78,6 +78,8 @@ pub(super) struct Roamer {
     starts: VecDeque<(Option<String>, Instant)>,
     retry: Option<Pin<Box<Sleep>>>,
     migration: Migration,
+    /// There was a path at the last look.
+    attached: bool,
     /// What matched at the last look: a change of it forgives every failure.
     matched: Vec<NetworkId>,
     told: Option<Arc<str>>,
@@ -102,6 +104,8 @@ struct View {
     open: Vec<(PathId, Option<Network>)>,
     stalled: Option<PathId>,
     hurry: bool,
+    /// Whether some open path may carry the label.
+    carried: bool,
 }
 
 impl Roamer {
@@ -124,6 +128,7 @@ impl Roamer {
             starts: VecDeque::new(),
             retry: None,
             migration: Migration::new(),
+            attached: true,
             matched: Vec::new(),
             told: None,
             forgotten: (0, None),
@@ -178,13 +183,17 @@ impl Roamer {
             }
             let labels = state.core.live_labels();
             let label = labels.iter().min_by_key(|label| label.urgency()).copied();
-            let open = state
+            let label = label.unwrap_or(driver.label);
+            let open: Vec<_> = state
                 .open_paths()
                 .map(|(path, network)| (path, network.cloned()))
                 .collect();
             Some(View {
                 now,
-                label: label.unwrap_or(driver.label),
+                label,
+                carried: open
+                    .iter()
+                    .any(|(path, _)| state.core.permits(*path, &label)),
                 open,
                 stalled: state.core.stalled(),
                 hurry: labels
@@ -213,6 +222,12 @@ impl Roamer {
             self.retry = None;
             return;
         };
+        if std::mem::replace(&mut self.attached, !view.open.is_empty()) && !self.attached {
+            self.migration.lost(view.now);
+        }
+        if view.carried {
+            self.told = None;
+        }
         if let Some((_, network)) = view.open.last() {
             self.last_network = network.as_ref().map(Network::id);
         }
@@ -220,7 +235,7 @@ impl Roamer {
             Ok(ways) => ways,
             Err(blocked) => {
                 self.matched.clear();
-                if view.open.is_empty() {
+                if !view.carried {
                     let why = blocked.to_string().into();
                     driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
                     self.tell_waiting(driver, why);
