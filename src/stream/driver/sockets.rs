@@ -62,8 +62,23 @@ impl State {
         id: StreamId,
         buf: &mut ReadBuf<'_>,
     ) -> Result<Option<Option<Label>>, StreamError> {
-        let mut label = None;
         let mut looking = false;
+        let result = self.read_on(now, id, buf, &mut looking);
+        // Whoever returns with something, be it the end, may not have left a waker with each socket.
+        if looking && !matches!(result, Ok(None)) {
+            self.wakers.looked_away();
+        }
+        result
+    }
+
+    fn read_on(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+        looking: &mut bool,
+    ) -> Result<Option<Option<Label>>, StreamError> {
+        let mut label = None;
         loop {
             if label.is_none() {
                 match self.core.read(now, id, buf.initialize_unfilled())? {
@@ -77,12 +92,9 @@ impl State {
             }
             let bulk = self.links.iter().any(|link| link.bulk);
             if label.is_some() && !(bulk && buf.remaining() >= DIRECT) {
-                if looking {
-                    self.wakers.looked_away();
-                }
                 return Ok(Some(label));
             }
-            if !std::mem::replace(&mut looking, true) {
+            if !std::mem::replace(looking, true) {
                 self.wakers.looking();
             }
             match self.read_once(now, id, buf, label) {
