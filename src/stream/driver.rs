@@ -273,8 +273,9 @@ impl Driver {
         self.with(|state, now| {
             self.wakers.looked();
             state.core.shutdown(now, id);
-            state.transmit(now);
             state.receive(now, READS);
+            // Afterwards: what came may have allowed what waited.
+            state.transmit(now);
             match state.core.is_shut(id) {
                 Ok(true) => Poll::Ready(Ok(())),
                 Ok(false) => {

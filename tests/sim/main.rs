@@ -1,4 +1,7 @@
-//! Roaming in paused time, over memory.
+//! Sessions and waiting in paused time, over memory and scripted networks.
+
+mod roaming;
+mod support;
 
 use mancom::{Label, Network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
