@@ -1,5 +1,7 @@
 //! Sessions and waiting in paused time, over memory and scripted networks.
 
+mod ends;
+mod labels;
 mod roaming;
 mod support;
 
