@@ -33,7 +33,7 @@ use crate::label::matching::{Blocked, Destination, PathFacts};
 use crate::network::Network;
 use crate::proto::session::handshake::Credentials;
 use crate::proto::session::{
-    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
+    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId, Wake,
 };
 use crate::transport::ByteLink;
 
@@ -54,6 +54,8 @@ struct Link {
     network: Option<Network>,
     /// The last read filled its buffer: more is likely to wait.
     bulk: bool,
+    /// The last read found nothing, so the socket wakes us; else somebody must look again.
+    rests: bool,
     dead: Option<Arc<str>>,
 }
 
@@ -75,6 +77,8 @@ pub(super) struct State {
     handles: usize,
     /// What the driver's timer is set to.
     armed: Option<Instant>,
+    /// When somebody last looked at the sockets.
+    looked: Instant,
     /// The paths or what they must carry changed: the roamer is to look.
     pub(super) unsettled: bool,
     subscribers: Vec<Subscriber>,
@@ -123,6 +127,7 @@ impl Driver {
             closing: Vec::new(),
             handles: 0,
             armed: None,
+            looked: Clock::now(),
             unsettled: true,
             subscribers: Vec::new(),
             totals: Vec::new(),
@@ -404,7 +409,7 @@ impl Driver {
         self.with(|state, now| {
             let sides = PathSides { local: network.clone(), remote };
             state.core.attach(now, path, sides)?;
-            state.links.push(Link { path, io, network, bulk: false, dead: None });
+            state.links.push(Link { path, io, network, bulk: false, rests: false, dead: None });
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
@@ -428,8 +433,12 @@ impl Driver {
             let watching = self.wakers.is_watching();
             let summoned = self.wakers.take_summons();
             let (over, due, more) = self.with(|state, now| {
-                let due = state.core.poll_timeout().is_some_and(|(at, _)| at <= now);
-                let mut look = summoned;
+                let timer = state.core.poll_timeout().filter(|(at, _)| *at <= now);
+                let due = timer.is_some();
+                // Before silence is believed, and where a reader left off and did not come back.
+                let mut look = summoned
+                    || timer.is_some_and(|(_, wake)| wake == Wake::Stall)
+                    || state.unread().is_some_and(|at| at <= now);
                 if watching && state.armed.is_some_and(|at| at <= now) {
                     look |= self.wakers.end_watch();
                 }
@@ -446,7 +455,7 @@ impl Driver {
                 }
                 let watch = self.wakers.is_watching().then(|| now + WATCH);
                 let timer = state.core.poll_timeout().map(|(at, _)| at);
-                state.armed = [watch, timer].into_iter().flatten().min();
+                state.armed = [watch, timer, state.unread()].into_iter().flatten().min();
                 let wait = state.armed.map(|at| at.saturating_duration_since(now));
                 (state.is_over(), wait, more)
             });
@@ -578,6 +587,8 @@ impl State {
             let bufs = if whole { &mut bufs[..] } else { &mut bufs[..1] };
             Pin::new(&mut *link.io).poll_read_vectored(&mut cx, bufs)
         };
+        link.rests = read.is_pending();
+        self.looked = now;
         match read {
             Poll::Pending => None,
             Poll::Ready(Ok(0)) => {
@@ -608,7 +619,10 @@ impl State {
             let link = &mut self.links[at];
             let mut cx = TaskContext::from_waker(&self.waker);
             let mut buf = ReadBuf::new(scratch);
-            match Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf) {
+            let read = Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf);
+            link.rests = read.is_pending();
+            self.looked = now;
+            match read {
                 Poll::Pending => {
                     link.bulk = false;
                     false
@@ -727,13 +741,21 @@ impl State {
         self.transmit(now);
     }
 
+    /// When the driver is to look where nobody else did: sockets that were left with more to read
+    /// wake nobody.
+    fn unread(&self) -> Option<Instant> {
+        let left = self.links.iter().any(|link| !link.rests && link.dead.is_none());
+        left.then(|| self.looked + WATCH)
+    }
+
     /// Takes the core's events; whether the driver's timer is too late.
     fn settle(&mut self, now: Instant) -> bool {
         let mut rearm = false;
         while let Some(event) = self.core.poll_event() {
             rearm |= self.take_event(now, event);
         }
-        let due = self.core.poll_timeout().map(|(at, _)| at);
+        let timer = self.core.poll_timeout().map(|(at, _)| at);
+        let due = [timer, self.unread()].into_iter().flatten().min();
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
     }
 

@@ -2,8 +2,11 @@
 
 mod ends;
 mod labels;
+mod migration;
+mod resources;
 mod roaming;
 mod support;
+mod waiting;
 
 use mancom::{Label, Network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
