@@ -857,9 +857,12 @@ impl State {
         open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local()))).collect()
     }
 
-    /// The network of this path is known anew.
-    pub(super) fn set_network(&mut self, now: Instant, path: PathId, network: Network) {
+    /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
+    pub(super) fn set_network(&mut self, now: Instant, path: PathId, network: Network, told: bool) {
         let remote = self.core.remote_facts(path).unwrap_or_default();
+        if told {
+            self.core.tell_facts(now, path, PathFacts::of(&network));
+        }
         if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
             link.network = Some(network.clone());
         }

@@ -83,6 +83,8 @@ pub(super) struct Roamer {
     told: Option<Arc<str>>,
     forgotten: (u32, Option<Instant>),
     last_network: Option<NetworkId>,
+    /// The network the session is on, until its loss was counted.
+    in_use: Option<NetworkId>,
 }
 
 impl std::fmt::Debug for Roamer {
@@ -124,6 +126,7 @@ impl Roamer {
             told: None,
             forgotten: (0, None),
             last_network: None,
+            in_use: None,
         }
     }
 
@@ -159,7 +162,8 @@ impl Roamer {
     /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
     fn follow(&mut self, driver: &Arc<Driver>) {
         let snapshot = self.context.registry().snapshot();
-        driver.with(|state, now| follow_networks(state, now, &snapshot));
+        let told = !self.asks.anonymous;
+        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -201,6 +205,7 @@ impl Roamer {
             self.retry = None;
             return;
         };
+        self.count_loss(&view);
         let ways = match self.ways(&view.label) {
             Ok(ways) => ways,
             Err(blocked) => {
@@ -221,7 +226,6 @@ impl Roamer {
         let current = view.open.last().map(|(_, network)| network.clone());
         match current {
             None => {
-                self.last_network = self.last_network.or(view.open.last().and_then(|(_, n)| n.as_ref().map(Network::id)));
                 self.dial_first(driver, &view, &ways, |_| true);
             }
             Some(current) if view.stalled.is_some() => {
@@ -234,6 +238,18 @@ impl Roamer {
             }
             Some(Some(current)) => self.consider(driver, &view, &current, &ways),
             Some(None) => {}
+        }
+    }
+
+    /// A network that was in use and went is trusted later the next time.
+    fn count_loss(&mut self, view: &View) {
+        match view.open.last() {
+            Some((_, network)) => {
+                self.in_use = network.as_ref().map(Network::id);
+                self.last_network = self.in_use;
+            }
+            None if self.in_use.take().is_some() => self.migration.lost(view.now),
+            None => {}
         }
     }
 
@@ -420,11 +436,11 @@ pub(super) fn changed(
 }
 
 /// Tells the session what the snapshot says of the networks its paths are on.
-pub(super) fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot) {
+fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
     for (path, known, local) in state.bound_paths() {
         match snapshot.successor(&known, local) {
             Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone()),
+            Some(network) => state.set_network(now, path, network.clone(), told),
             None => state.drop_path(now, path, "the network went"),
         }
     }
