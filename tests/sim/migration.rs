@@ -216,6 +216,7 @@ async fn a_flag_that_flips_moves_a_stream_that_has_somewhere_to_go(
     let (mut near, mut far) = joined("mem://flip", UNMETERED).await?;
     assert_eq!(on(&near), ["wlan0"]);
     networks.change("wlan0", |spec| spec.metered(true));
+    settle().await;
     near.write_all(&[2; 10_000]).await?;
     soon(secs(1), "by the other", far.read_exact(&mut [0; 10_000])).await?;
     assert_eq!(sent_over(&near, "wlan0"), 0);

@@ -35,13 +35,13 @@ async fn a_connect_waits_for_its_network_and_goes_on_with_it(
     let up = Instant::now();
     let near = connecting.await.unwrap()?;
     // A dial and two messages there and back at 20 ms.
-    assert!(up.elapsed() <= millis(60), "{:?}", up.elapsed());
+    assert!(up.elapsed() <= millis(70), "{:?}", up.elapsed());
     assert_eq!(on(&near), ["wlan0"]);
     assert!(operation.blocked().is_none());
     // What is up already is not waited for.
     let began = Instant::now();
     mancom::connect("mem://wifi-only").label(WIFI).await?;
-    assert!(began.elapsed() <= millis(60));
+    assert!(began.elapsed() <= millis(70));
     drop(listener);
     Ok(())
 }
@@ -298,6 +298,7 @@ async fn a_refusal_is_tried_again_a_few_times_and_then_told(networks: mancom::te
     let began = Instant::now();
     let error = mancom::connect(CLOSED).await.unwrap_err();
     assert!(began.elapsed() < secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() > millis(300), "not in haste: {:?}", began.elapsed());
     let ConnectError::Failed { attempts, .. } = &error else { panic!("{error}") };
     assert!(attempts.len() > 1, "more than once: {error}");
     assert!(attempts.iter().all(|attempt| attempt.network.as_deref() == Some("wlan0")));
@@ -333,7 +334,7 @@ async fn the_looser_label_of_a_connect_takes_over_exactly_then(
     let _listener = mancom::listen("mem://relaxed").await?;
     let began = Instant::now();
     let near = mancom::connect("mem://relaxed").label(WIFI).relax_after(secs(20), Label::BACKGROUND).await?;
-    assert_eq!(began.elapsed(), secs(20));
+    assert_eq!(began.elapsed().as_millis() / 10, 2_000);
     assert_eq!(near.label(), Label::BACKGROUND);
 
     let ethernet = Label::new().require(Prop::Ethernet);
