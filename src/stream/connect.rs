@@ -196,13 +196,19 @@ impl Plan {
         context.transports().get(endpoint.carrier())?;
         check(&endpoint, connect.plaintext)?;
         if connect.rate_limit.is_some() {
-            return Err(ConnectError::Unsupported("rate_limit comes with part 3 of mancom"));
+            return Err(ConnectError::Unsupported(
+                "rate_limit comes with part 3 of mancom",
+            ));
         }
         let started = Clock::now();
         let grace = connect.grace.unwrap_or(context.settings().grace);
         Ok(Self {
             destination: destination(&endpoint, &*context),
-            asks: Asks { endpoint, grace, anonymous: connect.anonymous },
+            asks: Asks {
+                endpoint,
+                grace,
+                anonymous: connect.anonymous,
+            },
             label: connect.label,
             deadline: connect.within.map(|limit| started + limit),
             started,
@@ -257,11 +263,16 @@ impl Plan {
     }
 
     /// One attempt within the deadline.
-    async fn bounded(&self, way: Option<Network>) -> Result<Result<First, DialError>, ConnectError> {
+    async fn bounded(
+        &self,
+        way: Option<Network>,
+    ) -> Result<Result<First, DialError>, ConnectError> {
         let attempt = self.attempt(way);
         match self.left() {
             None => Ok(attempt.await),
-            Some(left) => tokio::time::timeout(left, attempt).await.map_err(|_| self.late()),
+            Some(left) => tokio::time::timeout(left, attempt)
+                .await
+                .map_err(|_| self.late()),
         }
     }
 
@@ -270,13 +281,16 @@ impl Plan {
             let (link, agreed) = dial::hello(&self.context, &self.asks, way.as_ref()).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            Ok(First::Plain(dial::reach(&self.context, &self.asks.endpoint, way.as_ref()).await?))
+            Ok(First::Plain(
+                dial::reach(&self.context, &self.asks.endpoint, way.as_ref()).await?,
+            ))
         }
     }
 
     fn left(&self) -> Option<Duration> {
         let now = Clock::now();
-        self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(now))
     }
 
     /// Between two rounds; a new snapshot or a nudge ends it early.
@@ -314,11 +328,18 @@ impl Plan {
 
     fn late(&self) -> ConnectError {
         let waited = Clock::now().saturating_duration_since(self.started);
-        ConnectError::TimedOut { endpoint: self.endpoint(), waited, attempts: self.attempts.clone() }
+        ConnectError::TimedOut {
+            endpoint: self.endpoint(),
+            waited,
+            attempts: self.attempts.clone(),
+        }
     }
 
     fn failed(&mut self) -> ConnectError {
-        ConnectError::Failed { endpoint: self.endpoint(), attempts: std::mem::take(&mut self.attempts) }
+        ConnectError::Failed {
+            endpoint: self.endpoint(),
+            attempts: std::mem::take(&mut self.attempts),
+        }
     }
 
     /// The first path stands: the session, its task, and its first stream.
@@ -368,14 +389,23 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
+        let first = way.as_ref().map(Network::id);
         let now = Clock::now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
-        let driver =
-            Driver::new(core, Arc::clone(&self.context), label, Some(self.destination.clone()));
-        driver.attach(path, link, way, remote).expect("the first path of a new session");
-        let id = driver.open(label).expect("the first stream of a new session");
-        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only);
+        let driver = Driver::new(
+            core,
+            Arc::clone(&self.context),
+            label,
+            Some(self.destination.clone()),
+        );
+        driver
+            .attach(path, link, way, remote)
+            .expect("the first path of a new session");
+        let id = driver
+            .open(label)
+            .expect("the first stream of a new session");
+        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only, first);
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
     }
@@ -388,7 +418,11 @@ enum First {
 
 /// A hook on a mancom session sees each change of path, and has nothing to do.
 async fn observe(mut events: super::Events, mut hook: Box<dyn DynHook>) {
-    let carried = Carried { written: 0, acknowledged: None, read: 0 };
+    let carried = Carried {
+        written: 0,
+        acknowledged: None,
+        read: 0,
+    };
     let mut first = true;
     while let Some(event) = events.next().await {
         match event {
@@ -423,11 +457,15 @@ pub(super) fn destination(endpoint: &Endpoint, context: &dyn Context) -> Destina
 /// `mc://` in clear goes no further than this host unless asked for.
 fn check(endpoint: &Endpoint, plaintext: bool) -> Result<(), ConnectError> {
     if endpoint.is_secure() {
-        return Err(ConnectError::Unsupported("TLS (mcs://, tls://) comes with part 4 of mancom"));
+        return Err(ConnectError::Unsupported(
+            "TLS (mcs://, tls://) comes with part 4 of mancom",
+        ));
     }
     let near = endpoint.is_host_scope() || endpoint.carrier() == "mem";
     if endpoint.is_session() && !near && !plaintext {
-        return Err(ConnectError::Plaintext { endpoint: endpoint.to_string() });
+        return Err(ConnectError::Plaintext {
+            endpoint: endpoint.to_string(),
+        });
     }
     Ok(())
 }

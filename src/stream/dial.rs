@@ -12,8 +12,8 @@ use crate::label::matching::PathFacts;
 use crate::network::Network;
 use crate::proto::session::PathId;
 use crate::proto::session::handshake::{
-    Agreed, Credentials, DialAttach, DialHello, Entropy, HandshakeError, MAX_MESSAGE, Offer, Replied,
-    Security,
+    Agreed, Credentials, DialAttach, DialHello, Entropy, HandshakeError, MAX_MESSAGE, Offer,
+    Replied, Security,
 };
 use crate::transport::{Bind, ByteLink, Link};
 
@@ -53,14 +53,28 @@ pub(super) async fn reach(
         .transports()
         .get(to.carrier())
         .map_err(|unknown| io::Error::new(io::ErrorKind::InvalidInput, unknown))?;
-    let bind = on.map(|network| Bind { network: network.clone(), source: None });
+    let bind = on.map(|network| Bind {
+        network: network.clone(),
+        source: None,
+    });
     let limit = context.settings().attempt;
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
-    match timeout(limit, transport.connect(to, bind.as_ref())).await.map_err(late)?? {
+    let late = |_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {limit:?}"),
+        )
+    };
+    match timeout(limit, transport.connect(to, bind.as_ref()))
+        .await
+        .map_err(late)??
+    {
         Link::Bytes(link) => Ok(link),
         Link::Datagrams(_) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            format!("`{}` carries datagrams, a stream needs bytes in order", to.carrier()),
+            format!(
+                "`{}` carries datagrams, a stream needs bytes in order",
+                to.carrier()
+            ),
         )),
     }
 }

@@ -32,7 +32,11 @@ impl fmt::Display for Attempt {
 }
 
 fn list(attempts: &[Attempt]) -> String {
-    attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    attempts
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Why a `connect` failed.
@@ -114,7 +118,9 @@ impl ConnectError {
 
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::NoRuntime => io::ErrorKind::Unsupported,
             Self::Manager(_) => io::ErrorKind::InvalidInput,
@@ -169,7 +175,9 @@ pub enum ListenError {
 impl ListenError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::Io { source, .. } => source.kind(),
             Self::NoRuntime => io::ErrorKind::Unsupported,
@@ -249,7 +257,9 @@ pub enum SessionError {
 }
 
 fn why(blocked: &Option<Arc<Blocked>>) -> String {
-    blocked.as_ref().map_or_else(String::new, |blocked| format!(": {blocked}"))
+    blocked
+        .as_ref()
+        .map_or_else(String::new, |blocked| format!(": {blocked}"))
 }
 
 impl From<MatchError> for SessionError {
@@ -303,14 +313,19 @@ impl SessionError {
 }
 
 /// What `AsyncRead` and `AsyncWrite` say of a stream's failure.
-pub(crate) fn stream_error(error: StreamError, session: impl FnOnce(CloseReason) -> SessionError) -> io::Error {
+pub(crate) fn stream_error(
+    error: StreamError,
+    session: impl FnOnce(CloseReason) -> SessionError,
+) -> io::Error {
     match error {
         StreamError::Closed(reason) => {
             let error = session(reason);
             io::Error::new(error.kind(), error)
         }
         StreamError::Reset(_) => io::Error::new(io::ErrorKind::ConnectionReset, error),
-        StreamError::Stopped | StreamError::Shutdown => io::Error::new(io::ErrorKind::BrokenPipe, error),
+        StreamError::Stopped | StreamError::Shutdown => {
+            io::Error::new(io::ErrorKind::BrokenPipe, error)
+        }
         StreamError::Unknown => io::Error::new(io::ErrorKind::NotConnected, error),
         StreamError::TooMany(_) => io::Error::new(io::ErrorKind::QuotaExceeded, error),
     }

@@ -90,7 +90,9 @@ impl Drop for Plain {
 
 impl std::fmt::Debug for Plain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plain").field("hooked", &self.hooked).finish_non_exhaustive()
+        f.debug_struct("Plain")
+            .field("hooked", &self.hooked)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,7 +102,9 @@ impl Plain {
         network: Option<Network>,
         hook: Option<(Box<dyn DynHook>, Target)>,
     ) -> Arc<Self> {
-        let keep = hook.as_ref().map_or(0, |(_, target)| target.context.settings().send_buffer);
+        let keep = hook
+            .as_ref()
+            .map_or(0, |(_, target)| target.context.settings().send_buffer);
         let state = State {
             link: Some(link),
             network,
@@ -112,7 +116,11 @@ impl Plain {
             resent: 0,
             kept: VecDeque::new(),
             keep,
-            carried: Carried { written: 0, acknowledged: None, read: 0 },
+            carried: Carried {
+                written: 0,
+                acknowledged: None,
+                read: 0,
+            },
             ended: false,
             shutdown: false,
             failed: None,
@@ -130,7 +138,9 @@ impl Plain {
         if let Some((hook, target)) = hook {
             let tended = Arc::downgrade(&plain);
             let task = tokio::spawn(async move {
-                let guarded = AssertUnwindSafe(tend(&tended, &lost, hook, target)).catch_unwind().await;
+                let guarded = AssertUnwindSafe(tend(&tended, &lost, hook, target))
+                    .catch_unwind()
+                    .await;
                 let error = match guarded {
                     Ok(Ok(())) => return,
                     Ok(Err(error)) => error,
@@ -149,7 +159,11 @@ impl Plain {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn poll_read(&self, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut state = self.lock();
         if let Some(error) = &state.failed {
             return Poll::Ready(Err(error.clone().into()));
@@ -171,7 +185,11 @@ impl Plain {
         Poll::Pending
     }
 
-    pub(super) fn poll_write(&self, cx: &mut TaskContext<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut TaskContext<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let mut state = self.lock();
         if let Some(error) = &state.failed {
             return Poll::Ready(Err(error.clone().into()));
@@ -244,7 +262,11 @@ impl Plain {
     fn look(&self, snapshot: &Snapshot) -> Option<Carried> {
         let mut state = self.lock();
         let local = state.link.as_ref().and_then(|link| link.local());
-        if state.network.as_ref().is_some_and(|known| snapshot.successor(known, local).is_none()) {
+        if state
+            .network
+            .as_ref()
+            .is_some_and(|known| snapshot.successor(known, local).is_none())
+        {
             state.drop_link("the network went");
         }
         state.link.is_none().then_some(state.carried)
@@ -253,7 +275,9 @@ impl Plain {
     fn fail(&self, error: SessionError) {
         let mut state = self.lock();
         state.link = None;
-        state.publish(PathEvent::Closed { why: error.to_string().into() });
+        state.publish(PathEvent::Closed {
+            why: error.to_string().into(),
+        });
         state.failed = Some(error);
         let wake = [state.readers.take(), state.writers.take()];
         drop(state);
@@ -292,7 +316,10 @@ impl Plain {
             written: state.written,
             acknowledged: state.acknowledged().unwrap_or(0),
             read: state.read,
-            networks: vec![NetworkBytes { name: info.name.clone(), bytes: info.stats }],
+            networks: vec![NetworkBytes {
+                name: info.name.clone(),
+                bytes: info.stats,
+            }],
         }
     }
 }
@@ -316,10 +343,17 @@ impl State {
     /// Writes what a replay still owes the present connection.
     fn poll_drain(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.written {
-            let Some(link) = &mut self.link else { return Poll::Pending };
-            let from = self.kept.len() - usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
+            let Some(link) = &mut self.link else {
+                return Poll::Pending;
+            };
+            let from =
+                self.kept.len() - usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
             let (front, back) = self.kept.as_slices();
-            let owed = if from < front.len() { &front[from..] } else { &back[from - front.len()..] };
+            let owed = if from < front.len() {
+                &front[from..]
+            } else {
+                &back[from - front.len()..]
+            };
             match Pin::new(&mut **link).poll_write(cx, owed) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
@@ -342,7 +376,10 @@ impl State {
                 read: self.read,
             };
             self.link = None;
-            self.publish(PathEvent::Down { path, why: why.into() });
+            self.publish(PathEvent::Down {
+                path,
+                why: why.into(),
+            });
         }
     }
 
@@ -383,7 +420,10 @@ impl State {
                 "asked to replay from byte {from}, only {oldest} to {} are kept",
                 self.written
             );
-            return Err(SessionError::Hook(Arc::new(io::Error::new(io::ErrorKind::InvalidInput, text))));
+            return Err(SessionError::Hook(Arc::new(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                text,
+            ))));
         }
         self.link = Some(link);
         self.network = network;
@@ -403,20 +443,34 @@ async fn tend(
     target: Target,
 ) -> Result<(), SessionError> {
     loop {
-        let Some(carried) = until_lost(plain, lost, &target).await else { return Ok(()) };
+        let Some(carried) = until_lost(plain, lost, &target).await else {
+            return Ok(());
+        };
         hook.teardown(carried).await;
-        let rebuilt = tokio::time::timeout(target.grace, rebuild(&mut *hook, &target, carried)).await;
+        let rebuilt =
+            tokio::time::timeout(target.grace, rebuild(&mut *hook, &target, carried)).await;
         let (link, network, resume) = rebuilt.unwrap_or_else(|_| {
-            let blocked = target.context.registry().candidates(&target.label, &target.destination).err();
-            Err(SessionError::GraceExpired { grace: target.grace, blocked: blocked.map(Arc::from) })
+            let blocked = target
+                .context
+                .registry()
+                .candidates(&target.label, &target.destination)
+                .err();
+            Err(SessionError::GraceExpired {
+                grace: target.grace,
+                blocked: blocked.map(Arc::from),
+            })
         })?;
-        let Some(stream) = plain.upgrade() else { return Ok(()) };
+        let Some(stream) = plain.upgrade() else {
+            return Ok(());
+        };
         let mut state = stream.lock();
         let from = match resume {
             Resume::Continue => state.written,
             Resume::ReplayFrom(offset) => offset,
             Resume::Fail => {
-                return Err(SessionError::Hook(Arc::new(io::Error::other("the hook gave up"))));
+                return Err(SessionError::Hook(Arc::new(io::Error::other(
+                    "the hook gave up",
+                ))));
             }
         };
         state.resume(link, network, from)?;
@@ -452,9 +506,15 @@ async fn rebuild(
     let mut failures = 0;
     let operation = Operation::new();
     loop {
-        let want = Want { destination: target.destination.clone(), ..Want::new(target.label) };
+        let want = Want {
+            destination: target.destination.clone(),
+            ..Want::new(target.label)
+        };
         let matched = target.context.registry().wait(want, &operation).await?;
-        let best = matched.networks.into_iter().find(|network| target.only.is_none_or(|only| only == network.id()));
+        let best = matched
+            .networks
+            .into_iter()
+            .find(|network| target.only.is_none_or(|only| only == network.id()));
         let attempt = async {
             let mut link = dial::reach(&target.context, &target.endpoint, best.as_ref()).await?;
             let resume = hook.setup(&mut link, carried).await?;
@@ -470,7 +530,9 @@ async fn rebuild(
             Ok((link, resume)) => return Ok((link, best, resume)),
             Err(error) => {
                 tracing::debug!(target: "mancom::session", %error, "reconnection failed");
-                let backoff = FIRST_BACKOFF.mul_f64(1.6_f64.powi(failures)).min(LAST_BACKOFF);
+                let backoff = FIRST_BACKOFF
+                    .mul_f64(1.6_f64.powi(failures))
+                    .min(LAST_BACKOFF);
                 failures = (failures + 1).min(20);
                 tokio::select! {
                     () = tokio::time::sleep(backoff.mul_f64(0.75 + 0.5 * super::roam::random())) => {}

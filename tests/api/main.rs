@@ -1,6 +1,9 @@
 //! What holds for the public interface and the source as a whole.
 
+mod hostile;
 mod layers;
+mod listening;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod macros;
+mod raw;
 mod types;

@@ -56,7 +56,7 @@ async fn every_byte_arrives_once_while_two_networks_come_and_go(
         }
         networks.up(wifi());
     });
-    exchange(near, far, 4, 4 << 20).await;
+    exchange(near, far, 4, 10 << 20).await;
     flapping.abort();
     let seen = drain(&mut events).await;
     assert!(ups(&seen).len() > 10, "it roamed: {seen:?}");
