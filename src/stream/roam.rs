@@ -78,14 +78,14 @@ pub(super) struct Roamer {
     starts: VecDeque<(Option<String>, Instant)>,
     retry: Option<Pin<Box<Sleep>>>,
     migration: Migration,
+    /// There was a path at the last look.
+    attached: bool,
     /// What matched at the last look: a change of it forgives every failure.
     matched: Vec<NetworkId>,
     told: Option<Arc<str>>,
     forgotten: (u32, Option<Instant>),
     /// Where the session last worked: nobody else is believed that it is forgotten.
     last_network: Option<NetworkId>,
-    /// The network the session is on, until its loss was counted.
-    in_use: Option<NetworkId>,
 }
 
 impl std::fmt::Debug for Roamer {
@@ -104,6 +104,8 @@ struct View {
     open: Vec<(PathId, Option<Network>)>,
     stalled: Option<PathId>,
     hurry: bool,
+    /// Whether some open path may carry the label.
+    carried: bool,
 }
 
 impl Roamer {
@@ -126,11 +128,11 @@ impl Roamer {
             starts: VecDeque::new(),
             retry: None,
             migration: Migration::new(),
+            attached: true,
             matched: Vec::new(),
             told: None,
             forgotten: (0, None),
             last_network: first,
-            in_use: first,
         }
     }
 
@@ -182,13 +184,17 @@ impl Roamer {
             }
             let labels = state.core.live_labels();
             let label = labels.iter().min_by_key(|label| label.urgency()).copied();
-            let open = state
+            let label = label.unwrap_or(driver.label);
+            let open: Vec<_> = state
                 .open_paths()
                 .map(|(path, network)| (path, network.cloned()))
                 .collect();
             Some(View {
                 now,
-                label: label.unwrap_or(driver.label),
+                label,
+                carried: open
+                    .iter()
+                    .any(|(path, _)| state.core.permits(*path, &label)),
                 open,
                 stalled: state.core.stalled(),
                 hurry: labels
@@ -217,12 +223,20 @@ impl Roamer {
             self.retry = None;
             return;
         };
-        self.count_loss(&view);
+        if std::mem::replace(&mut self.attached, !view.open.is_empty()) && !self.attached {
+            self.migration.lost(view.now);
+        }
+        if view.carried {
+            self.told = None;
+        }
+        if let Some((_, network)) = view.open.last() {
+            self.last_network = network.as_ref().map(Network::id);
+        }
         let ways = match self.ways(&view.label) {
             Ok(ways) => ways,
             Err(blocked) => {
                 self.matched.clear();
-                if view.open.is_empty() {
+                if !view.carried {
                     let why = blocked.to_string().into();
                     driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
                     self.tell_waiting(driver, why);
@@ -248,18 +262,6 @@ impl Roamer {
             }
             Some(Some(current)) => self.consider(driver, &view, &current, &ways),
             Some(None) => {}
-        }
-    }
-
-    /// A network that was in use and went is trusted later the next time.
-    fn count_loss(&mut self, view: &View) {
-        match view.open.last() {
-            Some((_, network)) => {
-                self.in_use = network.as_ref().map(Network::id);
-                self.last_network = self.in_use;
-            }
-            None if self.in_use.take().is_some() => self.migration.lost(view.now),
-            None => {}
         }
     }
 
