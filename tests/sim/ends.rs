@@ -29,7 +29,10 @@ async fn a_shutdown_is_done_when_the_peer_has_it_and_not_before(
     far.read_to_string(&mut all).await?;
     assert_eq!(all, "all of it");
     near.shutdown().await?;
-    assert_eq!(near.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(
+        near.write(b"x").await.unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
     Ok(())
 }
 
@@ -52,14 +55,19 @@ async fn a_shutdown_waits_through_an_outage_or_fails_at_its_grace(
     near.write_all(b"never there").await?;
     networks.down("wwan0");
     let lost = Instant::now();
-    assert_eq!(near.shutdown().await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(
+        near.shutdown().await.unwrap_err().kind(),
+        ErrorKind::TimedOut
+    );
     assert_eq!(lost.elapsed().as_secs(), 100);
     Ok(())
 }
 
 // behaviour: S19
 #[mancom::test]
-async fn a_flush_takes_no_time_with_or_without_a_network(networks: mancom::testing::Networks) -> Outcome {
+async fn a_flush_takes_no_time_with_or_without_a_network(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi().rtt(secs(1)));
     let (mut near, _far) = joined("mem://flush", Label::ANY).await?;
     let began = Instant::now();
@@ -90,7 +98,10 @@ async fn dropping_a_stream_loses_nothing_it_took(networks: mancom::testing::Netw
         }
         let (total, digest) = soon(secs(60), "what was written", receive(far)).await;
         assert_eq!(total, sent.len());
-        assert_eq!(digest, <sha2::Sha256 as sha2::Digest>::digest(&sent).to_vec());
+        assert_eq!(
+            digest,
+            <sha2::Sha256 as sha2::Digest>::digest(&sent).to_vec()
+        );
     }
     Ok(())
 }
@@ -124,7 +135,9 @@ async fn an_abort_is_told_and_throws_away(networks: mancom::testing::Networks) -
 
 // behaviour: S19
 #[mancom::test]
-async fn a_panic_resets_the_stream_it_unwinds_through(networks: mancom::testing::Networks) -> Outcome {
+async fn a_panic_resets_the_stream_it_unwinds_through(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (mut near, mut far) = joined("mem://panic", Label::ANY).await?;
     near.write_all(b"half a sen").await?;
@@ -135,13 +148,19 @@ async fn a_panic_resets_the_stream_it_unwinds_through(networks: mancom::testing:
     assert!(panicked.await.is_err());
     let mut all = Vec::new();
     let read = soon(secs(5), "the reset", far.read_to_end(&mut all)).await;
-    assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset, "not taken for the whole");
+    assert_eq!(
+        read.unwrap_err().kind(),
+        ErrorKind::ConnectionReset,
+        "not taken for the whole"
+    );
     Ok(())
 }
 
 // behaviour: S19
 #[mancom::test]
-async fn a_session_closes_when_its_streams_are_done(networks: mancom::testing::Networks) -> Outcome {
+async fn a_session_closes_when_its_streams_are_done(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (mut near, mut far) = joined("mem://close", Label::ANY).await?;
     let session = near.session();
@@ -149,7 +168,10 @@ async fn a_session_closes_when_its_streams_are_done(networks: mancom::testing::N
     let closing = tokio::spawn(session.close());
     settle().await;
     assert!(!closing.is_finished(), "a stream is open");
-    assert!(session.open(Label::ANY).await.is_err(), "but no more of them");
+    assert!(
+        session.open(Label::ANY).await.is_err(),
+        "but no more of them"
+    );
     near.write_all(b"last words").await?;
     near.shutdown().await?;
     let mut all = String::new();
@@ -181,8 +203,18 @@ async fn one_unread_stream_stops_no_other(networks: mancom::testing::Networks) -
         unread.push((stream, mine));
     }
     let (a, b) = (there.open(Label::ANY).await?, here.accept().await?);
-    soon(secs(30), "the others", crate::support::exchange(a, b, 21, 1 << 20)).await;
-    soon(secs(30), "the first", crate::support::exchange(near, far, 22, 1 << 20)).await;
+    soon(
+        secs(30),
+        "the others",
+        crate::support::exchange(a, b, 21, 1 << 20),
+    )
+    .await;
+    soon(
+        secs(30),
+        "the first",
+        crate::support::exchange(near, far, 22, 1 << 20),
+    )
+    .await;
     Ok(())
 }
 
@@ -206,14 +238,19 @@ async fn who_reads_once_and_goes_away_stops_nobody(networks: mancom::testing::Ne
     far.flush().await?;
     sleep(millis(100)).await;
     far_other.write_all(b"b").await?;
-    assert_eq!(soon(secs(1), "the other stream", other).await.unwrap()?, b'b');
+    assert_eq!(
+        soon(secs(1), "the other stream", other).await.unwrap()?,
+        b'b'
+    );
     reader.abort();
     Ok(())
 }
 
 // behaviour: S21 R2
 #[mancom::test]
-async fn a_writer_learns_of_room_when_its_reader_rests(networks: mancom::testing::Networks) -> Outcome {
+async fn a_writer_learns_of_room_when_its_reader_rests(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (near, far) = joined("mem://room", Label::ANY).await?;
     let (mut read, mut write) = near.into_split();
@@ -240,7 +277,9 @@ async fn a_writer_learns_of_room_when_its_reader_rests(networks: mancom::testing
 
 // behaviour: I11 R2
 #[mancom::test]
-async fn who_does_not_read_is_not_taken_for_a_stall(networks: mancom::testing::Networks) -> Outcome {
+async fn who_does_not_read_is_not_taken_for_a_stall(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     networks.up(cellular());
     let (mut near, mut far) = joined("mem://busy", Label::ANY).await?;
@@ -310,7 +349,9 @@ async fn a_loss_at_any_byte_makes_no_error_of_a_finished_stream() -> Outcome {
         };
         let question = soon(secs(60), &format!("question, cut after {cut}"), answering).await?;
         assert_eq!(question, "ping");
-        let answer = soon(secs(60), &format!("answer, cut after {cut}"), asking).await.unwrap();
+        let answer = soon(secs(60), &format!("answer, cut after {cut}"), asking)
+            .await
+            .unwrap();
         assert_eq!(answer.unwrap(), "pong", "cut after {cut}");
     }
     manager.shutdown(secs(60)).await?;

@@ -86,7 +86,10 @@ async fn labels_read_are_labels_sent_and_change_where_the_sends_did() -> Outcome
     // The way back has labels of its own.
     far_write.write_labelled(Label::BACKGROUND, b"back").await?;
     let mut buf = [0; 16];
-    assert_eq!(near_read.read_labelled(&mut buf).await?, (4, Label::BACKGROUND));
+    assert_eq!(
+        near_read.read_labelled(&mut buf).await?,
+        (4, Label::BACKGROUND)
+    );
     Ok(())
 }
 
@@ -109,7 +112,9 @@ async fn a_read_never_crosses_a_change_of_label(networks: mancom::testing::Netwo
 
 // behaviour: I5
 #[mancom::test]
-async fn a_chunk_under_a_label_is_taken_whole_or_not_at_all(networks: mancom::testing::Networks) -> Outcome {
+async fn a_chunk_under_a_label_is_taken_whole_or_not_at_all(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (mut near, mut far) = joined("mem://whole", Label::ANY).await?;
     networks.down("wlan0");
@@ -122,21 +127,33 @@ async fn a_chunk_under_a_label_is_taken_whole_or_not_at_all(networks: mancom::te
     soon(secs(60), "the first", far.read_exact(&mut rest)).await?;
     let mut buf = [0; 400];
     assert_eq!(far.read_labelled(&mut buf).await?, (100, Label::BACKGROUND));
-    assert!(buf[..100].iter().all(|byte| *byte == 2), "nothing of what was given up");
+    assert!(
+        buf[..100].iter().all(|byte| *byte == 2),
+        "nothing of what was given up"
+    );
     Ok(())
 }
 
 // behaviour: I5
 #[mancom::test]
-async fn a_read_for_a_label_no_path_could_carry_says_so(networks: mancom::testing::Networks) -> Outcome {
+async fn a_read_for_a_label_no_path_could_carry_says_so(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(cellular());
     let (mut near, mut far) = joined("mem://never", Label::ANY).await?;
     let wifi_only = Label::new().require(Prop::Wifi);
     let mut buf = [0; 8];
-    let refused = near.read_labelled(&mut buf).label(wifi_only).await.unwrap_err();
+    let refused = near
+        .read_labelled(&mut buf)
+        .label(wifi_only)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("require=wifi"), "{refused}");
     far.write_all(b"any").await?;
-    let read = near.read_labelled(&mut buf).label(Label::INTERACTIVE).await?;
+    let read = near
+        .read_labelled(&mut buf)
+        .label(Label::INTERACTIVE)
+        .await?;
     assert_eq!(read, (3, Label::ANY));
     Ok(())
 }

@@ -50,7 +50,9 @@ async fn a_better_network_is_joined_before_the_old_one_is_left(
     up.await.unwrap();
     let events = drain(&mut events).await;
     assert_eq!(ups(&events), ["wwan0", "wlan0"]);
-    let down = events.iter().position(|event| matches!(event, PathEvent::Down { .. }));
+    let down = events
+        .iter()
+        .position(|event| matches!(event, PathEvent::Down { .. }));
     assert_eq!(down, Some(2), "up first: {events:?}");
     Ok(())
 }
@@ -101,7 +103,9 @@ async fn a_flapping_network_beside_a_steady_one_moves_nobody_often(
 
 // behaviour: S7
 #[mancom::test]
-async fn after_losses_a_return_is_trusted_later_and_later(networks: mancom::testing::Networks) -> Outcome {
+async fn after_losses_a_return_is_trusted_later_and_later(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(cellular());
     networks.up(wifi());
     let (mut near, _far) = joined("mem://trust", Label::ANY).await?;
@@ -124,7 +128,9 @@ async fn after_losses_a_return_is_trusted_later_and_later(networks: mancom::test
 
 // behaviour: S15
 #[mancom::test]
-async fn a_network_about_to_go_is_left_before_it_does(networks: mancom::testing::Networks) -> Outcome {
+async fn a_network_about_to_go_is_left_before_it_does(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(cellular());
     networks.up(wifi());
     let (mut near, mut far) = joined("mem://losing", Label::ANY).await?;
@@ -141,7 +147,9 @@ async fn a_network_about_to_go_is_left_before_it_does(networks: mancom::testing:
 
 // behaviour: S16
 #[mancom::test]
-async fn a_label_tightened_on_a_live_stream_moves_it(networks: mancom::testing::Networks) -> Outcome {
+async fn a_label_tightened_on_a_live_stream_moves_it(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(cellular().metered(true));
     let (mut near, mut far) = joined("mem://tight", Label::ANY).await?;
     near.write_all(&[1; 1_000]).await?;
@@ -162,7 +170,9 @@ async fn a_label_tightened_on_a_live_stream_moves_it(networks: mancom::testing::
 
 // behaviour: S16 I7
 #[mancom::test]
-async fn a_strict_chunk_never_travels_where_it_may_not(networks: mancom::testing::Networks) -> Outcome {
+async fn a_strict_chunk_never_travels_where_it_may_not(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (mut near, mut far) = joined("mem://strict", Label::ANY).await?;
     near.write_labelled(UNMETERED, &[1; 5_000]).await?;
@@ -170,7 +180,11 @@ async fn a_strict_chunk_never_travels_where_it_may_not(networks: mancom::testing
     networks.down("wlan0");
     networks.up(cellular().metered(true));
     near.write_labelled(Label::ANY, &[2; 5_000]).await?;
-    assert!(tokio::time::timeout(secs(60), far.read_exact(&mut [0; 10_000])).await.is_err());
+    assert!(
+        tokio::time::timeout(secs(60), far.read_exact(&mut [0; 10_000]))
+            .await
+            .is_err()
+    );
     let over = sent_over(&near, "wwan0");
     assert!(over <= 5_000, "only the second chunk: {over}");
     networks.down("wwan0");

@@ -9,7 +9,9 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::support::{Outcome, cellular, exchange, joined, millis, secs, settle, soon, wifi, world};
+use crate::support::{
+    Outcome, cellular, exchange, joined, millis, secs, settle, soon, wifi, world,
+};
 
 const WIFI: Label = Label::new().require(Prop::Wifi);
 
@@ -34,7 +36,10 @@ async fn a_hundred_thousand_connects_given_up_leave_nothing(
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
     networks.up(wifi());
     settle().await;
-    assert!(timeout(secs(60), listener.accept()).await.is_err(), "not a word on the wire");
+    assert!(
+        timeout(secs(60), listener.accept()).await.is_err(),
+        "not a word on the wire"
+    );
     Ok(())
 }
 
@@ -60,7 +65,9 @@ async fn a_connect_given_up_at_any_moment_leaves_no_session() -> Outcome {
 
 // behaviour: I9 R2
 #[mancom::test]
-async fn an_accept_given_up_takes_no_stream_with_it(networks: mancom::testing::Networks) -> Outcome {
+async fn an_accept_given_up_takes_no_stream_with_it(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let listener = mancom::listen("mem://accepts").await?;
     for turn in 0..50_u8 {
@@ -169,7 +176,12 @@ async fn the_driver_takes_over_from_a_reader_that_does_not_come_back(
     assert!(poll!(&mut read).is_pending());
     drop(read);
     far_other.write_all(b"b").await?;
-    assert_eq!(soon(millis(200), "the other stream", waiting).await.unwrap()?, b'b');
+    assert_eq!(
+        soon(millis(200), "the other stream", waiting)
+            .await
+            .unwrap()?,
+        b'b'
+    );
     far.write_all(b"a").await?;
     assert_eq!(near.read_u8().await?, b'a');
     Ok(())
@@ -189,7 +201,11 @@ async fn calls_given_up_during_a_handover_leave_the_stream_whole(
         assert!(given_up.is_err());
         networks.up(if turn % 2 == 0 { cellular() } else { wifi() });
         for part in 0..10 {
-            assert!(timeout(millis(turn % 7 + part), far.read(&mut buf)).await.is_err());
+            assert!(
+                timeout(millis(turn % 7 + part), far.read(&mut buf))
+                    .await
+                    .is_err()
+            );
             assert!(timeout(millis(1), near.shutdown_not()).await.is_err());
         }
         near.write_all(&turn.to_le_bytes()).await?;
@@ -237,7 +253,9 @@ async fn the_last_handle_takes_every_task_with_it() -> Outcome {
             }
             exchange(near, far, turn, 20_000).await;
         }
-        let mut pending = manager.matching(Label::new().require(Prop::Satellite)).into_future();
+        let mut pending = manager
+            .matching(Label::new().require(Prop::Satellite))
+            .into_future();
         assert!(poll!(&mut pending).is_pending());
         assert!(Handle::current().metrics().num_alive_tasks() > before);
         drop((follows, listener));
@@ -273,8 +291,12 @@ async fn handles_dropped_in_an_outage_leave_no_task_after_the_grace() -> Outcome
 #[cfg(target_os = "linux")]
 fn sockets() -> usize {
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
-    let targets = links.flatten().filter_map(|link| std::fs::read_link(link.path()).ok());
-    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    let targets = links
+        .flatten()
+        .filter_map(|link| std::fs::read_link(link.path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
 }
 
 // behaviour: R4
@@ -286,7 +308,10 @@ async fn descriptors_return_to_where_they_were() -> Outcome {
     if std::env::var_os(ALONE).is_none() {
         let this = std::env::current_exe()?;
         let status = std::process::Command::new(this)
-            .args(["--exact", "resources::descriptors_return_to_where_they_were"])
+            .args([
+                "--exact",
+                "resources::descriptors_return_to_where_they_were",
+            ])
             .env(ALONE, "1")
             .status()?;
         assert!(status.success());
@@ -300,7 +325,9 @@ async fn descriptors_return_to_where_they_were() -> Outcome {
         for turn in 0..10 {
             let near = manager.connect(&at).await?;
             let far = listener.accept().await?;
-            timeout(secs(20), exchange(near, far, turn, 500_000)).await.expect("an exchange");
+            timeout(secs(20), exchange(near, far, turn, 500_000))
+                .await
+                .expect("an exchange");
         }
         assert!(sockets() > before);
         drop(listener);
@@ -311,7 +338,9 @@ async fn descriptors_return_to_where_they_were() -> Outcome {
             yield_now().await;
         }
     };
-    timeout(secs(10), gone).await.unwrap_or_else(|_| panic!("{} sockets, {before} before", sockets()));
+    timeout(secs(10), gone)
+        .await
+        .unwrap_or_else(|_| panic!("{} sockets, {before} before", sockets()));
     Ok(())
 }
 
@@ -319,7 +348,7 @@ async fn descriptors_return_to_where_they_were() -> Outcome {
 #[mancom::test(real)]
 async fn who_reads_once_from_a_socket_and_goes_away_stops_nobody() -> Outcome {
     let listener = mancom::listen("mc://127.0.0.1:0").await?;
-    let mut near = mancom::connect(&listener.contact()).await?;
+    let mut near = mancom::connect(listener.contact()).await?;
     let mut far = listener.accept().await?;
     let (here, there) = (near.session(), far.session());
     for _ in 0..20 {
@@ -334,7 +363,9 @@ async fn who_reads_once_from_a_socket_and_goes_away_stops_nobody() -> Outcome {
         assert_eq!(read.await?, 1);
         // From here on `near` reads no more.
         far_other.write_all(b"b").await?;
-        let byte = timeout(secs(5), waiting).await.expect("the other stream's byte");
+        let byte = timeout(secs(5), waiting)
+            .await
+            .expect("the other stream's byte");
         assert_eq!(byte.unwrap()?, b'b');
     }
     Ok(())
@@ -363,7 +394,11 @@ async fn no_lock_is_held_while_wakers_run(networks: mancom::testing::Networks) -
     let waker = Waker::from(Arc::new(Meddler(Mutex::new(Some(near.session())))));
     let mut buf = [0; 4];
     let mut read = Box::pin(near.read(&mut buf));
-    assert!(read.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        read.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
     far.write_all(b"wake").await?;
     soon(secs(5), "the bytes", &mut read).await?;
     drop(read);

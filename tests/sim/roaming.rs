@@ -98,8 +98,13 @@ async fn an_outage_within_the_grace_is_neither_an_error_nor_an_end(
 /// The error of a session whose grace is over, out of the io::Error it travels in.
 fn grace_expired(error: io::Error) -> String {
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<SessionError>());
-    assert!(matches!(inner, Some(SessionError::GraceExpired { .. })), "{error:?}");
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<SessionError>());
+    assert!(
+        matches!(inner, Some(SessionError::GraceExpired { .. })),
+        "{error:?}"
+    );
     error.to_string()
 }
 
@@ -128,8 +133,14 @@ async fn after_the_grace_every_call_says_the_same(networks: mancom::testing::Net
         assert_eq!(grace_expired(read.unwrap_err()), first);
         let opened = near.session().open(Label::ANY).no_wait().await;
         assert!(opened.is_err());
-        assert!(matches!(near.session().accept().await, Err(SessionError::GraceExpired { .. })));
-        assert!(matches!(near.session().close().await, Err(SessionError::GraceExpired { .. })));
+        assert!(matches!(
+            near.session().accept().await,
+            Err(SessionError::GraceExpired { .. })
+        ));
+        assert!(matches!(
+            near.session().close().await,
+            Err(SessionError::GraceExpired { .. })
+        ));
     }
     // The listener keeps it a tenth longer, so that nobody resumes into nothing.
     let second = grace_expired(far.read(&mut buf).await.unwrap_err());
@@ -170,7 +181,14 @@ async fn a_new_path_is_told_before_its_first_byte(networks: mancom::testing::Net
     for turn in 0..20_u8 {
         let from = if turn % 2 == 0 { "wlan0" } else { "wwan0" };
         networks.down(from);
-        assert_eq!(drain(&mut near_events).await.iter().filter(|e| matches!(e, PathEvent::Up(_))).count(), usize::from(turn == 0));
+        assert_eq!(
+            drain(&mut near_events)
+                .await
+                .iter()
+                .filter(|e| matches!(e, PathEvent::Up(_)))
+                .count(),
+            usize::from(turn == 0)
+        );
         drain(&mut far_events).await;
         near.write_all(&[turn]).await?;
         far.write_all(&[turn]).await?;
@@ -190,7 +208,9 @@ async fn a_new_path_is_told_before_its_first_byte(networks: mancom::testing::Net
 
 // behaviour: S18
 #[mancom::test]
-async fn an_end_of_one_direction_survives_the_networks(networks: mancom::testing::Networks) -> Outcome {
+async fn an_end_of_one_direction_survives_the_networks(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (mut near, mut far) = joined("mem://half", Label::ANY).await?;
     // Ended before the loss, read after it.
@@ -230,10 +250,20 @@ async fn a_suspended_network_keeps_its_connections(networks: mancom::testing::Ne
     let before = near.session().paths()[0].path;
     networks.change("wlan0", |spec| spec.state(State::Suspended));
     near.write_all(b"y").await?;
-    assert!(timeout(secs(300), far.read_u8()).await.is_err(), "it is paused");
+    assert!(
+        timeout(secs(300), far.read_u8()).await.is_err(),
+        "it is paused"
+    );
     networks.change("wlan0", |spec| spec.state(State::Up));
-    assert_eq!(soon(secs(2), "the byte of the pause", far.read_u8()).await?, b'y');
-    assert_eq!(near.session().paths()[0].path, before, "the same connection");
+    assert_eq!(
+        soon(secs(2), "the byte of the pause", far.read_u8()).await?,
+        b'y'
+    );
+    assert_eq!(
+        near.session().paths()[0].path,
+        before,
+        "the same connection"
+    );
     Ok(())
 }
 
@@ -265,11 +295,18 @@ async fn a_silent_stall_moves_the_session_within_a_second(
         assert!(stalled.elapsed() < secs(3), "still on {:?}", on(&near));
     }
     // A second of silence, then a dial of two round trips of 60 ms.
-    assert!(stalled.elapsed() < millis(1000 + 60 * 4), "{:?}", stalled.elapsed());
+    assert!(
+        stalled.elapsed() < millis(1000 + 60 * 4),
+        "{:?}",
+        stalled.elapsed()
+    );
     near.shutdown().await?;
     let (total, digest) = receiving.await.unwrap();
     assert_eq!(total, sent.len());
-    assert_eq!(digest, <sha2::Sha256 as sha2::Digest>::digest(&sent).to_vec());
+    assert_eq!(
+        digest,
+        <sha2::Sha256 as sha2::Digest>::digest(&sent).to_vec()
+    );
     assert!(sent_over(&near, "wwan0") > 0);
     Ok(())
 }
@@ -293,14 +330,21 @@ async fn a_stall_that_moves_from_network_to_network_loses_nothing(
             }
         }
     });
-    soon(secs(600), "6 MB through stalls", exchange(near, far, 11, 6 << 20)).await;
+    soon(
+        secs(600),
+        "6 MB through stalls",
+        exchange(near, far, 11, 6 << 20),
+    )
+    .await;
     stalling.abort();
     Ok(())
 }
 
 // behaviour: S1 I6
 #[mancom::test]
-async fn the_other_network_is_used_at_once_when_one_goes(networks: mancom::testing::Networks) -> Outcome {
+async fn the_other_network_is_used_at_once_when_one_goes(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     networks.up(cellular());
     let (mut near, mut far) = joined("mem://other", Label::INTERACTIVE).await?;
@@ -319,7 +363,9 @@ async fn the_other_network_is_used_at_once_when_one_goes(networks: mancom::testi
 
 // behaviour: S3 S21
 #[mancom::test]
-async fn many_streams_of_one_session_survive_together(networks: mancom::testing::Networks) -> Outcome {
+async fn many_streams_of_one_session_survive_together(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let (near, far) = joined("mem://streams", Label::ANY).await?;
     let (here, there) = (near.session(), far.session());

@@ -44,11 +44,17 @@ impl Chance {
 
 /// A wifi and a cellular network like those of a phone: 20 ms and 60 ms, 20 and 8 Mbit/s.
 pub(crate) fn wifi() -> NetworkSpec {
-    Network::wifi("wlan0").rtt(Duration::from_millis(20)).up(20_000_000).down(20_000_000)
+    Network::wifi("wlan0")
+        .rtt(Duration::from_millis(20))
+        .up(20_000_000)
+        .down(20_000_000)
 }
 
 pub(crate) fn cellular() -> NetworkSpec {
-    Network::cellular("wwan0").rtt(Duration::from_millis(60)).up(8_000_000).down(8_000_000)
+    Network::cellular("wwan0")
+        .rtt(Duration::from_millis(60))
+        .up(8_000_000)
+        .down(8_000_000)
 }
 
 /// A manager with networks of its own whose connections can be cut.
@@ -77,7 +83,9 @@ pub(crate) async fn send(mut to: impl AsyncWrite + Unpin, seed: u64, total: usiz
         let piece = (1 + chance.below(most) as usize).min(left);
         let bytes = chance.bytes(piece);
         digest.update(&bytes);
-        to.write_all(&bytes).await.expect("a session in its grace takes bytes");
+        to.write_all(&bytes)
+            .await
+            .expect("a session in its grace takes bytes");
         left -= piece;
     }
     to.shutdown().await.expect("the end is acknowledged");
@@ -90,7 +98,11 @@ pub(crate) async fn receive(mut from: impl AsyncRead + Unpin) -> (usize, Vec<u8>
     let mut total = 0;
     let mut buf = vec![0; 32 << 10];
     loop {
-        match from.read(&mut buf).await.expect("a session in its grace is no error") {
+        match from
+            .read(&mut buf)
+            .await
+            .expect("a session in its grace is no error")
+        {
             0 => return (total, digest.finalize().to_vec()),
             n => {
                 digest.update(&buf[..n]);
@@ -109,7 +121,11 @@ pub(crate) async fn exchange(near: McStream, far: McStream, seed: u64, total: us
     let at_far = tokio::spawn(receive(far_read));
     let at_near = tokio::spawn(receive(near_read));
     assert_eq!(at_far.await.unwrap(), (total, up.await.unwrap()), "upwards");
-    assert_eq!(at_near.await.unwrap(), (total, down.await.unwrap()), "downwards");
+    assert_eq!(
+        at_near.await.unwrap(),
+        (total, down.await.unwrap()),
+        "downwards"
+    );
 }
 
 /// Runs until every other task waits for time or for one another; takes no time itself.
@@ -140,7 +156,10 @@ pub(crate) fn ups(events: &[PathEvent]) -> Vec<String> {
 /// The networks the session's paths are on now.
 pub(crate) fn on(stream: &McStream) -> Vec<String> {
     let paths = stream.session().paths();
-    paths.iter().filter_map(|path| path.name.as_deref().map(str::to_owned)).collect()
+    paths
+        .iter()
+        .filter_map(|path| path.name.as_deref().map(str::to_owned))
+        .collect()
 }
 
 /// Payload bytes, first and again, that this end sent over the network of that name.
@@ -148,7 +167,9 @@ pub(crate) fn sent_over(stream: &McStream, name: &str) -> u64 {
     let of = |bytes: &mancom::stream::NetworkBytes| bytes.name.as_deref() == Some(name);
     let stats = stream.stats();
     let networks = stats.networks.iter().filter(|bytes| of(bytes));
-    networks.map(|n| n.bytes.payload_sent + n.bytes.payload_resent).sum()
+    networks
+        .map(|n| n.bytes.payload_sent + n.bytes.payload_resent)
+        .sum()
 }
 
 /// Fails the test when the future takes longer than that, in the test's time.

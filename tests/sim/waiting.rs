@@ -30,7 +30,10 @@ async fn a_connect_waits_for_its_network_and_goes_on_with_it(
     assert!(!connecting.is_finished());
     let blocked = operation.blocked().expect("it waits");
     assert_eq!(blocked.networks[0].network.name(), "wwan0");
-    assert!(matches!(blocked.networks[0].reasons[..], [Reason::Kind { .. }]));
+    assert!(matches!(
+        blocked.networks[0].reasons[..],
+        [Reason::Kind { .. }]
+    ));
     networks.up(wifi());
     let up = Instant::now();
     let near = connecting.await.unwrap()?;
@@ -70,12 +73,15 @@ impl Wake for Count {
 
 // behaviour: W5 W8
 #[mancom::test]
-async fn a_network_that_does_not_match_wakes_no_connect(networks: mancom::testing::Networks) -> Outcome {
+async fn a_network_that_does_not_match_wakes_no_connect(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     let _listener = mancom::listen("mem://quiet").await?;
     let count = Arc::new(Count(AtomicU32::new(0)));
     let waker = Waker::from(Arc::clone(&count));
     let mut connecting = mancom::connect("mem://quiet").label(WIFI).into_future();
-    let poll = |op: &mut mancom::Op<_>| std::pin::Pin::new(op).poll(&mut Context::from_waker(&waker));
+    let poll =
+        |op: &mut mancom::Op<_>| std::pin::Pin::new(op).poll(&mut Context::from_waker(&waker));
     assert!(poll(&mut connecting).is_pending());
     for turn in 0..100 {
         networks.up(Network::cellular(format!("wwan{turn}")));
@@ -92,7 +98,9 @@ async fn a_network_that_does_not_match_wakes_no_connect(networks: mancom::testin
 
 // behaviour: W6
 #[mancom::test]
-async fn a_match_that_vanished_before_the_poll_is_not_used(networks: mancom::testing::Networks) -> Outcome {
+async fn a_match_that_vanished_before_the_poll_is_not_used(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     let _listener = mancom::listen("mem://stale").await?;
     let mut connecting = mancom::connect("mem://stale").label(WIFI).into_future();
     assert!(poll!(&mut connecting).is_pending());
@@ -117,9 +125,15 @@ async fn of_several_the_best_is_used(networks: mancom::testing::Networks) -> Out
     let _listener = mancom::listen("mem://best").await?;
     assert_eq!(on(&mancom::connect("mem://best").await?), ["wlan0"]);
     let cheap = Label::new().prefer(Prop::Ethernet);
-    assert_eq!(on(&mancom::connect("mem://best").label(cheap).await?), ["eth0"]);
+    assert_eq!(
+        on(&mancom::connect("mem://best").label(cheap).await?),
+        ["eth0"]
+    );
     let spare = Label::new().avoid(Prop::Wifi).avoid(Prop::Ethernet);
-    assert_eq!(on(&mancom::connect("mem://best").label(spare).await?), ["wwan0"]);
+    assert_eq!(
+        on(&mancom::connect("mem://best").label(spare).await?),
+        ["wwan0"]
+    );
     Ok(())
 }
 
@@ -156,14 +170,24 @@ async fn connects_of_one_label_arrive_in_the_order_they_waited(
 
 // behaviour: W11
 #[mancom::test]
-async fn told_not_to_wait_a_connect_ends_in_its_first_poll(networks: mancom::testing::Networks) -> Outcome {
+async fn told_not_to_wait_a_connect_ends_in_its_first_poll(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(cellular());
-    let mut connecting = mancom::connect("mem://now").label(WIFI).no_wait().into_future();
-    let std::task::Poll::Ready(result) = poll!(&mut connecting) else { panic!("it waits") };
+    let mut connecting = mancom::connect("mem://now")
+        .label(WIFI)
+        .no_wait()
+        .into_future();
+    let std::task::Poll::Ready(result) = poll!(&mut connecting) else {
+        panic!("it waits")
+    };
     let error = result.unwrap_err();
     let blocked = error.blocked().expect("the reasons");
     assert_eq!(blocked.networks.len(), 1);
-    assert!(matches!(error, ConnectError::Match(MatchError::NoMatch(_))), "{error}");
+    assert!(
+        matches!(error, ConnectError::Match(MatchError::NoMatch(_))),
+        "{error}"
+    );
     Ok(())
 }
 
@@ -196,8 +220,9 @@ async fn a_nudge_of_a_waiting_connect_is_harmless_and_of_a_backing_off_one_a_ret
 // behaviour: W7
 #[mancom::test]
 async fn pending_connects_are_withdrawn_by_label_by_id_and_by_handle() -> Outcome {
-    let by_label: Vec<_> =
-        (0..5).map(|_| tokio::spawn(mancom::connect("mem://c").label(WIFI).into_future())).collect();
+    let by_label: Vec<_> = (0..5)
+        .map(|_| tokio::spawn(mancom::connect("mem://c").label(WIFI).into_future()))
+        .collect();
     let others = [(), ()].map(|()| mancom::connect("mem://c").label(Label::BACKGROUND));
     let operations = [others[0].operation(), others[1].operation()];
     let others = others.map(|connect| tokio::spawn(connect.into_future()));
@@ -205,7 +230,10 @@ async fn pending_connects_are_withdrawn_by_label_by_id_and_by_handle() -> Outcom
     assert_eq!(mancom::cancel(WIFI), 5);
     for cancelled in by_label {
         let error = cancelled.await.unwrap().unwrap_err();
-        assert!(matches!(error, ConnectError::Match(MatchError::Cancelled)), "{error}");
+        assert!(
+            matches!(error, ConnectError::Match(MatchError::Cancelled)),
+            "{error}"
+        );
     }
     assert!(!others[0].is_finished() && !others[1].is_finished());
     assert_eq!(mancom::cancel(operations[0].id()), 1);
@@ -236,7 +264,10 @@ async fn an_open_waits_for_its_label_while_its_session_goes_on(
     assert!(here.open(WIFI).no_wait().await.is_err());
     let relaxed = here.open(WIFI).relax_after(secs(5), Label::ANY).await?;
     assert_eq!(relaxed.label(), Label::ANY);
-    drop((relaxed, soon(secs(1), "the relaxed one", there.accept()).await?));
+    drop((
+        relaxed,
+        soon(secs(1), "the relaxed one", there.accept()).await?,
+    ));
     networks.up(wifi());
     let mut opened = soon(secs(1), "the open", opening).await.unwrap()?;
     let mut taken = soon(secs(1), "its other end", there.accept()).await?;
@@ -253,21 +284,39 @@ const CLOSED: &str = "mem://nobody";
 
 // behaviour: D1
 #[mancom::test]
-async fn a_deadline_while_waiting_lists_every_network(networks: mancom::testing::Networks) -> Outcome {
+async fn a_deadline_while_waiting_lists_every_network(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(cellular());
     networks.up(Network::ethernet("eth0"));
     networks.up(Network::wifi("wlan0"));
     networks.down("wlan0");
     let began = Instant::now();
-    let error = mancom::connect(CLOSED).label(WIFI).within(secs(7)).await.unwrap_err();
+    let error = mancom::connect(CLOSED)
+        .label(WIFI)
+        .within(secs(7))
+        .await
+        .unwrap_err();
     assert_eq!(began.elapsed(), secs(7));
     assert!(error.is_timed_out());
     let blocked = error.blocked().expect("the reasons");
     assert_eq!(blocked.waited, Some(secs(7)));
-    assert_eq!(blocked.generation, Manager::current()?.snapshot().generation());
-    let names: Vec<_> = blocked.networks.iter().map(|refusal| refusal.network.name()).collect();
+    assert_eq!(
+        blocked.generation,
+        Manager::current()?.snapshot().generation()
+    );
+    let names: Vec<_> = blocked
+        .networks
+        .iter()
+        .map(|refusal| refusal.network.name())
+        .collect();
     assert_eq!(names, ["wwan0", "eth0", "wlan0"]);
-    assert!(blocked.networks.iter().all(|refusal| !refusal.reasons.is_empty()));
+    assert!(
+        blocked
+            .networks
+            .iter()
+            .all(|refusal| !refusal.reasons.is_empty())
+    );
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::TimedOut);
     Ok(())
 }
@@ -279,7 +328,11 @@ async fn one_budget_covers_waiting_dialling_and_the_handshake(
 ) -> Outcome {
     let _listener = mancom::listen("mem://budget").await?;
     let began = Instant::now();
-    let connecting = tokio::spawn(mancom::connect("mem://budget").within(secs(4)).into_future());
+    let connecting = tokio::spawn(
+        mancom::connect("mem://budget")
+            .within(secs(4))
+            .into_future(),
+    );
     sleep(secs(3)).await;
     networks.up(wifi());
     // It matches, is dialled, and says nothing.
@@ -293,16 +346,31 @@ async fn one_budget_covers_waiting_dialling_and_the_handshake(
 
 // behaviour: D4
 #[mancom::test]
-async fn a_refusal_is_tried_again_a_few_times_and_then_told(networks: mancom::testing::Networks) -> Outcome {
+async fn a_refusal_is_tried_again_a_few_times_and_then_told(
+    networks: mancom::testing::Networks,
+) -> Outcome {
     networks.up(wifi());
     let began = Instant::now();
     let error = mancom::connect(CLOSED).await.unwrap_err();
     assert!(began.elapsed() < secs(10), "{:?}", began.elapsed());
-    assert!(began.elapsed() > millis(300), "not in haste: {:?}", began.elapsed());
-    let ConnectError::Failed { attempts, .. } = &error else { panic!("{error}") };
+    assert!(
+        began.elapsed() > millis(300),
+        "not in haste: {:?}",
+        began.elapsed()
+    );
+    let ConnectError::Failed { attempts, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(attempts.len() > 1, "more than once: {error}");
-    assert!(attempts.iter().all(|attempt| attempt.network.as_deref() == Some("wlan0")));
-    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| attempt.network.as_deref() == Some("wlan0"))
+    );
+    assert_eq!(
+        std::io::Error::from(error).kind(),
+        ErrorKind::ConnectionRefused
+    );
     Ok(())
 }
 
@@ -315,10 +383,15 @@ async fn where_one_network_refuses_another_that_matches_is_tried(
     networks.up(cellular());
     let error = mancom::connect(CLOSED).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("wlan0: ") && text.contains("wwan0: "), "both outcomes: {text}");
+    assert!(
+        text.contains("wlan0: ") && text.contains("wwan0: "),
+        "both outcomes: {text}"
+    );
 
     // Listened at on one of them alone.
-    let listener = mancom::listen("mem://one").label(Label::new().require(Prop::Cellular)).await?;
+    let listener = mancom::listen("mem://one")
+        .label(Label::new().require(Prop::Cellular))
+        .await?;
     let near = mancom::connect("mem://one").await?;
     assert_eq!(on(&near), ["wwan0"]);
     drop((near, listener));
@@ -333,15 +406,28 @@ async fn the_looser_label_of_a_connect_takes_over_exactly_then(
     networks.up(cellular().rtt(Duration::ZERO));
     let _listener = mancom::listen("mem://relaxed").await?;
     let began = Instant::now();
-    let near = mancom::connect("mem://relaxed").label(WIFI).relax_after(secs(20), Label::BACKGROUND).await?;
+    let near = mancom::connect("mem://relaxed")
+        .label(WIFI)
+        .relax_after(secs(20), Label::BACKGROUND)
+        .await?;
     assert_eq!(began.elapsed().as_millis() / 10, 2_000);
     assert_eq!(near.label(), Label::BACKGROUND);
 
     let ethernet = Label::new().require(Prop::Ethernet);
-    let connect = mancom::connect("mem://relaxed").label(WIFI).relax_after(secs(20), ethernet).within(secs(30));
+    let connect = mancom::connect("mem://relaxed")
+        .label(WIFI)
+        .relax_after(secs(20), ethernet)
+        .within(secs(30));
     let error = connect.await.unwrap_err();
     let blocked = error.blocked().expect("the reasons");
     assert_eq!(blocked.label, ethernet);
-    assert_eq!(blocked.relaxed.as_ref().expect("the first label's too").label, WIFI);
+    assert_eq!(
+        blocked
+            .relaxed
+            .as_ref()
+            .expect("the first label's too")
+            .label,
+        WIFI
+    );
     Ok(())
 }
