@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::Driver;
@@ -18,7 +20,7 @@ use crate::deferral::{MatchError, Matched, Op, Operation, Want};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
 use crate::label::matching::Destination;
-use crate::network::{Network, NetworkId};
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::Session as Core;
 use crate::proto::session::handshake::Agreed;
 use crate::transport::ByteLink;
@@ -224,6 +226,8 @@ impl Plan {
         let mut round = 0;
         loop {
             let matched = self.wait().await?;
+            let mut snapshots = self.context.registry().snapshots();
+            snapshots.mark_unchanged();
             let ways: Vec<Option<Network>> = match self.destination {
                 Destination::Host => vec![None],
                 _ => matched.networks.into_iter().map(Some).collect(),
@@ -242,7 +246,7 @@ impl Plan {
             if round >= self.context.settings().connect_rounds {
                 return Err(self.failed());
             }
-            self.pause(round).await?;
+            self.pause(round, &mut snapshots).await?;
         }
     }
 
@@ -290,14 +294,18 @@ impl Plan {
     }
 
     /// Between two rounds; a new snapshot or a nudge ends it early.
-    async fn pause(&self, round: u32) -> Result<(), ConnectError> {
+    async fn pause(
+        &self,
+        round: u32,
+        snapshots: &mut watch::Receiver<Arc<Snapshot>>,
+    ) -> Result<(), ConnectError> {
         let pause = ROUND.mul_f64(1.6_f64.powi(i32::try_from(round).unwrap_or(i32::MAX)));
         let late = self.left().is_some_and(|left| left < pause);
         let pause = self.left().map_or(pause, |left| left.min(pause));
-        let mut snapshots = self.context.registry().snapshots();
         tokio::select! {
             () = tokio::time::sleep(pause) => if late { return Err(self.late()) },
-            _ = snapshots.changed() => {}
+            Ok(()) = snapshots.changed() => {}
+            () = self.operation.nudged() => {}
         }
         Ok(())
     }

@@ -168,7 +168,8 @@ impl Roamer {
     /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
     fn follow(&mut self, driver: &Arc<Driver>) {
         let snapshot = self.context.registry().snapshot();
-        driver.with(|state, now| follow_networks(state, now, &snapshot));
+        let told = !self.asks.anonymous;
+        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -487,11 +488,11 @@ pub(super) fn changed(
 }
 
 /// Tells the session what the snapshot says of the networks its paths are on.
-pub(super) fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot) {
+fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
     for (path, known, local) in state.bound_paths() {
         match snapshot.successor(&known, local) {
             Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone()),
+            Some(network) => state.set_network(now, path, network.clone(), told),
             None => state.drop_path(now, path, "the network went"),
         }
     }

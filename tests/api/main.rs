@@ -1,5 +1,6 @@
 //! What holds for the public interface and the source as a whole.
 
+mod futures;
 mod hostile;
 mod layers;
 mod listening;
