@@ -152,11 +152,22 @@ pub(super) async fn send(link: &mut dyn ByteLink, message: &[u8]) -> io::Result<
 
 /// Reads one handshake message, not a byte beyond it.
 pub(super) async fn receive(link: &mut dyn ByteLink) -> Result<Vec<u8>, DialError> {
-    let length = usize::from(link.read_u16().await?);
+    let length = usize::from(link.read_u16().await.map_err(closed)?);
     if length + 2 > MAX_MESSAGE {
         return Err(HandshakeError::NotMancom.into());
     }
     let mut body = vec![0; length];
-    link.read_exact(&mut body).await?;
+    link.read_exact(&mut body).await.map_err(closed)?;
     Ok(body)
+}
+
+/// An end where a message was due, in words.
+fn closed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            let text = "the far end closed the connection during the handshake";
+            io::Error::new(io::ErrorKind::ConnectionReset, text)
+        }
+        _ => error,
+    }
 }

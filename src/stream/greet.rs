@@ -123,7 +123,7 @@ impl Door {
         let Link::Bytes(link) = link else { return };
         if self.plain {
             let network = self.network_of(&*link);
-            self.show(McStream::plain_stream(Plain::new(link, network, None), Label::ANY));
+            self.show(McStream::plain_stream(Plain::new(link, network, None, None), Label::ANY));
             return;
         }
         let source = prefix(link.peer().ip());

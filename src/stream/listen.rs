@@ -18,10 +18,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::connect::beyond;
 use super::context::Context;
 use super::error::{AcceptError, ListenError};
 use super::greet::Door;
 use super::roam::changed;
+use super::whereabouts::near;
 use super::McStream;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
@@ -128,8 +130,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     if listen.rate_limit.is_some() {
         return Err(ListenError::Unsupported("rate_limit comes with part 3 of mancom"));
     }
-    let near = endpoint.is_host_scope() || endpoint.carrier() == "mem";
-    if endpoint.is_session() && !near && !listen.plaintext {
+    if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
         return Err(ListenError::Plaintext { endpoint: endpoint.to_string() });
     }
     let sockets = match listen.label {
@@ -364,7 +365,7 @@ async fn serve(
                 tracing::warn!(target: "mancom::transport", %error, "cannot accept");
                 door.drop_oldest();
                 if !std::mem::replace(&mut reported, true) {
-                    door.report(AcceptError::Io(Arc::new(error)));
+                    door.report(AcceptError::Io(error.into()));
                 }
                 tokio::time::sleep(EXHAUSTED).await;
             }
