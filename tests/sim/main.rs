@@ -1,5 +1,8 @@
 //! Roaming in paused time, over memory.
 
+mod hooks;
+mod line;
+
 use mancom::{Label, Network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
