@@ -252,7 +252,7 @@ impl Plan {
             priority: connect.priority,
             only,
             operation: connect.operation,
-            attempts: Attempts::default(),
+            attempts: Attempts::to(&given.to_string()),
             context,
         })
     }

@@ -34,34 +34,47 @@ impl fmt::Display for Attempt {
 
 /// Every try of an operation, in order; at most the last 32. Its source is what the last one met.
 #[derive(Debug, Clone, Default)]
-pub struct Attempts(pub(super) Vec<Attempt>);
+pub struct Attempts {
+    /// The endpoint, as given.
+    to: String,
+    all: Vec<Attempt>,
+}
 
 /// Attempts kept.
 const TOLD: usize = 32;
 
 impl Attempts {
-    pub(super) fn push(&mut self, attempt: Attempt) {
-        if self.0.len() == TOLD {
-            self.0.remove(0);
-        }
-        self.0.push(attempt);
+    pub(super) fn to(endpoint: &str) -> Self {
+        Self { to: format!("{endpoint}: "), all: Vec::new() }
     }
 
-    /// In words, each outcome once and how often it was met, without the endpoint said already.
-    fn told(&self, endpoint: &str) -> String {
+    pub(super) fn push(&mut self, attempt: Attempt) {
+        if self.all.len() == TOLD {
+            self.all.remove(0);
+        }
+        self.all.push(attempt);
+    }
+}
+
+/// Each outcome once and how often it was met, without the endpoint.
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told: Vec<(String, usize)> = Vec::new();
-        for attempt in &self.0 {
-            let text = attempt.to_string().replacen(&format!("{endpoint}: "), "", 1);
+        for attempt in &self.all {
+            let text = attempt.to_string().replacen(&self.to, "", 1);
             match told.iter_mut().find(|(known, _)| *known == text) {
                 Some((_, times)) => *times += 1,
                 None => told.push((text, 1)),
             }
         }
-        let often = |(text, times): (String, usize)| match times {
-            1 => text,
-            _ => format!("{text} ({times} times)"),
-        };
-        told.into_iter().map(often).collect::<Vec<_>>().join("; ")
+        for (i, (text, times)) in told.into_iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "; " })?;
+            f.write_str(&text)?;
+            if times > 1 {
+                write!(f, " ({times} times)")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -69,19 +82,13 @@ impl Deref for Attempts {
     type Target = [Attempt];
 
     fn deref(&self) -> &[Attempt] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Attempts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.told(""))
+        &self.all
     }
 }
 
 impl Error for Attempts {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.last().map(|attempt| &*attempt.error as _)
+        self.all.last().map(|attempt| &*attempt.error as _)
     }
 }
 
@@ -146,7 +153,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Match(#[from] MatchError),
     /// Networks matched, and the far end could be reached over none of them.
-    #[error("no connection to {endpoint}: {}{}", attempts.told(endpoint), why(blocked))]
+    #[error("no connection to {endpoint}: {attempts}{}", why(blocked))]
     Failed {
         /// The endpoint, as given.
         endpoint: String,
@@ -157,7 +164,7 @@ pub enum ConnectError {
         blocked: Option<Box<Blocked>>,
     },
     /// The deadline passed after networks had been tried, or while one was.
-    #[error("no connection to {endpoint} within {:.1} s: {}{}", waited.as_secs_f64(), attempts.told(endpoint), why(blocked))]
+    #[error("no connection to {endpoint} within {:.1} s: {attempts}{}", waited.as_secs_f64(), why(blocked))]
     TimedOut {
         /// The endpoint, as given.
         endpoint: String,

@@ -1,5 +1,6 @@
 //! Roaming in paused time, over memory.
 
+mod connect;
 mod hooks;
 mod line;
 
