@@ -224,26 +224,39 @@ impl Plan {
         let given = connect.endpoint?;
         context.transports().get(given.carrier())?;
         if given.is_secure() {
-            return Err(ConnectError::Unsupported("TLS (mcs://, tls://) comes with part 4 of mancom"));
+            return Err(ConnectError::Unsupported(
+                "TLS (mcs://, tls://) comes with part 4 of mancom",
+            ));
         }
         if connect.rate_limit.is_some() {
-            return Err(ConnectError::Unsupported("rate_limit comes with part 3 of mancom"));
+            return Err(ConnectError::Unsupported(
+                "rate_limit comes with part 3 of mancom",
+            ));
         }
         check_place(&given)?;
         let endpoint = near(given.clone()).await;
         if beyond(&endpoint) && !connect.plaintext {
-            return Err(ConnectError::Plaintext { endpoint: given.to_string() });
+            return Err(ConnectError::Plaintext {
+                endpoint: given.to_string(),
+            });
         }
         let only: Option<Arc<str>> = connect.only.map(|network| network.name().into());
         // Found now rather than when the wait begins or the looser label takes over.
-        for label in [Some(connect.label), connect.relax.map(|(_, label)| label)].into_iter().flatten() {
+        for label in [Some(connect.label), connect.relax.map(|(_, label)| label)]
+            .into_iter()
+            .flatten()
+        {
             pinned(label, only.as_deref()).map_err(MatchError::from)?;
         }
         let grace = connect.grace.unwrap_or(context.settings().grace);
         Ok(Self {
             endpoint: given.to_string(),
             destination: destination(&endpoint, &*context),
-            asks: Asks { endpoint, grace, anonymous: connect.anonymous },
+            asks: Asks {
+                endpoint,
+                grace,
+                anonymous: connect.anonymous,
+            },
             label: connect.label,
             deadline: connect.within.and_then(|limit| started.checked_add(limit)),
             started,
@@ -264,7 +277,9 @@ impl Plan {
             while let Some(hold) = pace.hold(Clock::now()) {
                 self.pause(hold).await?;
             }
-            let Matched { networks, label, .. } = self.wait().await?;
+            let Matched {
+                networks, label, ..
+            } = self.wait().await?;
             pace.begin(Clock::now());
             let ways: Vec<Option<Network>> = match self.destination {
                 Destination::Host => vec![None],
@@ -307,7 +322,11 @@ impl Plan {
                 label: self.pinned(self.label).map_err(MatchError::from)?,
                 destination: self.destination.clone(),
                 deadline: self.deadline,
-                relax: self.relax.map(loosely).transpose().map_err(MatchError::from)?,
+                relax: self
+                    .relax
+                    .map(loosely)
+                    .transpose()
+                    .map_err(MatchError::from)?,
                 no_wait: self.no_wait,
                 priority: self.priority,
             };
@@ -332,7 +351,9 @@ impl Plan {
 
     /// The interface is this host's business: the stream's label is the user's.
     fn unpinned(&self, matched: Matched) -> Matched {
-        let is_first = self.pinned(self.label).is_ok_and(|first| first == matched.label);
+        let is_first = self
+            .pinned(self.label)
+            .is_ok_and(|first| first == matched.label);
         let label = match self.relax {
             Some((_, looser)) if !is_first => looser,
             _ => self.label,
@@ -387,7 +408,9 @@ impl Plan {
             let (link, agreed) = dial::hello(&self.context, &self.asks, way.as_ref()).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            Ok(First::Plain(dial::reach(&self.context, &self.asks.endpoint, way.as_ref()).await?))
+            Ok(First::Plain(
+                dial::reach(&self.context, &self.asks.endpoint, way.as_ref()).await?,
+            ))
         }
     }
 
@@ -395,7 +418,10 @@ impl Plan {
     fn admits(&self, way: Option<&Network>, label: Label) -> bool {
         let Some(network) = way else { return true };
         let label = self.pinned(label).unwrap_or(label);
-        let matching = self.context.registry().candidates(&label, &self.destination);
+        let matching = self
+            .context
+            .registry()
+            .candidates(&label, &self.destination);
         matching.is_ok_and(|networks| networks.iter().any(|other| other.id() == network.id()))
     }
 
@@ -415,7 +441,9 @@ impl Plan {
         let mut snapshots = registry.snapshots();
         let label = self.pinned(self.label).unwrap_or(self.label);
         let ids = || {
-            let matching = registry.candidates(&label, &self.destination).unwrap_or_default();
+            let matching = registry
+                .candidates(&label, &self.destination)
+                .unwrap_or_default();
             matching.iter().map(Network::id).collect::<Vec<_>>()
         };
         let before = ids();
@@ -443,7 +471,10 @@ impl Plan {
             "attempt failed"
         );
         let network = way.map(|network| network.name().into());
-        self.attempts.push(Attempt { network, error: Arc::new(error) });
+        self.attempts.push(Attempt {
+            network,
+            error: Arc::new(error),
+        });
     }
 
     fn late(&mut self, blocked: Option<Box<Blocked>>) -> ConnectError {
@@ -457,7 +488,11 @@ impl Plan {
 
     fn failed(&mut self, blocked: Option<Box<Blocked>>) -> ConnectError {
         let attempts = std::mem::take(&mut self.attempts);
-        ConnectError::Failed { endpoint: self.endpoint.clone(), attempts, blocked }
+        ConnectError::Failed {
+            endpoint: self.endpoint.clone(),
+            attempts,
+            blocked,
+        }
     }
 
     /// The first path stands: the session, its task, and its first stream.
@@ -510,10 +545,18 @@ impl Plan {
         let now = Clock::now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
-        let driver =
-            Driver::new(core, Arc::clone(&self.context), label, Some(self.destination.clone()));
-        driver.attach(path, link, way, remote).expect("the first path of a new session");
-        let id = driver.open(label).expect("the first stream of a new session");
+        let driver = Driver::new(
+            core,
+            Arc::clone(&self.context),
+            label,
+            Some(self.destination.clone()),
+        );
+        driver
+            .attach(path, link, way, remote)
+            .expect("the first path of a new session");
+        let id = driver
+            .open(label)
+            .expect("the first stream of a new session");
         let roamer = Roamer::new(self.context, self.asks, self.destination, self.only);
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
@@ -531,12 +574,18 @@ pub(super) fn beyond(endpoint: &Endpoint) -> bool {
 }
 
 fn went() -> io::Error {
-    io::Error::new(io::ErrorKind::NetworkDown, "it went before the far end answered")
+    io::Error::new(
+        io::ErrorKind::NetworkDown,
+        "it went before the far end answered",
+    )
 }
 
 /// What another try in a second will not change.
 fn is_hopeless(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied, Unsupported};
 
-    matches!(error.kind(), InvalidInput | InvalidData | Unsupported | PermissionDenied)
+    matches!(
+        error.kind(),
+        InvalidInput | InvalidData | Unsupported | PermissionDenied
+    )
 }

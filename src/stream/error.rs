@@ -45,7 +45,10 @@ const TOLD: usize = 32;
 
 impl Attempts {
     pub(super) fn to(endpoint: &str) -> Self {
-        Self { to: format!("{endpoint}: "), all: Vec::new() }
+        Self {
+            to: format!("{endpoint}: "),
+            all: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, attempt: Attempt) {
@@ -199,7 +202,9 @@ impl ConnectError {
 
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::NoRuntime => io::ErrorKind::Unsupported,
             Self::Manager(_) => io::ErrorKind::InvalidInput,
@@ -253,7 +258,9 @@ pub enum ListenError {
 impl ListenError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => io::ErrorKind::InvalidInput,
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::Io { source, .. } => source.kind(),
             Self::NoRuntime => io::ErrorKind::Unsupported,
@@ -296,7 +303,11 @@ pub enum SessionError {
     #[error("the session is closed")]
     Closed,
     /// No network brought the session back within its grace.
-    #[error("no path came back within the grace of {grace:?}{}{}", said(tried), why(blocked))]
+    #[error(
+        "no path came back within the grace of {grace:?}{}{}",
+        said(tried),
+        why(blocked)
+    )]
     GraceExpired {
         /// The grace agreed.
         grace: Duration,
@@ -339,11 +350,15 @@ pub enum SessionError {
 }
 
 fn why(blocked: &Option<impl fmt::Display>) -> String {
-    blocked.as_ref().map_or_else(String::new, |blocked| format!(": {blocked}"))
+    blocked
+        .as_ref()
+        .map_or_else(String::new, |blocked| format!(": {blocked}"))
 }
 
 fn said(tried: &Option<Cause>) -> String {
-    tried.as_ref().map_or_else(String::new, |cause| format!("; the last attempt: {cause}"))
+    tried
+        .as_ref()
+        .map_or_else(String::new, |cause| format!("; the last attempt: {cause}"))
 }
 
 impl From<MatchError> for SessionError {
@@ -386,7 +401,11 @@ impl SessionError {
     pub(crate) fn of(reason: CloseReason, grace: Duration, blocked: Option<Arc<Blocked>>) -> Self {
         match reason {
             CloseReason::Finished => Self::Closed,
-            CloseReason::GraceExpired => Self::GraceExpired { grace, blocked, tried: None },
+            CloseReason::GraceExpired => Self::GraceExpired {
+                grace,
+                blocked,
+                tried: None,
+            },
             CloseReason::PeerClosed(code) => Self::PeerClosed(code),
             CloseReason::PeerRolledBack => Self::PeerRolledBack,
             CloseReason::Forgotten => Self::SessionForgotten,
@@ -397,14 +416,19 @@ impl SessionError {
 }
 
 /// What `AsyncRead` and `AsyncWrite` say of a stream's failure.
-pub(crate) fn stream_error(error: StreamError, session: impl FnOnce(CloseReason) -> SessionError) -> io::Error {
+pub(crate) fn stream_error(
+    error: StreamError,
+    session: impl FnOnce(CloseReason) -> SessionError,
+) -> io::Error {
     match error {
         StreamError::Closed(reason) => {
             let error = session(reason);
             io::Error::new(error.kind(), error)
         }
         StreamError::Reset(_) => io::Error::new(io::ErrorKind::ConnectionReset, error),
-        StreamError::Stopped | StreamError::Shutdown => io::Error::new(io::ErrorKind::BrokenPipe, error),
+        StreamError::Stopped | StreamError::Shutdown => {
+            io::Error::new(io::ErrorKind::BrokenPipe, error)
+        }
         StreamError::Unknown => io::Error::new(io::ErrorKind::NotConnected, error),
         StreamError::TooMany(_) => io::Error::new(io::ErrorKind::QuotaExceeded, error),
     }

@@ -19,9 +19,9 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Carrier;
 use super::events::{Events, PathEvent};
 use super::tend::panic_text;
-use super::Carrier;
 use crate::transport::BoxFuture;
 
 /// A fresh connection, handed to [`Hook::setup`] before any of the stream's bytes.
@@ -120,7 +120,9 @@ impl<T: Hook> DynHook for T {
 /// A hook on a mancom session sees each change of path, and has nothing to do. It ends with the
 /// stream; if it panics, the stream is reset.
 pub(super) async fn observe(events: Events, carrier: Weak<Carrier>, hook: Box<dyn DynHook>) {
-    let seen = AssertUnwindSafe(watch(events, &carrier, hook)).catch_unwind().await;
+    let seen = AssertUnwindSafe(watch(events, &carrier, hook))
+        .catch_unwind()
+        .await;
     if let Err(panic) = seen {
         tracing::error!(target: "mancom::session", "{}", panic_text(&*panic));
         if let Some(carrier) = carrier.upgrade() {
@@ -133,7 +135,9 @@ async fn watch(mut events: Events, carrier: &Weak<Carrier>, mut hook: Box<dyn Dy
     let mut present = None;
     let mut is_first = true;
     while let Some(event) = events.next().await {
-        let Some(carried) = carrier.upgrade().map(|carrier| carrier.carried()) else { return };
+        let Some(carried) = carrier.upgrade().map(|carrier| carrier.carried()) else {
+            return;
+        };
         match event {
             PathEvent::Up(path) => {
                 if present.replace(path.path).is_some() {
@@ -157,7 +161,11 @@ impl Carrier {
     fn carried(&self) -> Carried {
         let stats = self.stats();
         let acknowledged = Some(stats.acknowledged);
-        Carried { written: stats.written, acknowledged, read: stats.read }
+        Carried {
+            written: stats.written,
+            acknowledged,
+            read: stats.read,
+        }
     }
 }
 
@@ -166,13 +174,21 @@ impl Carrier {
 pub(super) struct Observed;
 
 impl AsyncRead for Observed {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Observed {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(data.len()))
     }
 

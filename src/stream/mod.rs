@@ -103,7 +103,7 @@ impl McStream {
         Self::of(Carrier::Session(driver, id), label)
     }
 
-    pub(super) fn plain_stream(plain: Arc<Plain>, label: Label) -> Self {
+    fn plain_stream(plain: Arc<Plain>, label: Label) -> Self {
         Self::of(Carrier::Plain(plain), label)
     }
 

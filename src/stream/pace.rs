@@ -16,7 +16,11 @@ pub(super) struct Pace(VecDeque<Instant>);
 impl Pace {
     /// How long the next attempt has to wait, if it has to.
     pub(super) fn hold(&mut self, now: Instant) -> Option<Duration> {
-        while self.0.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
+        while self
+            .0
+            .front()
+            .is_some_and(|start| now.duration_since(*start) >= WINDOW)
+        {
             self.0.pop_front();
         }
         let full = self.0.len() >= ATTEMPTS;
@@ -32,7 +36,9 @@ impl Pace {
 /// The rest after so many failures in a row: from 100 ms, growing by 1.6 to 30 s, a quarter more or
 /// less.
 pub(super) fn backoff(failures: i32) -> Duration {
-    let rest = FIRST_BACKOFF.mul_f64(1.6_f64.powi(failures.min(20))).min(LAST_BACKOFF);
+    let rest = FIRST_BACKOFF
+        .mul_f64(1.6_f64.powi(failures.min(20)))
+        .min(LAST_BACKOFF);
     rest.mul_f64(0.75 + 0.5 * super::roam::random())
 }
 
@@ -49,7 +55,10 @@ mod tests {
             assert_eq!(pace.hold(now), None);
             pace.begin(now);
         }
-        assert_eq!(pace.hold(start + Duration::from_secs(1)), Some(Duration::from_secs(9)));
+        assert_eq!(
+            pace.hold(start + Duration::from_secs(1)),
+            Some(Duration::from_secs(9))
+        );
         assert_eq!(pace.hold(start + WINDOW), None);
     }
 

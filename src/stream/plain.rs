@@ -94,7 +94,9 @@ impl Drop for Plain {
 
 impl std::fmt::Debug for Plain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plain").field("hooked", &self.hooked).finish_non_exhaustive()
+        f.debug_struct("Plain")
+            .field("hooked", &self.hooked)
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,7 +138,11 @@ impl Plain {
         result
     }
 
-    pub(super) fn poll_read(&self, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.with(|state| {
             if state.ended || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
@@ -163,11 +169,18 @@ impl Plain {
         })
     }
 
-    pub(super) fn poll_write(&self, cx: &mut TaskContext<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut TaskContext<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.with(|state| {
             state.check_writable()?;
             if state.shutdown {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "written after shutdown")));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::BrokenPipe,
+                    "written after shutdown",
+                )));
             }
             if data.is_empty() {
                 return Poll::Ready(Ok(0));
@@ -337,9 +350,15 @@ impl Plain {
             let info = state.info();
             StreamStats {
                 written: state.written,
-                acknowledged: state.acknowledged().or(state.carried.acknowledged).unwrap_or(0),
+                acknowledged: state
+                    .acknowledged()
+                    .or(state.carried.acknowledged)
+                    .unwrap_or(0),
                 read: state.read,
-                networks: vec![NetworkBytes { name: info.name.clone(), bytes: info.stats }],
+                networks: vec![NetworkBytes {
+                    name: info.name.clone(),
+                    bytes: info.stats,
+                }],
             }
         })
     }
@@ -392,7 +411,11 @@ impl State {
             resent: 0,
             kept: VecDeque::new(),
             keep,
-            carried: Carried { written: 0, acknowledged: None, read: 0 },
+            carried: Carried {
+                written: 0,
+                acknowledged: None,
+                read: 0,
+            },
             ended: false,
             shutdown: false,
             shut: false,
@@ -456,11 +479,17 @@ impl State {
 
     fn poll_settled(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         while self.owes() {
-            let Some(link) = &mut self.link else { return Poll::Pending };
+            let Some(link) = &mut self.link else {
+                return Poll::Pending;
+            };
             let owed = usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
             let from = self.kept.len() - owed;
             let (front, back) = self.kept.as_slices();
-            let next = if from < front.len() { &front[from..] } else { &back[from - front.len()..] };
+            let next = if from < front.len() {
+                &front[from..]
+            } else {
+                &back[from - front.len()..]
+            };
             match Pin::new(&mut **link).poll_write(cx, next) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
@@ -471,7 +500,9 @@ impl State {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let Some(link) = &mut self.link else { return Poll::Pending };
+        let Some(link) = &mut self.link else {
+            return Poll::Pending;
+        };
         if self.shutdown && !self.shut {
             std::task::ready!(Pin::new(&mut **link).poll_shutdown(cx))?;
             self.shut = true;
@@ -483,19 +514,32 @@ impl State {
         if self.link.is_some() {
             let path = self.info();
             let acknowledged = self.acknowledged();
-            self.carried = Carried { written: self.written, acknowledged, read: self.read };
+            self.carried = Carried {
+                written: self.written,
+                acknowledged,
+                read: self.read,
+            };
             self.link = None;
-            self.publish(PathEvent::Down { path, why: why.into() });
+            self.publish(PathEvent::Down {
+                path,
+                why: why.into(),
+            });
         }
     }
 
     /// The end of the stream. A connection that is still there is read to what has arrived on it.
     fn fail(&mut self, error: SessionError) {
         if self.failed.is_none() {
-            self.publish(PathEvent::Closed { why: error.to_string().into() });
+            self.publish(PathEvent::Closed {
+                why: error.to_string().into(),
+            });
             self.close_events();
             self.failed = Some(error);
-            self.wake.extend([self.readers.take(), self.writers.take()].into_iter().flatten());
+            self.wake.extend(
+                [self.readers.take(), self.writers.take()]
+                    .into_iter()
+                    .flatten(),
+            );
         }
     }
 
@@ -535,7 +579,9 @@ impl State {
             let text = format!(
                 "the hook asked to replay from byte {from}; of {written} written, the last {kept} are kept"
             );
-            return Err(SessionError::Hook(io::Error::new(io::ErrorKind::InvalidInput, text).into()));
+            return Err(SessionError::Hook(
+                io::Error::new(io::ErrorKind::InvalidInput, text).into(),
+            ));
         }
         self.link = Some(fresh.link);
         self.network = fresh.network;

@@ -59,7 +59,12 @@ pub(super) fn spawn(
     target: Target,
 ) -> AbortHandle {
     let task = tokio::spawn(async move {
-        let tending = Tending { plain: plain.clone(), news, target, pace: Pace::default() };
+        let tending = Tending {
+            plain: plain.clone(),
+            news,
+            target,
+            pace: Pace::default(),
+        };
         let guarded = AssertUnwindSafe(tending.run(hook)).catch_unwind().await;
         let error = match guarded {
             Ok(Ok(())) => return,
@@ -77,7 +82,10 @@ pub(super) fn spawn(
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the hook panicked: {}", text.unwrap_or("it did not say why"))
+    format!(
+        "the hook panicked: {}",
+        text.unwrap_or("it did not say why")
+    )
 }
 
 struct Tending {
@@ -102,7 +110,11 @@ impl Tending {
             };
             let (fresh, resume) = match rebuilt {
                 Err(SessionError::GraceExpired { grace, blocked, .. }) => {
-                    return Err(SessionError::GraceExpired { grace, blocked, tried });
+                    return Err(SessionError::GraceExpired {
+                        grace,
+                        blocked,
+                        tried,
+                    });
                 }
                 rebuilt => rebuilt?,
             };
@@ -110,10 +122,14 @@ impl Tending {
                 Resume::Continue => None,
                 Resume::ReplayFrom(offset) => Some(offset),
                 Resume::Fail => {
-                    return Err(SessionError::Hook(io::Error::other("the hook gave up").into()));
+                    return Err(SessionError::Hook(
+                        io::Error::other("the hook gave up").into(),
+                    ));
                 }
             };
-            let Some(plain) = self.plain.upgrade() else { return Ok(()) };
+            let Some(plain) = self.plain.upgrade() else {
+                return Ok(());
+            };
             plain.resume(fresh, from)?;
         }
         Ok(())
@@ -126,7 +142,11 @@ impl Tending {
         let mut snapshots = changed(registry.snapshots());
         let mut settled = false;
         loop {
-            match self.plain.upgrade()?.look(&registry.snapshot(), registry.policy()) {
+            match self
+                .plain
+                .upgrade()?
+                .look(&registry.snapshot(), registry.policy())
+            {
                 Look::Lost(carried) => return Some(carried),
                 Look::Over => return None,
                 Look::Well => {}
@@ -149,9 +169,17 @@ impl Tending {
 
     fn grace_expired(&self) -> SessionError {
         let label = self.wanted().unwrap_or(self.target.label);
-        let blocked = self.target.context.registry().candidates(&label, &self.target.destination);
+        let blocked = self
+            .target
+            .context
+            .registry()
+            .candidates(&label, &self.target.destination);
         let blocked = blocked.err().map(Arc::from);
-        SessionError::GraceExpired { grace: self.target.grace, blocked, tried: None }
+        SessionError::GraceExpired {
+            grace: self.target.grace,
+            blocked,
+            tried: None,
+        }
     }
 
     /// The stream's label of now, with what `.on()` asks.
@@ -176,9 +204,17 @@ impl Tending {
                 tokio::time::sleep(hold).await;
             }
             let label = self.wanted().unwrap_or(self.target.label);
-            let want = Want { destination: self.target.destination.clone(), ..Want::new(label) };
+            let want = Want {
+                destination: self.target.destination.clone(),
+                ..Want::new(label)
+            };
             let registry = Arc::clone(self.target.context.registry());
-            let best = registry.wait(want, &operation).await?.networks.into_iter().next();
+            let best = registry
+                .wait(want, &operation)
+                .await?
+                .networks
+                .into_iter()
+                .next();
             self.pace.begin(Clock::now());
             let outranked = self.outranked(label, best.as_ref());
             let outcome = tokio::select! {
@@ -209,9 +245,14 @@ impl Tending {
         network: Option<Network>,
         carried: Carried,
     ) -> io::Result<(Fresh, Resume)> {
-        let Target { context, endpoint, .. } = &self.target;
+        let Target {
+            context, endpoint, ..
+        } = &self.target;
         let mut link = dial::reach(context, endpoint, network.as_ref()).await?;
-        let mut counted = Counted { link: &mut *link, written: 0 };
+        let mut counted = Counted {
+            link: &mut *link,
+            written: 0,
+        };
         let late = |_| {
             let text = format!("the hook did not finish its setup within {SETUP:?}");
             io::Error::new(io::ErrorKind::TimedOut, text)
@@ -219,7 +260,14 @@ impl Tending {
         let setup = tokio::time::timeout(SETUP, hook.setup(&mut counted, carried));
         let resume = setup.await.map_err(late)??;
         let preamble = counted.written;
-        Ok((Fresh { link, network, preamble }, resume))
+        Ok((
+            Fresh {
+                link,
+                network,
+                preamble,
+            },
+            resume,
+        ))
     }
 
     /// Resolves when another network than this one matches best, or this one no more.

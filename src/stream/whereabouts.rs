@@ -37,9 +37,12 @@ pub(super) fn destination(endpoint: &Endpoint, context: &dyn Context) -> Destina
 }
 
 /// Whether packets to this address stay here. A socket bound to a device would send them out.
-fn is_own(snapshot: &Snapshot, ip: IpAddr) -> bool {
+pub(super) fn is_own(snapshot: &Snapshot, ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
-    let up = snapshot.networks().iter().filter(|network| network.state() != State::Down);
+    let up = snapshot
+        .networks()
+        .iter()
+        .filter(|network| network.state() != State::Down);
     let mut addresses = up.flat_map(|network| network.addresses());
     ip.is_unspecified() || addresses.any(|own| own.ip == ip)
 }
@@ -47,7 +50,9 @@ fn is_own(snapshot: &Snapshot, ip: IpAddr) -> bool {
 /// The same with a name of the hosts file replaced by its addresses: every path of a session goes
 /// where the first one went.
 pub(super) async fn near(endpoint: Endpoint) -> Endpoint {
-    let Some(host) = endpoint.host().filter(|_| is_name_of_tcp(&endpoint)) else { return endpoint };
+    let Some(host) = endpoint.host().filter(|_| is_name_of_tcp(&endpoint)) else {
+        return endpoint;
+    };
     let listed = transport::in_hosts_file(host).await;
     let loopback = |ip: &IpAddr| ip.to_canonical().is_loopback();
     match listed.as_slice() {

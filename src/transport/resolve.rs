@@ -89,7 +89,11 @@ pub(crate) async fn in_hosts_file(host: &str) -> Vec<IpAddr> {
         let file = File::open(hosts_file()?).ok()?;
         Some(listed(BufReader::new(file.take(HOSTS)), &host))
     };
-    tokio::task::spawn_blocking(search).await.ok().flatten().unwrap_or_default()
+    tokio::task::spawn_blocking(search)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
 fn hosts_file() -> Option<PathBuf> {
@@ -105,8 +109,14 @@ fn listed(file: impl BufRead, host: &str) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for line in file.split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
-        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-        let Some(ip) = words.next().and_then(|ip| ip.parse().ok()) else { continue };
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let Some(ip) = words.next().and_then(|ip| ip.parse().ok()) else {
+            continue;
+        };
         if words.any(|name| name.eq_ignore_ascii_case(host)) && !found.contains(&ip) {
             found.push(ip);
         }
@@ -130,7 +140,11 @@ mod tests {
     fn a_hosts_file_is_read_as_its_manual_says() {
         let file = b"# comment\n127.0.0.1\tlocalhost vm\n\n::1 localhost # vm2\n192.0.2.2  VM  box\r\nfe80::1%lo0 vm\n192.0.2.2 box\n\xff\xff vm\n";
         let of = |host| listed(&file[..], host);
-        let ips = |list: &[&str]| list.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let ips = |list: &[&str]| {
+            list.iter()
+                .map(|ip| ip.parse().unwrap())
+                .collect::<Vec<IpAddr>>()
+        };
         assert_eq!(of("vm"), ips(&["127.0.0.1", "192.0.2.2"]));
         assert_eq!(of("Box"), ips(&["192.0.2.2"]));
         assert_eq!(of("vm2"), ips(&[]));

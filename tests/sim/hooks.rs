@@ -39,7 +39,10 @@ struct Seen {
 
 impl Seen {
     fn doing(does: Does) -> Arc<Self> {
-        Arc::new(Self { does: Mutex::new(Some(does)), ..Self::default() })
+        Arc::new(Self {
+            does: Mutex::new(Some(does)),
+            ..Self::default()
+        })
     }
 
     fn now_do(&self, does: Does) {
@@ -89,14 +92,26 @@ impl Hook for Greeter {
 
     async fn setup(&mut self, fresh: &mut dyn Connection, carried: Carried) -> io::Result<Resume> {
         let _running = Running::enter(&self.0);
-        self.0.setups.lock().unwrap().push((Instant::now(), carried));
-        let does = self.0.does.lock().unwrap().expect("the test said what to do");
+        self.0
+            .setups
+            .lock()
+            .unwrap()
+            .push((Instant::now(), carried));
+        let does = self
+            .0
+            .does
+            .lock()
+            .unwrap()
+            .expect("the test said what to do");
         fresh.write_all(b"HELLO").await?;
         match does {
             Does::Answer(resume) => Ok(resume),
             Does::ReplayAcknowledged => Ok(Resume::ReplayFrom(carried.acknowledged.unwrap_or(0))),
             Does::Hang => std::future::pending().await,
-            Does::Fail => Err(io::Error::new(io::ErrorKind::PermissionDenied, "wrong password")),
+            Does::Fail => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "wrong password",
+            )),
             Does::Panic => panic!("no such user"),
         }
     }
@@ -104,7 +119,10 @@ impl Hook for Greeter {
 
 async fn read(stream: &mut mancom::McStream, n: usize) -> String {
     let mut bytes = vec![0; n];
-    timeout(LONG, stream.read_exact(&mut bytes)).await.expect("in time").unwrap();
+    timeout(LONG, stream.read_exact(&mut bytes))
+        .await
+        .expect("in time")
+        .unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -131,13 +149,22 @@ async fn without_a_hook_a_loss_is_one_error_the_same_ever_after() {
     assert_eq!(read(&mut server, 5).await, "hello");
     let mut events = stream.events();
     networks.down("wlan0");
-    let first = timeout(LONG, stream.read_u8()).await.expect("not silence").unwrap_err();
+    let first = timeout(LONG, stream.read_u8())
+        .await
+        .expect("not silence")
+        .unwrap_err();
     assert_ne!(first.kind(), io::ErrorKind::UnexpectedEof);
     let first = session_error(first);
-    assert!(first.contains("the connection was lost") && first.contains("wlan0"), "{first}");
+    assert!(
+        first.contains("the connection was lost") && first.contains("wlan0"),
+        "{first}"
+    );
     for _ in 0..3 {
         assert_eq!(session_error(stream.read_u8().await.unwrap_err()), first);
-        assert_eq!(session_error(stream.write_all(b"x").await.unwrap_err()), first);
+        assert_eq!(
+            session_error(stream.write_all(b"x").await.unwrap_err()),
+            first
+        );
         assert_eq!(session_error(stream.shutdown().await.unwrap_err()), first);
     }
     assert!(matches!(events.next().await, Some(PathEvent::Up(_))));
@@ -157,13 +184,20 @@ async fn an_orderly_end_by_the_server_is_an_end_with_and_without_a_hook() {
     let seen = Seen::doing(Does::ReplayAcknowledged);
     for hooked in [false, true] {
         let connect = manager.connect(SERVER);
-        let connect = if hooked { connect.reconnect(Greeter(seen.clone())) } else { connect };
+        let connect = if hooked {
+            connect.reconnect(Greeter(seen.clone()))
+        } else {
+            connect
+        };
         let mut stream = connect.await.unwrap();
         let mut server = accept(&listener).await;
         server.write_all(b"bye").await.unwrap();
         server.shutdown().await.unwrap();
         let mut all = String::new();
-        timeout(LONG, stream.read_to_string(&mut all)).await.unwrap().unwrap();
+        timeout(LONG, stream.read_to_string(&mut all))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(all, "bye");
         // Our direction is still open.
         stream.write_all(b"thanks").await.unwrap();
@@ -171,11 +205,18 @@ async fn an_orderly_end_by_the_server_is_an_end_with_and_without_a_hook() {
         drop(server);
         networks.down("wlan0");
         sleep(Duration::from_secs(60)).await;
-        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the end stays the end");
+        assert_eq!(
+            stream.read(&mut [0]).await.unwrap(),
+            0,
+            "the end stays the end"
+        );
         assert!(stream.write_all(b"more").await.is_err());
         networks.up(Network::wifi("wlan0"));
     }
-    assert_eq!((seen.setups(), seen.teardowns().len(), exchange.tried()), (0, 0, 2));
+    assert_eq!(
+        (seen.setups(), seen.teardowns().len(), exchange.tried()),
+        (0, 0, 2)
+    );
 }
 
 // behaviour: S11
@@ -186,7 +227,11 @@ async fn a_hook_is_told_true_figures_at_each_loss() {
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen(SERVER).await.unwrap();
     let seen = Seen::doing(Does::ReplayAcknowledged);
-    let mut stream = manager.connect(SERVER).reconnect(Greeter(seen.clone())).await.unwrap();
+    let mut stream = manager
+        .connect(SERVER)
+        .reconnect(Greeter(seen.clone()))
+        .await
+        .unwrap();
     let mut server = accept(&listener).await;
     stream.write_all(b"0123456789").await.unwrap();
     assert_eq!(read(&mut server, 10).await, "0123456789");
@@ -212,9 +257,19 @@ async fn a_hook_is_told_true_figures_at_each_loss() {
     stream.write_all(b"Z").await.unwrap();
     assert_eq!(read(&mut server, 1).await, "Z");
 
-    let told: Vec<_> = seen.teardowns().iter().map(|c| (c.written, c.acknowledged, c.read)).collect();
+    let told: Vec<_> = seen
+        .teardowns()
+        .iter()
+        .map(|c| (c.written, c.acknowledged, c.read))
+        .collect();
     assert_eq!(told, [(10, Some(6), 3), (12, Some(12), 3)]);
-    let setups = seen.setups.lock().unwrap().iter().map(|(_, carried)| *carried).collect::<Vec<_>>();
+    let setups = seen
+        .setups
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, carried)| *carried)
+        .collect::<Vec<_>>();
     assert_eq!(setups, seen.teardowns());
     let stats = stream.stats();
     assert_eq!((stats.written, stats.read, stats.resent()), (13, 3, 4));
@@ -226,7 +281,9 @@ async fn after_a_loss(written: &[u8], does: Does) -> (Manager, mancom::McStream,
     let (manager, networks, _) = world().await;
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen(SERVER).await.unwrap();
-    let connect = manager.connect(SERVER).reconnect(Greeter(Seen::doing(does)));
+    let connect = manager
+        .connect(SERVER)
+        .reconnect(Greeter(Seen::doing(does)));
     let mut stream = connect.await.unwrap();
     let mut server = accept(&listener).await;
     stream.write_all(written).await.unwrap();
@@ -239,7 +296,8 @@ async fn after_a_loss(written: &[u8], does: Does) -> (Manager, mancom::McStream,
 // behaviour: S11
 #[tokio::test(start_paused = true)]
 async fn continuing_resends_nothing() {
-    let (_manager, mut stream, listener) = after_a_loss(b"hello", Does::Answer(Resume::Continue)).await;
+    let (_manager, mut stream, listener) =
+        after_a_loss(b"hello", Does::Answer(Resume::Continue)).await;
     let mut server = accept(&listener).await;
     stream.write_all(b"world").await.unwrap();
     assert_eq!(read(&mut server, 10).await, "HELLOworld");
@@ -267,12 +325,17 @@ async fn bytes_that_are_no_longer_kept_are_an_error_not_a_gap() {
     let mut settings = mancom::stream::Settings::default();
     settings.send_buffer = 8;
     let line = crate::line::transport(&scout);
-    let builder = Manager::builder().scout(scout).transport(line).settings(settings);
+    let builder = Manager::builder()
+        .scout(scout)
+        .transport(line)
+        .settings(settings);
     let manager = builder.build().await.unwrap();
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen(SERVER).await.unwrap();
     // This transport does not tell what was acknowledged: the hook has to ask for everything.
-    let connect = manager.connect(SERVER).reconnect(Greeter(Seen::doing(Does::ReplayAcknowledged)));
+    let connect = manager
+        .connect(SERVER)
+        .reconnect(Greeter(Seen::doing(Does::ReplayAcknowledged)));
     let mut stream = connect.await.unwrap();
     let mut server = accept(&listener).await;
     stream.write_all(b"twenty bytes of it..").await.unwrap();
@@ -300,7 +363,8 @@ async fn an_offset_beyond_what_was_written_fails_the_stream() {
 // behaviour: S11
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_gives_up_fails_the_stream() {
-    let (_manager, mut stream, _listener) = after_a_loss(b"hello", Does::Answer(Resume::Fail)).await;
+    let (_manager, mut stream, _listener) =
+        after_a_loss(b"hello", Does::Answer(Resume::Fail)).await;
     let error = timeout(LONG, stream.read_u8()).await.unwrap().unwrap_err();
     assert!(session_error(error).contains("the hook gave up"));
     assert!(stream.write_all(b"x").await.is_err());
@@ -314,7 +378,10 @@ async fn a_setup_is_dropped_when_a_better_network_appears() {
     let listener = manager.listen(SERVER).await.unwrap();
     let seen = Seen::doing(Does::Hang);
     let label: Label = "prefer=ethernet".parse().unwrap();
-    let connect = manager.connect(SERVER).label(label).reconnect(Greeter(seen.clone()));
+    let connect = manager
+        .connect(SERVER)
+        .label(label)
+        .reconnect(Greeter(seen.clone()));
     let mut stream = connect.await.unwrap();
     cut(&networks, "wlan0").await;
     networks.up(Network::wifi("wlan0"));
@@ -337,9 +404,20 @@ async fn a_setup_is_dropped_when_a_better_network_appears() {
         }
     };
     timeout(Duration::from_secs(5), at_server).await.unwrap();
-    assert_eq!(seen.most.load(Ordering::SeqCst), 1, "one instance at a time");
-    assert_eq!((seen.setups(), seen.teardowns().len()), (2, 1), "one teardown a loss");
-    assert_eq!(exchange.attempts_by_network(), [("eth0".into(), 1), ("wlan0".into(), 2)].into());
+    assert_eq!(
+        seen.most.load(Ordering::SeqCst),
+        1,
+        "one instance at a time"
+    );
+    assert_eq!(
+        (seen.setups(), seen.teardowns().len()),
+        (2, 1),
+        "one teardown a loss"
+    );
+    assert_eq!(
+        exchange.attempts_by_network(),
+        [("eth0".into(), 1), ("wlan0".into(), 2)].into()
+    );
 }
 
 // behaviour: S11
@@ -357,10 +435,23 @@ async fn a_setup_that_fails_is_tried_again_ever_later() {
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     let text = session_error(error);
     assert!(text.contains("wrong password"), "{text}");
-    let times: Vec<Instant> = seen.setups.lock().unwrap().iter().map(|(at, _)| *at).collect();
-    assert!((10..=20).contains(&times.len()), "{} attempts in 120 s", times.len());
+    let times: Vec<Instant> = seen
+        .setups
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(at, _)| *at)
+        .collect();
+    assert!(
+        (10..=20).contains(&times.len()),
+        "{} attempts in 120 s",
+        times.len()
+    );
     let gaps: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps[0] >= Duration::from_millis(75) && gaps[0] <= Duration::from_millis(126), "{gaps:?}");
+    assert!(
+        gaps[0] >= Duration::from_millis(75) && gaps[0] <= Duration::from_millis(126),
+        "{gaps:?}"
+    );
     assert!(gaps.last().unwrap() > &Duration::from_secs(10), "{gaps:?}");
     assert_eq!(seen.teardowns().len(), 1);
 }
@@ -372,7 +463,11 @@ async fn flapping_makes_no_more_than_ten_attempts_in_ten_seconds() {
     networks.up(Network::wifi("wlan0"));
     let _listener = manager.listen(SERVER).await.unwrap();
     let seen = Seen::doing(Does::Fail);
-    let _stream = manager.connect(SERVER).reconnect(Greeter(seen.clone())).await.unwrap();
+    let _stream = manager
+        .connect(SERVER)
+        .reconnect(Greeter(seen.clone()))
+        .await
+        .unwrap();
     for _ in 0..600 {
         networks.down("wlan0");
         sleep(Duration::from_millis(50)).await;
@@ -380,7 +475,11 @@ async fn flapping_makes_no_more_than_ten_attempts_in_ten_seconds() {
         sleep(Duration::from_millis(50)).await;
     }
     assert_at_most_ten_in_ten_seconds(&exchange);
-    assert!(exchange.tried() > 30, "it did not give up either: {}", exchange.tried());
+    assert!(
+        exchange.tried() > 30,
+        "it did not give up either: {}",
+        exchange.tried()
+    );
 }
 
 fn assert_at_most_ten_in_ten_seconds(exchange: &Exchange) {
@@ -397,9 +496,13 @@ async fn a_panic_in_a_hook_is_an_error_of_that_stream_alone() {
     let (manager, networks, _) = world().await;
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen(SERVER).await.unwrap();
-    let bad = manager.connect(SERVER).reconnect(Greeter(Seen::doing(Does::Panic)));
+    let bad = manager
+        .connect(SERVER)
+        .reconnect(Greeter(Seen::doing(Does::Panic)));
     let mut bad = bad.await.unwrap();
-    let good = manager.connect(SERVER).reconnect(Greeter(Seen::doing(Does::ReplayAcknowledged)));
+    let good = manager
+        .connect(SERVER)
+        .reconnect(Greeter(Seen::doing(Does::ReplayAcknowledged)));
     let mut good = good.await.unwrap();
     cut(&networks, "wlan0").await;
     networks.up(Network::wifi("wlan0"));
@@ -426,7 +529,11 @@ async fn our_end_is_told_again_on_the_next_connection() {
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen(SERVER).await.unwrap();
     let seen = Seen::doing(Does::Answer(Resume::ReplayFrom(0)));
-    let mut stream = manager.connect(SERVER).reconnect(Greeter(seen)).await.unwrap();
+    let mut stream = manager
+        .connect(SERVER)
+        .reconnect(Greeter(seen))
+        .await
+        .unwrap();
     let mut server = accept(&listener).await;
     stream.write_all(b"request").await.unwrap();
     stream.shutdown().await.unwrap();
@@ -445,9 +552,15 @@ async fn our_end_is_told_again_on_the_next_connection() {
         server
     });
     let mut answer = String::new();
-    timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    timeout(LONG, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(answer, "answer");
-    assert_eq!(stream.write(b"x").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(
+        stream.write(b"x").await.unwrap_err().kind(),
+        io::ErrorKind::BrokenPipe
+    );
     answering.await.unwrap();
 }
 
@@ -458,7 +571,11 @@ async fn an_end_said_while_there_is_no_connection_is_told_to_the_next() {
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen(SERVER).await.unwrap();
     let seen = Seen::doing(Does::Answer(Resume::Continue));
-    let mut stream = manager.connect(SERVER).reconnect(Greeter(seen)).await.unwrap();
+    let mut stream = manager
+        .connect(SERVER)
+        .reconnect(Greeter(seen))
+        .await
+        .unwrap();
     networks.down("wlan0");
     let ending = tokio::spawn(async move { stream.shutdown().await.map(|()| stream) });
     sleep(Duration::from_secs(5)).await;
@@ -467,7 +584,11 @@ async fn an_end_said_while_there_is_no_connection_is_told_to_the_next() {
     ending.await.unwrap().unwrap();
     accept(&listener).await;
     let mut said = String::new();
-    accept(&listener).await.read_to_string(&mut said).await.unwrap();
+    accept(&listener)
+        .await
+        .read_to_string(&mut said)
+        .await
+        .unwrap();
     assert_eq!(said, "HELLO");
 }
 
@@ -477,18 +598,30 @@ async fn dropping_the_stream_ends_its_hook_and_its_connection() {
     let (manager, networks, exchange) = world().await;
     networks.up(Network::wifi("wlan0"));
     let _listener = manager.listen(SERVER).await.unwrap();
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let before = tasks();
     for does in [Does::ReplayAcknowledged, Does::Hang] {
         let seen = Seen::doing(does);
-        let stream = manager.connect(SERVER).reconnect(Greeter(seen.clone())).await.unwrap();
+        let stream = manager
+            .connect(SERVER)
+            .reconnect(Greeter(seen.clone()))
+            .await
+            .unwrap();
         cut(&networks, "wlan0").await;
         networks.up(Network::wifi("wlan0"));
         sleep(Duration::from_secs(1)).await;
         assert_eq!((seen.setups(), exchange.open()), (1, 1));
         drop(stream);
         tokio::task::yield_now().await;
-        assert_eq!((seen.gone.load(Ordering::SeqCst), exchange.open()), (1, 0), "{does:?}");
+        assert_eq!(
+            (seen.gone.load(Ordering::SeqCst), exchange.open()),
+            (1, 0),
+            "{does:?}"
+        );
     }
     sleep(Duration::from_secs(1)).await;
     assert_eq!(tasks(), before);
@@ -501,8 +634,12 @@ async fn reads_and_writes_wait_for_the_grace_and_then_fail_alike() {
     networks.up(Network::wifi("wlan0"));
     let _listener = manager.listen(SERVER).await.unwrap();
     let seen = Seen::doing(Does::ReplayAcknowledged);
-    let connect = manager.connect(SERVER).label("require=wifi".parse().unwrap());
-    let connect = connect.grace(Duration::from_secs(30)).reconnect(Greeter(seen.clone()));
+    let connect = manager
+        .connect(SERVER)
+        .label("require=wifi".parse().unwrap());
+    let connect = connect
+        .grace(Duration::from_secs(30))
+        .reconnect(Greeter(seen.clone()));
     let mut stream = connect.await.unwrap();
     networks.down("wlan0");
     networks.up(Network::cellular("wwan0"));
@@ -527,7 +664,10 @@ async fn a_network_that_no_longer_fits_the_label_is_given_up() {
     let _listener = manager.listen(SERVER).await.unwrap();
     let label: Label = "prohibit=metered".parse().unwrap();
     let seen = Seen::doing(Does::ReplayAcknowledged);
-    let hooked = manager.connect(SERVER).label(label).reconnect(Greeter(seen.clone()));
+    let hooked = manager
+        .connect(SERVER)
+        .label(label)
+        .reconnect(Greeter(seen.clone()));
     let hooked = hooked.await.unwrap();
     let mut bare = manager.connect(SERVER).label(label).await.unwrap();
     let mut tightened = manager.connect(SERVER).await.unwrap();
@@ -535,7 +675,10 @@ async fn a_network_that_no_longer_fits_the_label_is_given_up() {
     networks.change("wlan0", |wifi| wifi.metered(true));
     let error = timeout(LONG, bare.read_u8()).await.unwrap().unwrap_err();
     let text = session_error(error);
-    assert!(text.contains("wlan0 no longer admits `prohibit=metered`"), "{text}");
+    assert!(
+        text.contains("wlan0 no longer admits `prohibit=metered`"),
+        "{text}"
+    );
     sleep(Duration::from_secs(1)).await;
     assert_eq!(exchange.open(), 1);
     assert!(hooked.session().paths().is_empty());
@@ -554,11 +697,21 @@ async fn a_stream_on_one_network_comes_back_on_that_alone() {
     networks.up(Network::wifi("wlan0"));
     networks.up(Network::cellular("wwan0"));
     let _listener = manager.listen(SERVER).await.unwrap();
-    let cellular = manager.matching("require=cellular".parse().unwrap()).await.unwrap();
+    let cellular = manager
+        .matching("require=cellular".parse().unwrap())
+        .await
+        .unwrap();
     let seen = Seen::doing(Does::ReplayAcknowledged);
-    let connect = manager.connect(SERVER).on(&cellular).reconnect(Greeter(seen.clone()));
+    let connect = manager
+        .connect(SERVER)
+        .on(&cellular)
+        .reconnect(Greeter(seen.clone()));
     let stream = connect.await.unwrap();
-    assert_eq!(stream.label(), Label::ANY, "the interface is no part of the stream's label");
+    assert_eq!(
+        stream.label(),
+        Label::ANY,
+        "the interface is no part of the stream's label"
+    );
     networks.down("wwan0");
     sleep(Duration::from_secs(60)).await;
     assert_eq!(seen.setups(), 0);
@@ -575,7 +728,9 @@ async fn a_hook_on_a_session_observes_its_paths() {
     networks.up(Network::wifi("wlan0"));
     let listener = manager.listen("mem://echo").await.unwrap();
     let seen = Seen::doing(Does::ReplayAcknowledged);
-    let connect = manager.connect("mem://echo").reconnect(Greeter(seen.clone()));
+    let connect = manager
+        .connect("mem://echo")
+        .reconnect(Greeter(seen.clone()));
     let mut stream = connect.await.unwrap();
     let mut server = accept(&listener).await;
     stream.write_all(b"hello").await.unwrap();
@@ -592,7 +747,10 @@ async fn a_hook_on_a_session_observes_its_paths() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!((seen.teardowns().len(), seen.setups()), (1, 1));
     let told = seen.teardowns()[0];
-    assert_eq!((told.written, told.acknowledged, told.read), (5, Some(5), 3));
+    assert_eq!(
+        (told.written, told.acknowledged, told.read),
+        (5, Some(5), 3)
+    );
 
     // To a better network: the old path is given up for it, each is told once.
     networks.up(Network::ethernet("eth0"));

@@ -58,14 +58,25 @@ struct Line {
 pub(crate) async fn world() -> (Manager, Networks, Arc<Exchange>) {
     let (scout, networks) = mancom::testing::scripted();
     let exchange = Arc::new(Exchange::default());
-    let line = Line { memory: Memory::new(&scout), exchange: Arc::clone(&exchange) };
-    let manager = Manager::builder().scout(scout).transport(line).build().await.unwrap();
+    let line = Line {
+        memory: Memory::new(&scout),
+        exchange: Arc::clone(&exchange),
+    };
+    let manager = Manager::builder()
+        .scout(scout)
+        .transport(line)
+        .build()
+        .await
+        .unwrap();
     (manager, networks, exchange)
 }
 
 /// The transport alone, for a manager with settings of its own.
 pub(crate) fn transport(scout: &mancom::Scout) -> impl Transport {
-    Line { memory: Memory::new(scout), exchange: Arc::default() }
+    Line {
+        memory: Memory::new(scout),
+        exchange: Arc::default(),
+    }
 }
 
 /// The next connection at the server.
@@ -74,7 +85,9 @@ pub(crate) async fn accept(listener: &Listener) -> McStream {
 }
 
 fn beneath(endpoint: &Endpoint) -> Endpoint {
-    format!("mem://{}", endpoint.host().expect("a line has a host")).parse().unwrap()
+    format!("mem://{}", endpoint.host().expect("a line has a host"))
+        .parse()
+        .unwrap()
 }
 
 impl Transport for Line {
@@ -86,10 +99,18 @@ impl Transport for Line {
         Characteristics::stream()
     }
 
-    fn connect<'a>(&'a self, to: &'a Endpoint, on: Option<&'a Bind>) -> BoxFuture<'a, io::Result<Link>> {
+    fn connect<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
             let network = on.map_or("", |bind| bind.network.name()).to_owned();
-            self.exchange.attempts.lock().unwrap().push((Instant::now(), network.clone()));
+            self.exchange
+                .attempts
+                .lock()
+                .unwrap()
+                .push((Instant::now(), network.clone()));
             if self.exchange.refusing.lock().unwrap().contains(&network) {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -101,7 +122,11 @@ impl Transport for Line {
             };
             self.exchange.open.fetch_add(1, Ordering::SeqCst);
             let exchange = Arc::clone(&self.exchange);
-            Ok(Link::Bytes(Box::new(LineLink { link, exchange, written: 0 })))
+            Ok(Link::Bytes(Box::new(LineLink {
+                link,
+                exchange,
+                written: 0,
+            })))
         })
     }
 
