@@ -8,7 +8,9 @@
 //! Without a hook a lost connection is an error, the same ever after: to continue a foreign protocol
 //! silently would corrupt it. With one, a task of the stream's own (`tend`) puts another connection
 //! beneath the stream; reads and writes are pending meanwhile. A connection is lost by an error on its
-//! socket, by its network's going, and when its network no longer permits the stream's label.
+//! socket, by its network's going, and when its network no longer permits the stream's label. Without
+//! a hook a network that is down and keeps the connection's address has not gone before the grace is
+//! over: TCP outlasts a pulled cable.
 //!
 //! An orderly end by the server is an end, with or without a hook, and after it nothing is rebuilt.
 //! What arrived before a loss without a hook is still read.
@@ -263,6 +265,7 @@ impl Plain {
             match state.objection(snapshot, policy) {
                 None => {}
                 Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
+                Some(Objection::Away(_)) => return Look::Away,
                 Some(why) => {
                     if matches!(why, Objection::Forbidden(..)) {
                         state.drop_link(&why.to_string());
@@ -367,6 +370,8 @@ impl Plain {
 /// Why the present connection may no longer be used.
 #[derive(Debug, thiserror::Error)]
 enum Objection {
+    #[error("network {0} is down")]
+    Away(Network),
     #[error("network {0} went")]
     Gone(Network),
     #[error("network {0} no longer admits `{1}`")]
@@ -376,6 +381,8 @@ enum Objection {
 /// What the tending task finds.
 pub(super) enum Look {
     Well,
+    /// Its network is down and keeps the address: as long as that lasts nothing is lost.
+    Away,
     Lost(Carried),
     /// Nothing can happen to the stream any more.
     Over,
@@ -453,7 +460,11 @@ impl State {
         let local = self.link.as_ref()?.local();
         let known = self.network.as_ref()?;
         let Some(now) = snapshot.successor(known, local) else {
-            return Some(Objection::Gone(known.clone()));
+            let same = snapshot.by_name(known.name());
+            let own = same.into_iter().flat_map(Network::addresses);
+            let keeps = own.into_iter().any(|address| Some(address.ip) == local);
+            let objection = if keeps { Objection::Away } else { Objection::Gone };
+            return Some(objection(known.clone()));
         };
         if !permits(&self.label, Some(now), &PathFacts::default(), true, policy) {
             return Some(Objection::Forbidden(now.clone(), self.label));

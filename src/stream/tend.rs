@@ -97,10 +97,7 @@ struct Tending {
 
 impl Tending {
     async fn run(mut self, hook: Option<Box<dyn DynHook>>) -> Result<(), SessionError> {
-        let Some(mut hook) = hook else {
-            let _ = self.until_lost().await;
-            return Ok(());
-        };
+        let Some(mut hook) = hook else { return self.watch().await };
         while let Some(carried) = self.until_lost().await {
             let (deadline, mut tried) = (Clock::deadline(self.target.grace), None);
             let rebuilt = tokio::select! {
@@ -135,6 +132,29 @@ impl Tending {
         Ok(())
     }
 
+    /// Without a hook: until the connection is lost, or its network was down for the grace.
+    async fn watch(&self) -> Result<(), SessionError> {
+        let registry = self.target.context.registry();
+        let mut snapshots = changed(registry.snapshots());
+        let mut until = None;
+        loop {
+            let Some(plain) = self.plain.upgrade() else {
+                return Ok(());
+            };
+            match plain.look(&registry.snapshot(), registry.policy()) {
+                Look::Away => until = until.or_else(|| Clock::deadline(self.target.grace)),
+                Look::Well => until = None,
+                Look::Lost(_) | Look::Over => return Ok(()),
+            }
+            drop(plain);
+            tokio::select! {
+                () = self.news.notified() => {}
+                receiver = &mut snapshots => snapshots = changed(receiver),
+                () = Clock::reached(until) => return Err(self.grace_expired()),
+            }
+        }
+    }
+
     /// Resolves when the connection is lost, also by its network's going; `None` once nothing can
     /// happen to the stream any more.
     async fn until_lost(&self) -> Option<Carried> {
@@ -149,7 +169,7 @@ impl Tending {
             {
                 Look::Lost(carried) => return Some(carried),
                 Look::Over => return None,
-                Look::Well => {}
+                Look::Well | Look::Away => {}
             }
             tokio::select! {
                 () = self.news.notified() => settled = false,
