@@ -10,8 +10,8 @@
 //! only then wake. No user code and no waker runs under the lock.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -23,8 +23,8 @@ use tokio::io::ReadBuf;
 use super::context::Context;
 use super::error::{SessionError, stream_error};
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
-use super::scratch::with_scratch;
 use super::roam::Roamer;
+use super::scratch::with_scratch;
 use super::tracker::Guard;
 use super::wakers::{WATCH, Wakers};
 use crate::clock::Clock;
@@ -102,7 +102,9 @@ pub(crate) struct Driver {
 
 impl std::fmt::Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,7 +135,13 @@ impl Driver {
             on_detached: None,
             detached: None,
         };
-        Arc::new(Self { state: Mutex::new(state), wakers, context, label, destination })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            wakers,
+            context,
+            label,
+            destination,
+        })
     }
 
     /// Runs `f` under the lock, then wakes whoever the core's events concern.
@@ -144,7 +152,10 @@ impl Driver {
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
-        let detached = state.detached.take().and_then(|now| Some((state.on_detached.clone()?, now)));
+        let detached = state
+            .detached
+            .take()
+            .and_then(|now| Some((state.on_detached.clone()?, now)));
         let deferred = self.wakers.unlocked();
         drop(state);
         if deferred {
@@ -181,7 +192,10 @@ impl Driver {
 
     pub(super) fn open(&self, label: Label) -> Result<StreamId, SessionError> {
         self.with(|state, now| {
-            let id = state.core.open(now, label).map_err(|error| state.session_error(error))?;
+            let id = state
+                .core
+                .open(now, label)
+                .map_err(|error| state.session_error(error))?;
             state.handles += 1;
             state.unsettled = true;
             state.transmit(now);
@@ -269,7 +283,11 @@ impl Driver {
         self.with(|state, now| state.transmit(now));
     }
 
-    pub(super) fn poll_shutdown(&self, cx: &mut TaskContext<'_>, id: StreamId) -> Poll<io::Result<()>> {
+    pub(super) fn poll_shutdown(
+        &self,
+        cx: &mut TaskContext<'_>,
+        id: StreamId,
+    ) -> Poll<io::Result<()>> {
         self.with(|state, now| {
             self.wakers.looked();
             state.core.shutdown(now, id);
@@ -375,7 +393,11 @@ impl Driver {
             let offsets = state.core.offsets(id).unwrap_or_default();
             let mut networks = state.totals.clone();
             for link in &state.links {
-                add(&mut networks, link, state.core.path_stats(link.path).unwrap_or_default());
+                add(
+                    &mut networks,
+                    link,
+                    state.core.path_stats(link.path).unwrap_or_default(),
+                );
             }
             StreamStats {
                 written: offsets.written,
@@ -401,9 +423,18 @@ impl Driver {
         remote: PathFacts,
     ) -> Result<(), crate::proto::session::AttachError> {
         self.with(|state, now| {
-            let sides = PathSides { local: network.clone(), remote };
+            let sides = PathSides {
+                local: network.clone(),
+                remote,
+            };
             state.core.attach(now, path, sides)?;
-            state.links.push(Link { path, io, network, bulk: false, dead: None });
+            state.links.push(Link {
+                path,
+                io,
+                network,
+                bulk: false,
+                dead: None,
+            });
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
@@ -456,7 +487,9 @@ impl Driver {
                 self.wakers.summon();
                 return Poll::Pending;
             }
-            let Some(wait) = due else { return Poll::Pending };
+            let Some(wait) = due else {
+                return Poll::Pending;
+            };
             sleep.as_mut().reset(tokio::time::Instant::now() + wait);
             if sleep.as_mut().poll_elapsed(cx).is_pending() {
                 return Poll::Pending;
@@ -544,7 +577,11 @@ impl State {
             }
             let path = self.links[at].path;
             let fits = only.is_none() || self.core.direct_label(path) == only;
-            let direct = if fits { self.core.direct(path, id).min(buf.remaining()) } else { 0 };
+            let direct = if fits {
+                self.core.direct(path, id).min(buf.remaining())
+            } else {
+                0
+            };
             if direct >= DIRECT || (direct > 0 && self.links[at].bulk) {
                 match self.read_direct(now, at, id, buf, direct) {
                     Some(label) => return Once::Direct(label),
@@ -566,7 +603,9 @@ impl State {
         buf: &mut ReadBuf<'_>,
         direct: usize,
     ) -> Option<Label> {
-        let Self { core, links, waker, .. } = self;
+        let Self {
+            core, links, waker, ..
+        } = self;
         let link = &mut links[at];
         let whole = core.direct(link.path, id) == direct;
         let mut header = [0; HEADER];
@@ -688,7 +727,9 @@ impl State {
 
     /// Writes to every path what the core has for it and its socket takes.
     pub(super) fn transmit(&mut self, now: Instant) {
-        let Self { core, links, waker, .. } = self;
+        let Self {
+            core, links, waker, ..
+        } = self;
         let mut cx = TaskContext::from_waker(waker);
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
             let mut wrote = false;
@@ -770,7 +811,9 @@ impl State {
     }
 
     fn path_closed(&mut self, path: PathId, end: PathEnd) {
-        let Some(at) = self.links.iter().position(|link| link.path == path) else { return };
+        let Some(at) = self.links.iter().position(|link| link.path == path) else {
+            return;
+        };
         let stats = self.core.path_stats(path).unwrap_or_default();
         let mut info = self.info(&self.links[at]);
         let link = self.links.swap_remove(at);
@@ -785,7 +828,11 @@ impl State {
     fn session_closed(&mut self, reason: CloseReason) {
         for (_, waiters) in &mut self.waiters {
             let Waiters { read, write, shut } = waiters;
-            self.wake.extend([read.take(), write.take(), shut.take()].into_iter().flatten());
+            self.wake.extend(
+                [read.take(), write.take(), shut.take()]
+                    .into_iter()
+                    .flatten(),
+            );
         }
         self.wake.extend(self.accepting.drain(..));
         self.wake.append(&mut self.closing);
@@ -831,7 +878,8 @@ impl State {
     /// The open paths that are bound to a network, with their local addresses.
     pub(super) fn bound_paths(&self) -> Vec<(PathId, Network, Option<IpAddr>)> {
         let open = self.links.iter().filter(|link| link.dead.is_none());
-        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local()))).collect()
+        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local())))
+            .collect()
     }
 
     /// The network of this path is known anew.
@@ -840,20 +888,32 @@ impl State {
         if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
             link.network = Some(network.clone());
         }
-        self.core.update_path(now, path, PathSides { local: Some(network), remote });
+        self.core.update_path(
+            now,
+            path,
+            PathSides {
+                local: Some(network),
+                remote,
+            },
+        );
         self.transmit(now);
     }
 
     pub(super) fn grace_left(&self, now: Instant) -> Duration {
         self.core
             .poll_timeout()
-            .map_or(self.core.grace(), |(at, _)| at.saturating_duration_since(now))
+            .map_or(self.core.grace(), |(at, _)| {
+                at.saturating_duration_since(now)
+            })
             .min(self.core.grace())
     }
 
     fn impossible(&self, label: &Label) -> Option<io::Error> {
         let none = !self.links.is_empty()
-            && self.links.iter().all(|link| !self.core.permits(link.path, label));
+            && self
+                .links
+                .iter()
+                .all(|link| !self.core.permits(link.path, label));
         none.then(|| io::Error::new(io::ErrorKind::NetworkUnreachable, NoPath(*label)))
     }
 
@@ -886,7 +946,10 @@ enum Once {
 struct NoPath(Label);
 
 fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStats) {
-    let name = link.network.as_ref().map(|network| Arc::<str>::from(network.name()));
+    let name = link
+        .network
+        .as_ref()
+        .map(|network| Arc::<str>::from(network.name()));
     match networks.iter_mut().find(|known| known.name == name) {
         Some(known) => known.bytes += stats,
         None => networks.push(NetworkBytes { name, bytes: stats }),

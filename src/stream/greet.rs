@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::McStream;
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{self, Driver};
 use super::error::AcceptError;
 use super::plain::Plain;
-use super::McStream;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::label::Label;
@@ -77,10 +77,17 @@ impl Door {
         let started = Clock::now();
         Arc::new(Self {
             plain: !endpoint.is_session(),
-            asks: Asks { endpoint, grace: cap, anonymous },
+            asks: Asks {
+                endpoint,
+                grace: cap,
+                anonymous,
+            },
             cookie: CookieKey(key),
             started,
-            state: Mutex::new(State { streams: Some(streams), ..State::default() }),
+            state: Mutex::new(State {
+                streams: Some(streams),
+                ..State::default()
+            }),
             context,
         })
     }
@@ -123,7 +130,10 @@ impl Door {
         let Link::Bytes(link) = link else { return };
         if self.plain {
             let network = self.network_of(&*link);
-            self.show(McStream::plain_stream(Plain::new(link, network, None, None), Label::ANY));
+            self.show(McStream::plain_stream(
+                Plain::new(link, network, None, None),
+                Label::ANY,
+            ));
             return;
         }
         let source = prefix(link.peer().ip());
@@ -145,10 +155,18 @@ impl Door {
             }
             door.lock().half_open.retain(|known| known.number != number);
         });
-        state.half_open.push_back(HalfOpen { number, source, task: task.abort_handle() });
+        state.half_open.push_back(HalfOpen {
+            number,
+            source,
+            task: task.abort_handle(),
+        });
     }
 
-    async fn handshake(self: &Arc<Self>, mut link: Box<dyn ByteLink>, source: Prefix) -> Result<(), DialError> {
+    async fn handshake(
+        self: &Arc<Self>,
+        mut link: Box<dyn ByteLink>,
+        source: Prefix,
+    ) -> Result<(), DialError> {
         match Greeting::parse(&dial::receive(&mut *link).await?)? {
             Greeting::Attach(hello) => self.attach(link, hello).await,
             Greeting::New(hello) => {
@@ -172,14 +190,22 @@ impl Door {
         if calm || hello.has_cookie(&self.cookie, &source, minute) {
             return Ok(hello);
         }
-        dial::send(&mut **link, &hello.ask_cookie(&self.cookie, &source, minute)).await?;
+        dial::send(
+            &mut **link,
+            &hello.ask_cookie(&self.cookie, &source, minute),
+        )
+        .await?;
         match Greeting::parse(&dial::receive(&mut **link).await?)? {
             Greeting::New(hello) if hello.has_cookie(&self.cookie, &source, minute) => Ok(hello),
             _ => Err(HandshakeError::BadProof.into()),
         }
     }
 
-    async fn begin(self: &Arc<Self>, mut link: Box<dyn ByteLink>, hello: NewHello) -> Result<(), DialError> {
+    async fn begin(
+        self: &Arc<Self>,
+        mut link: Box<dyn ByteLink>,
+        hello: NewHello,
+    ) -> Result<(), DialError> {
         if self.lock().streams.is_none() {
             return Err(HandshakeError::Refused(0).into());
         }
@@ -208,7 +234,9 @@ impl Door {
         let core = Core::new(agreed, self.context.settings().core(), now);
         let driver = Driver::new(core, Arc::clone(&self.context), Label::ANY, None);
         let alive = self.context.tasks().enter();
-        driver.attach(path, link, network, remote).expect("the first path of a new session");
+        driver
+            .attach(path, link, network, remote)
+            .expect("the first path of a new session");
         self.lock().sessions.insert(id, Arc::clone(&driver));
         let door = Arc::downgrade(self);
         driver.on_detached(Arc::new({
@@ -256,7 +284,11 @@ impl Door {
         }
     }
 
-    async fn attach(&self, mut link: Box<dyn ByteLink>, hello: AttachHello) -> Result<(), DialError> {
+    async fn attach(
+        &self,
+        mut link: Box<dyn ByteLink>,
+        hello: AttachHello,
+    ) -> Result<(), DialError> {
         let driver = self.lock().sessions.get(&hello.session()).cloned();
         let path = hello.path();
         let network = self.network_of(&*link);
@@ -295,7 +327,11 @@ impl Door {
         if local.is_loopback() {
             return None;
         }
-        self.context.registry().snapshot().by_address(local).cloned()
+        self.context
+            .registry()
+            .snapshot()
+            .by_address(local)
+            .cloned()
     }
 
     fn set_detached(&self, id: SessionId, detached: bool) {
@@ -317,7 +353,11 @@ impl Door {
         let mut state = self.lock();
         let mut gone = Vec::new();
         while state.detached.len() > limit {
-            let oldest = state.detached.iter().min_by_key(|(_, since)| **since).map(|(id, _)| *id);
+            let oldest = state
+                .detached
+                .iter()
+                .min_by_key(|(_, since)| **since)
+                .map(|(id, _)| *id);
             let Some(id) = oldest else { break };
             state.detached.remove(&id);
             gone.extend(state.sessions.get(&id).cloned());
@@ -353,8 +393,13 @@ fn crowd_out(half_open: &mut VecDeque<HalfOpen>) {
     for known in half_open.iter() {
         *counts.entry(known.source).or_default() += 1;
     }
-    let most = counts.iter().max_by_key(|(_, count)| **count).map(|(source, _)| *source);
-    if let Some(at) = half_open.iter().position(|known| Some(known.source) == most)
+    let most = counts
+        .iter()
+        .max_by_key(|(_, count)| **count)
+        .map(|(source, _)| *source);
+    if let Some(at) = half_open
+        .iter()
+        .position(|known| Some(known.source) == most)
         && let Some(oldest) = half_open.remove(at)
     {
         oldest.task.abort();

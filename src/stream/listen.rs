@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::McStream;
 use super::connect::beyond;
 use super::context::Context;
 use super::error::{AcceptError, ListenError};
 use super::greet::Door;
 use super::roam::changed;
 use super::whereabouts::near;
-use super::McStream;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
@@ -125,17 +125,25 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let endpoint = listen.endpoint?;
     let transport = context.transports().get(endpoint.carrier())?;
     if endpoint.is_secure() {
-        return Err(ListenError::Unsupported("TLS (mcs://, tls://) comes with part 4 of mancom"));
+        return Err(ListenError::Unsupported(
+            "TLS (mcs://, tls://) comes with part 4 of mancom",
+        ));
     }
     if listen.rate_limit.is_some() {
-        return Err(ListenError::Unsupported("rate_limit comes with part 3 of mancom"));
+        return Err(ListenError::Unsupported(
+            "rate_limit comes with part 3 of mancom",
+        ));
     }
     if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
-        return Err(ListenError::Plaintext { endpoint: endpoint.to_string() });
+        return Err(ListenError::Plaintext {
+            endpoint: endpoint.to_string(),
+        });
     }
     let sockets = match listen.label {
         None => Sockets::open(&*transport, &endpoint).await?,
-        Some(label) => Sockets::following(Arc::clone(&context), transport, endpoint.clone(), label).await,
+        Some(label) => {
+            Sockets::following(Arc::clone(&context), transport, endpoint.clone(), label).await
+        }
     };
     let (streams, queue) = mpsc::channel(BACKLOG);
     let (contact, contacts) = watch::channel(sockets.contact());
@@ -195,7 +203,11 @@ impl Listener {
 
     /// Why no network matches the listener's label now, if none does.
     pub fn blocked(&self) -> Option<Blocked> {
-        self.shared.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .blocked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Ends accepting. Sessions accepted before live on and may still roam.
@@ -228,10 +240,14 @@ struct Follow {
 
 impl Sockets {
     async fn open(transport: &dyn Transport, endpoint: &Endpoint) -> Result<Self, ListenError> {
-        let acceptor = transport
-            .listen(endpoint, None)
-            .await
-            .map_err(|source| ListenError::Io { endpoint: endpoint.to_string(), source })?;
+        let acceptor =
+            transport
+                .listen(endpoint, None)
+                .await
+                .map_err(|source| ListenError::Io {
+                    endpoint: endpoint.to_string(),
+                    source,
+                })?;
         Ok(Self {
             open: BTreeMap::from([(None, acceptor)]),
             endpoint: endpoint.clone(),
@@ -247,9 +263,18 @@ impl Sockets {
         label: Label,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
-        let follow = Follow { context, transport, label, snapshots };
-        let mut sockets =
-            Self { open: BTreeMap::new(), endpoint, follow: Some(follow), blocked: Arc::default() };
+        let follow = Follow {
+            context,
+            transport,
+            label,
+            snapshots,
+        };
+        let mut sockets = Self {
+            open: BTreeMap::new(),
+            endpoint,
+            follow: Some(follow),
+            blocked: Arc::default(),
+        };
         sockets.adjust().await;
         sockets
     }
@@ -258,18 +283,25 @@ impl Sockets {
     async fn adjust(&mut self) {
         let Some(follow) = &self.follow else { return };
         let transport = Arc::clone(&follow.transport);
-        let matching = follow.context.registry().candidates(&follow.label, &Destination::Unnamed);
+        let matching = follow
+            .context
+            .registry()
+            .candidates(&follow.label, &Destination::Unnamed);
         let (networks, blocked): (Vec<Network>, _) = match matching {
             Ok(networks) => (networks, None),
             Err(blocked) => (Vec::new(), Some(*blocked)),
         };
         *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = blocked;
-        self.open.retain(|id, _| networks.iter().any(|network| Some(network.id()) == *id));
+        self.open
+            .retain(|id, _| networks.iter().any(|network| Some(network.id()) == *id));
         for network in networks {
             if self.open.contains_key(&Some(network.id())) {
                 continue;
             }
-            let bind = Bind { network: network.clone(), source: None };
+            let bind = Bind {
+                network: network.clone(),
+                source: None,
+            };
             let endpoint = match self.open.values().next() {
                 Some(first) => match first.contact().port() {
                     Some(port) => self.endpoint.clone().with_port(port),
@@ -289,7 +321,10 @@ impl Sockets {
     }
 
     fn contact(&self) -> Endpoint {
-        self.open.values().next().map_or_else(|| self.endpoint.clone(), |acceptor| acceptor.contact())
+        self.open
+            .values()
+            .next()
+            .map_or_else(|| self.endpoint.clone(), |acceptor| acceptor.contact())
     }
 
     fn poll_accept(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Link>> {
@@ -303,7 +338,9 @@ impl Sockets {
 
     /// Resolves when a snapshot may have changed what matches.
     fn poll_changed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Some(follow) = &mut self.follow else { return Poll::Pending };
+        let Some(follow) = &mut self.follow else {
+            return Poll::Pending;
+        };
         match Pin::new(&mut follow.snapshots).poll(cx) {
             Poll::Ready(receiver) => {
                 follow.snapshots = changed(receiver);

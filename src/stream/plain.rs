@@ -463,7 +463,11 @@ impl State {
             let same = snapshot.by_name(known.name());
             let own = same.into_iter().flat_map(Network::addresses);
             let keeps = own.into_iter().any(|address| Some(address.ip) == local);
-            let objection = if keeps { Objection::Away } else { Objection::Gone };
+            let objection = if keeps {
+                Objection::Away
+            } else {
+                Objection::Gone
+            };
             return Some(objection(known.clone()));
         };
         if !permits(&self.label, Some(now), &PathFacts::default(), true, policy) {

@@ -89,7 +89,9 @@ pub(super) struct Roamer {
 
 impl std::fmt::Debug for Roamer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Roamer").field("asks", &self.asks).finish_non_exhaustive()
+        f.debug_struct("Roamer")
+            .field("asks", &self.asks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -176,13 +178,18 @@ impl Roamer {
             }
             let labels = state.core.live_labels();
             let label = labels.iter().min_by_key(|label| label.urgency()).copied();
-            let open = state.open_paths().map(|(path, network)| (path, network.cloned())).collect();
+            let open = state
+                .open_paths()
+                .map(|(path, network)| (path, network.cloned()))
+                .collect();
             Some(View {
                 now,
                 label: label.unwrap_or(driver.label),
                 open,
                 stalled: state.core.stalled(),
-                hurry: labels.iter().any(|label| label.urgency() == Urgency::Interactive),
+                hurry: labels
+                    .iter()
+                    .any(|label| label.urgency() == Urgency::Interactive),
             })
         })
     }
@@ -191,11 +198,18 @@ impl Roamer {
     fn ways(&self, label: &Label) -> Result<Vec<Way>, Box<Blocked>> {
         // A label that names another interface than `.on()` matches nothing that is asked for.
         let pinned = pinned(*label, self.only.as_deref()).unwrap_or(*label);
-        let networks = self.context.registry().candidates(&pinned, &self.destination)?;
+        let networks = self
+            .context
+            .registry()
+            .candidates(&pinned, &self.destination)?;
         if self.destination == Destination::Host {
             return Ok(vec![None]);
         }
-        let only = |network: &Network| self.only.as_deref().is_none_or(|only| only == network.name());
+        let only = |network: &Network| {
+            self.only
+                .as_deref()
+                .is_none_or(|only| only == network.name())
+        };
         Ok(networks.into_iter().filter(only).map(Some).collect())
     }
 
@@ -227,7 +241,10 @@ impl Roamer {
         let current = view.open.last().map(|(_, network)| network.clone());
         match current {
             None => {
-                self.last_network = self.last_network.or(view.open.last().and_then(|(_, n)| n.as_ref().map(Network::id)));
+                self.last_network = self.last_network.or(view
+                    .open
+                    .last()
+                    .and_then(|(_, n)| n.as_ref().map(Network::id)));
                 self.dial_first(driver, &view, &ways, |_| true);
             }
             Some(current) if view.stalled.is_some() => {
@@ -245,7 +262,9 @@ impl Roamer {
 
     /// Whether a better network is worth a move, and when.
     fn consider(&mut self, driver: &Arc<Driver>, view: &View, current: &Network, ways: &[Way]) {
-        let Some(Some(best)) = ways.first() else { return };
+        let Some(Some(best)) = ways.first() else {
+            return;
+        };
         let admitted = ways.iter().flatten().any(|way| way.id() == current.id());
         if best.id() == current.id() {
             return;
@@ -277,7 +296,11 @@ impl Roamer {
         fits: impl Fn(&Way) -> bool,
     ) {
         let now = view.now;
-        while self.starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
+        while self
+            .starts
+            .front()
+            .is_some_and(|start| now.duration_since(*start) >= WINDOW)
+        {
             self.starts.pop_front();
         }
         if self.starts.len() >= ATTEMPTS {
@@ -288,7 +311,11 @@ impl Roamer {
         let mut soonest: Option<Instant> = None;
         for way in ways.iter().filter(|way| fits(way)) {
             let id = way.as_ref().map(Network::id);
-            match self.rests.iter().find(|rest| rest.way == id && rest.until > now) {
+            match self
+                .rests
+                .iter()
+                .find(|rest| rest.way == id && rest.until > now)
+            {
                 Some(rest) => soonest = Some(soonest.map_or(rest.until, |at| at.min(rest.until))),
                 None => return self.start(driver, view, way.clone()),
             }
@@ -307,12 +334,17 @@ impl Roamer {
         let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
         let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
         let path = driver.with(|state, _| state.core.next_path(slot));
-        let delay = if view.hurry || !view.open.is_empty() { Duration::ZERO } else { spread() };
+        let delay = if view.hurry || !view.open.is_empty() {
+            Duration::ZERO
+        } else {
+            spread()
+        };
         let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
         let (credentials, on) = (driver.credentials(), way.clone());
         let dial = async move {
             tokio::time::sleep(delay).await;
-            let (link, facts) = dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
+            let (link, facts) =
+                dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
             Ok(Dialled { path, link, facts })
         };
         self.dial = Some((way, Box::pin(dial)));
@@ -339,7 +371,8 @@ impl Roamer {
     /// The new path is in use; the old ones are given up, in order where they still move.
     fn join(&mut self, driver: &Arc<Driver>, way: Way, dialled: Dialled) {
         let Dialled { path, link, facts } = dialled;
-        let old: Vec<PathId> = driver.with(|state, _| state.open_paths().map(|(path, _)| path).collect());
+        let old: Vec<PathId> =
+            driver.with(|state, _| state.open_paths().map(|(path, _)| path).collect());
         let stalled = driver.with(|state, _| state.core.stalled());
         if driver.attach(path, link, way, facts).is_err() {
             return;
@@ -359,9 +392,15 @@ impl Roamer {
     fn rest(&mut self, way: Option<&Network>, error: &DialError) {
         let id = way.map(Network::id);
         let now = Clock::now();
-        let failures = self.rests.iter().find(|rest| rest.way == id).map_or(0, |rest| rest.failures);
+        let failures = self
+            .rests
+            .iter()
+            .find(|rest| rest.way == id)
+            .map_or(0, |rest| rest.failures);
         self.rests.retain(|rest| rest.way != id);
-        let backoff = FIRST_BACKOFF.mul_f64(1.6_f64.powi(failures)).min(LAST_BACKOFF);
+        let backoff = FIRST_BACKOFF
+            .mul_f64(1.6_f64.powi(failures))
+            .min(LAST_BACKOFF);
         let name = way.map_or_else(String::new, |network| format!("{}: ", network.name()));
         self.rests.push(Rest {
             way: id,
@@ -374,9 +413,14 @@ impl Roamer {
     /// "Unknown session" ends one attempt; said three times where the session last worked, it is
     /// believed.
     fn count_forgotten(&mut self, driver: &Arc<Driver>, id: Option<NetworkId>, error: &DialError) {
-        let DialError::Handshake(HandshakeError::UnknownSession) = error else { return };
+        let DialError::Handshake(HandshakeError::UnknownSession) = error else {
+            return;
+        };
         let now = Clock::now();
-        let apart = self.forgotten.1.is_none_or(|last| now.duration_since(last) >= FORGOTTEN.1);
+        let apart = self
+            .forgotten
+            .1
+            .is_none_or(|last| now.duration_since(last) >= FORGOTTEN.1);
         if !apart || (self.last_network.is_some() && self.last_network != id) {
             return;
         }

@@ -97,7 +97,9 @@ struct Tending {
 
 impl Tending {
     async fn run(mut self, hook: Option<Box<dyn DynHook>>) -> Result<(), SessionError> {
-        let Some(mut hook) = hook else { return self.watch().await };
+        let Some(mut hook) = hook else {
+            return self.watch().await;
+        };
         while let Some(carried) = self.until_lost().await {
             let (deadline, mut tried) = (Clock::deadline(self.target.grace), None);
             let rebuilt = tokio::select! {

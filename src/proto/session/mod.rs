@@ -22,9 +22,9 @@ mod receive;
 mod rope;
 mod send;
 mod stream;
-mod watch;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};

@@ -273,7 +273,12 @@ impl ReceiveHalf {
 
     /// Bytes kept, in order and early.
     pub(super) fn held(&self) -> usize {
-        self.rope.len() + self.early.values().map(|segment| segment.data.len()).sum::<usize>()
+        self.rope.len()
+            + self
+                .early
+                .values()
+                .map(|segment| segment.data.len())
+                .sum::<usize>()
     }
 
     pub(super) fn bypass_at(&self, offset: u64) -> bool {

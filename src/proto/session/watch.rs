@@ -40,7 +40,10 @@ impl AddAssign for PathStats {
 impl Session {
     /// Something arrived on a path.
     pub(super) fn heard(&mut self, now: Instant, slot: usize) {
-        let flying = self.streams.values().any(|stream| stream.send.flies_on(slot as u8));
+        let flying = self
+            .streams
+            .values()
+            .any(|stream| stream.send.flies_on(slot as u8));
         if let Some(path) = &mut self.paths[slot] {
             path.owes_since = flying.then_some(now);
             path.stalled = false;
@@ -49,12 +52,17 @@ impl Session {
 
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
         let waiting = self.paths.iter().flatten().filter(|path| !path.stalled);
-        waiting.filter_map(|path| path.owes_since?.checked_add(self.config.stall)).min()
+        waiting
+            .filter_map(|path| path.owes_since?.checked_add(self.config.stall))
+            .min()
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
         for path in self.paths.iter_mut().flatten().filter(|path| !path.stalled) {
-            if path.owes_since.is_some_and(|since| now.saturating_duration_since(since) >= self.config.stall) {
+            if path
+                .owes_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= self.config.stall)
+            {
                 path.stalled = true;
                 self.events.push_back(Event::PathStalled(path.id));
             }
@@ -64,7 +72,10 @@ impl Session {
     /// The path in use, if it owes an answer in silence.
     pub fn stalled(&self) -> Option<PathId> {
         let slot = self.telling_slot()?;
-        self.paths[slot].as_ref().filter(|path| path.stalled).map(|path| path.id)
+        self.paths[slot]
+            .as_ref()
+            .filter(|path| path.stalled)
+            .map(|path| path.id)
     }
 
     /// How far a stream has come; `None` for one that is not known (any more).
@@ -85,11 +96,22 @@ impl Session {
 
     /// Whether both ends' facts let payload of this label travel on an open path.
     pub fn permits(&self, path: PathId, label: &Label) -> bool {
-        let Some(slot) = self.slot(path) else { return false };
-        let judge = Judge { policy: &self.policy, dialler: self.role == Role::Dialler };
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        let judge = Judge {
+            policy: &self.policy,
+            dialler: self.role == Role::Dialler,
+        };
         self.paths[slot].as_ref().is_some_and(|path| {
             let local = path.sides.local.as_ref();
-            permits(label, local, &path.sides.remote, judge.dialler, judge.policy)
+            permits(
+                label,
+                local,
+                &path.sides.remote,
+                judge.dialler,
+                judge.policy,
+            )
         })
     }
 
