@@ -22,10 +22,12 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::McStream;
+use super::connect::beyond;
 use super::context::Context;
 use super::door::Door;
 use super::error::{AcceptError, ListenError};
 use super::roam::changed;
+use super::whereabouts::near;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
@@ -138,8 +140,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
             "rate_limit comes with part 3 of mancom",
         ));
     }
-    let near = endpoint.is_host_scope() || endpoint.carrier() == "mem";
-    if endpoint.is_session() && !near && !listen.plaintext {
+    if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
         return Err(ListenError::Plaintext {
             endpoint: endpoint.to_string(),
         });
@@ -428,7 +429,7 @@ async fn serve(mut sockets: Sockets, door: Arc<Door>, contact: watch::Sender<End
                     .replace(now)
                     .is_none_or(|last| now.duration_since(last) > EPISODE)
                 {
-                    door.report(AcceptError::Io(Arc::new(error)));
+                    door.report(AcceptError::Io(error.into()));
                 }
                 tokio::time::sleep(EXHAUSTED).await;
             }

@@ -8,6 +8,10 @@ mod roaming;
 mod support;
 mod waiting;
 
+mod connect;
+mod hooks;
+mod line;
+
 use mancom::{Label, Network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
