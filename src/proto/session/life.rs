@@ -295,15 +295,8 @@ impl Session {
         let Some(path) = self.paths[slot].take() else {
             return;
         };
-        // Only the dialler retires paths, so the peer's RETIRE answers ours, which came after all we sent
-        // there: it has everything, and will say so on another path.
-        let arrived = self.role == Role::Dialler && path.retiring && path.peer_retired;
-        let heir = self.telling_slot().filter(|_| arrived);
         for stream in self.streams.values_mut() {
-            match heir {
-                Some(heir) => stream.send.hand_over(slot as u8, heir as u8),
-                None => stream.send.lose(slot as u8),
-            }
+            stream.send.lose(slot as u8);
             stream.opened_on &= !(1 << slot);
         }
         self.ended.retain(|(known, _)| known.id != path.id.id);

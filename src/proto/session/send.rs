@@ -359,16 +359,6 @@ impl SendHalf {
         }
     }
 
-    /// A path is gone, but what flew on it arrived: it counts as flying on another.
-    pub(super) fn hand_over(&mut self, slot: u8, heir: u8) {
-        for flight in self.flights.iter_mut().filter(|flight| flight.slot == slot) {
-            flight.slot = heir;
-        }
-        if self.fin == Fin::Flying(slot) {
-            self.fin = Fin::Flying(heir);
-        }
-    }
-
     /// A path is gone: what flew on it is to be sent again.
     pub(super) fn lose(&mut self, slot: u8) {
         let flights = std::mem::take(&mut self.flights);
