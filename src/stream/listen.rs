@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
@@ -225,6 +226,8 @@ struct Sockets {
     endpoint: Endpoint,
     /// The port first bound, for whatever is bound later.
     port: Option<u16>,
+    /// The network of the last link.
+    last: Option<NetworkId>,
     follow: Option<Follow>,
     blocked: Arc<Mutex<Option<Blocked>>>,
 }
@@ -253,6 +256,7 @@ impl Sockets {
             port: acceptor.contact().port(),
             open: BTreeMap::from([(None, acceptor)]),
             endpoint: endpoint.clone(),
+            last: None,
             follow: None,
             blocked: Arc::default(),
         })
@@ -278,6 +282,7 @@ impl Sockets {
             open,
             endpoint,
             port: None,
+            last: None,
             follow: Some(follow),
             blocked,
         };
@@ -341,13 +346,20 @@ impl Sockets {
         }
     }
 
+    /// In turn, so that a flood on one network does not starve the others.
     fn poll_accept(
         &mut self,
         cx: &mut TaskContext<'_>,
     ) -> Poll<(Option<NetworkId>, io::Result<Link>)> {
-        for (network, acceptor) in &mut self.open {
-            if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
-                return Poll::Ready((*network, accepted));
+        let last = self.last;
+        let after = (Bound::Excluded(last), Bound::Unbounded);
+        let upto = (Bound::Unbounded, Bound::Included(last));
+        for range in [after, upto] {
+            for (network, acceptor) in self.open.range_mut(range) {
+                if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
+                    self.last = *network;
+                    return Poll::Ready((*network, accepted));
+                }
             }
         }
         Poll::Pending

@@ -1,6 +1,6 @@
 //! The sockets of a session's paths: what is read from them and written to them, in whose poll.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -18,6 +18,8 @@ use crate::transport::ByteLink;
 
 /// Slices of one vectored write.
 const SLICES: usize = 32;
+/// What is copied together rather than written as slices, bytes.
+const SMALL: usize = 256;
 /// Reads of one path in one poll of the driver before it yields.
 pub(super) const READS: usize = 32;
 /// A reader's buffer is filled without a copy from this many bytes on; below, one read into the
@@ -60,8 +62,23 @@ impl State {
         id: StreamId,
         buf: &mut ReadBuf<'_>,
     ) -> Result<Option<Option<Label>>, StreamError> {
-        let mut label = None;
         let mut looking = false;
+        let result = self.read_on(now, id, buf, &mut looking);
+        // Whoever returns with something, be it the end, may not have left a waker with each socket.
+        if looking && !matches!(result, Ok(None)) {
+            self.wakers.looked_away();
+        }
+        result
+    }
+
+    fn read_on(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+        looking: &mut bool,
+    ) -> Result<Option<Option<Label>>, StreamError> {
+        let mut label = None;
         loop {
             if label.is_none() {
                 match self.core.read(now, id, buf.initialize_unfilled())? {
@@ -75,12 +92,9 @@ impl State {
             }
             let bulk = self.links.iter().any(|link| link.bulk);
             if label.is_some() && !(bulk && buf.remaining() >= DIRECT) {
-                if looking {
-                    self.wakers.looked_away();
-                }
                 return Ok(Some(label));
             }
-            if !std::mem::replace(&mut looking, true) {
+            if !std::mem::replace(looking, true) {
                 self.wakers.looking();
             }
             match self.read_once(now, id, buf, label) {
@@ -288,7 +302,7 @@ impl State {
                 if count == 0 {
                     break None;
                 }
-                match Pin::new(&mut *link.io).poll_write_vectored(&mut cx, &slices[..count]) {
+                match poll_write(Pin::new(&mut *link.io), &mut cx, &slices[..count]) {
                     Poll::Pending => break None,
                     Poll::Ready(Ok(0)) => break Some("closed by the far end".into()),
                     Poll::Ready(Ok(n)) => {
@@ -307,4 +321,23 @@ impl State {
             }
         }
     }
+}
+
+/// Writes the slices, small ones as one: a vectored call costs the kernel more than the copy.
+fn poll_write(
+    io: Pin<&mut dyn ByteLink>,
+    cx: &mut TaskContext<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let total: usize = slices.iter().map(|slice| slice.len()).sum();
+    if total > SMALL {
+        return io.poll_write_vectored(cx, slices);
+    }
+    let mut whole = [0; SMALL];
+    let mut at = 0;
+    for slice in slices {
+        whole[at..at + slice.len()].copy_from_slice(slice);
+        at += slice.len();
+    }
+    io.poll_write(cx, &whole[..total])
 }

@@ -95,9 +95,9 @@ impl State {
         &mut self.waiters[at].1
     }
 
-    /// What there is to tell of the session's being detached.
+    /// What there is to tell of the session's being detached; one that is over goes by itself.
     pub(super) fn detachment(&mut self) -> Option<(TellDetached, u64, Option<usize>)> {
-        let tell = self.on_detached.as_ref()?;
+        let tell = self.on_detached.as_ref().filter(|_| self.core.closed().is_none())?;
         let bytes = self.links.is_empty().then(|| self.core.buffered());
         if bytes == self.detached.1 {
             return None;
