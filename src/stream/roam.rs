@@ -17,6 +17,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -49,6 +50,10 @@ const SPREAD: Duration = Duration::from_millis(200);
 /// Refusals as unknown, this far apart, before a session in clear believes them.
 const FORGOTTEN: (u32, Duration) = (3, Duration::from_secs(1));
 
+/// An attempt may be silent for so many round trips of its network, if it has told any, before another
+/// network is tried instead: connecting, and two questions with their answers.
+const PATIENCE: u32 = 5;
+
 /// A network to dial; `None` where no network is used.
 type Way = Option<Network>;
 
@@ -76,6 +81,7 @@ pub(super) struct Roamer {
     only: Option<Arc<str>>,
     snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
     dial: Option<(Way, BoxFuture<'static, Result<Dialled, DialError>>)>,
+    dial_began: Instant,
     rests: Vec<Rest>,
     starts: VecDeque<(Option<String>, Instant)>,
     retry: Option<Pin<Box<Sleep>>>,
@@ -126,6 +132,7 @@ impl Roamer {
             only,
             snapshots,
             dial: None,
+            dial_began: Clock::now(),
             rests: Vec::new(),
             starts: VecDeque::new(),
             retry: None,
@@ -254,7 +261,7 @@ impl Roamer {
         };
         driver.with(|state, _| state.blocked = None);
         self.forgive(&ways);
-        if self.dial.is_some() {
+        if self.dial.is_some() && !self.gives_up(&view, &ways) {
             return;
         }
         let current = view.open.last().map(|(_, network)| network.clone());
@@ -271,6 +278,33 @@ impl Roamer {
             Some(Some(current)) => self.consider(driver, &view, &current, &ways),
             Some(None) => {}
         }
+    }
+
+    /// Whether the attempt under way was silent for too long, while nothing carries and another network
+    /// may.
+    fn gives_up(&mut self, view: &View, ways: &[Way]) -> bool {
+        let Some((way, _)) = &self.dial else {
+            return false;
+        };
+        let id = way.as_ref().map(Network::id);
+        let resting = |id| (self.rests.iter()).any(|rest| rest.way == id && rest.until > view.now);
+        let mut ids = ways.iter().map(|way| way.as_ref().map(Network::id));
+        let carried = !view.open.is_empty() && view.stalled.is_none();
+        if carried || !ids.any(|other| other != id && !resting(other)) {
+            return false;
+        }
+        let rtt = way.as_ref().and_then(Network::rtt).unwrap_or_default();
+        let patience = self.context.settings().stall.max(rtt * PATIENCE);
+        let due = self.dial_began + patience;
+        if view.now < due {
+            self.look_again(due.saturating_duration_since(view.now));
+            return false;
+        }
+        let way = self.dial.take().and_then(|(way, _)| way);
+        let text = format!("no answer within {patience:?}");
+        let error = io::Error::new(io::ErrorKind::TimedOut, text);
+        self.rest(way.as_ref(), &error.into());
+        true
     }
 
     /// Whether a better network is worth a move, and when.
@@ -374,6 +408,7 @@ impl Roamer {
             Ok(Dialled { path, link, facts })
         };
         self.dial = Some((way, Box::pin(dial)));
+        self.dial_began = view.now + delay;
     }
 
     fn dialled(&mut self, driver: &Arc<Driver>, way: Way, result: Result<Dialled, DialError>) {

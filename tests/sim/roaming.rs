@@ -406,3 +406,28 @@ async fn a_change_of_facts_keeps_the_connection(networks: mancom::testing::Netwo
     assert_eq!(near.session().paths()[0].path, before);
     Ok(())
 }
+
+// behaviour: S1 I11
+#[mancom::test]
+async fn a_vain_attempt_at_a_better_network_does_not_keep_a_session_from_others(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://vain", Label::ANY).await?;
+    // It looks better and says nothing: the attempt takes its whole time.
+    networks.stall("wlan0", true);
+    networks.up(wifi());
+    sleep(millis(2_500)).await;
+    networks.down("wwan0");
+    networks.up(Network::ethernet("eth0").rtt(millis(400)));
+    near.write_all(b"x").await?;
+    let lost = Instant::now();
+    assert_eq!(soon(secs(10), "by the third", far.read_u8()).await?, b'x');
+    // The rest of its second, then connecting and one question.
+    assert!(
+        lost.elapsed() < millis(500 + 400 * 4),
+        "{:?}",
+        lost.elapsed()
+    );
+    Ok(())
+}
