@@ -216,6 +216,9 @@ impl Session {
     /// Stop using a path in favour of the others, then close it in order (make before break).
     pub fn retire(&mut self, now: Instant, path: PathId) {
         if let Some(slot) = self.slot(path) {
+            if let Some(path) = &mut self.paths[slot] {
+                path.asked |= !path.retiring;
+            }
             self.retire_slot(now, slot);
             self.check_retired(now, slot);
         }
@@ -238,11 +241,12 @@ impl Session {
         }
     }
 
-    /// Closes a path that both sides retired once everything on it was acknowledged.
+    /// Closes a path that this end retired and the other agreed to, once everything on it was
+    /// acknowledged.
     pub(super) fn check_retired(&mut self, now: Instant, slot: usize) {
         let done = self.paths[slot]
             .as_ref()
-            .is_some_and(|path| path.retiring && path.peer_retired && path.outbox.is_empty());
+            .is_some_and(|path| path.asked && path.peer_retired && path.outbox.is_empty());
         let flying = |session: &Self| {
             let slot = slot as u8;
             session.streams.values().any(|s| s.send.flies_on(slot))

@@ -41,6 +41,9 @@ pub(super) struct Path {
     pub(super) alone: bool,
     /// We send no more payload on it, and said so.
     pub(super) retiring: bool,
+    /// We said so first: it is ours to close, once all we sent on it is acknowledged. Closed by the
+    /// other end, it would take with it what that has and did not say yet.
+    pub(super) asked: bool,
     /// Nor does the peer.
     pub(super) peer_retired: bool,
     pub(super) closing: Closing,
@@ -67,6 +70,7 @@ impl Path {
             resume_due: true,
             alone: false,
             retiring: false,
+            asked: false,
             peer_retired: false,
             closing: Closing::No,
             owes_since: None,
