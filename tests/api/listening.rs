@@ -106,7 +106,7 @@ async fn a_stream_that_nobody_took_is_reset_by_stop() {
         failed, 1,
         "one fails and is no end in good order, one lives: {ends:?}"
     );
-    let _ = served.shutdown();
+    drop(served.shutdown());
 }
 
 #[tokio::test]
