@@ -48,6 +48,8 @@ pub(super) struct Path {
     pub(super) owes_since: Option<Instant>,
     /// That was told.
     pub(super) stalled: bool,
+    /// When payload came on it last, until the peer was asked for a word since.
+    pub(super) fed: Option<Instant>,
     /// Bytes that flew on it when it was retired, or when that was last looked at.
     pub(super) owed: u64,
 }
@@ -71,6 +73,7 @@ impl Path {
             closing: Closing::No,
             owes_since: None,
             stalled: false,
+            fed: None,
             owed: 0,
         }
     }
