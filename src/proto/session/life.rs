@@ -214,8 +214,13 @@ impl Session {
     }
 
     /// Stop using a path in favour of the others, then close it in order (make before break).
+    ///
+    /// The dialler's alone, which decides about paths: at the listener it does nothing, so that a RETIRE
+    /// from there is always an answer.
     pub fn retire(&mut self, now: Instant, path: PathId) {
-        if let Some(slot) = self.slot(path) {
+        if self.role == Role::Dialler
+            && let Some(slot) = self.slot(path)
+        {
             self.retire_slot(now, slot);
             self.check_retired(now, slot);
         }
