@@ -60,6 +60,26 @@ impl Clock {
         tokio::time::sleep(deadline.saturating_duration_since(Self::now()))
     }
 
+    /// Resolves at `deadline`, time asleep counted; never without one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(crate) async fn reached(deadline: Option<Instant>) {
+        let Some(deadline) = deadline else {
+            return std::future::pending().await;
+        };
+        loop {
+            let jumped = Self::jumped();
+            if Self::now() >= deadline {
+                return;
+            }
+            tokio::select! {
+                () = Self::sleep_until(deadline) => {}
+                () = jumped => {}
+            }
+        }
+    }
+
     /// Resolves after the next jump of this clock, counted from this call, not from the first poll.
     pub(crate) fn jumped() -> Notified<'static> {
         JUMPED.notified()

@@ -38,7 +38,7 @@ pub(crate) trait Fault: StdError + Any + Send + Sync {
 ///
 /// Made with `?` or `Error::from` of the error of any operation, or of a [`std::io::Error`]; turns into
 /// a `std::io::Error` the same way, and finds itself again inside one. `Debug` prints what `Display`
-/// prints and then its sources, a line each, for `main` returns it.
+/// prints and then its sources, a line each, for `main` returns it; what was said is not repeated.
 ///
 /// ```
 /// fn read() -> Result<(), mancom::Error> {
@@ -88,10 +88,15 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
+        let mut said = self.to_string();
+        f.write_str(&said)?;
         let mut source = self.source();
         while let Some(error) = source {
-            write!(f, "\n  because {error}")?;
+            let more = error.to_string();
+            if !said.contains(&more) {
+                write!(f, "\n  because {more}")?;
+                said.push_str(&more);
+            }
             source = error.source();
         }
         Ok(())

@@ -261,10 +261,18 @@ pub use mancom_macros::test;
 /// Awaiting the builder waits for a network that the label admits, then connects; `spawn` and `join_all`
 /// want its `.into_future()`. Everything that can be said of the stream is a setter of [`Connect`].
 ///
+/// Every network that matches is tried, best first. Where all of them refuse, they are tried twice more;
+/// that takes about a second and no more than two, and then the error tells each attempt. An attempt that
+/// nobody answers ends after 5 s, and so does a handshake.
+///
 /// # Errors
 ///
 /// At the `await`, as [`ConnectError`]: a text that is no endpoint, `NoRuntime` outside a tokio runtime, a
 /// wrong configuration, and what the far end and the deadline have to say. No network is no error.
+///
+/// # Cancel safety
+///
+/// Dropped while pending, it leaves no connection and no task behind.
 ///
 /// # Examples
 ///

@@ -76,6 +76,12 @@ pub enum EndpointFault {
     /// No port number, or no range of them.
     #[error("`{0}` is neither a port (0 to 65535) nor a range such as 7000-7010")]
     Port(String),
+    /// No port, port 0 or a range of them, where one is to be connected to.
+    #[error("to connect, name one port, as in {scheme}://host:7000")]
+    NoPort {
+        /// The scheme.
+        scheme: String,
+    },
     /// A path that nothing would use.
     #[error("{scheme} has no path")]
     Path {

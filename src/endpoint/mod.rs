@@ -254,6 +254,21 @@ impl Endpoint {
             || self.scheme.starts_with("mcs+")
     }
 
+    /// Whether it names one place to connect to: a host and one port other than 0.
+    pub(crate) fn dialable(&self) -> Result<(), EndpointError> {
+        match self.port() {
+            Some(port) if port > 0 => Ok(()),
+            _ => {
+                let scheme = self.scheme.clone();
+                Err(EndpointError::new(
+                    &self.to_string(),
+                    None,
+                    EndpointFault::NoPort { scheme },
+                ))
+            }
+        }
+    }
+
     /// Whether it runs in TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {

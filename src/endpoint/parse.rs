@@ -47,6 +47,8 @@ fn read(text: &str) -> Found<'_, Endpoint> {
         (Shape::Name, name) => self::name(&scheme, name.unwrap_or(place))?,
         (Shape::Any, Some(path)) if path.starts_with('/') => Place::Path(decoded(path)?),
         (Shape::Any, Some(authority)) => self::authority(&scheme, authority, true)?,
+        // `localhost:7000`: a host and a port, and no scheme.
+        (Shape::Any, None) if is_number(place) => return Err((text, Fault::NoScheme)),
         (Shape::Any, None) => self::path(place)?,
     };
     Ok(Endpoint {
@@ -137,6 +139,10 @@ pub(super) fn host(text: &str) -> Result<Host, Fault> {
     } else {
         Err(fault())
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn ports(text: &str) -> Option<(u16, u16)> {

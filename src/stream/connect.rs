@@ -1,4 +1,12 @@
 //! `connect`: an endpoint, a label, and a stream that lasts.
+//!
+//! ```text
+//!   where? ──► wait for a match ──► each network, best first ──► the first that answers: a stream
+//!                ▲                      │ all failed
+//!                └────── pause ─────────┘ thrice: an error that tells every attempt
+//! ```
+//!
+//! A round in which every network went before it answered is not counted: no network is no error.
 
 use std::future::IntoFuture;
 use std::io;
@@ -8,25 +16,26 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::Driver;
-use super::error::{Attempt, ConnectError};
-use super::hooks::{Carried, DynHook, Hook, Observed, Resume};
-use super::plain::{Plain, Target};
+use super::error::{Attempt, Attempts, ConnectError};
+use super::hooks::{self, DynHook, Hook};
+use super::pace::Pace;
+use super::plain::Plain;
 use super::roam::Roamer;
+use super::tend::Target;
+use super::whereabouts::{check_place, destination, near};
 use super::{McStream, driver};
 use crate::clock::Clock;
 use crate::deferral::{MatchError, Matched, Op, Operation, Want};
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::label::Label;
-use crate::label::matching::Destination;
-use crate::network::{Network, NetworkId};
+use crate::label::matching::{Blocked, Destination};
+use crate::label::{Label, LabelError};
+use crate::network::Network;
 use crate::proto::session::Session as Core;
 use crate::proto::session::handshake::Agreed;
 use crate::transport::ByteLink;
 
-/// Attempts an error tells of.
-const TOLD: usize = 32;
-/// Between two rounds over all matching networks.
-const ROUND: Duration = Duration::from_millis(200);
+/// The pause after the first round over all matching networks; later ones are 1.6 times longer.
+const ROUND: Duration = Duration::from_millis(320);
 
 /// Connects; a builder, see [`connect`](crate::connect). `.await` it, or call `.into_future()` to
 /// spawn it or to join several.
@@ -87,7 +96,8 @@ impl Connect {
         self
     }
 
-    /// One budget for waiting, resolving and connecting. Default: none.
+    /// One budget for waiting, resolving, connecting and the handshake, time asleep included.
+    /// Default: none.
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self
@@ -144,7 +154,11 @@ impl Connect {
         self
     }
 
-    /// Uses this network and no other.
+    /// Uses the network of this interface and no other, also for the paths to come: as a label with
+    /// `if=NAME` does. If it is gone, this waits until it is back, for the
+    /// [deadline](Self::within) at most. What stays on this host uses no network.
+    ///
+    /// Fails with [`MatchError::Label`](crate::MatchError::Label) if the label names another interface.
     pub fn on(mut self, network: &Network) -> Self {
         self.only = Some(network.clone());
         self
@@ -162,18 +176,26 @@ impl IntoFuture for Connect {
 
     fn into_future(self) -> Self::IntoFuture {
         let operation = self.operation.clone();
+        let started = Clock::now();
         Op::new(operation, async move {
             let mut connect = self;
             // Apart from the plan, which is shared between tasks' threads while it waits.
             let hook = connect.hook.take();
-            Plan::of(connect)?.run(hook).await
+            Plan::of(connect, started).await?.run(hook).await
         })
     }
+}
+
+/// The label with what `.on()` asks.
+pub(super) fn pinned(label: Label, only: Option<&str>) -> Result<Label, LabelError> {
+    only.map_or(Ok(label), |name| label.try_interface(name))
 }
 
 /// A `connect` whose arguments were found good.
 struct Plan {
     context: Arc<dyn Context>,
+    /// As given, for people.
+    endpoint: String,
     asks: Asks,
     destination: Destination,
     label: Label,
@@ -182,25 +204,53 @@ struct Plan {
     relax: Option<(Duration, Label)>,
     no_wait: bool,
     priority: i8,
-    only: Option<NetworkId>,
+    /// Only the network of this name.
+    only: Option<Arc<str>>,
     operation: Operation,
-    attempts: Vec<Attempt>,
+    attempts: Attempts,
+}
+
+/// How one attempt ended.
+enum Tried {
+    First(First),
+    Failed(DialError),
+    /// Its network went before anybody answered.
+    Gone,
 }
 
 impl Plan {
-    fn of(connect: Connect) -> Result<Self, ConnectError> {
+    async fn of(connect: Connect, started: Instant) -> Result<Self, ConnectError> {
         let context = connect.context?;
-        let endpoint = connect.endpoint?;
-        context.transports().get(endpoint.carrier())?;
-        check(&endpoint, connect.plaintext)?;
+        let given = connect.endpoint?;
+        context.transports().get(given.carrier())?;
+        if given.is_secure() {
+            return Err(ConnectError::Unsupported(
+                "TLS (mcs://, tls://) comes with part 4 of mancom",
+            ));
+        }
         if connect.rate_limit.is_some() {
             return Err(ConnectError::Unsupported(
                 "rate_limit comes with part 3 of mancom",
             ));
         }
-        let started = Clock::now();
+        check_place(&given)?;
+        let endpoint = near(given.clone()).await;
+        if beyond(&endpoint) && !connect.plaintext {
+            return Err(ConnectError::Plaintext {
+                endpoint: given.to_string(),
+            });
+        }
+        let only: Option<Arc<str>> = connect.only.map(|network| network.name().into());
+        // Found now rather than when the wait begins or the looser label takes over.
+        for label in [Some(connect.label), connect.relax.map(|(_, label)| label)]
+            .into_iter()
+            .flatten()
+        {
+            pinned(label, only.as_deref()).map_err(MatchError::from)?;
+        }
         let grace = connect.grace.unwrap_or(context.settings().grace);
         Ok(Self {
+            endpoint: given.to_string(),
             destination: destination(&endpoint, &*context),
             asks: Asks {
                 endpoint,
@@ -208,67 +258,148 @@ impl Plan {
                 anonymous: connect.anonymous,
             },
             label: connect.label,
-            deadline: connect.within.map(|limit| started + limit),
+            deadline: connect.within.and_then(|limit| started.checked_add(limit)),
             started,
             relax: connect.relax,
             no_wait: connect.no_wait,
             priority: connect.priority,
-            only: connect.only.map(|network| network.id()),
+            only,
             operation: connect.operation,
-            attempts: Vec::new(),
+            attempts: Attempts::to(&given.to_string()),
             context,
         })
     }
 
     async fn run(mut self, hook: Option<Box<dyn DynHook>>) -> Result<McStream, ConnectError> {
         let mut round = 0;
+        let mut pace = Pace::default();
         loop {
-            let matched = self.wait().await?;
+            while let Some(hold) = pace.hold(Clock::now()) {
+                self.pause(hold).await?;
+            }
+            let Matched {
+                networks, label, ..
+            } = self.wait().await?;
+            pace.begin(Clock::now());
             let ways: Vec<Option<Network>> = match self.destination {
                 Destination::Host => vec![None],
-                _ => matched.networks.into_iter().map(Some).collect(),
+                _ => networks.into_iter().map(Some).collect(),
             };
-            let only = self.only;
-            let named = |way: &Option<Network>| {
-                only.is_none_or(|only| way.as_ref().is_none_or(|network| network.id() == only))
-            };
-            for way in ways.into_iter().filter(named) {
-                match self.bounded(way.clone()).await? {
-                    Ok(first) => return Ok(self.begin(first, way, matched.label, hook)),
-                    Err(error) => self.note(way.as_ref(), error),
+            let (mut answered, mut hopeless) = (false, true);
+            for way in ways {
+                match self.bounded(way.clone(), label).await? {
+                    Tried::First(first) => return Ok(self.begin(first, way, label, hook)),
+                    Tried::Gone => self.note(way.as_ref(), went()),
+                    Tried::Failed(error) => {
+                        let error = error.into_io();
+                        answered = true;
+                        hopeless &= is_hopeless(&error);
+                        self.note(way.as_ref(), error);
+                    }
                 }
             }
-            round += 1;
-            if round >= self.context.settings().connect_rounds {
-                return Err(self.failed());
+            round += u32::from(answered);
+            if answered && (hopeless || round >= self.context.settings().connect_rounds) {
+                return Err(self.failed(None));
             }
-            self.pause(round).await?;
+            if answered {
+                let exponent = i32::try_from(round - 1).unwrap_or(i32::MAX);
+                self.pause(ROUND.mul_f64(1.6_f64.powi(exponent))).await?;
+            }
         }
     }
 
-    async fn wait(&self) -> Result<Matched, MatchError> {
-        let want = Want {
-            label: self.label,
-            destination: self.destination.clone(),
-            deadline: self.deadline,
-            relax: self.relax,
-            no_wait: self.no_wait,
-            priority: self.priority,
-        };
-        self.context.registry().wait(want, &self.operation).await
+    /// The networks to try, and the label as the user said it that admits them.
+    async fn wait(&mut self) -> Result<Matched, ConnectError> {
+        loop {
+            let waited = Clock::now().saturating_duration_since(self.started);
+            let snapshot = self.context.registry().snapshot();
+            self.destination = destination(&self.asks.endpoint, &*self.context);
+            let loosely = |(after, label): (Duration, Label)| {
+                Ok::<_, LabelError>((after.saturating_sub(waited), self.pinned(label)?))
+            };
+            let want = Want {
+                label: self.pinned(self.label).map_err(MatchError::from)?,
+                destination: self.destination.clone(),
+                deadline: self.deadline,
+                relax: self
+                    .relax
+                    .map(loosely)
+                    .transpose()
+                    .map_err(MatchError::from)?,
+                no_wait: self.no_wait,
+                priority: self.priority,
+            };
+            let waiting = self.context.registry().wait(want, &self.operation);
+            let mut snapshots = self.context.registry().snapshots();
+            let matched = tokio::select! {
+                biased;
+                matched = waiting => matched,
+                // Which addresses are this host's own is known with the first whole scan.
+                Ok(_) = snapshots.wait_for(|now| now.is_complete()), if !snapshot.is_complete() => continue,
+            };
+            return match matched {
+                Ok(matched) => Ok(self.unpinned(matched)),
+                Err(error) => Err(self.unmatched(error)),
+            };
+        }
     }
 
-    /// One attempt within the deadline.
-    async fn bounded(
-        &self,
-        way: Option<Network>,
-    ) -> Result<Result<First, DialError>, ConnectError> {
-        let attempt = self.attempt(way);
-        match self.left() {
-            None => Ok(attempt.await),
-            Some(left) => tokio::time::timeout(left, attempt)
-                .await
-                .map_err(|_| self.late()),
+    fn pinned(&self, label: Label) -> Result<Label, LabelError> {
+        pinned(label, self.only.as_deref())
+    }
+
+    /// The interface is this host's business: the stream's label is the user's.
+    fn unpinned(&self, matched: Matched) -> Matched {
+        let is_first = self
+            .pinned(self.label)
+            .is_ok_and(|first| first == matched.label);
+        let label = match self.relax {
+            Some((_, looser)) if !is_first => looser,
+            _ => self.label,
+        };
+        Matched { label, ..matched }
+    }
+
+    /// The wait ended without a match; what was tried before is part of the story.
+    fn unmatched(&mut self, error: MatchError) -> ConnectError {
+        let waited = Clock::now().saturating_duration_since(self.started);
+        match error {
+            MatchError::TimedOut(mut blocked) => {
+                blocked.waited = Some(waited);
+                match self.attempts.is_empty() {
+                    true => MatchError::TimedOut(blocked).into(),
+                    false => self.late(Some(blocked)),
+                }
+            }
+            MatchError::NoMatch(blocked) if !self.attempts.is_empty() => self.failed(Some(blocked)),
+            error => error.into(),
+        }
+    }
+
+    /// One attempt within the deadline, given up when its network goes.
+    async fn bounded(&mut self, way: Option<Network>, label: Label) -> Result<Tried, ConnectError> {
+        let attempt = async {
+            match self.attempt(way.clone()).await {
+                Ok(first) => Tried::First(first),
+                Err(error) => Tried::Failed(error),
+            }
+        };
+        let tried = tokio::select! {
+            biased;
+            tried = attempt => Some(tried),
+            () = self.leaves(way.as_ref(), label) => Some(Tried::Gone),
+            () = Clock::reached(self.deadline) => None,
+        };
+        match tried {
+            // The socket may tell of the loss before the snapshot does.
+            Some(Tried::Failed(_)) if !self.admits(way.as_ref(), label) => Ok(Tried::Gone),
+            Some(tried) => Ok(tried),
+            None => {
+                let text = "no answer before the deadline";
+                self.note(way.as_ref(), io::Error::new(io::ErrorKind::TimedOut, text));
+                Err(self.late(None))
+            }
         }
     }
 
@@ -283,54 +414,84 @@ impl Plan {
         }
     }
 
-    fn left(&self) -> Option<Duration> {
-        let now = Clock::now();
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(now))
+    /// Whether this network still is one to try.
+    fn admits(&self, way: Option<&Network>, label: Label) -> bool {
+        let Some(network) = way else { return true };
+        let label = self.pinned(label).unwrap_or(label);
+        let matching = self
+            .context
+            .registry()
+            .candidates(&label, &self.destination);
+        matching.is_ok_and(|networks| networks.iter().any(|other| other.id() == network.id()))
     }
 
-    /// Between two rounds; a new snapshot or a nudge ends it early.
-    async fn pause(&self, round: u32) -> Result<(), ConnectError> {
-        let pause = ROUND.mul_f64(1.6_f64.powi(i32::try_from(round).unwrap_or(i32::MAX)));
-        let late = self.left().is_some_and(|left| left < pause);
-        let pause = self.left().map_or(pause, |left| left.min(pause));
+    /// Resolves when this network is none to try any more.
+    async fn leaves(&self, way: Option<&Network>, label: Label) {
         let mut snapshots = self.context.registry().snapshots();
-        tokio::select! {
-            () = tokio::time::sleep(pause) => if late { return Err(self.late()) },
-            _ = snapshots.changed() => {}
+        while self.admits(way, label) {
+            if snapshots.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
-        Ok(())
     }
 
-    fn note(&mut self, way: Option<&Network>, error: DialError) {
-        let error = error.into_io();
-        tracing::debug!(target: "mancom::session", network = way.map(Network::name), %error, "attempt failed");
-        if self.attempts.len() == TOLD {
-            self.attempts.remove(0);
-        }
+    /// Between two rounds; a change of what matches or a nudge ends it early.
+    async fn pause(&mut self, pause: Duration) -> Result<(), ConnectError> {
+        let registry = self.context.registry();
+        let mut snapshots = registry.snapshots();
+        let label = self.pinned(self.label).unwrap_or(self.label);
+        let ids = || {
+            let matching = registry
+                .candidates(&label, &self.destination)
+                .unwrap_or_default();
+            matching.iter().map(Network::id).collect::<Vec<_>>()
+        };
+        let before = ids();
+        let changed = async {
+            while ids() == before {
+                if snapshots.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let late = tokio::select! {
+            biased;
+            () = Clock::reached(self.deadline) => true,
+            () = tokio::time::sleep(pause) => false,
+            () = changed => false,
+            () = self.operation.nudged() => false,
+        };
+        if late { Err(self.late(None)) } else { Ok(()) }
+    }
+
+    fn note(&mut self, way: Option<&Network>, error: io::Error) {
+        tracing::debug!(
+            target: "mancom::session",
+            op = %self.operation.id(), network = way.map(Network::name), %error,
+            "attempt failed"
+        );
+        let network = way.map(|network| network.name().into());
         self.attempts.push(Attempt {
-            network: way.map(|network| network.name().into()),
+            network,
             error: Arc::new(error),
         });
     }
 
-    fn endpoint(&self) -> String {
-        self.asks.endpoint.to_string()
-    }
-
-    fn late(&self) -> ConnectError {
-        let waited = Clock::now().saturating_duration_since(self.started);
+    fn late(&mut self, blocked: Option<Box<Blocked>>) -> ConnectError {
         ConnectError::TimedOut {
-            endpoint: self.endpoint(),
-            waited,
-            attempts: self.attempts.clone(),
+            endpoint: self.endpoint.clone(),
+            waited: Clock::now().saturating_duration_since(self.started),
+            attempts: std::mem::take(&mut self.attempts),
+            blocked,
         }
     }
 
-    fn failed(&mut self) -> ConnectError {
+    fn failed(&mut self, blocked: Option<Box<Blocked>>) -> ConnectError {
+        let attempts = std::mem::take(&mut self.attempts);
         ConnectError::Failed {
-            endpoint: self.endpoint(),
-            attempts: std::mem::take(&mut self.attempts),
+            endpoint: self.endpoint.clone(),
+            attempts,
+            blocked,
         }
     }
 
@@ -347,7 +508,8 @@ impl Plan {
             First::Session(link, agreed) => {
                 let stream = self.begin_session(link, *agreed, way, label);
                 if let Some(hook) = hook {
-                    tokio::spawn(observe(stream.events(), hook));
+                    let carrier = Arc::downgrade(&stream.carrier);
+                    tokio::spawn(hooks::observe(stream.events(), carrier, hook));
                 }
                 stream
             }
@@ -369,8 +531,7 @@ impl Plan {
             label,
             grace: self.asks.grace,
         };
-        let plain = Plain::new(link, way, hook.map(|hook| (hook, target)));
-        McStream::plain_stream(plain, label)
+        McStream::plain_stream(Plain::new(link, way, hook, Some(target)), label)
     }
 
     fn begin_session(
@@ -381,8 +542,7 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
-        let first = way.as_ref().map(Network::id);
-        let now = Clock::now();
+        let (now, first) = (Clock::now(), way.as_ref().map(Network::id));
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
         let driver = Driver::new(
@@ -408,56 +568,24 @@ enum First {
     Plain(Box<dyn ByteLink>),
 }
 
-/// A hook on a mancom session sees each change of path, and has nothing to do.
-async fn observe(mut events: super::Events, mut hook: Box<dyn DynHook>) {
-    let carried = Carried {
-        written: 0,
-        acknowledged: None,
-        read: 0,
-    };
-    let mut first = true;
-    while let Some(event) = events.next().await {
-        match event {
-            super::PathEvent::Up(_) if std::mem::take(&mut first) => {}
-            super::PathEvent::Up(_) => {
-                let answer: io::Result<Resume> = hook.setup(&mut Observed, carried).await;
-                tracing::trace!(target: "mancom::session", ?answer, "a hook saw the new path");
-            }
-            super::PathEvent::Down { .. } => hook.teardown(carried).await,
-            _ => {}
-        }
-    }
+/// A session in clear that would leave this host.
+pub(super) fn beyond(endpoint: &Endpoint) -> bool {
+    endpoint.is_session() && !endpoint.is_host_scope() && endpoint.carrier() != "mem"
 }
 
-/// What matching is to know of this endpoint before its name is resolved.
-pub(super) fn destination(endpoint: &Endpoint, context: &dyn Context) -> Destination {
-    if endpoint.carrier() == "mem" {
-        return match context.registry().scout().is_simulated() {
-            true => Destination::Name,
-            false => Destination::Host,
-        };
-    }
-    if endpoint.is_host_scope() {
-        return Destination::Host;
-    }
-    match endpoint.ip() {
-        Some(ip) => Destination::Addresses(Arc::from([ip])),
-        None => Destination::Name,
-    }
+fn went() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NetworkDown,
+        "it went before the far end answered",
+    )
 }
 
-/// `mc://` in clear goes no further than this host unless asked for.
-fn check(endpoint: &Endpoint, plaintext: bool) -> Result<(), ConnectError> {
-    if endpoint.is_secure() {
-        return Err(ConnectError::Unsupported(
-            "TLS (mcs://, tls://) comes with part 4 of mancom",
-        ));
-    }
-    let near = endpoint.is_host_scope() || endpoint.carrier() == "mem";
-    if endpoint.is_session() && !near && !plaintext {
-        return Err(ConnectError::Plaintext {
-            endpoint: endpoint.to_string(),
-        });
-    }
-    Ok(())
+/// What another try in a second will not change.
+fn is_hopeless(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied, Unsupported};
+
+    matches!(
+        error.kind(),
+        InvalidInput | InvalidData | Unsupported | PermissionDenied
+    )
 }

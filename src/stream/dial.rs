@@ -1,5 +1,6 @@
 //! The dialler's ways to the far end: a connection over one network, and the handshake upon it.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::context::Context;
+use super::whereabouts::is_own;
 use crate::endpoint::Endpoint;
 use crate::label::matching::PathFacts;
 use crate::network::Network;
@@ -15,7 +17,7 @@ use crate::proto::session::handshake::{
     Agreed, Credentials, DialAttach, DialHello, Entropy, HandshakeError, MAX_MESSAGE, Offer,
     Replied, Security,
 };
-use crate::transport::{Bind, ByteLink, Link};
+use crate::transport::{self, Bind, ByteLink, Link};
 
 /// What a session's dialler asks of the far end, on every path.
 #[derive(Debug, Clone)]
@@ -53,10 +55,6 @@ pub(super) async fn reach(
         .transports()
         .get(to.carrier())
         .map_err(|unknown| io::Error::new(io::ErrorKind::InvalidInput, unknown))?;
-    let bind = on.map(|network| Bind {
-        network: network.clone(),
-        source: None,
-    });
     let limit = context.settings().attempt;
     let late = |_| {
         io::Error::new(
@@ -64,10 +62,11 @@ pub(super) async fn reach(
             format!("no answer within {limit:?}"),
         )
     };
-    match timeout(limit, transport.connect(to, bind.as_ref()))
-        .await
-        .map_err(late)??
-    {
+    let connecting = async {
+        let (to, bind) = placed(context, to, on).await?;
+        transport.connect(&to, bind.as_ref()).await
+    };
+    match timeout(limit, connecting).await.map_err(late)?? {
         Link::Bytes(link) => Ok(link),
         Link::Datagrams(_) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -76,6 +75,35 @@ pub(super) async fn reach(
                 to.carrier()
             ),
         )),
+    }
+}
+
+/// Where and how to connect. A name that turns out to be one address is not looked up again, and one
+/// that is this host itself is dialled unbound: what is bound to a device never gets there.
+async fn placed<'a>(
+    context: &Arc<dyn Context>,
+    to: &'a Endpoint,
+    on: Option<&Network>,
+) -> io::Result<(Cow<'a, Endpoint>, Option<Bind>)> {
+    let bind = on.map(|network| Bind {
+        network: network.clone(),
+        source: None,
+    });
+    let (Some(host), Some(port), None, Some(_), "tcp") =
+        (to.host(), to.port(), to.ip(), &bind, to.carrier())
+    else {
+        return Ok((Cow::Borrowed(to), bind));
+    };
+    let found = transport::resolve(host, port, bind.as_ref()).await?;
+    let snapshot = context.registry().snapshot();
+    let own = found
+        .iter()
+        .map(|at| at.ip())
+        .find(|ip| ip.is_loopback() || is_own(&snapshot, *ip));
+    match (own, found.as_slice()) {
+        (Some(own), _) => Ok((Cow::Owned(to.clone().with_ip(own)), None)),
+        (None, [one]) => Ok((Cow::Owned(to.clone().with_ip(one.ip())), bind)),
+        _ => Ok((Cow::Borrowed(to), bind)),
     }
 }
 
@@ -166,11 +194,22 @@ pub(super) async fn send(link: &mut dyn ByteLink, message: &[u8]) -> io::Result<
 
 /// Reads one handshake message, not a byte beyond it.
 pub(super) async fn receive(link: &mut dyn ByteLink) -> Result<Vec<u8>, DialError> {
-    let length = usize::from(link.read_u16().await?);
+    let length = usize::from(link.read_u16().await.map_err(closed)?);
     if length + 2 > MAX_MESSAGE {
         return Err(HandshakeError::NotMancom.into());
     }
     let mut body = vec![0; length];
-    link.read_exact(&mut body).await?;
+    link.read_exact(&mut body).await.map_err(closed)?;
     Ok(body)
+}
+
+/// An end where a message was due, in words.
+fn closed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            let text = "the far end closed the connection during the handshake";
+            io::Error::new(io::ErrorKind::ConnectionReset, text)
+        }
+        _ => error,
+    }
 }

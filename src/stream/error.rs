@@ -1,14 +1,15 @@
 //! The errors of connecting, listening, accepting and of sessions, one type an operation.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deferral::MatchError;
 use crate::endpoint::EndpointError;
 use crate::label::matching::Blocked;
-use crate::proto::session::handshake::HandshakeError;
 use crate::proto::session::{CloseReason, StreamError};
 use crate::transport::UnknownScheme;
 
@@ -31,12 +32,97 @@ impl fmt::Display for Attempt {
     }
 }
 
-fn list(attempts: &[Attempt]) -> String {
-    attempts
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+/// Every try of an operation, in order; at most the last 32. Its source is what the last one met.
+#[derive(Debug, Clone, Default)]
+pub struct Attempts {
+    /// The endpoint, as given.
+    to: String,
+    all: Vec<Attempt>,
+}
+
+/// Attempts kept.
+const TOLD: usize = 32;
+
+impl Attempts {
+    pub(super) fn to(endpoint: &str) -> Self {
+        Self {
+            to: format!("{endpoint}: "),
+            all: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, attempt: Attempt) {
+        if self.all.len() == TOLD {
+            self.all.remove(0);
+        }
+        self.all.push(attempt);
+    }
+}
+
+/// Each outcome once and how often it was met, without the endpoint.
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told: Vec<(String, usize)> = Vec::new();
+        for attempt in &self.all {
+            let text = attempt.to_string().replacen(&self.to, "", 1);
+            match told.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, times)) => *times += 1,
+                None => told.push((text, 1)),
+            }
+        }
+        for (i, (text, times)) in told.into_iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "; " })?;
+            f.write_str(&text)?;
+            if times > 1 {
+                write!(f, " ({times} times)")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Attempts {
+    type Target = [Attempt];
+
+    fn deref(&self) -> &[Attempt] {
+        &self.all
+    }
+}
+
+impl Error for Attempts {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.all.last().map(|attempt| &*attempt.error as _)
+    }
+}
+
+/// An error of the system that several may have met; its source is the `io::Error` itself.
+#[derive(Debug, Clone)]
+pub struct Cause(Arc<io::Error>);
+
+impl Deref for Cause {
+    type Target = io::Error;
+
+    fn deref(&self) -> &io::Error {
+        &self.0
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
 }
 
 /// Why a `connect` failed.
@@ -70,31 +156,28 @@ pub enum ConnectError {
     #[error(transparent)]
     Match(#[from] MatchError),
     /// Networks matched, and the far end could be reached over none of them.
-    #[error("no connection to {endpoint}: {}", list(attempts))]
+    #[error("no connection to {endpoint}: {attempts}{}", why(blocked))]
     Failed {
         /// The endpoint, as given.
         endpoint: String,
-        /// Every try, in order; at most the last 32.
-        attempts: Vec<Attempt>,
+        /// Every try.
+        #[source]
+        attempts: Attempts,
+        /// Why no network matched at the end, with [`no_wait`](crate::Connect::no_wait).
+        blocked: Option<Box<Blocked>>,
     },
-    /// The deadline passed while networks were tried.
-    #[error("no connection to {endpoint} within {waited:?}: {}", list(attempts))]
+    /// The deadline passed after networks had been tried, or while one was.
+    #[error("no connection to {endpoint} within {:.1} s: {attempts}{}", waited.as_secs_f64(), why(blocked))]
     TimedOut {
         /// The endpoint, as given.
         endpoint: String,
         /// How long it was tried, waiting included.
         waited: Duration,
-        /// Every try, in order; at most the last 32.
-        attempts: Vec<Attempt>,
-    },
-    /// The far end answered, but not as a mancom endpoint of this version should.
-    #[error("{endpoint} refused the session")]
-    Handshake {
-        /// The endpoint, as given.
-        endpoint: String,
-        /// What it did.
+        /// Every try, that under way included.
         #[source]
-        source: HandshakeError,
+        attempts: Attempts,
+        /// Why no network matched at the end, if that was what was missing.
+        blocked: Option<Box<Blocked>>,
     },
 }
 
@@ -103,6 +186,7 @@ impl ConnectError {
     pub fn blocked(&self) -> Option<&Blocked> {
         match self {
             Self::Match(error) => error.blocked(),
+            Self::Failed { blocked, .. } | Self::TimedOut { blocked, .. } => blocked.as_deref(),
             _ => None,
         }
     }
@@ -129,7 +213,6 @@ impl ConnectError {
                 .last()
                 .map_or(io::ErrorKind::NotConnected, |attempt| attempt.error.kind()),
             Self::TimedOut { .. } => io::ErrorKind::TimedOut,
-            Self::Handshake { .. } => io::ErrorKind::InvalidData,
         }
     }
 }
@@ -194,8 +277,8 @@ pub enum AcceptError {
     #[error("the listener was stopped")]
     Stopped,
     /// The system cannot accept now (descriptors run out, say); accepting goes on.
-    #[error("cannot accept")]
-    Io(#[source] Arc<io::Error>),
+    #[error("cannot accept just now: {0}")]
+    Io(#[source] Cause),
 }
 
 impl AcceptError {
@@ -220,13 +303,23 @@ pub enum SessionError {
     #[error("the session is closed")]
     Closed,
     /// No network brought the session back within its grace.
-    #[error("no path came back within the grace of {grace:?}{}", why(blocked))]
+    #[error(
+        "no path came back within the grace of {grace:?}{}{}",
+        said(tried),
+        why(blocked)
+    )]
     GraceExpired {
         /// The grace agreed.
         grace: Duration,
         /// Why no network matched at the end, where that is what was missing.
         blocked: Option<Arc<Blocked>>,
+        /// What the last attempt of a plain stream met.
+        #[source]
+        tried: Option<Cause>,
     },
+    /// The connection of a plain stream was lost, and no [hook](crate::hooks) makes another.
+    #[error("the connection was lost: {0}")]
+    Lost(#[source] Cause),
     /// The peer closed or aborted the session.
     #[error("the peer ended the session (code {0})")]
     PeerClosed(u32),
@@ -249,17 +342,23 @@ pub enum SessionError {
     #[error("the far end is not a mancom endpoint")]
     NotMancom,
     /// A reconnection hook failed or gave up.
-    #[error("the reconnection failed")]
-    Hook(#[source] Arc<io::Error>),
+    #[error("the reconnection failed: {0}")]
+    Hook(#[source] Cause),
     /// The wait for a network ended.
     #[error(transparent)]
     Match(Arc<MatchError>),
 }
 
-fn why(blocked: &Option<Arc<Blocked>>) -> String {
+fn why(blocked: &Option<impl fmt::Display>) -> String {
     blocked
         .as_ref()
         .map_or_else(String::new, |blocked| format!(": {blocked}"))
+}
+
+fn said(tried: &Option<Cause>) -> String {
+    tried
+        .as_ref()
+        .map_or_else(String::new, |cause| format!("; the last attempt: {cause}"))
 }
 
 impl From<MatchError> for SessionError {
@@ -293,7 +392,7 @@ impl SessionError {
             }
             Self::TooManyStreams(_) => io::ErrorKind::QuotaExceeded,
             Self::NotMancom => io::ErrorKind::Unsupported,
-            Self::Hook(error) => error.kind(),
+            Self::Hook(error) | Self::Lost(error) => error.kind(),
             Self::Match(error) => error.kind(),
         }
     }
@@ -302,7 +401,11 @@ impl SessionError {
     pub(crate) fn of(reason: CloseReason, grace: Duration, blocked: Option<Arc<Blocked>>) -> Self {
         match reason {
             CloseReason::Finished => Self::Closed,
-            CloseReason::GraceExpired => Self::GraceExpired { grace, blocked },
+            CloseReason::GraceExpired => Self::GraceExpired {
+                grace,
+                blocked,
+                tried: None,
+            },
             CloseReason::PeerClosed(code) => Self::PeerClosed(code),
             CloseReason::PeerRolledBack => Self::PeerRolledBack,
             CloseReason::Forgotten => Self::SessionForgotten,

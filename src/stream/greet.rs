@@ -42,7 +42,7 @@ impl Door {
         let network = self.network_of(&*link, via);
         if self.plain {
             self.show(Ok(McStream::plain_stream(
-                Plain::new(link, network, None),
+                Plain::new(link, network, None, None),
                 Label::ANY,
             )));
             return;

@@ -2,16 +2,26 @@
 //!
 //! To a plain server (`tcp://`) a hook makes the stream outlive its connection: `teardown` runs once
 //! when a connection is lost, `setup` on each new one until one succeeds, and its answer says where
-//! the stream's bytes go on. To a mancom endpoint resumption needs no hook; there it observes: the
-//! connection it is given is closed, and its answer is not asked.
+//! the stream's bytes go on. Both have the stream's [grace](crate::Connect::grace), from the loss on;
+//! dropping the stream ends them and closes its connection.
+//!
+//! To a mancom endpoint resumption needs no hook; there it observes: `teardown` when a path is lost or
+//! given up for another, `setup` when the next one is there. The connection it is given is closed, and
+//! its answer is not asked.
 
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Carrier;
+use super::events::{Events, PathEvent};
+use super::tend::panic_text;
 use crate::transport::BoxFuture;
 
 /// A fresh connection, handed to [`Hook::setup`] before any of the stream's bytes.
@@ -39,7 +49,8 @@ pub enum Resume {
     Continue,
     /// From this offset. The library keeps the last
     /// [`send_buffer`](crate::stream::Settings::send_buffer) bytes; an offset before them, or beyond
-    /// what was written, fails the stream.
+    /// what was written, fails the stream. Where the system does not tell what was
+    /// [acknowledged](Carried::acknowledged), only bytes that may arrive twice should be replayed.
     ReplayFrom(u64),
     /// Not at all: the stream fails.
     Fail,
@@ -73,7 +84,8 @@ pub trait Hook: Send + 'static {
     ///
     /// # Errors
     ///
-    /// An error drops this connection; another is made after a back-off.
+    /// An error drops this connection; another is made after a back-off that grows from 100 ms to
+    /// 30 s. So does a setup that takes over 30 s.
     fn setup(
         &mut self,
         fresh: &mut dyn Connection,
@@ -102,6 +114,58 @@ impl<T: Hook> DynHook for T {
         carried: Carried,
     ) -> BoxFuture<'a, io::Result<Resume>> {
         Box::pin(Hook::setup(self, fresh, carried))
+    }
+}
+
+/// A hook on a mancom session sees each change of path, and has nothing to do. It ends with the
+/// stream; if it panics, the stream is reset.
+pub(super) async fn observe(events: Events, carrier: Weak<Carrier>, hook: Box<dyn DynHook>) {
+    let seen = AssertUnwindSafe(watch(events, &carrier, hook))
+        .catch_unwind()
+        .await;
+    if let Err(panic) = seen {
+        tracing::error!(target: "mancom::session", "{}", panic_text(&*panic));
+        if let Some(carrier) = carrier.upgrade() {
+            carrier.abort();
+        }
+    }
+}
+
+async fn watch(mut events: Events, carrier: &Weak<Carrier>, mut hook: Box<dyn DynHook>) {
+    let mut present = None;
+    let mut is_first = true;
+    while let Some(event) = events.next().await {
+        let Some(carried) = carrier.upgrade().map(|carrier| carrier.carried()) else {
+            return;
+        };
+        match event {
+            PathEvent::Up(path) => {
+                if present.replace(path.path).is_some() {
+                    hook.teardown(carried).await;
+                }
+                if !std::mem::take(&mut is_first) {
+                    let answer = hook.setup(&mut Observed, carried).await;
+                    tracing::trace!(target: "mancom::session", ?answer, "a hook saw the new path");
+                }
+            }
+            PathEvent::Down { path, .. } if present == Some(path.path) => {
+                present = None;
+                hook.teardown(carried).await;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Carrier {
+    fn carried(&self) -> Carried {
+        let stats = self.stats();
+        let acknowledged = Some(stats.acknowledged);
+        Carried {
+            written: stats.written,
+            acknowledged,
+            read: stats.read,
+        }
     }
 }
 

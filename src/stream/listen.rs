@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
@@ -21,10 +22,12 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::McStream;
+use super::connect::beyond;
 use super::context::Context;
 use super::door::Door;
 use super::error::{AcceptError, ListenError};
 use super::roam::changed;
+use super::whereabouts::near;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
@@ -137,8 +140,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
             "rate_limit comes with part 3 of mancom",
         ));
     }
-    let near = endpoint.is_host_scope() || endpoint.carrier() == "mem";
-    if endpoint.is_session() && !near && !listen.plaintext {
+    if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
         return Err(ListenError::Plaintext {
             endpoint: endpoint.to_string(),
         });
@@ -225,6 +227,8 @@ struct Sockets {
     endpoint: Endpoint,
     /// The port first bound, for whatever is bound later.
     port: Option<u16>,
+    /// The network of the last link.
+    last: Option<NetworkId>,
     follow: Option<Follow>,
     blocked: Arc<Mutex<Option<Blocked>>>,
 }
@@ -253,6 +257,7 @@ impl Sockets {
             port: acceptor.contact().port(),
             open: BTreeMap::from([(None, acceptor)]),
             endpoint: endpoint.clone(),
+            last: None,
             follow: None,
             blocked: Arc::default(),
         })
@@ -278,6 +283,7 @@ impl Sockets {
             open,
             endpoint,
             port: None,
+            last: None,
             follow: Some(follow),
             blocked,
         };
@@ -341,13 +347,20 @@ impl Sockets {
         }
     }
 
+    /// In turn, so that a flood on one network does not starve the others.
     fn poll_accept(
         &mut self,
         cx: &mut TaskContext<'_>,
     ) -> Poll<(Option<NetworkId>, io::Result<Link>)> {
-        for (network, acceptor) in &mut self.open {
-            if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
-                return Poll::Ready((*network, accepted));
+        let last = self.last;
+        let after = (Bound::Excluded(last), Bound::Unbounded);
+        let upto = (Bound::Unbounded, Bound::Included(last));
+        for range in [after, upto] {
+            for (network, acceptor) in self.open.range_mut(range) {
+                if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
+                    self.last = *network;
+                    return Poll::Ready((*network, accepted));
+                }
             }
         }
         Poll::Pending
@@ -416,7 +429,7 @@ async fn serve(mut sockets: Sockets, door: Arc<Door>, contact: watch::Sender<End
                     .replace(now)
                     .is_none_or(|last| now.duration_since(last) > EPISODE)
                 {
-                    door.report(AcceptError::Io(Arc::new(error)));
+                    door.report(AcceptError::Io(error.into()));
                 }
                 tokio::time::sleep(EXHAUSTED).await;
             }

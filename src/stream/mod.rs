@@ -27,11 +27,14 @@ pub(crate) mod events;
 mod greet;
 pub mod hooks;
 pub(crate) mod listen;
+mod pace;
 mod plain;
 mod roam;
 pub(crate) mod session;
 mod split;
+mod tend;
 pub(crate) mod tracker;
+mod whereabouts;
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
@@ -45,7 +48,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub use config::Settings;
 pub use connect::Connect;
 pub use context::Context;
-pub use error::{AcceptError, Attempt, ConnectError, ListenError, SessionError};
+pub use error::{AcceptError, Attempt, Attempts, Cause, ConnectError, ListenError, SessionError};
 pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
 pub use listen::{Listen, Listener};
 pub use session::{OpenStream, Session};
@@ -194,8 +197,9 @@ impl Carrier {
     }
 
     fn set_label(&self, label: Label) {
-        if let Self::Session(driver, id) = self {
-            driver.set_label(*id, label);
+        match self {
+            Self::Session(driver, id) => driver.set_label(*id, label),
+            Self::Plain(plain) => plain.set_label(label),
         }
     }
 

@@ -1,58 +1,55 @@
 //! Streams to servers that know nothing of mancom: one connection, and with a hook another after it.
 //!
-//! Without a hook a lost connection is an error: to continue a foreign protocol silently would
-//! corrupt it. With one, a task of the stream's own tends it: it sees the loss (an error on the
-//! socket, or the network gone from the snapshot), runs `teardown`, waits for a match, connects, runs
-//! `setup` and puts the new connection beneath the stream. Reads and writes are pending meanwhile,
-//! for the grace at most. An orderly end by the server is an end, with or without a hook.
+//! ```text
+//!   user ── poll_read, poll_write ──► State { link, kept, .. } ◄── resume, drain ── tend (a task)
+//!                                         │ an error: lost ─────────────────────────►┘
+//! ```
+//!
+//! Without a hook a lost connection is an error, the same ever after: to continue a foreign protocol
+//! silently would corrupt it. With one, a task of the stream's own (`tend`) puts another connection
+//! beneath the stream; reads and writes are pending meanwhile. A connection is lost by an error on its
+//! socket, by its network's going, and when its network no longer permits the stream's label. Without
+//! a hook a network that is down and keeps the connection's address has not gone before the grace is
+//! over: TCP outlasts a pulled cable.
+//!
+//! An orderly end by the server is an end, with or without a hook, and after it nothing is rebuilt.
+//! What arrived before a loss without a hook is still read.
+//!
+//! # Limits
+//!
+//! With a hook the last [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a
+//! replay, without one none.
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::context::Context;
-use super::dial;
 use super::error::SessionError;
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
-use super::hooks::{Carried, DynHook, Resume};
-use super::roam::changed;
-use crate::deferral::{Operation, Want};
-use crate::endpoint::Endpoint;
+use super::hooks::{Carried, DynHook};
+use super::tend::{self, Target};
 use crate::label::Label;
-use crate::label::matching::Destination;
-use crate::network::{Network, NetworkId, Snapshot};
+use crate::label::matching::{PathFacts, Policy, permits};
+use crate::network::{Network, Snapshot};
 use crate::proto::session::PathStats;
 use crate::transport::ByteLink;
-
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LAST_BACKOFF: Duration = Duration::from_secs(30);
-
-/// Where a plain stream goes and what it may use.
-pub(super) struct Target {
-    pub(super) context: Arc<dyn Context>,
-    pub(super) endpoint: Endpoint,
-    pub(super) destination: Destination,
-    pub(super) only: Option<NetworkId>,
-    pub(super) label: Label,
-    pub(super) grace: Duration,
-}
 
 struct State {
     link: Option<Box<dyn ByteLink>>,
     network: Option<Network>,
-    /// Paths so far; the events' epoch.
+    label: Label,
+    /// Connections so far; the events' epoch.
     connections: u32,
     /// The stream's offset at which the present connection began.
     base: u64,
+    /// Bytes that a hook wrote on the present connection before the stream's.
+    preamble: u64,
     /// Bytes accepted from the writer, and of those the ones the present connection took.
     written: u64,
     sent: u64,
@@ -63,20 +60,28 @@ struct State {
     keep: usize,
     /// As it was when the last connection was lost.
     carried: Carried,
+    /// The server ended its direction.
     ended: bool,
+    /// We ended ours; the present connection was told.
     shutdown: bool,
+    shut: bool,
+    /// Everything fails, once what has arrived is read.
     failed: Option<SessionError>,
+    /// Writing fails, reading need not.
+    broken: Option<SessionError>,
     readers: Option<Waker>,
     writers: Option<Waker>,
     subscribers: Vec<Subscriber>,
+    /// Whom to wake once the lock is free.
+    wake: Vec<Waker>,
 }
 
 pub(super) struct Plain {
     state: Mutex<State>,
-    /// The connection was lost; for the tending task.
-    lost: Arc<Notify>,
+    /// Something changed that the tending task is to look at.
+    news: Arc<Notify>,
     hooked: bool,
-    /// The task that tends a hooked stream; it ends with the stream.
+    /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
 }
 
@@ -85,6 +90,7 @@ impl Drop for Plain {
         if let Some(task) = self.tending.get() {
             task.abort();
         }
+        self.with(State::close_events);
     }
 }
 
@@ -97,19 +103,315 @@ impl std::fmt::Debug for Plain {
 }
 
 impl Plain {
+    /// A stream over this connection, tended where something can happen to it.
     pub(super) fn new(
         link: Box<dyn ByteLink>,
         network: Option<Network>,
-        hook: Option<(Box<dyn DynHook>, Target)>,
+        hook: Option<Box<dyn DynHook>>,
+        target: Option<Target>,
     ) -> Arc<Self> {
-        let keep = hook
-            .as_ref()
-            .map_or(0, |(_, target)| target.context.settings().send_buffer);
-        let state = State {
+        let keep = match (&hook, &target) {
+            (Some(_), Some(target)) => target.context.settings().send_buffer,
+            _ => 0,
+        };
+        let label = target.as_ref().map_or(Label::ANY, |target| target.label);
+        let worth_tending = hook.is_some() || network.is_some();
+        let news = Arc::new(Notify::new());
+        let plain = Arc::new(Self {
+            state: Mutex::new(State::new(link, network, label, keep)),
+            news: Arc::clone(&news),
+            hooked: hook.is_some(),
+            tending: OnceLock::new(),
+        });
+        if let Some(target) = target.filter(|_| worth_tending) {
+            let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
+            let _ = plain.tending.set(task);
+        }
+        plain
+    }
+
+    /// Runs `f` under the lock; whom that concerns is woken without it.
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = f(&mut state);
+        let wake = std::mem::take(&mut state.wake);
+        drop(state);
+        wake.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|state| {
+            if state.ended || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let before = buf.filled().len();
+            if let Some(link) = &mut state.link {
+                match Pin::new(&mut **link).poll_read(cx, buf) {
+                    Poll::Ready(Ok(())) => {
+                        let n = buf.filled().len() - before;
+                        state.read += n as u64;
+                        state.ended = n == 0;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Ready(Err(error)) => self.lose(state, error),
+                    Poll::Pending => {}
+                }
+            }
+            if let Some(error) = &state.failed {
+                state.link = None;
+                return Poll::Ready(Err(error.clone().into()));
+            }
+            park(&mut state.readers, cx);
+            Poll::Pending
+        })
+    }
+
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut TaskContext<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|state| {
+            state.check_writable()?;
+            if state.shutdown {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::BrokenPipe,
+                    "written after shutdown",
+                )));
+            }
+            if data.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            match state.poll_link(|link| link.poll_write(cx, data)) {
+                Poll::Ready(Ok(n)) => {
+                    state.keep(&data[..n]);
+                    return Poll::Ready(Ok(n));
+                }
+                Poll::Ready(Err(error)) => self.break_off(state, error)?,
+                Poll::Pending => {}
+            }
+            park(&mut state.writers, cx);
+            Poll::Pending
+        })
+    }
+
+    /// Ready while there is no connection: what was accepted goes out on the next.
+    pub(super) fn poll_flush(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.with(|state| {
+            state.check_writable()?;
+            if state.link.is_none() || state.owes() {
+                return Poll::Ready(Ok(()));
+            }
+            match state.poll_link(|link| link.poll_flush(cx)) {
+                Poll::Ready(Err(error)) => Poll::Ready(self.break_off(state, error)),
+                done => done,
+            }
+        })
+    }
+
+    pub(super) fn poll_shutdown(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.with(|state| {
+            if state.shut {
+                return Poll::Ready(Ok(()));
+            }
+            state.check_writable()?;
+            state.shutdown = true;
+            match state.poll_link(|link| link.poll_shutdown(cx)) {
+                Poll::Ready(Ok(())) => {
+                    state.shut = true;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => self.break_off(state, error)?,
+                // Also where nobody waits for it.
+                Poll::Pending => self.news.notify_one(),
+            }
+            park(&mut state.writers, cx);
+            Poll::Pending
+        })
+    }
+
+    /// The connection is of no more use: the end without a hook, work for the tending task with one.
+    fn lose(&self, state: &mut State, error: io::Error) {
+        if self.hooked && !state.ended {
+            state.drop_link(&error.to_string());
+            self.news.notify_one();
+        } else {
+            state.drop_link(&error.to_string());
+            state.fail(SessionError::Lost(error.into()));
+        }
+    }
+
+    /// Writing failed. What the server said before is still to be read, unless another connection
+    /// is to come.
+    fn break_off(&self, state: &mut State, error: io::Error) -> io::Result<()> {
+        if self.hooked && !state.ended {
+            self.lose(state, error);
+            return Ok(());
+        }
+        let error = SessionError::Lost(error.into());
+        state.broken = Some(error.clone());
+        Err(error.into())
+    }
+
+    /// Whether the connection is lost or may no longer be used. Ends the stream where nothing
+    /// follows a loss.
+    pub(super) fn look(&self, snapshot: &Snapshot, policy: &Policy) -> Look {
+        self.with(|state| {
+            match state.objection(snapshot, policy) {
+                None => {}
+                Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
+                Some(Objection::Away(_)) => return Look::Away,
+                Some(why) => {
+                    if matches!(why, Objection::Forbidden(..)) {
+                        state.drop_link(&why.to_string());
+                    }
+                    let lost = io::Error::new(io::ErrorKind::NetworkDown, why.to_string());
+                    state.fail(SessionError::Lost(lost.into()));
+                }
+            }
+            match &state {
+                state if state.failed.is_some() || (state.ended && state.shut) => Look::Over,
+                state if state.link.is_none() => Look::Lost(state.carried),
+                _ => Look::Well,
+            }
+        })
+    }
+
+    /// Puts a new connection beneath the stream, which goes on from this offset of its own.
+    pub(super) fn resume(&self, fresh: Fresh, from: Option<u64>) -> Result<(), SessionError> {
+        self.with(|state| state.resume(fresh, from))
+    }
+
+    /// Writes what a replay owes the present connection, then tells it of our end; ready when
+    /// writers may go on. For the tending task alone, so that nobody else waits for the same socket.
+    pub(super) fn poll_settled(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.with(|state| match std::task::ready!(state.poll_settled(cx)) {
+            Ok(()) => {
+                state.wake.extend(state.writers.take());
+                Poll::Ready(())
+            }
+            Err(error) => {
+                self.lose(state, error);
+                Poll::Pending
+            }
+        })
+    }
+
+    pub(super) fn fail(&self, error: SessionError) {
+        self.with(|state| {
+            state.link = None;
+            state.fail(error);
+        });
+    }
+
+    /// The label of the stream from now on; a network it no longer permits is given up.
+    pub(super) fn set_label(&self, label: Label) {
+        self.with(|state| state.label = label);
+        self.news.notify_one();
+    }
+
+    pub(super) fn label(&self) -> Label {
+        self.with(|state| state.label)
+    }
+
+    /// Ends our direction without waiting for it.
+    pub(super) fn end(&self) {
+        let _ = self.poll_shutdown(&mut TaskContext::from_waker(Waker::noop()));
+    }
+
+    pub(super) fn abort(&self) {
+        self.fail(SessionError::Aborted);
+        self.news.notify_one();
+    }
+
+    pub(super) fn events(&self) -> Events {
+        self.with(|state| {
+            let subscriber = Subscriber::default();
+            if state.link.is_some() {
+                subscriber.push(PathEvent::Up(state.info()));
+            }
+            let events = subscriber.events();
+            match state.failed {
+                Some(_) => drop(subscriber.close()),
+                None => state.subscribers.push(subscriber),
+            }
+            events
+        })
+    }
+
+    pub(super) fn paths(&self) -> Vec<PathInfo> {
+        self.with(|state| state.link.iter().map(|_| state.info()).collect())
+    }
+
+    pub(super) fn stats(&self) -> StreamStats {
+        self.with(|state| {
+            let info = state.info();
+            StreamStats {
+                written: state.written,
+                acknowledged: state
+                    .acknowledged()
+                    .or(state.carried.acknowledged)
+                    .unwrap_or(0),
+                read: state.read,
+                networks: vec![NetworkBytes {
+                    name: info.name.clone(),
+                    bytes: info.stats,
+                }],
+            }
+        })
+    }
+}
+
+/// Why the present connection may no longer be used.
+#[derive(Debug, thiserror::Error)]
+enum Objection {
+    #[error("network {0} is down")]
+    Away(Network),
+    #[error("network {0} went")]
+    Gone(Network),
+    #[error("network {0} no longer admits `{1}`")]
+    Forbidden(Network, Label),
+}
+
+/// What the tending task finds.
+pub(super) enum Look {
+    Well,
+    /// Its network is down and keeps the address: as long as that lasts nothing is lost.
+    Away,
+    Lost(Carried),
+    /// Nothing can happen to the stream any more.
+    Over,
+}
+
+/// A new connection, set up.
+pub(super) struct Fresh {
+    pub(super) link: Box<dyn ByteLink>,
+    pub(super) network: Option<Network>,
+    /// Bytes the hook wrote on it.
+    pub(super) preamble: u64,
+}
+
+fn park(slot: &mut Option<Waker>, cx: &TaskContext<'_>) {
+    match slot {
+        Some(known) => known.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+impl State {
+    fn new(link: Box<dyn ByteLink>, network: Option<Network>, label: Label, keep: usize) -> Self {
+        Self {
             link: Some(link),
             network,
+            label,
             connections: 1,
             base: 0,
+            preamble: 0,
             written: 0,
             sent: 0,
             read: 0,
@@ -123,211 +425,61 @@ impl Plain {
             },
             ended: false,
             shutdown: false,
+            shut: false,
             failed: None,
+            broken: None,
             readers: None,
             writers: None,
             subscribers: Vec::new(),
+            wake: Vec::new(),
+        }
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        match self.failed.as_ref().or(self.broken.as_ref()) {
+            Some(error) => Err(error.clone().into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a replay goes before what the writer has to say.
+    fn owes(&self) -> bool {
+        self.sent < self.written
+    }
+
+    /// Asks the present connection, unless there is none or the tending task is writing to it.
+    fn poll_link<T>(&mut self, ask: impl FnOnce(Pin<&mut dyn ByteLink>) -> Poll<T>) -> Poll<T> {
+        match &mut self.link {
+            Some(link) if self.sent == self.written => ask(Pin::new(&mut **link)),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// What speaks against the present connection.
+    fn objection(&mut self, snapshot: &Snapshot, policy: &Policy) -> Option<Objection> {
+        let local = self.link.as_ref()?.local();
+        let known = self.network.as_ref()?;
+        let Some(now) = snapshot.successor(known, local) else {
+            let same = snapshot.by_name(known.name());
+            let own = same.into_iter().flat_map(Network::addresses);
+            let keeps = own.into_iter().any(|address| Some(address.ip) == local);
+            let objection = if keeps {
+                Objection::Away
+            } else {
+                Objection::Gone
+            };
+            return Some(objection(known.clone()));
         };
-        let lost = Arc::new(Notify::new());
-        let plain = Arc::new(Self {
-            state: Mutex::new(state),
-            lost: Arc::clone(&lost),
-            hooked: hook.is_some(),
-            tending: OnceLock::new(),
-        });
-        if let Some((hook, target)) = hook {
-            let tended = Arc::downgrade(&plain);
-            let task = tokio::spawn(async move {
-                let guarded = AssertUnwindSafe(tend(&tended, &lost, hook, target))
-                    .catch_unwind()
-                    .await;
-                let error = match guarded {
-                    Ok(Ok(())) => return,
-                    Ok(Err(error)) => error,
-                    Err(_) => SessionError::Hook(Arc::new(io::Error::other("the hook panicked"))),
-                };
-                if let Some(plain) = tended.upgrade() {
-                    plain.fail(error);
-                }
-            });
-            let _ = plain.tending.set(task.abort_handle());
+        if !permits(&self.label, Some(now), &PathFacts::default(), true, policy) {
+            return Some(Objection::Forbidden(now.clone(), self.label));
         }
-        plain
+        self.network = Some(now.clone());
+        None
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn poll_read(
-        &self,
-        cx: &mut TaskContext<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        if let Some(error) = &state.failed {
-            return Poll::Ready(Err(error.clone().into()));
-        }
-        let before = buf.filled().len();
-        if let Some(link) = &mut state.link {
-            match Pin::new(&mut **link).poll_read(cx, buf) {
-                Poll::Ready(Ok(())) => {
-                    let n = buf.filled().len() - before;
-                    state.read += n as u64;
-                    state.ended |= n == 0 && buf.remaining() > 0;
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Ready(Err(error)) => self.lose(&mut state, error)?,
-                Poll::Pending => {}
-            }
-        }
-        state.readers = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    pub(super) fn poll_write(
-        &self,
-        cx: &mut TaskContext<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        if let Some(error) = &state.failed {
-            return Poll::Ready(Err(error.clone().into()));
-        }
-        let written = match state.poll_drain(cx) {
-            Poll::Ready(Ok(())) => match &mut state.link {
-                Some(link) => Pin::new(&mut **link).poll_write(cx, data),
-                None => Poll::Pending,
-            },
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
-        match written {
-            Poll::Ready(Ok(n)) => {
-                state.keep(&data[..n]);
-                return Poll::Ready(Ok(n));
-            }
-            Poll::Ready(Err(error)) => self.lose(&mut state, error)?,
-            Poll::Pending => {}
-        }
-        state.writers = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    pub(super) fn poll_flush(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        self.poll_ended(cx, |link, cx| link.poll_flush(cx))
-    }
-
-    pub(super) fn poll_shutdown(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        self.lock().shutdown = true;
-        self.poll_ended(cx, |link, cx| link.poll_shutdown(cx))
-    }
-
-    fn poll_ended(
-        &self,
-        cx: &mut TaskContext<'_>,
-        end: impl Fn(Pin<&mut dyn ByteLink>, &mut TaskContext<'_>) -> Poll<io::Result<()>>,
-    ) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        if let Some(error) = &state.failed {
-            return Poll::Ready(Err(error.clone().into()));
-        }
-        let done = match state.poll_drain(cx) {
-            Poll::Ready(Ok(())) => match &mut state.link {
-                Some(link) => end(Pin::new(&mut **link), cx),
-                None => Poll::Pending,
-            },
-            other => other,
-        };
-        match done {
-            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => self.lose(&mut state, error)?,
-            Poll::Pending => {}
-        }
-        state.writers = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// The connection failed: an error without a hook, work for the tending task with one.
-    fn lose(&self, state: &mut State, error: io::Error) -> io::Result<()> {
-        if !self.hooked || state.ended {
-            return Err(error);
-        }
-        state.drop_link(&error.to_string());
-        self.lost.notify_one();
-        Ok(())
-    }
-
-    /// How far the stream had come, if its connection is lost or its network has gone.
-    fn look(&self, snapshot: &Snapshot) -> Option<Carried> {
-        let mut state = self.lock();
-        let local = state.link.as_ref().and_then(|link| link.local());
-        if state
-            .network
-            .as_ref()
-            .is_some_and(|known| snapshot.successor(known, local).is_none())
-        {
-            state.drop_link("the network went");
-        }
-        state.link.is_none().then_some(state.carried)
-    }
-
-    fn fail(&self, error: SessionError) {
-        let mut state = self.lock();
-        state.link = None;
-        state.publish(PathEvent::Closed {
-            why: error.to_string().into(),
-        });
-        state.failed = Some(error);
-        let wake = [state.readers.take(), state.writers.take()];
-        drop(state);
-        wake.into_iter().flatten().for_each(Waker::wake);
-    }
-
-    /// Ends our direction without waiting for it.
-    pub(super) fn end(&self) {
-        let _ = self.poll_shutdown(&mut TaskContext::from_waker(Waker::noop()));
-    }
-
-    pub(super) fn abort(&self) {
-        self.fail(SessionError::Aborted);
-    }
-
-    pub(super) fn events(&self) -> Events {
-        let mut state = self.lock();
-        let subscriber = Subscriber::default();
-        if state.link.is_some() {
-            subscriber.push(PathEvent::Up(state.info()));
-        }
-        let events = subscriber.events();
-        state.subscribers.push(subscriber);
-        events
-    }
-
-    pub(super) fn paths(&self) -> Vec<PathInfo> {
-        let state = self.lock();
-        state.link.iter().map(|_| state.info()).collect()
-    }
-
-    pub(super) fn stats(&self) -> StreamStats {
-        let state = self.lock();
-        let info = state.info();
-        StreamStats {
-            written: state.written,
-            acknowledged: state.acknowledged().unwrap_or(0),
-            read: state.read,
-            networks: vec![NetworkBytes {
-                name: info.name.clone(),
-                bytes: info.stats,
-            }],
-        }
-    }
-}
-
-impl State {
     fn acknowledged(&self) -> Option<u64> {
-        let link = self.link.as_ref()?;
-        Some((self.base + link.acknowledged()?).min(self.written))
+        let of_link = self.link.as_ref()?.acknowledged()?;
+        Some((self.base + of_link.saturating_sub(self.preamble)).min(self.written))
     }
 
     fn keep(&mut self, data: &[u8]) {
@@ -340,21 +492,20 @@ impl State {
         }
     }
 
-    /// Writes what a replay still owes the present connection.
-    fn poll_drain(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.written {
+    fn poll_settled(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        while self.owes() {
             let Some(link) = &mut self.link else {
                 return Poll::Pending;
             };
-            let from =
-                self.kept.len() - usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
+            let owed = usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
+            let from = self.kept.len() - owed;
             let (front, back) = self.kept.as_slices();
-            let owed = if from < front.len() {
+            let next = if from < front.len() {
                 &front[from..]
             } else {
                 &back[from - front.len()..]
             };
-            match Pin::new(&mut **link).poll_write(cx, owed) {
+            match Pin::new(&mut **link).poll_write(cx, next) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.sent += n as u64;
@@ -364,15 +515,23 @@ impl State {
                 Poll::Pending => return Poll::Pending,
             }
         }
+        let Some(link) = &mut self.link else {
+            return Poll::Pending;
+        };
+        if self.shutdown && !self.shut {
+            std::task::ready!(Pin::new(&mut **link).poll_shutdown(cx))?;
+            self.shut = true;
+        }
         Poll::Ready(Ok(()))
     }
 
     fn drop_link(&mut self, why: &str) {
         if self.link.is_some() {
             let path = self.info();
+            let acknowledged = self.acknowledged();
             self.carried = Carried {
                 written: self.written,
-                acknowledged: self.acknowledged(),
+                acknowledged,
                 read: self.read,
             };
             self.link = None;
@@ -380,6 +539,28 @@ impl State {
                 path,
                 why: why.into(),
             });
+        }
+    }
+
+    /// The end of the stream. A connection that is still there is read to what has arrived on it.
+    fn fail(&mut self, error: SessionError) {
+        if self.failed.is_none() {
+            self.publish(PathEvent::Closed {
+                why: error.to_string().into(),
+            });
+            self.close_events();
+            self.failed = Some(error);
+            self.wake.extend(
+                [self.readers.take(), self.writers.take()]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+    }
+
+    fn close_events(&mut self) {
+        for subscriber in self.subscribers.drain(..) {
+            self.wake.extend(subscriber.close());
         }
     }
 
@@ -401,160 +582,31 @@ impl State {
     fn publish(&mut self, event: PathEvent) {
         self.subscribers.retain(Subscriber::is_read);
         for subscriber in &self.subscribers {
-            if let Some(waker) = subscriber.push(event.clone()) {
-                waker.wake();
-            }
+            self.wake.extend(subscriber.push(event.clone()));
         }
     }
 
-    /// Puts a new connection beneath the stream.
-    fn resume(
-        &mut self,
-        link: Box<dyn ByteLink>,
-        network: Option<Network>,
-        from: u64,
-    ) -> Result<(), SessionError> {
+    fn resume(&mut self, fresh: Fresh, from: Option<u64>) -> Result<(), SessionError> {
+        let from = from.unwrap_or(self.written);
         let oldest = self.written - self.kept.len() as u64;
         if from < oldest || from > self.written {
+            let (written, kept) = (self.written, self.kept.len());
             let text = format!(
-                "asked to replay from byte {from}, only {oldest} to {} are kept",
-                self.written
+                "the hook asked to replay from byte {from}; of {written} written, the last {kept} are kept"
             );
-            return Err(SessionError::Hook(Arc::new(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                text,
-            ))));
+            return Err(SessionError::Hook(
+                io::Error::new(io::ErrorKind::InvalidInput, text).into(),
+            ));
         }
-        self.link = Some(link);
-        self.network = network;
+        self.link = Some(fresh.link);
+        self.network = fresh.network;
         self.connections += 1;
+        self.preamble = fresh.preamble;
+        self.shut = false;
         (self.base, self.sent) = (from, from);
         let info = self.info();
         self.publish(PathEvent::Up(info));
+        self.wake.extend(self.readers.take());
         Ok(())
-    }
-}
-
-/// Rebuilds the connection whenever it is lost, until the stream is dropped.
-async fn tend(
-    plain: &Weak<Plain>,
-    lost: &Notify,
-    mut hook: Box<dyn DynHook>,
-    target: Target,
-) -> Result<(), SessionError> {
-    loop {
-        let Some(carried) = until_lost(plain, lost, &target).await else {
-            return Ok(());
-        };
-        hook.teardown(carried).await;
-        let rebuilt =
-            tokio::time::timeout(target.grace, rebuild(&mut *hook, &target, carried)).await;
-        let (link, network, resume) = rebuilt.unwrap_or_else(|_| {
-            let blocked = target
-                .context
-                .registry()
-                .candidates(&target.label, &target.destination)
-                .err();
-            Err(SessionError::GraceExpired {
-                grace: target.grace,
-                blocked: blocked.map(Arc::from),
-            })
-        })?;
-        let Some(stream) = plain.upgrade() else {
-            return Ok(());
-        };
-        let mut state = stream.lock();
-        let from = match resume {
-            Resume::Continue => state.written,
-            Resume::ReplayFrom(offset) => offset,
-            Resume::Fail => {
-                return Err(SessionError::Hook(Arc::new(io::Error::other(
-                    "the hook gave up",
-                ))));
-            }
-        };
-        state.resume(link, network, from)?;
-        let wake = [state.readers.take(), state.writers.take()];
-        drop(state);
-        wake.into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-/// Resolves when the connection is lost, also by its network's going; `None` once nobody holds the
-/// stream.
-async fn until_lost(plain: &Weak<Plain>, lost: &Notify, target: &Target) -> Option<Carried> {
-    let mut snapshots = changed(target.context.registry().snapshots());
-    loop {
-        if let Some(carried) = plain.upgrade()?.look(&target.context.registry().snapshot()) {
-            return Some(carried);
-        }
-        tokio::select! {
-            () = lost.notified() => {}
-            receiver = &mut snapshots => snapshots = changed(receiver),
-        }
-    }
-}
-
-type Rebuilt = (Box<dyn ByteLink>, Option<Network>, Resume);
-
-/// Tries network after network until a connection is set up.
-async fn rebuild(
-    hook: &mut dyn DynHook,
-    target: &Target,
-    carried: Carried,
-) -> Result<Rebuilt, SessionError> {
-    let mut failures = 0;
-    let operation = Operation::new();
-    loop {
-        let want = Want {
-            destination: target.destination.clone(),
-            ..Want::new(target.label)
-        };
-        let matched = target.context.registry().wait(want, &operation).await?;
-        let best = matched
-            .networks
-            .into_iter()
-            .find(|network| target.only.is_none_or(|only| only == network.id()));
-        let attempt = async {
-            let mut link = dial::reach(&target.context, &target.endpoint, best.as_ref()).await?;
-            let resume = hook.setup(&mut link, carried).await?;
-            Ok::<_, io::Error>((link, resume))
-        };
-        let better = outranked(target, best.as_ref());
-        let outcome = tokio::select! {
-            biased;
-            outcome = attempt => outcome,
-            () = better => continue,
-        };
-        match outcome {
-            Ok((link, resume)) => return Ok((link, best, resume)),
-            Err(error) => {
-                tracing::debug!(target: "mancom::session", %error, "reconnection failed");
-                let backoff = FIRST_BACKOFF
-                    .mul_f64(1.6_f64.powi(failures))
-                    .min(LAST_BACKOFF);
-                failures = (failures + 1).min(20);
-                tokio::select! {
-                    () = tokio::time::sleep(backoff.mul_f64(0.75 + 0.5 * super::roam::random())) => {}
-                    () = outranked(target, best.as_ref()) => {}
-                }
-            }
-        }
-    }
-}
-
-/// Resolves when another network than this one matches best, or this one no more.
-async fn outranked(target: &Target, than: Option<&Network>) {
-    let registry = target.context.registry();
-    let mut snapshots = registry.snapshots();
-    loop {
-        if snapshots.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        let best = registry.candidates(&target.label, &target.destination).ok();
-        let best = best.as_ref().and_then(|networks| networks.first());
-        if best.map(Network::id) != than.map(Network::id) {
-            return;
-        }
     }
 }

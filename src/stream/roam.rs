@@ -25,10 +25,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
+use super::connect::pinned;
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{Driver, State};
 use super::events::PathEvent;
+use super::whereabouts::destination;
 use crate::clock::Clock;
 use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
 use crate::label::{Label, Urgency};
@@ -70,8 +72,8 @@ pub(super) struct Roamer {
     context: Arc<dyn Context>,
     asks: Asks,
     destination: Destination,
-    /// Only this network, where the user named one.
-    only: Option<NetworkId>,
+    /// Only the network of this name, where the user named one.
+    only: Option<Arc<str>>,
     snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
     dial: Option<(Way, BoxFuture<'static, Result<Dialled, DialError>>)>,
     rests: Vec<Rest>,
@@ -113,7 +115,7 @@ impl Roamer {
         context: Arc<dyn Context>,
         asks: Asks,
         destination: Destination,
-        only: Option<NetworkId>,
+        only: Option<Arc<str>>,
         first: Option<NetworkId>,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
@@ -168,7 +170,8 @@ impl Roamer {
     /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
     fn follow(&mut self, driver: &Arc<Driver>) {
         let snapshot = self.context.registry().snapshot();
-        driver.with(|state, now| follow_networks(state, now, &snapshot));
+        let told = !self.asks.anonymous;
+        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -205,18 +208,24 @@ impl Roamer {
 
     /// Which ways match now, best first; `Err` explains that none does.
     fn ways(&self, label: &Label) -> Result<Vec<Way>, Box<Blocked>> {
-        let networks = self
-            .context
-            .registry()
-            .candidates(label, &self.destination)?;
+        // A label that names another interface than `.on()` matches nothing that is asked for.
+        let pinned = pinned(*label, self.only.as_deref()).unwrap_or(*label);
+        let registry = self.context.registry();
+        let networks = registry.candidates(&pinned, &self.destination)?;
         if self.destination == Destination::Host {
             return Ok(vec![None]);
         }
-        let only = |network: &Network| self.only.is_none_or(|only| only == network.id());
+        let only = |network: &Network| {
+            self.only
+                .as_deref()
+                .is_none_or(|only| only == network.name())
+        };
         Ok(networks.into_iter().filter(only).map(Some).collect())
     }
 
     fn plan(&mut self, driver: &Arc<Driver>) {
+        // An address may become this host's own, or stop being so.
+        self.destination = destination(&self.asks.endpoint, &*self.context);
         let Some(view) = self.view(driver) else {
             self.dial = None;
             self.retry = None;
@@ -487,11 +496,11 @@ pub(super) fn changed(
 }
 
 /// Tells the session what the snapshot says of the networks its paths are on.
-pub(super) fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot) {
+fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
     for (path, known, local) in state.bound_paths() {
         match snapshot.successor(&known, local) {
             Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone()),
+            Some(network) => state.set_network(now, path, network.clone(), told),
             None => state.drop_path(now, path, "the network went"),
         }
     }

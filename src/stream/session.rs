@@ -185,7 +185,7 @@ fn open(
         let mut label = label;
         if let Some(destination) = driver.destination() {
             want.destination = destination;
-            want.deadline = within.map(|limit| Clock::now() + limit);
+            want.deadline = within.and_then(Clock::deadline);
             label = driver
                 .context
                 .registry()

@@ -73,6 +73,7 @@ mod tests;
 
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
 pub use registry::{Registry, UnknownScheme};
+pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
 #[cfg(unix)]

@@ -51,7 +51,12 @@ impl Registry {
         if let Some(transport) = self.by_scheme.get(scheme) {
             return Ok(Arc::clone(transport));
         }
-        let known: Vec<&'static str> = self.schemes().collect();
+        let mut known: Vec<&'static str> = self.schemes().collect();
+        // Sessions over TCP have a scheme of their own.
+        if known.contains(&"tcp") {
+            known.extend(["mc", "mcs"]);
+            known.sort_unstable();
+        }
         Err(UnknownScheme {
             nearest: nearest(scheme, &known),
             scheme: scheme.to_owned(),
@@ -93,7 +98,7 @@ fn nearest(scheme: &str, known: &[&'static str]) -> Option<&'static str> {
     known
         .iter()
         .map(|one| (edits(scheme, one), *one))
-        .filter(|(distance, one)| *distance <= 2 && *distance < one.len())
+        .filter(|(distance, one)| *distance <= 2 && *distance < one.len().min(scheme.len()))
         .min()
         .map(|(_, one)| one)
 }

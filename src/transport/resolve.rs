@@ -3,8 +3,10 @@
 use super::Bind;
 use super::bind::{family_fits, scoped};
 use super::error::{explain, fail};
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long one look-up may take.
@@ -76,7 +78,78 @@ async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
+/// Bytes of a hosts file that are read; lists against advertisements run to a few megabytes.
+const HOSTS: u64 = 16 << 20;
+
+/// The addresses of `host` in the system's hosts file, in its order, at most 16; none where it is
+/// not listed, or where there is no such file.
+pub(crate) async fn in_hosts_file(host: &str) -> Vec<IpAddr> {
+    let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+    let search = move || {
+        let file = File::open(hosts_file()?).ok()?;
+        Some(listed(BufReader::new(file.take(HOSTS)), &host))
+    };
+    tokio::task::spawn_blocking(search)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+fn hosts_file() -> Option<PathBuf> {
+    if cfg!(windows) {
+        let root = std::env::var_os("SystemRoot")?;
+        return Some(PathBuf::from(root).join("System32/drivers/etc/hosts"));
+    }
+    Some("/etc/hosts".into())
+}
+
+/// See hosts(5): an address, then names, then perhaps a comment.
+fn listed(file: impl BufRead, host: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for line in file.split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let Some(ip) = words.next().and_then(|ip| ip.parse().ok()) else {
+            continue;
+        };
+        if words.any(|name| name.eq_ignore_ascii_case(host)) && !found.contains(&ip) {
+            found.push(ip);
+        }
+        if found.len() == MOST {
+            break;
+        }
+    }
+    found
+}
+
 pub(super) fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_file_is_read_as_its_manual_says() {
+        let file = b"# comment\n127.0.0.1\tlocalhost vm\n\n::1 localhost # vm2\n192.0.2.2  VM  box\r\nfe80::1%lo0 vm\n192.0.2.2 box\n\xff\xff vm\n";
+        let of = |host| listed(&file[..], host);
+        let ips = |list: &[&str]| {
+            list.iter()
+                .map(|ip| ip.parse().unwrap())
+                .collect::<Vec<IpAddr>>()
+        };
+        assert_eq!(of("vm"), ips(&["127.0.0.1", "192.0.2.2"]));
+        assert_eq!(of("Box"), ips(&["192.0.2.2"]));
+        assert_eq!(of("vm2"), ips(&[]));
+        assert_eq!(of("127.0.0.1"), ips(&[]));
+        let many: String = (1..=40).map(|i| format!("10.0.0.{i} many\n")).collect();
+        assert_eq!(listed(many.as_bytes(), "many").len(), MOST);
+    }
 }

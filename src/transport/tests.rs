@@ -162,10 +162,10 @@ fn an_unknown_scheme_is_an_error_that_names_the_nearest() {
     assert_eq!(registry.get("tcp").expect("registered").scheme(), "tcp");
     let error = registry.get("tpc").expect_err("not registered");
     assert_eq!(error.nearest, Some("tcp"));
-    assert_eq!(error.known, ["mem", "tcp"]);
+    assert_eq!(error.known, ["mc", "mcs", "mem", "tcp"]);
     assert_eq!(
         error.to_string(),
-        "no transport for `tpc`, did you mean `tcp`?; known: mem, tcp"
+        "no transport for `tpc`, did you mean `tcp`?; known: mc, mcs, mem, tcp"
     );
     assert_eq!(
         registry.get("quic").expect_err("not registered").nearest,

@@ -563,6 +563,27 @@ async fn two_hundred_random_strings_disturb_no_session() {
     ask(&mut stream, b"after").await;
 }
 
+// behaviour: K4
+#[tokio::test]
+async fn a_listener_that_answers_nonsense_fails_the_connect_by_name() {
+    let manager = manager(|settings| {
+        settings.connect_rounds = 1;
+        settings.handshake = Duration::from_millis(300);
+    })
+    .await;
+    let rogue = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = format!("mc://{}", rogue.local_addr().unwrap());
+    for (what, bytes) in unwelcome() {
+        let connecting = tokio::spawn(manager.connect(&to).into_future());
+        let mut raw = Raw(soon(rogue.accept()).await.unwrap().0);
+        assert_eq!(kind(&raw.message().await.unwrap()), 1, "{what}");
+        raw.throw(&bytes).await;
+        let error = soon(connecting).await.unwrap().unwrap_err();
+        assert!(error.to_string().contains(&to), "{what}: {error}");
+        assert_eq!(raw.ended().await, b"", "{what}: not a byte of a session");
+    }
+}
+
 // behaviour: K9
 #[tokio::test]
 async fn an_acknowledgement_that_goes_back_ends_its_path_only() {

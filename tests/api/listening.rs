@@ -92,7 +92,7 @@ async fn a_stream_that_nobody_took_is_reset_by_stop() {
     let mut untaken = manager.connect(format!("mc://{at}")).await.unwrap();
     untaken.write_all(b"hello").await.unwrap();
     let mut first = manager.connect(format!("mc://{at}")).await.unwrap();
-    let mut served = soon(listener.accept()).await.unwrap();
+    let served = soon(listener.accept()).await.unwrap();
     listener.stop();
     // Which of the two was taken depends on whose first bytes came first.
     let mut ends = Vec::new();
@@ -106,7 +106,7 @@ async fn a_stream_that_nobody_took_is_reset_by_stop() {
         failed, 1,
         "one fails and is no end in good order, one lives: {ends:?}"
     );
-    drop(served.shutdown());
+    drop(served);
 }
 
 #[tokio::test]
@@ -193,6 +193,7 @@ async fn shutdown_of_the_manager_stops_listeners_and_drains_sessions() {
     deaf(at).await;
 }
 
+#[cfg(feature = "macros")]
 #[test]
 fn main_ends_within_its_bound_though_a_session_is_open() {
     #[mancom::main(scout = "none", shutdown = "100ms")]
@@ -236,6 +237,26 @@ async fn an_accept_that_is_dropped_loses_no_stream() {
         drop(stream);
     }
     assert_eq!(streams.len(), 8);
+}
+
+#[tokio::test]
+async fn plain_connections_beyond_the_backlog_wait_in_the_system() {
+    let manager = manager(|settings| settings.backlog = 2).await;
+    let listener = manager.listen("tcp://127.0.0.1:0").await.unwrap();
+    let mut near = Vec::new();
+    for n in 0..9 {
+        let mut raw = Raw::dial(address(&listener)).await;
+        raw.send(&[n]).await;
+        near.push(raw);
+    }
+    let mut told = Vec::new();
+    for _ in 0..9 {
+        let mut stream = soon(listener.accept()).await.unwrap();
+        told.push(soon(stream.read_u8()).await.unwrap());
+    }
+    assert_eq!(told, (0..9).collect::<Vec<u8>>());
+    listener.stop();
+    deaf(address(&listener)).await;
 }
 
 #[tokio::test]
@@ -349,7 +370,9 @@ async fn at_the_bound_the_longest_detached_of_the_source_with_most_ends() {
     let mut lone = detached(&listener, "127.0.1.1").await;
     let mut many = Vec::new();
     for _ in 0..4 {
-        many.push(detached(&listener, "127.0.2.1").await);
+        let mut stream = detached(&listener, "127.0.2.1").await;
+        stream.write_all(b"kept for its return").await.unwrap();
+        many.push(stream);
     }
     assert!(!evicted(&mut lone).await, "the oldest of all, but alone");
     let mut ends = Vec::new();
@@ -496,6 +519,29 @@ async fn where_it_cannot_listen_is_told_by_name() {
     assert!(error.is_err());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn where_it_may_not_listen_is_told_by_name() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let manager = manager(|_| ()).await;
+    // Of this thread alone, which is the one that binds.
+    let all = capabilities(None).unwrap();
+    let mut fewer = all;
+    fewer.effective.remove(CapabilitySet::NET_BIND_SERVICE);
+    set_capabilities(None, fewer).unwrap();
+    let refused = manager.listen("mc://127.0.0.1:7").await.map(drop);
+    set_capabilities(None, all).unwrap();
+    let open = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if open.is_ok_and(|first| first.trim() == "0") {
+        return refused.expect("containers may let everyone listen everywhere");
+    }
+    let text = told(refused.unwrap_err());
+    assert!(
+        text.contains("mc://127.0.0.1:7") && text.contains("ermission"),
+        "{text}"
+    );
+}
+
 // ---- labelled listeners
 
 // behaviour: L1, L2
@@ -581,6 +627,7 @@ async fn a_labelled_listener_that_can_listen_nowhere_says_so_at_once() {
 }
 
 // behaviour: K12
+#[cfg(feature = "macros")]
 #[mancom::test]
 async fn a_rogue_on_another_network_ends_no_session(
     networks: mancom::testing::Networks,

@@ -1,5 +1,8 @@
 //! What holds for the public interface and the source as a whole.
 
+#[cfg(all(feature = "macros", feature = "test-util"))]
+mod connect;
+mod futures;
 mod hostile;
 mod layers;
 mod listening;

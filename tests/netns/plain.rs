@@ -16,6 +16,9 @@ pub(crate) const CASES: &[Case] = cases![plain:
     connects_with_netlink_unknown,
     reports_a_refused_connection,
     reads_from_a_plain_server,
+    connects_to_its_own_address,
+    a_plain_stream_outlasts_a_pulled_cable,
+    a_plain_stream_is_told_that_its_address_went,
 ];
 
 /// A plain connection here takes well under a millisecond.
@@ -154,4 +157,56 @@ fn reads_from_a_plain_server() {
         greeting
     }));
     assert_eq!(greeting, "220 ready\n");
+}
+
+// behaviour: M19
+fn connects_to_its_own_address() {
+    let lab = Lab::new();
+    let (container, _server, _link) = container(&lab);
+    gateway(&container);
+    // A socket bound to the device would send this out, and nobody would answer.
+    connects_at_once(&container, &container, "mc://172.17.0.2:7000");
+}
+
+/// A plain stream that is open, what becomes of its link meanwhile, and whether bytes come after.
+fn plain_stream_through(cut: impl FnOnce(&Link)) -> std::io::Result<String> {
+    use tokio::io::AsyncReadExt;
+
+    let lab = Lab::new();
+    let (container, server, link) = container(&lab);
+    gateway(&container);
+    let listener = server.run(|| std::net::TcpListener::bind("10.9.0.1:80").unwrap());
+    let (opened, is_open) = std::sync::mpsc::channel();
+    let reading = container.spawn_async(move || async move {
+        let connect = mancom::connect("tcp://10.9.0.1:80");
+        let mut stream = connect.within(Duration::from_secs(10)).await.unwrap();
+        opened.send(()).unwrap();
+        let mut line = String::new();
+        let read = stream.read_to_string(&mut line);
+        let read = tokio::time::timeout(Duration::from_secs(20), read).await;
+        read.expect("neither bytes nor an error").map(|_| line)
+    });
+    let (mut stream, _) = listener.accept().unwrap();
+    is_open.recv().unwrap();
+    cut(&link);
+    std::io::Write::write_all(&mut stream, b"still here").unwrap();
+    drop(stream);
+    join(reading)
+}
+
+// behaviour: S9
+fn a_plain_stream_outlasts_a_pulled_cable() {
+    let line = plain_stream_through(|link| {
+        link.lose_carrier();
+        std::thread::sleep(Duration::from_millis(500));
+        link.regain_carrier();
+    });
+    assert_eq!(line.unwrap(), "still here");
+}
+
+// behaviour: S9
+fn a_plain_stream_is_told_that_its_address_went() {
+    let error = plain_stream_through(Link::remove_address).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NetworkDown);
+    assert!(error.to_string().contains("network eth0 went"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! The sockets of a session's paths: what is read from them and written to them, in whose poll.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -18,6 +18,8 @@ use crate::transport::ByteLink;
 
 /// Slices of one vectored write.
 const SLICES: usize = 32;
+/// What is copied together rather than written as slices, bytes.
+const SMALL: usize = 256;
 /// Reads of one path in one poll of the driver before it yields.
 pub(super) const READS: usize = 32;
 /// A reader's buffer is filled without a copy from this many bytes on; below, one read into the
@@ -98,7 +100,13 @@ impl State {
             match self.read_once(now, id, buf, label) {
                 Once::Direct(of) => label = Some(of),
                 Once::Received => {}
-                Once::Nothing => return Ok(label.map(Some)),
+                Once::Nothing => {
+                    if label.is_some() {
+                        // Not all that stands there may go into this buffer.
+                        self.wakers.looked_away();
+                    }
+                    return Ok(label.map(Some));
+                }
             }
         }
     }
@@ -294,7 +302,7 @@ impl State {
                 if count == 0 {
                     break None;
                 }
-                match Pin::new(&mut *link.io).poll_write_vectored(&mut cx, &slices[..count]) {
+                match poll_write(Pin::new(&mut *link.io), &mut cx, &slices[..count]) {
                     Poll::Pending => break None,
                     Poll::Ready(Ok(0)) => break Some("closed by the far end".into()),
                     Poll::Ready(Ok(n)) => {
@@ -313,4 +321,23 @@ impl State {
             }
         }
     }
+}
+
+/// Writes the slices, small ones as one: a vectored call costs the kernel more than the copy.
+fn poll_write(
+    io: Pin<&mut dyn ByteLink>,
+    cx: &mut TaskContext<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let total: usize = slices.iter().map(|slice| slice.len()).sum();
+    if total > SMALL {
+        return io.poll_write_vectored(cx, slices);
+    }
+    let mut whole = [0; SMALL];
+    let mut at = 0;
+    for slice in slices {
+        whole[at..at + slice.len()].copy_from_slice(slice);
+        at += slice.len();
+    }
+    io.poll_write(cx, &whole[..total])
 }

@@ -12,7 +12,7 @@ use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::sockets::Link;
 use super::wakers::Wakers;
 use crate::label::Label;
-use crate::label::matching::Blocked;
+use crate::label::matching::{Blocked, PathFacts};
 use crate::network::Network;
 use crate::proto::session::{
     CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
@@ -95,9 +95,12 @@ impl State {
         &mut self.waiters[at].1
     }
 
-    /// What there is to tell of the session's being detached.
+    /// What there is to tell of the session's being detached; one that is over goes by itself.
     pub(super) fn detachment(&mut self) -> Option<(TellDetached, u64, Option<usize>)> {
-        let tell = self.on_detached.as_ref()?;
+        let tell = self
+            .on_detached
+            .as_ref()
+            .filter(|_| self.core.closed().is_none())?;
         let bytes = self.links.is_empty().then(|| self.core.buffered());
         if bytes == self.detached.1 {
             return None;
@@ -231,9 +234,18 @@ impl State {
             .collect()
     }
 
-    /// The network of this path is known anew.
-    pub(in crate::stream) fn set_network(&mut self, now: Instant, path: PathId, network: Network) {
+    /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
+    pub(in crate::stream) fn set_network(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        network: Network,
+        told: bool,
+    ) {
         let remote = self.core.remote_facts(path).unwrap_or_default();
+        if told {
+            self.core.tell_facts(now, path, PathFacts::of(&network));
+        }
         if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
             link.network = Some(network.clone());
         }
