@@ -125,7 +125,9 @@ impl Host {
 
     /// Gives loopback an address that is reached whichever link the packets take.
     pub(crate) fn reachable_at(&self, address: &str) {
-        self.ip(&format!("address replace {address} dev lo"));
+        // Else an IPv6 address is tentative for a moment, and nothing binds to it.
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        self.ip(&format!("address replace {address} dev lo {nodad}"));
     }
 
     /// The index of an interface, `None` if there is no such interface.

@@ -129,6 +129,7 @@ impl Session {
             return Ok(());
         };
         path.stats.payload_received += payload.len() as u64;
+        path.fed = Some(now);
         path.stats.control_received -= payload.len() as u64;
         if matches!(self.phase, Phase::Over(_)) {
             return Ok(());
@@ -228,6 +229,7 @@ impl Session {
         header.payload -= n as u32;
         let (last, waiting, number) = (header.payload == 0, header.waiting, header.label);
         state.stats.payload_received += n as u64;
+        state.fed = Some(now);
         state.heard(now);
         let label = state.definitions.get(number).unwrap_or(half.label);
         half.receive.bypassed(n);

@@ -214,11 +214,13 @@ impl Session {
     }
 
     /// Stop using a path in favour of the others, then close it in order (make before break).
+    ///
+    /// The dialler's alone, which decides about paths: at the listener it does nothing, so that a RETIRE
+    /// from there is always an answer.
     pub fn retire(&mut self, now: Instant, path: PathId) {
-        if let Some(slot) = self.slot(path) {
-            if let Some(path) = &mut self.paths[slot] {
-                path.asked |= !path.retiring;
-            }
+        if self.role == Role::Dialler
+            && let Some(slot) = self.slot(path)
+        {
             self.retire_slot(now, slot);
             self.check_retired(now, slot);
         }
@@ -241,17 +243,18 @@ impl Session {
         }
     }
 
-    /// Closes a path that this end retired and the other agreed to, once everything on it was
+    /// Closes a path that both sides retired, from the dialler's end, once everything on it was
     /// acknowledged.
     pub(super) fn check_retired(&mut self, now: Instant, slot: usize) {
         let done = self.paths[slot]
             .as_ref()
-            .is_some_and(|path| path.asked && path.peer_retired && path.outbox.is_empty());
+            .is_some_and(|path| path.retiring && path.peer_retired && path.outbox.is_empty());
         let flying = |session: &Self| {
             let slot = slot as u8;
             session.streams.values().any(|s| s.send.flies_on(slot))
         };
-        if done && !flying(self) {
+        // Closed by the listener, it would take with it what that has and did not say yet.
+        if done && self.role == Role::Dialler && !flying(self) {
             self.end_path(now, slot, PathEnd::Retired);
         }
     }

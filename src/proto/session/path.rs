@@ -41,9 +41,6 @@ pub(super) struct Path {
     pub(super) alone: bool,
     /// We send no more payload on it, and said so.
     pub(super) retiring: bool,
-    /// We said so first: it is ours to close, once all we sent on it is acknowledged. Closed by the
-    /// other end, it would take with it what that has and did not say yet.
-    pub(super) asked: bool,
     /// Nor does the peer.
     pub(super) peer_retired: bool,
     pub(super) closing: Closing,
@@ -51,6 +48,8 @@ pub(super) struct Path {
     pub(super) owes_since: Option<Instant>,
     /// That was told.
     pub(super) stalled: bool,
+    /// When payload came on it last, until the peer was asked for a word since.
+    pub(super) fed: Option<Instant>,
     /// Bytes that flew on it when it was retired, or when that was last looked at.
     pub(super) owed: u64,
 }
@@ -70,11 +69,11 @@ impl Path {
             resume_due: true,
             alone: false,
             retiring: false,
-            asked: false,
             peer_retired: false,
             closing: Closing::No,
             owes_since: None,
             stalled: false,
+            fed: None,
             owed: 0,
         }
     }

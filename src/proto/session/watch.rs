@@ -23,6 +23,9 @@ use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
 use crate::label::Label;
 use crate::label::matching::permits;
 
+/// A receiver asks after this part of [`Config::stall`](super::Config::stall) without payload.
+const PROBE: u32 = 4;
+
 /// How far a stream has come, bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Offsets {
@@ -79,9 +82,33 @@ impl Session {
 
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
         let waiting = self.paths.iter().flatten().filter(|path| !path.stalled);
+        let stall = self.config.stall;
+        let asks = self.role == Role::Dialler;
         waiting
-            .filter_map(|path| path.owes_since?.checked_add(self.config.stall))
+            .filter_map(|path| match (path.owes_since, path.fed) {
+                (Some(since), _) => since.checked_add(stall),
+                (None, Some(fed)) if asks => fed.checked_add(stall / PROBE),
+                (None, _) => None,
+            })
             .min()
+    }
+
+    /// Who only receives is owed nothing, and yet it is the dialler that must notice a silence: it asks
+    /// once for each time that payload ceases to come.
+    fn ask_after_payload(&mut self, now: Instant) {
+        let pause = self.config.stall / PROBE;
+        let paused = |fed: &Instant| now.saturating_duration_since(*fed) >= pause;
+        for slot in 0..MAX_PATHS {
+            let Some(path) = &mut self.paths[slot] else {
+                continue;
+            };
+            if let Some(fed) = path.fed.filter(paused) {
+                path.fed = None;
+                if path.owes_since.is_none() {
+                    self.probe(fed, slot);
+                }
+            }
+        }
     }
 
     /// A newer path joins: what is left of this one is to answer.
@@ -102,6 +129,9 @@ impl Session {
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
+        if self.role == Role::Dialler {
+            self.ask_after_payload(now);
+        }
         let carrying = self.paths.iter().flatten().filter(|path| path.carries());
         let newest = carrying.map(|path| path.serial).max();
         for slot in 0..MAX_PATHS {

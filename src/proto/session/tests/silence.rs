@@ -71,3 +71,35 @@ fn the_grace_runs_out_although_an_older_path_fell_silent() {
         assert_eq!(pair.session(end).closed(), Some(CloseReason::GraceExpired));
     }
 }
+
+// behaviour: I11, S10
+#[test]
+fn a_dialler_that_only_receives_notices_the_silence() {
+    let mut pair = pair();
+    let id = opened(&mut pair, End::Dialler);
+    pair.run(Duration::from_millis(500));
+    send_all(&mut pair, End::Listener, id, &bytes(50_000));
+    pair.run(Duration::from_millis(100));
+    let path = pair.paths()[0];
+    pair.silence(path);
+    pair.run(Duration::from_millis(1_100));
+    assert!(pair.sides[0].saw(Event::PathStalled(path)));
+}
+
+#[test]
+fn a_dialler_asks_once_for_each_pause() {
+    let mut pair = pair();
+    let id = opened(&mut pair, End::Dialler);
+    pair.run(Duration::from_millis(500));
+    send_all(&mut pair, End::Listener, id, b"a little");
+    pair.run(Duration::from_secs(5));
+    let path = pair.paths()[0];
+    let said = |pair: &mut Pair| {
+        let stats = pair.session(End::Dialler).path_stats(path);
+        stats.map(|stats| stats.control_sent)
+    };
+    let before = said(&mut pair);
+    pair.run(Duration::from_secs(600));
+    assert_eq!(said(&mut pair), before);
+    assert_eq!(pair.session(End::Dialler).poll_timeout(), None);
+}
