@@ -97,7 +97,9 @@ struct Tending {
 
 impl Tending {
     async fn run(mut self, hook: Option<Box<dyn DynHook>>) -> Result<(), SessionError> {
-        let Some(mut hook) = hook else { return self.watch().await };
+        let Some(mut hook) = hook else {
+            return self.watch().await;
+        };
         while let Some(carried) = self.until_lost().await {
             let (deadline, mut tried) = (Clock::deadline(self.target.grace), None);
             let rebuilt = tokio::select! {
@@ -141,7 +143,7 @@ impl Tending {
             let Some(plain) = self.plain.upgrade() else {
                 return Ok(());
             };
-            match plain.look(&registry.snapshot(), registry.policy()) {
+            match plain.look(&registry.snapshot()) {
                 Look::Away => until = until.or_else(|| Clock::deadline(self.target.grace)),
                 Look::Well => until = None,
                 Look::Lost(_) | Look::Over => return Ok(()),
@@ -162,11 +164,7 @@ impl Tending {
         let mut snapshots = changed(registry.snapshots());
         let mut settled = false;
         loop {
-            match self
-                .plain
-                .upgrade()?
-                .look(&registry.snapshot(), registry.policy())
-            {
+            match self.plain.upgrade()?.look(&registry.snapshot()) {
                 Look::Lost(carried) => return Some(carried),
                 Look::Over => return None,
                 Look::Well | Look::Away => {}
