@@ -15,7 +15,6 @@
 //! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts begin in any
 //! ten seconds. A better network is dialled before the old path is given up.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +29,7 @@ use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{Driver, State};
 use super::events::PathEvent;
+use super::pace::{Pace, backoff};
 use super::whereabouts::destination;
 use crate::clock::Clock;
 use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
@@ -39,11 +39,6 @@ use crate::proto::session::handshake::HandshakeError;
 use crate::proto::session::{CloseReason, PathId};
 use crate::transport::{BoxFuture, ByteLink};
 
-/// Attempts that may begin in [`WINDOW`].
-const ATTEMPTS: usize = 10;
-const WINDOW: Duration = Duration::from_secs(10);
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LAST_BACKOFF: Duration = Duration::from_secs(30);
 /// Sessions that lost their network at once do not return at once.
 const SPREAD: Duration = Duration::from_millis(200);
 /// Refusals as unknown, this far apart, before a session in clear believes them.
@@ -77,7 +72,7 @@ pub(super) struct Roamer {
     snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
     dial: Option<(Way, BoxFuture<'static, Result<Dialled, DialError>>)>,
     rests: Vec<Rest>,
-    starts: VecDeque<Instant>,
+    pace: Pace,
     retry: Option<Pin<Box<Sleep>>>,
     migration: Migration,
     /// What matched at the last look: a change of it forgives every failure.
@@ -119,7 +114,7 @@ impl Roamer {
             snapshots,
             dial: None,
             rests: Vec::new(),
-            starts: VecDeque::new(),
+            pace: Pace::default(),
             retry: None,
             migration: Migration::new(),
             matched: Vec::new(),
@@ -277,12 +272,8 @@ impl Roamer {
         fits: impl Fn(&Way) -> bool,
     ) {
         let now = view.now;
-        while self.starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
-            self.starts.pop_front();
-        }
-        if self.starts.len() >= ATTEMPTS {
-            let oldest = self.starts[0];
-            self.look_again((oldest + WINDOW).saturating_duration_since(now));
+        if let Some(hold) = self.pace.hold(now) {
+            self.look_again(hold);
             return;
         }
         let mut soonest: Option<Instant> = None;
@@ -303,7 +294,7 @@ impl Roamer {
     }
 
     fn start(&mut self, driver: &Arc<Driver>, view: &View, way: Way) {
-        self.starts.push_back(view.now);
+        self.pace.begin(view.now);
         let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
         let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
         let path = driver.with(|state, _| state.core.next_path(slot));
@@ -361,12 +352,11 @@ impl Roamer {
         let now = Clock::now();
         let failures = self.rests.iter().find(|rest| rest.way == id).map_or(0, |rest| rest.failures);
         self.rests.retain(|rest| rest.way != id);
-        let backoff = FIRST_BACKOFF.mul_f64(1.6_f64.powi(failures)).min(LAST_BACKOFF);
         let name = way.map_or_else(String::new, |network| format!("{}: ", network.name()));
         self.rests.push(Rest {
             way: id,
             failures: (failures + 1).min(20),
-            until: now + backoff.mul_f64(0.75 + 0.5 * random()),
+            until: now + backoff(failures),
             why: format!("{name}{error}"),
         });
     }
