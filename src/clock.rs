@@ -38,6 +38,15 @@ impl Clock {
         tokio::time::Instant::now().into_std() + Self::asleep()
     }
 
+    /// This moment as far as the time asleep was looked up by [`now`](Self::now): for what runs at
+    /// every packet. Never goes back, also between the two.
+    pub(crate) fn recent() -> Instant {
+        let asleep = Duration::from_nanos(ASLEEP.load(Ordering::Relaxed));
+        #[cfg(any(test, feature = "test-util"))]
+        let asleep = asleep + INJECTED.get();
+        tokio::time::Instant::now().into_std() + asleep
+    }
+
     /// This moment and `after`, or `None` for a time too far to be told from never.
     pub(crate) fn deadline(after: Duration) -> Option<Instant> {
         Self::now().checked_add(after)

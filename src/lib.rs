@@ -189,7 +189,8 @@ pub use network::{Network, NetworkId, NetworkSpec, Snapshot};
 pub use scout::Scout;
 pub use stream::hooks;
 pub use stream::{
-    AcceptError, Connect, ConnectError, Listen, ListenError, Listener, McStream,     Session, SessionError,
+    AcceptError, Connect, ConnectError, Listen, ListenError, Listener, McStream, Session,
+    SessionError,
 };
 
 /// The program's `main`: a tokio runtime with a [`Manager`] of this host in it.

@@ -125,7 +125,6 @@ impl Operation {
     }
 
     /// Resolves at the next [`nudge`](Operation::nudge): the other half of a back-off's `select!`.
-    #[allow(dead_code, reason = "for the back-offs of the layers above")]
     pub(crate) fn nudged(&self) -> Nudged {
         Nudged(self.clone())
     }

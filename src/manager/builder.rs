@@ -8,7 +8,6 @@ use tokio::runtime::Handle;
 
 use super::config::Config;
 use super::{BuildError, Inner, Manager};
-use crate::clock::Clock;
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
 use crate::scout::Scout;
@@ -129,7 +128,6 @@ impl ManagerBuilder {
             scout,
             transports,
             settings: self.settings,
-            clock: Clock::default(),
             tracker: Tracker::new(),
             config,
         })))

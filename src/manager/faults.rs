@@ -140,7 +140,11 @@ impl Fault for SessionError {
     }
 
     fn is_timed_out(&self) -> bool {
-        matches!(self, SessionError::GraceExpired { .. })
+        match self {
+            SessionError::GraceExpired { .. } => true,
+            SessionError::Match(error) => error.is_timed_out(),
+            _ => false,
+        }
     }
 
     fn is_closed(&self) -> bool {

@@ -45,7 +45,6 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
-use crate::clock::Clock;
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::{Label, LabelError, nearest};
@@ -77,7 +76,6 @@ struct Inner {
     registry: Arc<deferral::Registry>,
     transports: transport::Registry,
     settings: stream::Settings,
-    clock: Clock,
     tracker: Tracker,
     config: config::Config,
 }

@@ -80,9 +80,10 @@ impl Network {
     pub(crate) fn hold(&self, socket: &SockRef<'_>) -> io::Result<bool> {
         match self.binding() {
             Binding::Detached | Binding::Unbound | Binding::Address => Ok(false),
-            Binding::Refused(why) => {
-                Err(self.fault("refused", io::Error::new(io::ErrorKind::Unsupported, &**why)))
-            }
+            Binding::Refused(why) => Err(self.fault(
+                "refused",
+                io::Error::new(io::ErrorKind::Unsupported, &**why),
+            )),
             Binding::Device => match bind_device(self, socket) {
                 Ok(()) => Ok(true),
                 Err(e) if is_refusal(&e) => {
@@ -148,8 +149,19 @@ impl Network {
     fn fault(&self, step: &'static str, source: io::Error) -> io::Error {
         let network = self.name().to_owned();
         // An interface that went after the snapshot is the loss of a network, like any other.
-        let kind = if is_gone(&source) { io::ErrorKind::NetworkDown } else { source.kind() };
-        io::Error::new(kind, BindError { network, step, source })
+        let kind = if is_gone(&source) {
+            io::ErrorKind::NetworkDown
+        } else {
+            source.kind()
+        };
+        io::Error::new(
+            kind,
+            BindError {
+                network,
+                step,
+                source,
+            },
+        )
     }
 }
 

@@ -37,8 +37,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bind::BindError;
-pub(crate) use notes::Notes;
 pub use facts::{Binding, Fact, Health, Kind, Kinds, State};
+pub(crate) use notes::Notes;
 pub use routes::{Address, PrefixError, Route, route_choice};
 pub(crate) use routes::{Choice, Family, is_link_local};
 pub use spec::NetworkSpec;
@@ -352,10 +352,18 @@ impl Snapshot {
         let same = |network: &&Network| {
             network.id().index == known.id().index && network.name() == known.name()
         };
-        let now = self.by_id(known.id()).or_else(|| self.networks.iter().find(same))?;
-        let told = now.addresses().iter().all(|address| !address.ip.is_unspecified());
+        let now = self
+            .by_id(known.id())
+            .or_else(|| self.networks.iter().find(same))?;
+        let told = now
+            .addresses()
+            .iter()
+            .all(|address| !address.ip.is_unspecified());
         let gone = local.is_some_and(|ip| {
-            told && !now.addresses().iter().any(|address| address.ip == ip.to_canonical())
+            told && !now
+                .addresses()
+                .iter()
+                .any(|address| address.ip == ip.to_canonical())
         });
         (now.state() != State::Down && !gone).then_some(now)
     }

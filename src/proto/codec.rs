@@ -13,10 +13,6 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    pub(crate) fn remaining(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }
@@ -106,7 +102,7 @@ mod tests {
         assert_eq!(reader.u24(), Ok(0x0003_0405));
         assert_eq!(reader.u32(), Ok(6));
         assert_eq!(reader.u64(), Ok(7));
-        assert_eq!(reader.remaining(), 0);
+        assert!(reader.rest().is_empty());
         assert_eq!(reader.u8(), Err(Short));
         assert_eq!(Reader::new(&out[..2]).u24(), Err(Short));
         assert_eq!(Reader::new(&out[..2]).bytes(3), Err(Short));

@@ -200,6 +200,9 @@ pub fn handshake(seeded: &mut Seeded, dialler: Offer, listener: Offer) -> [Agree
 
 impl Pair {
     /// Two sessions of these settings, joined by their first path.
+    ///
+    /// # Panics
+    /// If they cannot be joined: the messages are its own.
     pub fn new(seed: u64, now: Instant, dialler: Config, listener: Config) -> Self {
         let mut seeded = Seeded::new(seed);
         let agreed = handshake(&mut seeded, offer(&dialler), offer(&listener));
@@ -282,6 +285,12 @@ impl Pair {
     /// The paths with a link.
     pub fn paths(&self) -> Vec<PathId> {
         self.links.keys().copied().collect()
+    }
+
+    /// Whether a link is neither cut nor silent.
+    pub fn is_up(&self, path: PathId) -> bool {
+        let link = self.links.get(&path);
+        link.is_some_and(|link| !link.silent && link.pipes.iter().all(|pipe| pipe.ends.is_none()))
     }
 
     /// Cuts a link: some of what is under way still arrives, the rest never does; each end learns of it

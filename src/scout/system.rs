@@ -165,7 +165,7 @@ impl Feed {
 
     /// Publishes what is due.
     pub(super) fn publish(&mut self, now: Instant) {
-        if !self.due().is_some_and(|due| due <= now) {
+        if self.due().is_none_or(|due| due > now) {
             return;
         }
         self.pace.spent(now);

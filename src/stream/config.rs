@@ -28,9 +28,15 @@ pub struct Settings {
     pub half_open: usize,
     /// Handshakes open before a listener asks new sessions for a cookie. Default 256.
     pub cookies_after: usize,
+    /// Streams that wait in a listener's `accept`; beyond it new sessions wait in their handshake. As
+    /// many sessions may have opened no stream yet. Default 1,024.
+    pub backlog: usize,
     /// Sessions a listener keeps while they have no path. Default 10,000; at the bound the longest
-    /// detached of the peer with most ends.
+    /// detached of the source prefix with most ends.
     pub detached: usize,
+    /// Bytes these sessions may keep in all, written or unread. Default 256 MiB; at the bound the
+    /// longest detached of the source prefix with most bytes ends.
+    pub detached_bytes: usize,
     /// How long a finished session stays to answer after its last path closed. Default 3 s.
     pub linger: Duration,
     /// How long a path may owe an answer in silence before another is tried.
@@ -54,7 +60,9 @@ impl Default for Settings {
             handshake: Duration::from_secs(5),
             half_open: 1024,
             cookies_after: 256,
+            backlog: 1024,
             detached: 10_000,
+            detached_bytes: 256 << 20,
             linger: core.linger,
             stall: Duration::from_secs(1),
             connect_rounds: 3,

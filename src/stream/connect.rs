@@ -13,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::Driver;
@@ -542,6 +543,7 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
+        let first = way.as_ref().map(Network::id);
         let now = Clock::now();
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
@@ -557,7 +559,7 @@ impl Plan {
         let id = driver
             .open(label)
             .expect("the first stream of a new session");
-        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only);
+        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only, first);
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
     }

@@ -72,7 +72,9 @@ impl fmt::Display for PathEvent {
         match self {
             Self::Up(path) => write!(f, "{path} up"),
             Self::Down { path, why } => write!(f, "{path} down: {why}"),
-            Self::Waiting { why, grace } => write!(f, "no path, {} s of grace left: {why}", grace.as_secs()),
+            Self::Waiting { why, grace } => {
+                write!(f, "no path, {} s of grace left: {why}", grace.as_secs())
+            }
             Self::Closed { why } => write!(f, "session over: {why}"),
         }
     }
@@ -131,7 +133,11 @@ impl Events {
 
     /// How many events went unread.
     pub fn missed(&self) -> u64 {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).missed
+        self.0
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .missed
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<PathEvent>> {
@@ -172,7 +178,10 @@ pub struct StreamStats {
 impl StreamStats {
     /// Payload bytes the session sent more than once.
     pub fn resent(&self) -> u64 {
-        self.networks.iter().map(|network| network.bytes.payload_resent).sum()
+        self.networks
+            .iter()
+            .map(|network| network.bytes.payload_resent)
+            .sum()
     }
 }
 

@@ -5,26 +5,30 @@
 //! at once, also with no network. Only `label` restricts: then there is one socket for each matching
 //! network, on the same port, and they follow the snapshots.
 //!
-//! After `stop()`, or when the `Listener` is dropped, no new session begins; the sockets stay for the
-//! paths of the sessions that live, and close with the last of them.
+//! After `stop()`, or when the `Listener` is dropped or its manager shut down, no new session begins;
+//! the sockets stay for the paths of the sessions that live, and close with the last of them. What is
+//! bounded, and how, stands in `door`.
 
 use std::collections::BTreeMap;
-use std::future::{IntoFuture, poll_fn};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio::time::Sleep;
 
 use super::connect::beyond;
-use super::context::Context;
-use super::error::{AcceptError, ListenError};
-use super::greet::Door;
-use super::roam::changed;
 use super::whereabouts::near;
 use super::McStream;
+use super::context::Context;
+use super::door::Door;
+use super::error::{AcceptError, ListenError};
+use super::roam::changed;
+use crate::clock::Clock;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
@@ -32,10 +36,12 @@ use crate::label::matching::{Blocked, Destination};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::transport::{Acceptor, Bind, BoxFuture, Link, Transport};
 
-/// Streams that wait in `accept`; further sessions wait in their handshake.
-const BACKLOG: usize = 1024;
-/// After the system ran out of descriptors.
+/// How long accepting pauses after the system ran out of descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(50);
+/// Failures to accept that are no further apart are one, and told once.
+const EPISODE: Duration = Duration::from_secs(1);
+/// After a network that matches could not be listened on.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Listens; a builder, see [`listen`](crate::listen). `.await` it, or call `.into_future()`.
 #[must_use = "a builder does nothing until it is awaited"]
@@ -125,82 +131,87 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let endpoint = listen.endpoint?;
     let transport = context.transports().get(endpoint.carrier())?;
     if endpoint.is_secure() {
-        return Err(ListenError::Unsupported("TLS (mcs://, tls://) comes with part 4 of mancom"));
+        return Err(ListenError::Unsupported(
+            "TLS (mcs://, tls://) comes with part 4 of mancom",
+        ));
     }
     if listen.rate_limit.is_some() {
-        return Err(ListenError::Unsupported("rate_limit comes with part 3 of mancom"));
+        return Err(ListenError::Unsupported(
+            "rate_limit comes with part 3 of mancom",
+        ));
     }
     if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
-        return Err(ListenError::Plaintext { endpoint: endpoint.to_string() });
+        return Err(ListenError::Plaintext {
+            endpoint: endpoint.to_string(),
+        });
     }
     let sockets = match listen.label {
         None => Sockets::open(&*transport, &endpoint).await?,
-        Some(label) => Sockets::following(Arc::clone(&context), transport, endpoint.clone(), label).await,
+        Some(label) => {
+            Sockets::following(Arc::clone(&context), transport, endpoint.clone(), label).await?
+        }
     };
-    let (streams, queue) = mpsc::channel(BACKLOG);
     let (contact, contacts) = watch::channel(sockets.contact());
-    let (stop, stopped) = watch::channel(false);
     let cap = listen.grace.unwrap_or(context.settings().grace_cap);
-    let door = Door::new(context, endpoint, cap, listen.anonymous, streams);
-    let shared = Arc::new(Shared {
-        queue: tokio::sync::Mutex::new(queue),
+    let failed = |source| ListenError::Io {
+        endpoint: endpoint.to_string(),
+        source,
+    };
+    let door = Door::new(context, endpoint.clone(), cap, listen.anonymous).map_err(failed)?;
+    let blocked = Arc::clone(&sockets.blocked);
+    tokio::spawn(serve(sockets, Arc::clone(&door), contact));
+    Ok(Listener {
+        door,
         contacts,
-        stop,
-        blocked: Arc::clone(&sockets.blocked),
-    });
-    tokio::spawn(serve(sockets, door, stopped, contact));
-    Ok(Listener { shared })
-}
-
-#[derive(Debug)]
-struct Shared {
-    queue: tokio::sync::Mutex<mpsc::Receiver<Result<McStream, AcceptError>>>,
-    contacts: watch::Receiver<Endpoint>,
-    stop: watch::Sender<bool>,
-    blocked: Arc<Mutex<Option<Blocked>>>,
+        blocked,
+    })
 }
 
 /// A listening endpoint. Dropping it stops it as [`stop`](Self::stop) does.
 #[derive(Debug)]
 pub struct Listener {
-    shared: Arc<Shared>,
+    door: Arc<Door>,
+    contacts: watch::Receiver<Endpoint>,
+    blocked: Arc<Mutex<Option<Blocked>>>,
 }
 
 impl Listener {
     /// The next stream: the first of a new session, or a plain connection.
     ///
-    /// Cancel safe: dropped while pending, no stream is lost. Fails with
-    /// [`Stopped`](AcceptError::Stopped) after `stop()`; any other error says that the system cannot
-    /// accept just now, and accepting goes on.
+    /// At most 1,024 streams wait to be taken; beyond it new sessions wait in their handshake.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`](AcceptError::Stopped) once the listener was stopped, to everyone who waits and to
+    /// whoever asks again; no stream comes after it. Any other error says that the system cannot
+    /// accept just now, is told once for each time it cannot, and accepting goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, no stream is lost.
     pub fn accept(&self) -> Op<Result<McStream, AcceptError>> {
-        let shared = Arc::clone(&self.shared);
-        let mut stopped = shared.stop.subscribe();
-        Op::new(Operation::new(), async move {
-            let next = async {
-                let mut queue = shared.queue.lock().await;
-                queue.recv().await.unwrap_or(Err(AcceptError::Stopped))
-            };
-            tokio::select! {
-                biased;
-                _ = stopped.wait_for(|stopped| *stopped) => Err(AcceptError::Stopped),
-                stream = next => stream,
-            }
-        })
+        let door = Arc::clone(&self.door);
+        Op::new(Operation::new(), async move { door.next().await })
     }
 
     /// Where this listener can be dialled.
     pub fn contact(&self) -> Endpoint {
-        self.shared.contacts.borrow().clone()
+        self.contacts.borrow().clone()
     }
 
     /// Why no network matches the listener's label now, if none does.
     pub fn blocked(&self) -> Option<Blocked> {
-        self.shared.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.blocked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// Ends accepting. Sessions accepted before live on and may still roam.
+    /// Ends accepting, at once and for good. Streams that `accept` did not hand out are reset, new
+    /// sessions are refused. Sessions accepted before live on and may still roam: the sockets stay
+    /// open for their paths, and close with the last of them.
     pub fn stop(&self) {
-        self.shared.stop.send_replace(true);
+        self.door.stop();
     }
 }
 
@@ -214,6 +225,10 @@ impl Drop for Listener {
 struct Sockets {
     open: BTreeMap<Option<NetworkId>, Box<dyn Acceptor>>,
     endpoint: Endpoint,
+    /// The port first bound, for whatever is bound later.
+    port: Option<u16>,
+    /// The network of the last link.
+    last: Option<NetworkId>,
     follow: Option<Follow>,
     blocked: Arc<Mutex<Option<Blocked>>>,
 }
@@ -224,147 +239,196 @@ struct Follow {
     transport: Arc<dyn Transport>,
     label: Label,
     snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
+    /// Set while some network that matches could not be listened on.
+    retry: Option<Pin<Box<Sleep>>>,
 }
 
 impl Sockets {
     async fn open(transport: &dyn Transport, endpoint: &Endpoint) -> Result<Self, ListenError> {
-        let acceptor = transport
-            .listen(endpoint, None)
-            .await
-            .map_err(|source| ListenError::Io { endpoint: endpoint.to_string(), source })?;
+        let acceptor =
+            transport
+                .listen(endpoint, None)
+                .await
+                .map_err(|source| ListenError::Io {
+                    endpoint: endpoint.to_string(),
+                    source,
+                })?;
         Ok(Self {
+            port: acceptor.contact().port(),
             open: BTreeMap::from([(None, acceptor)]),
             endpoint: endpoint.clone(),
+            last: None,
             follow: None,
             blocked: Arc::default(),
         })
     }
 
+    /// Fails only if networks match and none of them can be listened on.
     async fn following(
         context: Arc<dyn Context>,
         transport: Arc<dyn Transport>,
         endpoint: Endpoint,
         label: Label,
-    ) -> Self {
+    ) -> Result<Self, ListenError> {
         let snapshots = changed(context.registry().snapshots());
-        let follow = Follow { context, transport, label, snapshots };
-        let mut sockets =
-            Self { open: BTreeMap::new(), endpoint, follow: Some(follow), blocked: Arc::default() };
-        sockets.adjust().await;
-        sockets
+        let follow = Follow {
+            context,
+            transport,
+            label,
+            snapshots,
+            retry: None,
+        };
+        let (open, blocked) = (BTreeMap::new(), Arc::default());
+        let mut sockets = Self {
+            open,
+            endpoint,
+            port: None,
+            last: None,
+            follow: Some(follow),
+            blocked,
+        };
+        match sockets.adjust().await {
+            Some(source) if sockets.open.is_empty() => Err(ListenError::Io {
+                endpoint: sockets.endpoint.to_string(),
+                source,
+            }),
+            _ => Ok(sockets),
+        }
     }
 
-    /// One socket for each network that matches, on the port first bound.
-    async fn adjust(&mut self) {
-        let Some(follow) = &self.follow else { return };
+    /// One socket for each network that matches, on the port first bound; the last failure, if any.
+    async fn adjust(&mut self) -> Option<io::Error> {
+        let follow = self.follow.as_mut()?;
         let transport = Arc::clone(&follow.transport);
-        let matching = follow.context.registry().candidates(&follow.label, &Destination::Unnamed);
+        let matching = follow
+            .context
+            .registry()
+            .candidates(&follow.label, &Destination::Unnamed);
         let (networks, blocked): (Vec<Network>, _) = match matching {
             Ok(networks) => (networks, None),
             Err(blocked) => (Vec::new(), Some(*blocked)),
         };
         *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = blocked;
-        self.open.retain(|id, _| networks.iter().any(|network| Some(network.id()) == *id));
+        self.open
+            .retain(|id, _| networks.iter().any(|network| Some(network.id()) == *id));
+        let mut failed = None;
         for network in networks {
             if self.open.contains_key(&Some(network.id())) {
                 continue;
             }
-            let bind = Bind { network: network.clone(), source: None };
-            let endpoint = match self.open.values().next() {
-                Some(first) => match first.contact().port() {
-                    Some(port) => self.endpoint.clone().with_port(port),
-                    None => self.endpoint.clone(),
-                },
+            let bind = Bind {
+                network: network.clone(),
+                source: None,
+            };
+            let endpoint = match self.port {
+                Some(port) => self.endpoint.clone().with_port(port),
                 None => self.endpoint.clone(),
             };
             match transport.listen(&endpoint, Some(&bind)).await {
                 Ok(acceptor) => {
+                    self.port = self.port.or(acceptor.contact().port());
                     self.open.insert(Some(network.id()), acceptor);
                 }
                 Err(error) => {
                     tracing::warn!(target: "mancom::transport", network = network.name(), %error, "cannot listen");
+                    failed = Some(error);
                 }
             }
         }
+        follow.retry = failed.as_ref().map(|_| Box::pin(tokio::time::sleep(RETRY)));
+        failed
     }
 
     fn contact(&self) -> Endpoint {
-        self.open.values().next().map_or_else(|| self.endpoint.clone(), |acceptor| acceptor.contact())
+        match (self.open.values().next(), self.port) {
+            (Some(acceptor), _) => acceptor.contact(),
+            (None, Some(port)) => self.endpoint.clone().with_port(port),
+            (None, None) => self.endpoint.clone(),
+        }
     }
 
-    fn poll_accept(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Link>> {
-        for acceptor in self.open.values_mut() {
-            if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
-                return Poll::Ready(accepted);
+    /// In turn, so that a flood on one network does not starve the others.
+    fn poll_accept(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<(Option<NetworkId>, io::Result<Link>)> {
+        let last = self.last;
+        let after = (Bound::Excluded(last), Bound::Unbounded);
+        let upto = (Bound::Unbounded, Bound::Included(last));
+        for range in [after, upto] {
+            for (network, acceptor) in self.open.range_mut(range) {
+                if let Poll::Ready(accepted) = acceptor.poll_accept(cx) {
+                    self.last = *network;
+                    return Poll::Ready((*network, accepted));
+                }
             }
         }
         Poll::Pending
     }
 
-    /// Resolves when a snapshot may have changed what matches.
+    /// Resolves when a snapshot may have changed what matches, or what failed may work now.
     fn poll_changed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Some(follow) = &mut self.follow else { return Poll::Pending };
-        match Pin::new(&mut follow.snapshots).poll(cx) {
-            Poll::Ready(receiver) => {
-                follow.snapshots = changed(receiver);
-                Poll::Ready(())
-            }
-            Poll::Pending => Poll::Pending,
+        let Some(follow) = &mut self.follow else {
+            return Poll::Pending;
+        };
+        if let Poll::Ready(receiver) = follow.snapshots.as_mut().poll(cx) {
+            follow.snapshots = changed(receiver);
+            return Poll::Ready(());
+        }
+        match &mut follow.retry {
+            Some(retry) => retry.as_mut().poll(cx),
+            None => Poll::Pending,
         }
     }
 }
 
 enum News {
-    Accepted(io::Result<Link>),
+    Accepted(Option<NetworkId>, io::Result<Link>),
     Changed,
-    Stopped,
+    Closing,
+    Done,
 }
 
-/// The listener's task.
-async fn serve(
-    mut sockets: Sockets,
-    door: Arc<Door>,
-    mut stopped: watch::Receiver<bool>,
-    contact: watch::Sender<Endpoint>,
-) {
-    let mut reported = false;
-    let mut stopping = false;
+/// The listener's task: it ends once the listener was stopped and no session may want another path.
+async fn serve(mut sockets: Sockets, door: Arc<Door>, contact: watch::Sender<Endpoint>) {
+    let context = Arc::clone(&door.context);
+    let mut closing = std::pin::pin!(context.tasks().closing());
+    let mut exhausted: Option<Instant> = None;
     loop {
-        let news = {
-            let stop = stopped.wait_for(|stopped| *stopped);
-            let mut stop = std::pin::pin!(stop);
-            poll_fn(|cx| {
-                if !stopping && stop.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(News::Stopped);
-                }
-                if door.is_idle(cx, stopping) {
-                    return Poll::Ready(News::Stopped);
-                }
-                if sockets.poll_changed(cx).is_ready() {
-                    return Poll::Ready(News::Changed);
-                }
-                sockets.poll_accept(cx).map(News::Accepted)
-            })
-            .await
-        };
-        match news {
-            News::Stopped if stopping => return,
-            News::Stopped => {
-                stopping = true;
-                door.stop();
+        let news = poll_fn(|cx| {
+            if door.is_done(cx) {
+                return Poll::Ready(News::Done);
             }
+            if !door.is_stopped() && closing.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(News::Closing);
+            }
+            if sockets.poll_changed(cx).is_ready() {
+                return Poll::Ready(News::Changed);
+            }
+            if door.plain && !door.has_room() {
+                return Poll::Pending;
+            }
+            sockets
+                .poll_accept(cx)
+                .map(|(via, accepted)| News::Accepted(via, accepted))
+        })
+        .await;
+        match news {
+            News::Done => return door.end(),
+            News::Closing => door.stop(),
             News::Changed => {
                 sockets.adjust().await;
                 contact.send_replace(sockets.contact());
             }
-            News::Accepted(Ok(link)) => {
-                reported = false;
-                door.greet(link);
-            }
-            News::Accepted(Err(error)) => {
+            News::Accepted(via, Ok(link)) => door.greet(link, via),
+            News::Accepted(_, Err(error)) => {
                 tracing::warn!(target: "mancom::transport", %error, "cannot accept");
                 door.drop_oldest();
-                if !std::mem::replace(&mut reported, true) {
+                let now = Clock::now();
+                if exhausted
+                    .replace(now)
+                    .is_none_or(|last| now.duration_since(last) > EPISODE)
+                {
                     door.report(AcceptError::Io(error.into()));
                 }
                 tokio::time::sleep(EXHAUSTED).await;

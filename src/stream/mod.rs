@@ -18,7 +18,9 @@
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod context;
+mod crowd;
 mod dial;
+mod door;
 pub(crate) mod driver;
 pub(crate) mod error;
 pub(crate) mod events;
@@ -28,12 +30,10 @@ pub(crate) mod listen;
 mod pace;
 mod plain;
 mod roam;
-mod scratch;
 pub(crate) mod session;
 mod split;
 mod tend;
 pub(crate) mod tracker;
-mod wakers;
 mod whereabouts;
 
 use std::future::{Future, IntoFuture, poll_fn};
@@ -96,7 +96,10 @@ pub struct McStream {
 
 impl McStream {
     fn of(carrier: Carrier, label: Label) -> Self {
-        Self { carrier: Arc::new(carrier), label }
+        Self {
+            carrier: Arc::new(carrier),
+            label,
+        }
     }
 
     pub(super) fn session_stream(driver: Arc<Driver>, id: StreamId, label: Label) -> Self {
@@ -156,7 +159,12 @@ impl McStream {
     ///
     /// Cancel safe: dropped while pending, nothing was read.
     pub fn read_labelled<'a>(&'a mut self, buf: &'a mut [u8]) -> ReadLabelled<'a> {
-        ReadLabelled { carrier: &self.carrier, buf, default: self.label, label: None }
+        ReadLabelled {
+            carrier: &self.carrier,
+            buf,
+            default: self.label,
+            label: None,
+        }
     }
 
     /// What happens to the paths from now on.
@@ -220,7 +228,8 @@ impl Carrier {
         while !bytes.is_empty() {
             match self {
                 Self::Session(driver, id) => {
-                    poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Owned(&mut bytes))).await?;
+                    poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Owned(&mut bytes)))
+                        .await?;
                 }
                 Self::Plain(plain) => {
                     let n = poll_fn(|cx| plain.poll_write(cx, &bytes)).await?;
@@ -274,7 +283,12 @@ impl Carrier {
         }
     }
 
-    fn poll_write(&self, cx: &mut TaskContext<'_>, label: Label, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        &self,
+        cx: &mut TaskContext<'_>,
+        label: Label,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Session(..) if data.is_empty() => Poll::Ready(Ok(0)),
             Self::Session(driver, id) => {
@@ -308,13 +322,21 @@ impl Carrier {
 }
 
 impl AsyncRead for McStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.carrier.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for McStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut TaskContext<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.carrier.poll_write(cx, self.label, data)
     }
 
@@ -352,7 +374,12 @@ impl<'a> IntoFuture for ReadLabelled<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> BoxFuture<'a, Self::Output> {
-        let Self { carrier, buf, default, label } = self;
+        let Self {
+            carrier,
+            buf,
+            default,
+            label,
+        } = self;
         Box::pin(async move {
             let mut buf = ReadBuf::new(buf);
             let of = match carrier {

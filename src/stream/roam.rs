@@ -12,9 +12,10 @@
 //! ```
 //!
 //! One attempt at a time. A failed network rests for a back-off that grows by 1.6 with jitter to
-//! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts begin in any
-//! ten seconds. A better network is dialled before the old path is given up.
+//! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts over networks of
+//! one name begin in any ten seconds. A better network is dialled before the old path is given up.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{Driver, State};
 use super::events::PathEvent;
-use super::pace::{Pace, backoff};
+use super::pace::backoff;
 use super::whereabouts::destination;
 use crate::clock::Clock;
 use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
@@ -39,6 +40,9 @@ use crate::proto::session::handshake::HandshakeError;
 use crate::proto::session::{CloseReason, PathId};
 use crate::transport::{BoxFuture, ByteLink};
 
+/// Attempts over networks of one name, however often it came up anew, that may begin in [`WINDOW`].
+const ATTEMPTS: usize = 10;
+const WINDOW: Duration = Duration::from_secs(10);
 /// Sessions that lost their network at once do not return at once.
 const SPREAD: Duration = Duration::from_millis(200);
 /// Refusals as unknown, this far apart, before a session in clear believes them.
@@ -72,19 +76,24 @@ pub(super) struct Roamer {
     snapshots: BoxFuture<'static, watch::Receiver<Arc<Snapshot>>>,
     dial: Option<(Way, BoxFuture<'static, Result<Dialled, DialError>>)>,
     rests: Vec<Rest>,
-    pace: Pace,
+    starts: VecDeque<(Option<String>, Instant)>,
     retry: Option<Pin<Box<Sleep>>>,
     migration: Migration,
+    /// There was a path at the last look.
+    attached: bool,
     /// What matched at the last look: a change of it forgives every failure.
     matched: Vec<NetworkId>,
     told: Option<Arc<str>>,
     forgotten: (u32, Option<Instant>),
+    /// Where the session last worked: nobody else is believed that it is forgotten.
     last_network: Option<NetworkId>,
 }
 
 impl std::fmt::Debug for Roamer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Roamer").field("asks", &self.asks).finish_non_exhaustive()
+        f.debug_struct("Roamer")
+            .field("asks", &self.asks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,6 +105,8 @@ struct View {
     open: Vec<(PathId, Option<Network>)>,
     stalled: Option<PathId>,
     hurry: bool,
+    /// Whether some open path may carry the label.
+    carried: bool,
 }
 
 impl Roamer {
@@ -104,6 +115,7 @@ impl Roamer {
         asks: Asks,
         destination: Destination,
         only: Option<Arc<str>>,
+        first: Option<NetworkId>,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
         Self {
@@ -114,13 +126,14 @@ impl Roamer {
             snapshots,
             dial: None,
             rests: Vec::new(),
-            pace: Pace::default(),
+            starts: VecDeque::new(),
             retry: None,
             migration: Migration::new(),
+            attached: true,
             matched: Vec::new(),
             told: None,
             forgotten: (0, None),
-            last_network: None,
+            last_network: first,
         }
     }
 
@@ -156,7 +169,8 @@ impl Roamer {
     /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
     fn follow(&mut self, driver: &Arc<Driver>) {
         let snapshot = self.context.registry().snapshot();
-        driver.with(|state, now| follow_networks(state, now, &snapshot));
+        let told = !self.asks.anonymous;
+        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -171,13 +185,22 @@ impl Roamer {
             }
             let labels = state.core.live_labels();
             let label = labels.iter().min_by_key(|label| label.urgency()).copied();
-            let open = state.open_paths().map(|(path, network)| (path, network.cloned())).collect();
+            let label = label.unwrap_or(driver.label);
+            let open: Vec<_> = state
+                .open_paths()
+                .map(|(path, network)| (path, network.cloned()))
+                .collect();
             Some(View {
                 now,
-                label: label.unwrap_or(driver.label),
+                label,
+                carried: open
+                    .iter()
+                    .any(|(path, _)| state.core.permits(*path, &label)),
                 open,
                 stalled: state.core.stalled(),
-                hurry: labels.iter().any(|label| label.urgency() == Urgency::Interactive),
+                hurry: labels
+                    .iter()
+                    .any(|label| label.urgency() == Urgency::Interactive),
             })
         })
     }
@@ -202,11 +225,20 @@ impl Roamer {
             self.retry = None;
             return;
         };
+        if std::mem::replace(&mut self.attached, !view.open.is_empty()) && !self.attached {
+            self.migration.lost(view.now);
+        }
+        if view.carried {
+            self.told = None;
+        }
+        if let Some((_, network)) = view.open.last() {
+            self.last_network = network.as_ref().map(Network::id);
+        }
         let ways = match self.ways(&view.label) {
             Ok(ways) => ways,
             Err(blocked) => {
                 self.matched.clear();
-                if view.open.is_empty() {
+                if !view.carried {
                     let why = blocked.to_string().into();
                     driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
                     self.tell_waiting(driver, why);
@@ -221,10 +253,7 @@ impl Roamer {
         }
         let current = view.open.last().map(|(_, network)| network.clone());
         match current {
-            None => {
-                self.last_network = self.last_network.or(view.open.last().and_then(|(_, n)| n.as_ref().map(Network::id)));
-                self.dial_first(driver, &view, &ways, |_| true);
-            }
+            None => self.dial_first(driver, &view, &ways, |_| true),
             Some(current) if view.stalled.is_some() => {
                 let id = current.as_ref().map(Network::id);
                 // Another network first; the same once more only where there is no other.
@@ -240,7 +269,9 @@ impl Roamer {
 
     /// Whether a better network is worth a move, and when.
     fn consider(&mut self, driver: &Arc<Driver>, view: &View, current: &Network, ways: &[Way]) {
-        let Some(Some(best)) = ways.first() else { return };
+        let Some(Some(best)) = ways.first() else {
+            return;
+        };
         let admitted = ways.iter().flatten().any(|way| way.id() == current.id());
         if best.id() == current.id() {
             return;
@@ -272,20 +303,23 @@ impl Roamer {
         fits: impl Fn(&Way) -> bool,
     ) {
         let now = view.now;
-        if let Some(hold) = self.pace.hold(now) {
-            self.look_again(hold);
-            return;
+        while self
+            .starts
+            .front()
+            .is_some_and(|(_, start)| now.duration_since(*start) >= WINDOW)
+        {
+            self.starts.pop_front();
         }
         let mut soonest: Option<Instant> = None;
         for way in ways.iter().filter(|way| fits(way)) {
-            let id = way.as_ref().map(Network::id);
-            match self.rests.iter().find(|rest| rest.way == id && rest.until > now) {
-                Some(rest) => soonest = Some(soonest.map_or(rest.until, |at| at.min(rest.until))),
+            match self.resting(way.as_ref(), now) {
+                Some(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
                 None => return self.start(driver, view, way.clone()),
             }
         }
         if view.open.is_empty() && !self.rests.is_empty() {
-            let tried: Vec<String> = self.rests.iter().map(|rest| rest.why.clone()).collect();
+            let tried = ways.iter().filter_map(|way| self.rest_of(way.as_ref()));
+            let tried: Vec<&str> = tried.map(|rest| rest.why.as_str()).collect();
             self.tell_waiting(driver, tried.join("; ").into());
         }
         if let Some(at) = soonest {
@@ -293,17 +327,44 @@ impl Roamer {
         }
     }
 
+    fn rest_of(&self, way: Option<&Network>) -> Option<&Rest> {
+        let id = way.map(Network::id);
+        self.rests.iter().find(|rest| rest.way == id)
+    }
+
+    /// Until when this way is not to be dialled, if it is not.
+    fn resting(&self, way: Option<&Network>, now: Instant) -> Option<Instant> {
+        let name = way.map(Network::name);
+        let starts = self.starts.iter().filter(|(of, _)| of.as_deref() == name);
+        // One more is allowed once this one lies beyond the window.
+        let crowded = starts
+            .rev()
+            .nth(ATTEMPTS - 1)
+            .map(|(_, start)| *start + WINDOW);
+        let failed = self
+            .rest_of(way)
+            .map(|rest| rest.until)
+            .filter(|until| *until > now);
+        crowded.max(failed)
+    }
+
     fn start(&mut self, driver: &Arc<Driver>, view: &View, way: Way) {
-        self.pace.begin(view.now);
+        let name = way.as_ref().map(|network| network.name().to_owned());
+        self.starts.push_back((name, view.now));
         let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
         let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
         let path = driver.with(|state, _| state.core.next_path(slot));
-        let delay = if view.hurry || !view.open.is_empty() { Duration::ZERO } else { spread() };
+        let delay = if view.hurry || !view.open.is_empty() {
+            Duration::ZERO
+        } else {
+            spread()
+        };
         let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
         let (credentials, on) = (driver.credentials(), way.clone());
         let dial = async move {
             tokio::time::sleep(delay).await;
-            let (link, facts) = dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
+            let (link, facts) =
+                dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
             Ok(Dialled { path, link, facts })
         };
         self.dial = Some((way, Box::pin(dial)));
@@ -330,7 +391,8 @@ impl Roamer {
     /// The new path is in use; the old ones are given up, in order where they still move.
     fn join(&mut self, driver: &Arc<Driver>, way: Way, dialled: Dialled) {
         let Dialled { path, link, facts } = dialled;
-        let old: Vec<PathId> = driver.with(|state, _| state.open_paths().map(|(path, _)| path).collect());
+        let old: Vec<PathId> =
+            driver.with(|state, _| state.open_paths().map(|(path, _)| path).collect());
         let stalled = driver.with(|state, _| state.core.stalled());
         if driver.attach(path, link, way, facts).is_err() {
             return;
@@ -350,7 +412,11 @@ impl Roamer {
     fn rest(&mut self, way: Option<&Network>, error: &DialError) {
         let id = way.map(Network::id);
         let now = Clock::now();
-        let failures = self.rests.iter().find(|rest| rest.way == id).map_or(0, |rest| rest.failures);
+        let failures = self
+            .rests
+            .iter()
+            .find(|rest| rest.way == id)
+            .map_or(0, |rest| rest.failures);
         self.rests.retain(|rest| rest.way != id);
         let name = way.map_or_else(String::new, |network| format!("{}: ", network.name()));
         self.rests.push(Rest {
@@ -364,9 +430,14 @@ impl Roamer {
     /// "Unknown session" ends one attempt; said three times where the session last worked, it is
     /// believed.
     fn count_forgotten(&mut self, driver: &Arc<Driver>, id: Option<NetworkId>, error: &DialError) {
-        let DialError::Handshake(HandshakeError::UnknownSession) = error else { return };
+        let DialError::Handshake(HandshakeError::UnknownSession) = error else {
+            return;
+        };
         let now = Clock::now();
-        let apart = self.forgotten.1.is_none_or(|last| now.duration_since(last) >= FORGOTTEN.1);
+        let apart = self
+            .forgotten
+            .1
+            .is_none_or(|last| now.duration_since(last) >= FORGOTTEN.1);
         if !apart || (self.last_network.is_some() && self.last_network != id) {
             return;
         }
@@ -416,11 +487,11 @@ pub(super) fn changed(
 }
 
 /// Tells the session what the snapshot says of the networks its paths are on.
-pub(super) fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot) {
+fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
     for (path, known, local) in state.bound_paths() {
         match snapshot.successor(&known, local) {
             Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone()),
+            Some(network) => state.set_network(now, path, network.clone(), told),
             None => state.drop_path(now, path, "the network went"),
         }
     }

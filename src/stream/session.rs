@@ -4,11 +4,11 @@ use std::future::{Future, IntoFuture, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::McStream;
 use super::driver::Driver;
 use super::error::SessionError;
 use super::events::PathInfo;
 use super::plain::Plain;
-use super::McStream;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation, Want};
 use crate::label::Label;
@@ -143,15 +143,34 @@ impl IntoFuture for OpenStream {
     type IntoFuture = Op<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { held, label, mut want, within, operation } = self;
+        let Self {
+            held,
+            label,
+            mut want,
+            within,
+            operation,
+        } = self;
         let waiting = operation.clone();
-        Op::new(operation, open(held, label, {
-            want.label = label;
-            want
-        }, within, waiting))
+        Op::new(
+            operation,
+            open(
+                held,
+                label,
+                {
+                    want.label = label;
+                    want
+                },
+                within,
+                waiting,
+            ),
+        )
     }
 }
 
+#[allow(
+    clippy::manual_async_fn,
+    reason = "promised to be Send here, not found out at each use"
+)]
 fn open(
     held: Arc<Held>,
     label: Label,
@@ -160,7 +179,9 @@ fn open(
     operation: Operation,
 ) -> impl Future<Output = Result<McStream, SessionError>> + Send + 'static {
     async move {
-        let Held::Session(driver) = &*held else { return Err(SessionError::NotMancom) };
+        let Held::Session(driver) = &*held else {
+            return Err(SessionError::NotMancom);
+        };
         let mut label = label;
         if let Some(destination) = driver.destination() {
             want.destination = destination;

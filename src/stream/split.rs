@@ -60,7 +60,12 @@ both!(WriteHalf);
 impl ReadHalf {
     /// As [`McStream::read_labelled`](super::McStream::read_labelled).
     pub fn read_labelled<'a>(&'a mut self, buf: &'a mut [u8]) -> ReadLabelled<'a> {
-        ReadLabelled { carrier: &self.carrier, buf, default: self.label, label: None }
+        ReadLabelled {
+            carrier: &self.carrier,
+            buf,
+            default: self.label,
+            label: None,
+        }
     }
 }
 
@@ -97,13 +102,21 @@ impl Drop for WriteHalf {
 }
 
 impl AsyncRead for ReadHalf {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.carrier.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for WriteHalf {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.carrier.poll_write(cx, self.label, data)
     }
 

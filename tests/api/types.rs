@@ -4,8 +4,8 @@ use mancom::manager::config::{Config, ConfigError, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout,
-    Session, SessionError, ShutdownError, Snapshot,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout, Session,
+    SessionError, ShutdownError, Snapshot,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
 use std::error::Error as StdError;

@@ -1,4 +1,12 @@
-//! Roaming in paused time, over memory.
+//! Sessions and waiting in paused time, over memory and scripted networks.
+
+mod ends;
+mod labels;
+mod migration;
+mod resources;
+mod roaming;
+mod support;
+mod waiting;
 
 mod connect;
 mod hooks;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::frame::MAX_PAYLOAD;
-use super::{CHUNK, MAX_PATHS, MAX_RUNS, MAX_SEGMENTS};
+use super::rope::CHUNK;
+use super::{MAX_PATHS, MAX_RUNS, MAX_SEGMENTS};
 
 /// Settings of one session; each bounds something.
 ///

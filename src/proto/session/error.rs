@@ -12,6 +12,8 @@ pub enum PathEnd {
     Retired,
     /// A change of facts forbids the rest of a frame that was begun on it.
     Forbidden,
+    /// It owed an answer in silence while a newer path was there.
+    Silent,
     /// The peer broke the protocol on it.
     Protocol(ProtocolError),
     /// The session is over and said so.

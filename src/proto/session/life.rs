@@ -123,7 +123,7 @@ impl Session {
     /// `StaleEpoch` if the epoch was seen, `TooManyPaths` for an id over 7, `Over` when the session is.
     pub fn attach(
         &mut self,
-        _now: Instant,
+        now: Instant,
         path: PathId,
         sides: PathSides,
     ) -> Result<(), AttachError> {
@@ -146,6 +146,7 @@ impl Session {
         for other in self.paths.iter_mut().flatten() {
             other.alone = false;
         }
+        (0..MAX_PATHS).for_each(|other| self.probe(now, other));
         self.attached += 1;
         let mut fresh = Path::new(path, self.attached, sides);
         fresh.resumed = self.attached == 1;
@@ -156,8 +157,8 @@ impl Session {
         Ok(())
     }
 
-    /// New facts of a path: ours are told to the peer (`told`, see [`Self::tell_facts`]), and what may
-    /// go on it is decided again.
+    /// New facts of a path: what may go on it is decided again. The peer is told nothing of them; that
+    /// is [`tell_facts`](Self::tell_facts).
     pub fn update_path(&mut self, now: Instant, path: PathId, sides: PathSides) {
         if let Some(slot) = self.slot(path)
             && let Some(state) = &mut self.paths[slot]
@@ -215,17 +216,20 @@ impl Session {
     /// Stop using a path in favour of the others, then close it in order (make before break).
     pub fn retire(&mut self, now: Instant, path: PathId) {
         if let Some(slot) = self.slot(path) {
-            self.retire_slot(slot);
+            self.retire_slot(now, slot);
             self.check_retired(now, slot);
         }
     }
 
-    pub(super) fn retire_slot(&mut self, slot: usize) {
+    pub(super) fn retire_slot(&mut self, now: Instant, slot: usize) {
+        let flying = self.flying_on(slot);
         if let Some(path) = &mut self.paths[slot]
             && !path.retiring
             && path.closing == Closing::No
         {
             path.retiring = true;
+            path.owed = flying;
+            path.owes_since.get_or_insert(now);
             self.unplan(slot);
             if let Some(path) = &mut self.paths[slot] {
                 path.outbox.push_bare(kind::RETIRE);
@@ -291,10 +295,19 @@ impl Session {
         let Some(path) = self.paths[slot].take() else {
             return;
         };
+        // Only the dialler retires paths, so the peer's RETIRE answers ours, which came after all we sent
+        // there: it has everything, and will say so on another path.
+        let arrived = self.role == Role::Dialler && path.retiring && path.peer_retired;
+        let heir = self.telling_slot().filter(|_| arrived);
         for stream in self.streams.values_mut() {
-            stream.send.lose(slot as u8);
+            match heir {
+                Some(heir) => stream.send.hand_over(slot as u8, heir as u8),
+                None => stream.send.lose(slot as u8),
+            }
             stream.opened_on &= !(1 << slot);
         }
+        self.ended.retain(|(known, _)| known.id != path.id.id);
+        self.ended.push((path.id, path.stats));
         self.events.push_back(Event::PathClosed(path.id, end));
     }
 
@@ -303,10 +316,12 @@ impl Session {
         self.paths.iter().flatten().map(|path| path.id).collect()
     }
 
-    /// What went over an open path.
+    /// What went over an open path, or over one that is gone until the next of its id is gone too.
     pub fn path_stats(&self, path: PathId) -> Option<PathStats> {
-        let slot = self.slot(path)?;
-        self.paths[slot].as_ref().map(|path| path.stats)
+        let open = self.slot(path).and_then(|slot| self.paths[slot].as_ref());
+        let gone = || self.ended.iter().find(|(known, _)| *known == path);
+        open.map(|path| path.stats)
+            .or_else(|| gone().map(|(_, stats)| *stats))
     }
 
     /// What the peer said last of its network on an open path.
@@ -370,10 +385,13 @@ impl Session {
     /// Every acknowledgement that waited for company goes now.
     pub(super) fn tell_waiting_acks(&mut self) {
         self.ack_deadline = None;
-        for id in std::mem::take(&mut self.ack_waits) {
+        // By index and cleared, so that the list keeps its memory: this happens with every reply.
+        for index in 0..self.ack_waits.len() {
+            let id = self.ack_waits[index];
             if self.streams.get(&id).is_some_and(|stream| stream.ack_waits) {
                 self.mark(id, due::ACK);
             }
         }
+        self.ack_waits.clear();
     }
 }

@@ -1,20 +1,132 @@
 //! The resumable session, without I/O.
 //!
-//! ESSAY
+//! # The problem
+//!
+//! Two programs want byte streams that outlive the connections that carry them: any path may be lost,
+//! all of them for hours, silently or not, with bytes under way in both directions. Every byte must
+//! arrive exactly once and in order, buffers must be bounded, a slow reader must stall only its own
+//! stream, and nobody but the two may join a path.
+//!
+//! # The picture
+//!
+//! ```text
+//!  write --> replay buffer --> frames --> outbox of a path ==> decoder --> receive buffer --> read
+//!            (Rope, one a      DATA at    (one a path)                     (Rope, and what
+//!             stream)          an offset                                    came early)
+//!                 ^                                                            |
+//!                 +------------------ ACK: released     CREDIT: may send <-----+
+//!
+//!  a byte written:   fresh --sent--> flying --acknowledged--> released
+//!                                      |  ^
+//!                           path lost  v  | sent again, by any path that its label admits
+//!                                      lost
+//!
+//!  a path:      attach --> both tell what they have, RESUME --> carries
+//!                  carries --RETIRE both ways, all acknowledged--> closed (Retired)
+//!                  any --link fails / newer epoch / broken protocol--> closed (Lost / Replaced / Protocol)
+//!
+//!  our half of a stream:   open --shutdown--> FIN due --sent--> flying --ACK of it--> done
+//!                          open --reset, or the peer's STOP--> RESET sent --RESET_ACK--> done
+//!  the peer's half:        open --FIN and every byte before it--> complete;  --RESET--> cut off
+//!
+//!  the session:  open --close--> draining --all streams finished--> CLOSE said --CLOSED--> over
+//!                open, draining --abort, grace out, the peer's CLOSE, rollback--> over
+//! ```
+//!
+//! # The rules
+//!
+//! **Bytes and offsets.** Each direction of a stream counts its bytes from 0. The end of a direction
+//! takes one offset more, so that an acknowledgement of `final + 1` acknowledges the end. What is
+//! written stays in the replay buffer until the peer's library has it. Payload carries its offset, so
+//! it may come twice, by two paths, in any order; the receiver takes each byte once.
+//!
+//! **Labels.** Each byte carries the label of its write. It travels only on a path whose two ends'
+//! facts admit that label, when it is sent again too. A chunk that no path admits waits, and what
+//! follows may overtake it on the wire, within the window, but is not read before it. When facts change
+//! while a frame is half written and its rest is forbidden, the path ends. Reads never cross a change of
+//! label. A label is defined by number on each path before its first use there, without its interface's
+//! name; at most 64 are alive, and the sender gives the number used longest ago to the next.
+//!
+//! **Acknowledgements** say the contiguous offset and up to 8 ranges beyond it. They go with the next
+//! payload; alone after 256 KiB or a quarter of the window, after 256 frames, or after 20 ms; at once for
+//! an end, for a duplicate, and for a frame whose sender waits (kind 02: its buffer is over three
+//! quarters full). One that acknowledges what was never sent, or less than an earlier one on the same
+//! path, ends that path; a lower one by another path is late, and ignored.
+//!
+//! **Credit** is per stream: the receiver names the highest offset it takes, first its window, and names
+//! a higher one when half a window was read. Payload beyond it ends the path. There is no window over
+//! the session: the bound is streams times window. Control frames need no credit.
+//!
+//! **Streams.** An id is an index shifted left by one, the low bit 0 for the dialler's. OPEN goes before
+//! the first frame of a stream on each path until the peer is known to have it. STOP says that nobody
+//! reads: a half that is open answers RESET, one that has said its end goes on to it. RESET ends the
+//! sender's half and, with flag 1, asks the same of the receiver; it is repeated on path loss until
+//! RESET_ACK. A frame that wants an answer about a stream which is finished and forgotten is answered
+//! GONE: it acknowledges everything, its end included.
+//!
+//! **Paths.** An attach is accepted above the highest epoch seen under its id; the older path ends, and
+//! bytes that still arrive on it are dropped unread. First on a path each side tells its whole state:
+//! OPEN of what the peer may not know, ACK and CREDIT for each stream, RESET and STOP where they are not
+//! answered, then RESUME. Nothing is sent on it before the peer's RESUME, for what was lost may have
+//! arrived; only the first path of a session starts at once. When a path is lost, what flew on it is
+//! lost, and all that may have been told on it alone is told again by another. Where everything hangs on
+//! one path and the peer states there less than it had acknowledged, it has forgotten what it promised:
+//! `PeerRolledBack` ends the session. RETIRE says that no more payload comes on this path; when both have
+//! said so and everything on it is acknowledged it closes, so that a handover loses and repeats nothing.
+//!
+//! **Ends.** `shutdown` is done when the end is acknowledged. `release` is `shutdown` in the background
+//! and STOP. A session that was told to close says CLOSE 0 once every stream is finished, and goes on
+//! answering until CLOSED, or until 3 s after its last path closed; an end that it has said is not turned
+//! into an error by a lost last word. CLOSE with another code ends everything at once. The grace counts
+//! from the loss of the last path, at the listener 10 % longer. What ended a session is one reason, told
+//! to every stream that was not finished, and the same ever after; what had arrived in order can still be
+//! read, but after an abort.
+//!
+//! # The bytes
+//!
+//! The handshake stands in [`handshake`], the frames in [`frame`].
+//!
+//! # The limits
+//!
+//! | what | bound | beyond it |
+//! | --- | --- | --- |
+//! | replay buffer | [`Config::send_buffer`] a stream | `write` takes 0 |
+//! | receive buffer | [`Config::receive_window`] a stream | the path ends |
+//! | changes of label | [`MAX_RUNS`] unacknowledged a stream; as many unread are acknowledged, the rest waits | `write` takes 0; the path ends |
+//! | pieces out of order | [`MAX_SEGMENTS`] a stream | the path ends |
+//! | streams | [`Config::max_streams`] both sides' together, opened by one side | `open` fails; the path ends |
+//! | payload of a frame | [`frame::MAX_PAYLOAD`] | the path ends, nothing reserved |
+//! | any other frame | [`frame::MAX_CONTROL`] | the path ends, nothing reserved |
+//! | labels by number | [`frame::MAX_LABELS`] a path and direction | the oldest is defined anew |
+//! | control frames waiting on a path | 64 KiB of answers | the path ends |
+//! | planned on a path | 1 MiB of references, no copy | |
+//! | paths | [`MAX_PATHS`] | the attach is refused |
+//! | events | one a stream and kind, a few a path | |
+//!
+//! [`Config::worst_case_memory`] sums them up.
+//!
+//! # For a driver
+//!
+//! After any input: offer each path to [`Session::transmit`], drain [`Session::poll_event`], arm
+//! [`Session::poll_timeout`]. Between `transmit` and `transmitted` call nothing else. Payload moves twice
+//! at most: into the replay buffer ([`Session::write_bytes`] spares that), and out of the receive buffer
+//! ([`Session::direct`] spares that).
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 mod choose;
 mod config;
+mod control;
+mod decoder;
 mod error;
 pub mod frame;
 pub mod handshake;
 mod input;
 mod labels;
 mod life;
+mod outbox;
 mod output;
 mod path;
 mod ranges;
@@ -22,22 +134,21 @@ mod receive;
 mod rope;
 mod send;
 mod stream;
-mod watch;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod types;
+mod watch;
 
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
+pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
+pub use watch::Offsets;
 
-use crate::label::Label;
-use crate::label::matching::{PathFacts, Policy};
-use crate::network::Network;
+use crate::label::matching::Policy;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
-use receive::{Found, ReceiveHalf};
-use rope::CHUNK;
-use send::SendHalf;
-use stream::{Stream, due};
+use stream::Stream;
 
 /// Paths side by side: ids 0 to 7.
 pub const MAX_PATHS: usize = 8;
@@ -48,94 +159,6 @@ pub const MAX_RUNS: usize = 1024;
 pub const MAX_SEGMENTS: usize = 2048;
 /// Streams one side may open in the life of a session: an id has 24 bits, one of them the opener's.
 pub const MAX_OPENS: u32 = 1 << 23;
-
-/// 128 bits drawn by the listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub(crate) [u8; 16]);
-
-/// A stream of a session; the low bit tells who opened it (0: the dialler). 24 bits on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub(crate) u32);
-
-/// A path and its epoch; the dialler numbers its paths (at most 8), an attach raises the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathId {
-    pub(crate) id: u8,
-    pub(crate) epoch: u32,
-}
-
-/// Which end of a session this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It dialled, and dials again when paths are lost.
-    Dialler,
-    /// It was dialled.
-    Listener,
-}
-
-/// What both ends know of a path's facts.
-#[derive(Debug, Clone)]
-pub struct PathSides {
-    /// Our network; `None` where no network is used (loopback, Unix) or it is not known.
-    pub local: Option<Network>,
-    /// What the peer said of its network.
-    pub remote: PathFacts,
-}
-
-/// Bytes that went over one path. What is resent is counted there, and not as sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PathStats {
-    /// Payload sent for the first time.
-    pub payload_sent: u64,
-    /// Payload sent again, because another path was lost.
-    pub payload_resent: u64,
-    /// Everything else sent: headers, acknowledgements, credit.
-    pub control_sent: u64,
-    /// Payload received, duplicates included.
-    pub payload_received: u64,
-    /// Everything else received.
-    pub control_received: u64,
-}
-
-/// What the driver must pass on.
-///
-/// `Readable`, `Writable` and `Shut` are told once after a call that found nothing to do (a new stream
-/// counts as one): so there are never more events than streams, paths and a few.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// Data, an end or a failure waits to be read.
-    Readable(StreamId),
-    /// Room in the send buffer, or a failure.
-    Writable(StreamId),
-    /// The peer's library has the end and everything before it, or the stream failed.
-    Shut(StreamId),
-    /// A stream of the peer's waits in `accept`.
-    Incoming,
-    /// This path is over: drop its link.
-    PathClosed(PathId, PathEnd),
-    /// No path is left; the grace began.
-    Stranded,
-    /// This path owes an answer in silence; told once until something arrives on it.
-    PathStalled(PathId),
-    /// The peer told new facts of its network on this path.
-    PathFacts(PathId),
-    /// The session is over; every stream that was not finished has failed with this.
-    Closed(CloseReason),
-}
-
-/// What a timeout is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    /// An acknowledgement waited long enough for company.
-    AckDelay,
-    /// The grace of a session without a path runs out.
-    Grace,
-    /// A session that is finished stops answering.
-    Linger,
-    /// A path that owes an answer was silent long enough.
-    Stall,
-}
 
 /// How far the session is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +199,8 @@ pub struct Session {
     paths: Paths,
     /// The highest epoch attached, and the highest given out, by slot.
     epochs: [u32; MAX_PATHS],
+    /// What went over the last path of each slot that is gone.
+    ended: Vec<(PathId, PathStats)>,
     issued: [u32; MAX_PATHS],
     attached: u64,
 
@@ -200,7 +225,7 @@ impl Session {
         // The listener keeps a session longer, so that a dialler never resumes into nothing.
         let grace = match agreed.role {
             Role::Dialler => agreed.grace,
-            Role::Listener => agreed.grace + agreed.grace / 10,
+            Role::Listener => agreed.grace.saturating_add(agreed.grace / 10),
         };
         Self {
             policy: Policy::default(),
@@ -221,6 +246,7 @@ impl Session {
             gone: VecDeque::new(),
             paths: Default::default(),
             epochs: [0; MAX_PATHS],
+            ended: Vec::new(),
             issued,
             attached: 0,
             ready: VecDeque::new(),
@@ -264,220 +290,6 @@ impl Session {
         self.policy = policy;
         for slot in 0..MAX_PATHS {
             self.facts_changed(now, slot);
-        }
-    }
-
-    // ---- streams
-
-    /// Opens a stream; the peer learns of it with its first bytes or at the next `transmit`.
-    ///
-    /// # Errors
-    /// `TooMany` at the limit of streams, `Closed` once the session is closing.
-    pub fn open(&mut self, _now: Instant, label: Label) -> Result<StreamId, StreamError> {
-        match self.phase {
-            Phase::Open => {}
-            Phase::Over(reason) => return Err(StreamError::Closed(reason)),
-            Phase::Draining | Phase::Saying => {
-                return Err(StreamError::Closed(CloseReason::Finished));
-            }
-        }
-        let full = self.alive + self.peer_alive >= usize::from(self.max_streams);
-        if full || self.opened == MAX_OPENS {
-            return Err(StreamError::TooMany(self.max_streams));
-        }
-        let id = StreamId(self.opened << 1 | u32::from(self.role == Role::Listener));
-        self.opened += 1;
-        self.alive += 1;
-        self.insert(id, label, true);
-        self.mark(id, due::OPEN);
-        Ok(id)
-    }
-
-    fn insert(&mut self, id: StreamId, label: Label, ours: bool) {
-        let send = SendHalf::new(self.config.send_buffer, self.peer_window);
-        let receive = ReceiveHalf::new(self.window);
-        let stream = Stream::new(id, label, ours, send, receive);
-        self.streams.insert(id, Box::new(stream));
-    }
-
-    /// The next stream the peer opened, and its label.
-    pub fn accept(&mut self) -> Option<(StreamId, Label)> {
-        loop {
-            let id = self.incoming.pop_front()?;
-            if let Some(stream) = self.streams.get(&id) {
-                return Some((id, stream.label));
-            }
-        }
-    }
-
-    /// Takes what fits; 0 when the send buffer is full (`Writable` follows).
-    ///
-    /// # Errors
-    /// The stream was reset, stopped or shut down, or the session is over.
-    pub fn write(
-        &mut self,
-        _now: Instant,
-        stream: StreamId,
-        label: Label,
-        data: &[u8],
-    ) -> Result<usize, StreamError> {
-        let state = self.streams.get_mut(&stream).ok_or(StreamError::Unknown)?;
-        let taken = state.send.write(&label, data)?;
-        state.write_wanted = taken < data.len();
-        self.make_ready(stream);
-        Ok(taken)
-    }
-
-    /// Takes the front of `data` without copying it (pieces below 4 KiB are copied: a reference costs
-    /// more).
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn write_bytes(
-        &mut self,
-        _now: Instant,
-        stream: StreamId,
-        label: Label,
-        data: &mut Bytes,
-    ) -> Result<usize, StreamError> {
-        let state = self.streams.get_mut(&stream).ok_or(StreamError::Unknown)?;
-        let taken = state.send.write_bytes(&label, data)?;
-        state.write_wanted = !data.is_empty();
-        self.make_ready(stream);
-        Ok(taken)
-    }
-
-    /// Room in the send buffer, bytes.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn writable(&self, stream: StreamId) -> Result<usize, StreamError> {
-        let state = self.streams.get(&stream).ok_or(StreamError::Unknown)?;
-        match state.send.failure {
-            Some(failure) => Err(failure),
-            None if !state.send.is_open() => Err(StreamError::Shutdown),
-            None => Ok(state.send.room()),
-        }
-    }
-
-    /// `None`: nothing yet; `Some((0, _))`: the end (or an empty `buf`). Never crosses a label boundary.
-    ///
-    /// # Errors
-    /// The stream was reset, or the session is over; what had arrived in order is read first.
-    pub fn read(
-        &mut self,
-        _now: Instant,
-        stream: StreamId,
-        buf: &mut [u8],
-    ) -> Result<Option<(usize, Label)>, StreamError> {
-        let state = self.streams.get_mut(&stream).ok_or(StreamError::Unknown)?;
-        let held = state.receive.ack_held();
-        match state.receive.read(buf)? {
-            Found::Nothing => Ok(None),
-            Found::End => Ok(Some((0, state.label))),
-            Found::Bytes(n, label) => {
-                let mut bits = 0;
-                if state.receive.credit_due() {
-                    bits |= due::CREDIT;
-                }
-                if held {
-                    bits |= due::ACK;
-                }
-                self.mark(stream, bits);
-                Ok(Some((n, label)))
-            }
-        }
-    }
-
-    /// Ends our direction after what was written.
-    pub fn shutdown(&mut self, _now: Instant, stream: StreamId) {
-        if let Some(state) = self.streams.get_mut(&stream)
-            && state.send.finish()
-        {
-            self.make_ready(stream);
-        }
-    }
-
-    /// Whether the peer acknowledged our end.
-    ///
-    /// # Errors
-    /// The stream failed before that.
-    pub fn is_shut(&self, stream: StreamId) -> Result<bool, StreamError> {
-        let state = self.streams.get(&stream).ok_or(StreamError::Unknown)?;
-        match state.send.failure {
-            _ if state.send.is_acknowledged() => Ok(true),
-            Some(failure) => Err(failure),
-            None => Ok(false),
-        }
-    }
-
-    /// No more handles: shutdown in the background plus "no more reads".
-    pub fn release(&mut self, now: Instant, stream: StreamId) {
-        let Some(state) = self.streams.get_mut(&stream) else {
-            return;
-        };
-        state.released = true;
-        let mut bits = 0;
-        if !state.receive.done() {
-            state.stopping = true;
-            bits |= due::STOP;
-        }
-        state.receive.stop();
-        if state.receive.credit_due() {
-            bits |= due::CREDIT;
-        }
-        self.mark(stream, bits);
-        self.shutdown(now, stream);
-        self.settle(now, stream);
-    }
-
-    /// Abort: both directions, unsent data thrown away.
-    pub fn reset(&mut self, now: Instant, stream: StreamId, code: u32) {
-        let Some(state) = self.streams.get_mut(&stream) else {
-            return;
-        };
-        if state.finished() {
-            return;
-        }
-        let error = StreamError::Reset(code);
-        for path in self.paths.iter_mut().flatten() {
-            path.outbox.abandon(stream, &state.send);
-        }
-        let bits = if state.send.done {
-            // An end that was acknowledged stands; what the peer still sends is refused.
-            state.code = code;
-            state.stopping = true;
-            state.receive.refuse(error);
-            due::STOP
-        } else {
-            state.reset_both = true;
-            state.send.abandon(error, Some(code));
-            state.receive.fail(error, false);
-            due::RESET
-        };
-        self.mark(stream, bits);
-        self.wake(stream);
-        self.settle(now, stream);
-    }
-
-    /// Labels that some unacknowledged byte, or the stream itself, carries now: each once.
-    pub fn live_labels(&self) -> Vec<Label> {
-        let mut labels = Vec::new();
-        for stream in self.streams.values() {
-            let own = (!stream.finished()).then_some(stream.label);
-            for label in own.into_iter().chain(stream.send.rope.labels()) {
-                if !labels.contains(&label) {
-                    labels.push(label);
-                }
-            }
-        }
-        labels
-    }
-
-    /// The label of a stream's traffic from now on (for `live_labels`); each write names its own.
-    pub fn set_label(&mut self, _now: Instant, stream: StreamId, label: Label) {
-        if let Some(state) = self.streams.get_mut(&stream) {
-            state.label = label;
         }
     }
 
@@ -543,8 +355,9 @@ impl Session {
 
     // ---- wire out
 
-    /// Fills `out` with what to write next on this path, in order; returns how many slices. Until
-    /// [`transmitted`](Self::transmitted) they begin the same, whatever is called between.
+    /// Fills `out` with what to write next on this path, in order; returns how many slices. Called again
+    /// without anything between, it gives the same; what the link took of it goes to
+    /// [`transmitted`](Self::transmitted) before any other call.
     pub fn transmit<'a>(
         &'a mut self,
         now: Instant,

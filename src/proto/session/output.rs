@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::choose::Judge;
 use super::error::PathEnd;
 use super::frame::{DataHeader, kind, put_offset};
-use super::path::Closing;
+use super::path::{Closing, Path};
 use super::send::{Next, Unit};
 use super::stream::due;
 use super::{PathId, Phase, Role, Session, StreamId};
@@ -14,6 +14,9 @@ use super::{PathId, Phase, Role, Session, StreamId};
 const PLAN: usize = 1 << 20;
 /// ..and again when fewer than this are left.
 const PLAN_AGAIN: usize = 512 << 10;
+/// With so many control bytes unwritten nothing more is told: it stays due, and what is due of a stream
+/// is told once, however often it changes meanwhile.
+const TELL: usize = 8 << 10;
 
 impl Session {
     /// The link took `n` bytes of what [`transmit`](Self::transmit) gave last.
@@ -40,9 +43,22 @@ impl Session {
         }
     }
 
+    /// Whether a path may have something to write, which most calls after a read do not.
+    pub fn wants_transmit(&self, path: PathId) -> bool {
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        self.has_plans(slot) || (self.paths[slot].as_ref()).is_some_and(|p| !p.outbox.is_empty())
+    }
+
+    fn has_plans(&self, slot: usize) -> bool {
+        let resuming = || self.paths[slot].as_ref().is_some_and(|p| p.resume_due);
+        !self.ready.is_empty() || !self.telling.is_empty() || resuming()
+    }
+
     /// Puts into a path's outbox what should go on it now.
     pub(super) fn plan(&mut self, now: Instant, slot: usize) {
-        if matches!(self.phase, Phase::Over(_)) {
+        if matches!(self.phase, Phase::Over(_)) || !self.has_plans(slot) {
             return;
         }
         let telling = self.telling_slot() == Some(slot);
@@ -50,7 +66,8 @@ impl Session {
             self.tell_all(now, slot);
         }
         let planned = self.plan_data(slot);
-        if !telling {
+        let control = |path: &Path| path.outbox.control_left();
+        if !telling || self.paths[slot].as_deref().map_or(0, control) >= TELL {
             return;
         }
         if (planned || !self.telling.is_empty()) && !self.ack_waits.is_empty() {
@@ -92,23 +109,30 @@ impl Session {
                 break;
             };
             match self.plan_unit(slot, id) {
-                Planned::Sent => {
+                Planned::Some => {
                     planned = true;
                     passed_over = 0;
                     self.ready.push_back(id);
+                }
+                Planned::Last => {
+                    planned = true;
+                    passed_over = 0;
+                    self.unready(id);
                 }
                 Planned::Waits => {
                     passed_over += 1;
                     self.ready.push_back(id);
                 }
-                Planned::Nothing => {
-                    if let Some(stream) = self.streams.get_mut(&id) {
-                        stream.ready = false;
-                    }
-                }
+                Planned::Nothing => self.unready(id),
             }
         }
         planned
+    }
+
+    fn unready(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.ready = false;
+        }
     }
 
     fn plan_unit(&mut self, slot: usize, id: StreamId) -> Planned {
@@ -165,7 +189,11 @@ impl Session {
             }
         }
         stream.send.take(&unit, slot as u8);
-        Planned::Sent
+        if stream.send.wants_to_send() {
+            Planned::Some
+        } else {
+            Planned::Last
+        }
     }
 
     /// Tells what is due of one stream on a path.
@@ -221,8 +249,12 @@ impl Session {
 }
 
 enum Planned {
-    Sent,
-    /// It has something that another path, or a later moment, will take.
+    /// A frame, and the stream has more.
+    Some,
+    /// A frame, and that was all.
+    Last,
+    /// Nothing here; another path, or a later moment, will take it.
     Waits,
+    /// Nothing until credit, a path or the program changes that.
     Nothing,
 }

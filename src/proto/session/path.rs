@@ -1,17 +1,11 @@
-//! One path: its decoder, its outbox, and what was said on it.
+//! One path: what is known of it and what was said on it.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
-use std::io::IoSlice;
 use std::time::Instant;
 
-use super::error::ProtocolError;
-use super::frame::{self, DATA_HEADER, DataHeader, Head, put_bare};
+use super::decoder::Decoder;
 use super::labels::{Definitions, Numbers};
-use super::send::SendHalf;
-use super::stream::Stream;
-use super::{PathId, PathSides, PathStats, StreamId};
-use crate::label::Label;
+use super::outbox::Outbox;
+use super::{PathId, PathSides, PathStats};
 
 /// Control frames kept for a path that does not take them; more ends the path.
 pub(super) const MAX_ANSWERS: usize = 64 << 10;
@@ -54,6 +48,8 @@ pub(super) struct Path {
     pub(super) owes_since: Option<Instant>,
     /// That was told.
     pub(super) stalled: bool,
+    /// Bytes that flew on it when it was retired, or when that was last looked at.
+    pub(super) owed: u64,
 }
 
 impl Path {
@@ -75,6 +71,15 @@ impl Path {
             closing: Closing::No,
             owes_since: None,
             stalled: false,
+            owed: 0,
+        }
+    }
+
+    /// Something arrived: whatever it owes, it is not silent.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.stalled = false;
+        if let Some(since) = &mut self.owes_since {
+            *since = now;
         }
     }
 
@@ -82,368 +87,4 @@ impl Path {
     pub(super) fn carries(&self) -> bool {
         self.resumed && !self.retiring && !self.peer_retired && self.closing == Closing::No
     }
-}
-
-/// Where the decoder stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Place {
-    /// At the front of a frame, or inside a header or a control frame (then `partial` has its bytes).
-    #[default]
-    Head,
-    /// Inside the payload of a data frame; `header` moves along.
-    Payload(DataHeader),
-    /// Inside a frame that is skipped.
-    Skip(u32),
-}
-
-/// Finds the frames in what arrives, however it is cut.
-#[derive(Debug, Default)]
-pub(super) struct Decoder {
-    pub(super) place: Place,
-    partial: Vec<u8>,
-}
-
-/// What the decoder found at the front of some input.
-#[derive(Debug)]
-pub(super) enum Item<'a> {
-    Data(DataHeader),
-    Payload(DataHeader, &'a [u8]),
-    /// Its kind and the frame, header included.
-    Control(u8, Cow<'a, [u8]>),
-}
-
-impl Decoder {
-    /// Takes the next item off the front of `input`; `None` when that is used up.
-    #[inline]
-    pub(super) fn next<'a>(
-        &mut self,
-        input: &mut &'a [u8],
-    ) -> Result<Option<Item<'a>>, ProtocolError> {
-        loop {
-            match &mut self.place {
-                Place::Payload(header) => {
-                    if header.payload == 0 {
-                        self.place = Place::Head;
-                        continue;
-                    }
-                    if input.is_empty() {
-                        return Ok(None);
-                    }
-                    let (payload, rest) = input.split_at(input.len().min(header.payload as usize));
-                    *input = rest;
-                    let at = *header;
-                    header.offset += payload.len() as u64;
-                    header.payload -= payload.len() as u32;
-                    return Ok(Some(Item::Payload(at, payload)));
-                }
-                Place::Skip(left) => {
-                    let skipped = input.len().min(*left as usize);
-                    *input = &input[skipped..];
-                    *left -= skipped as u32;
-                    if *left > 0 {
-                        return Ok(None);
-                    }
-                    self.place = Place::Head;
-                }
-                Place::Head if self.partial.is_empty() => match frame::head(input)? {
-                    Head::Need(_) if input.is_empty() => return Ok(None),
-                    Head::Need(_) => {
-                        self.partial.extend_from_slice(input);
-                        *input = &[];
-                        return Ok(None);
-                    }
-                    Head::Data(header) => {
-                        *input = &input[DATA_HEADER..];
-                        self.place = Place::Payload(header);
-                        return Ok(Some(Item::Data(header)));
-                    }
-                    Head::Control(kind, end) => {
-                        let (whole, rest) = input.split_at(end);
-                        *input = rest;
-                        return Ok(Some(Item::Control(kind, Cow::Borrowed(whole))));
-                    }
-                    Head::Skip(length) => {
-                        *input = &input[frame::HEADER..];
-                        self.place = Place::Skip(length);
-                    }
-                },
-                Place::Head => match frame::head(&self.partial)? {
-                    Head::Need(bytes) => {
-                        if input.is_empty() {
-                            return Ok(None);
-                        }
-                        let missing = (bytes - self.partial.len()).min(input.len());
-                        self.partial.extend_from_slice(&input[..missing]);
-                        *input = &input[missing..];
-                    }
-                    Head::Data(header) => {
-                        self.partial.clear();
-                        self.place = Place::Payload(header);
-                        return Ok(Some(Item::Data(header)));
-                    }
-                    Head::Control(kind, _) => {
-                        let whole = std::mem::take(&mut self.partial);
-                        return Ok(Some(Item::Control(kind, Cow::Owned(whole))));
-                    }
-                    Head::Skip(length) => {
-                        self.partial.clear();
-                        self.place = Place::Skip(length);
-                    }
-                },
-            }
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
-        self.partial.capacity()
-    }
-}
-
-/// A data frame on its way out. Its payload stays in the stream's rope, unless that must let go of it
-/// while the frame is half written.
-#[derive(Debug)]
-struct Outgoing {
-    header: [u8; DATA_HEADER],
-    stream: StreamId,
-    label: Label,
-    offset: u64,
-    length: u32,
-    /// Header and payload bytes that the link took.
-    done: usize,
-    resent: bool,
-    /// The rest of the payload, if the rope let go of it.
-    detached: Option<Vec<u8>>,
-}
-
-impl Outgoing {
-    fn end(&self) -> u64 {
-        self.offset + u64::from(self.length)
-    }
-
-    fn size(&self) -> usize {
-        DATA_HEADER + self.length as usize
-    }
-
-    /// Payload bytes that the link took.
-    fn payload_done(&self) -> usize {
-        self.done.saturating_sub(DATA_HEADER)
-    }
-
-    /// The first payload byte still needed.
-    fn needs(&self) -> u64 {
-        self.offset + self.payload_done() as u64
-    }
-
-    fn detach(&mut self, send: &SendHalf) {
-        if self.detached.is_none() {
-            let length = (self.end() - self.needs()) as usize;
-            let mut rest = Vec::with_capacity(length);
-            for piece in send.rope.pieces(self.needs(), length) {
-                rest.extend_from_slice(piece);
-            }
-            self.detached = Some(rest);
-        }
-    }
-}
-
-/// What is to be written on a path, in order: the rest of a data frame that was begun, control frames,
-/// further data frames.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pub(super) control: Vec<u8>,
-    control_done: usize,
-    frames: VecDeque<Outgoing>,
-    /// Bytes of `frames` not written.
-    queued: usize,
-}
-
-impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.frames.is_empty()
-    }
-
-    /// Bytes of data frames not written yet.
-    pub(super) fn queued(&self) -> usize {
-        self.queued
-    }
-
-    /// Control bytes not written yet.
-    pub(super) fn control_left(&self) -> usize {
-        self.control.len() - self.control_done
-    }
-
-    fn begun(&self) -> bool {
-        self.frames.front().is_some_and(|frame| frame.done > 0)
-    }
-
-    /// The label of the frame that is half written.
-    pub(super) fn begun_label(&self) -> Option<Label> {
-        let front = self.frames.front().filter(|frame| frame.done > 0)?;
-        Some(front.label)
-    }
-
-    pub(super) fn has_frames(&self) -> bool {
-        !self.frames.is_empty()
-    }
-
-    pub(super) fn push(&mut self, header: DataHeader, label: &Label, resent: bool) {
-        let frame = Outgoing {
-            header: header.encode(),
-            stream: header.stream,
-            label: *label,
-            offset: header.offset,
-            length: header.payload,
-            done: 0,
-            resent,
-            detached: None,
-        };
-        self.queued += frame.size();
-        self.frames.push_back(frame);
-    }
-
-    pub(super) fn push_bare(&mut self, kind: u8) {
-        put_bare(&mut self.control, kind);
-    }
-
-    /// Takes back the frames of which nothing was written, and gives them to `untake` as stream, range
-    /// and whether resent.
-    pub(super) fn unplan(&mut self, mut untake: impl FnMut(StreamId, u64, u64, bool)) {
-        let keep = usize::from(self.begun());
-        for frame in self.frames.drain(keep..) {
-            self.queued -= frame.size();
-            untake(frame.stream, frame.offset, frame.end(), frame.resent);
-        }
-    }
-
-    /// The rope of a stream is about to let go of everything below `upto`.
-    pub(super) fn detach(&mut self, stream: StreamId, upto: u64, send: &SendHalf) {
-        let keep = usize::from(self.begun());
-        for (index, frame) in self.frames.iter_mut().enumerate() {
-            if frame.stream == stream && frame.needs() < upto {
-                // A frame not begun could be dropped; it is so rare that it is not worth the code.
-                debug_assert!(index <= keep || frame.done == 0);
-                frame.detach(send);
-            }
-        }
-    }
-
-    /// The rope of a stream is about to go: of its frames only the begun one is finished.
-    pub(super) fn abandon(&mut self, stream: StreamId, send: &SendHalf) {
-        let mut dropped = 0;
-        self.frames.retain_mut(|frame| {
-            if frame.stream != stream {
-                return true;
-            }
-            if frame.done > 0 {
-                frame.detach(send);
-                return true;
-            }
-            dropped += frame.size();
-            false
-        });
-        self.queued -= dropped;
-    }
-
-    /// Fills `out` with what to write, in order.
-    pub(super) fn slices<'a>(
-        &'a self,
-        streams: &'a BTreeMap<StreamId, Box<Stream>>,
-        out: &mut [IoSlice<'a>],
-    ) -> usize {
-        let mut count = 0;
-        let mut push = |bytes: &'a [u8]| {
-            if count < out.len() && !bytes.is_empty() {
-                out[count] = IoSlice::new(bytes);
-                count += 1;
-            }
-            count < out.len()
-        };
-        let mut frames = self.frames.iter();
-        if self.begun()
-            && let Some(frame) = frames.next()
-            && !frame_slices(frame, streams, &mut push)
-        {
-            return count;
-        }
-        if !push(&self.control[self.control_done..]) {
-            return count;
-        }
-        for frame in frames {
-            if !frame_slices(frame, streams, &mut push) {
-                break;
-            }
-        }
-        count
-    }
-
-    /// The link took `n` bytes of what [`slices`](Self::slices) gave.
-    pub(super) fn written(&mut self, mut n: usize, stats: &mut PathStats) {
-        if self.begun() {
-            self.front_written(&mut n, stats);
-        }
-        let control = n.min(self.control_left());
-        self.control_done += control;
-        stats.control_sent += control as u64;
-        n -= control;
-        if self.control_left() == 0 {
-            self.control_done = 0;
-            self.control.clear();
-            if self.control.capacity() > 1024 {
-                self.control = Vec::new();
-            }
-        }
-        while n > 0 && !self.frames.is_empty() {
-            self.front_written(&mut n, stats);
-        }
-        debug_assert_eq!(n, 0, "the link took more than it was given");
-    }
-
-    fn front_written(&mut self, n: &mut usize, stats: &mut PathStats) {
-        let Some(front) = self.frames.front_mut() else {
-            return;
-        };
-        let taken = (*n).min(front.size() - front.done);
-        let before = front.payload_done();
-        front.done += taken;
-        let payload = front.payload_done() - before;
-        stats.control_sent += (taken - payload) as u64;
-        if front.resent {
-            stats.payload_resent += payload as u64;
-        } else {
-            stats.payload_sent += payload as u64;
-        }
-        if let Some(rest) = &mut front.detached {
-            rest.drain(..payload);
-        }
-        *n -= taken;
-        self.queued -= taken;
-        if front.done == front.size() {
-            self.frames.pop_front();
-            if self.frames.is_empty() && self.frames.capacity() > 8 {
-                self.frames = VecDeque::new();
-            }
-        }
-    }
-}
-
-/// The unwritten part of one frame; `false` once there is no more room.
-fn frame_slices<'a>(
-    frame: &'a Outgoing,
-    streams: &'a BTreeMap<StreamId, Box<Stream>>,
-    push: &mut impl FnMut(&'a [u8]) -> bool,
-) -> bool {
-    if frame.done < DATA_HEADER && !push(&frame.header[frame.done..]) {
-        return false;
-    }
-    if let Some(rest) = &frame.detached {
-        return push(rest);
-    }
-    let rope = &streams
-        .get(&frame.stream)
-        .expect("a stream with frames under way is kept, or they are detached")
-        .send
-        .rope;
-    let mut pieces = rope.pieces(frame.needs(), (frame.end() - frame.needs()) as usize);
-    pieces.all(push)
 }

@@ -80,10 +80,6 @@ impl ReceiveHalf {
         self.fin == Some(self.next())
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped
-    }
-
     /// Something to read, an end or a failure.
     pub(super) fn readable(&self) -> bool {
         !self.rope.is_empty() || self.done() || self.refused.is_some()
@@ -265,7 +261,6 @@ impl ReceiveHalf {
         Ok(())
     }
 
-    /// Bytes that come next may bypass the rope.
     /// Bytes given to the reader.
     pub(super) fn consumed(&self) -> u64 {
         self.rope.start()
@@ -273,9 +268,15 @@ impl ReceiveHalf {
 
     /// Bytes kept, in order and early.
     pub(super) fn held(&self) -> usize {
-        self.rope.len() + self.early.values().map(|segment| segment.data.len()).sum::<usize>()
+        self.rope.len()
+            + self
+                .early
+                .values()
+                .map(|segment| segment.data.len())
+                .sum::<usize>()
     }
 
+    /// Whether bytes at this offset come next and may bypass the rope.
     pub(super) fn bypass_at(&self, offset: u64) -> bool {
         self.next() == offset
             && self.rope.is_empty()
@@ -350,11 +351,6 @@ impl ReceiveHalf {
         self.granted
     }
 
-    /// The offset granted so far.
-    pub(super) fn granted(&self) -> u64 {
-        self.granted
-    }
-
     /// Whether to acknowledge now rather than after the delay.
     pub(super) fn ack_now(&mut self, threshold: u64) -> bool {
         self.since_ack >= threshold || self.frames_since_ack >= ACK_FRAMES
@@ -371,9 +367,11 @@ impl ReceiveHalf {
         self.frames_since_ack = 0;
     }
 
-    /// Bytes kept, for the tests of bounds.
+    /// Bytes reserved, bookkeeping included.
     #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
-        self.rope.len() + self.early.values().map(|s| s.data.len()).sum::<usize>()
+    pub(super) fn capacity(&self) -> usize {
+        let early = self.early.values();
+        let early = early.map(|s| s.data.capacity() + 2 * (size_of::<Segment>() + 8));
+        self.rope.capacity() + early.sum::<usize>()
     }
 }

@@ -200,6 +200,18 @@ impl Rope {
         }
     }
 
+    /// Bytes reserved, bookkeeping included.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        let chunks = self.chunks.iter().map(|chunk| match &chunk.data {
+            Data::Own(data) => data.capacity(),
+            Data::Shared(data) => data.len(),
+        });
+        chunks.sum::<usize>()
+            + self.chunks.capacity() * size_of::<Chunk>()
+            + self.runs.capacity() * size_of::<Run>()
+    }
+
     /// Throws everything away.
     pub(super) fn discard(&mut self) {
         self.release(self.end);

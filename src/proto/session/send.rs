@@ -133,7 +133,7 @@ impl SendHalf {
 
     /// The program waits, or soon will, for an acknowledgement.
     pub(super) fn pressed(&self) -> bool {
-        self.room() < self.limit / 4 || self.rope.runs() > MAX_RUNS / 2
+        self.room() < self.limit / 16 || self.rope.runs() > MAX_RUNS / 2
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -239,6 +239,12 @@ impl SendHalf {
     /// Whether something sent on this path is not acknowledged yet.
     pub(super) fn flies_on(&self, slot: u8) -> bool {
         self.fin == Fin::Flying(slot) || self.flights.iter().any(|flight| flight.slot == slot)
+    }
+
+    /// Bytes sent on this path that are not acknowledged yet.
+    pub(super) fn flying_on(&self, slot: u8) -> u64 {
+        let flights = self.flights.iter().filter(|flight| flight.slot == slot);
+        flights.map(|flight| flight.end - flight.start).sum()
     }
 
     /// What may go next: lost bytes before fresh ones, each label where `verdict` lets it; a forbidden
@@ -353,6 +359,16 @@ impl SendHalf {
         }
     }
 
+    /// A path is gone, but what flew on it arrived: it counts as flying on another.
+    pub(super) fn hand_over(&mut self, slot: u8, heir: u8) {
+        for flight in self.flights.iter_mut().filter(|flight| flight.slot == slot) {
+            flight.slot = heir;
+        }
+        if self.fin == Fin::Flying(slot) {
+            self.fin = Fin::Flying(heir);
+        }
+    }
+
     /// A path is gone: what flew on it is to be sent again.
     pub(super) fn lose(&mut self, slot: u8) {
         let flights = std::mem::take(&mut self.flights);
@@ -425,5 +441,75 @@ impl SendHalf {
             self.lost.remove(start, end);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(length: usize, slots: &[u8]) -> SendHalf {
+        let mut half = SendHalf::new(1 << 20, 1 << 20);
+        half.write(&Label::ANY, &vec![0; length]).expect("open");
+        for slot in slots {
+            let piece = length / slots.len();
+            let Next::Unit(unit) = half.next(piece, |_| Verdict::Here) else {
+                panic!("something to send");
+            };
+            half.take(&unit, *slot);
+        }
+        half
+    }
+
+    fn next(half: &SendHalf) -> Option<(u64, u32, bool)> {
+        match half.next(1 << 20, |_| Verdict::Here) {
+            Next::Unit(Unit::Data {
+                offset,
+                length,
+                resent,
+                ..
+            }) => Some((offset, length, resent)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_was_reported_out_of_order_is_not_sent_again() {
+        let mut half = sent(300, &[0]);
+        half.sack(100, 200).expect("it was sent");
+        half.lose(0);
+        assert_eq!(next(&half), Some((0, 100, true)));
+        half.ack(100);
+        assert_eq!(next(&half), Some((200, 100, true)));
+        half.ack(300);
+        assert_eq!(next(&half), None);
+    }
+
+    #[test]
+    fn only_what_flew_on_the_lost_path_is_lost() {
+        let mut half = sent(300, &[0, 1, 0]);
+        half.lose(1);
+        assert_eq!(next(&half), Some((100, 100, true)));
+        assert!(half.flies_on(0) && !half.flies_on(1));
+        half.lose(0);
+        assert_eq!(next(&half), Some((0, 300, true)));
+    }
+
+    #[test]
+    fn what_was_planned_and_not_sent_is_as_it_was() {
+        let mut half = sent(300, &[0, 0, 0]);
+        half.untake(100, 200, false);
+        assert_eq!(next(&half), Some((100, 100, false)));
+        assert_eq!(half.check_ack(101), Err(ProtocolError::AckOfUnsent));
+        assert_eq!(half.check_ack(100), Ok(()));
+    }
+
+    #[test]
+    fn reports_out_of_order_are_remembered_up_to_a_bound() {
+        let mut half = sent(10_000, &[0]);
+        for index in 0..5_000 {
+            half.sack(2 * index, 2 * index + 1).expect("it was sent");
+        }
+        assert!(half.sacked.len() <= MAX_SACKED);
     }
 }

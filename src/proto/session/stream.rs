@@ -33,7 +33,7 @@ pub(super) struct Stream {
     pub(super) ready: bool,
     /// Its acknowledgement waits for company or the delay.
     pub(super) ack_waits: bool,
-    /// The peer waits for the acknowledgement of the frame that is arriving.
+    /// What our STOP says.
     pub(super) code: u32,
     /// Our RESET ends both directions.
     pub(super) reset_both: bool,

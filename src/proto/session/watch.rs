@@ -4,15 +4,22 @@
 //! whatever arrives on it meanwhile starts the time anew. Silent for [`Config::stall`], it is told as
 //! stalled, once: it costs nothing but another path.
 //!
+//! Once a newer path carries, a silent one ends, and what flew on it goes again: the end that is asked
+//! to use another path may never hear why. So an older path is asked for an answer when a newer one
+//! joins, and one that is retired owes the peer's word. What it carried is acknowledged on the newer
+//! path: while that advances, it is slow and not silent.
+//!
 //! [`Config::stall`]: super::Config::stall
 
 use std::ops::AddAssign;
 use std::time::Instant;
 
 use super::choose::Judge;
-use super::error::StreamError;
-use super::path::Place;
-use super::{Event, PathId, PathStats, Role, Session, StreamId};
+use super::decoder::Place;
+use super::error::{PathEnd, StreamError};
+use super::frame::{kind, put_token};
+use super::path::Closing;
+use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
 use crate::label::Label;
 use crate::label::matching::permits;
 
@@ -40,21 +47,74 @@ impl AddAssign for PathStats {
 impl Session {
     /// Something arrived on a path.
     pub(super) fn heard(&mut self, now: Instant, slot: usize) {
-        let flying = self.streams.values().any(|stream| stream.send.flies_on(slot as u8));
+        self.drained(now);
+        match &mut self.paths[slot] {
+            Some(path) if path.owes_since.is_some() => {}
+            _ => return,
+        }
+        let flying = self
+            .streams
+            .values()
+            .any(|stream| stream.send.flies_on(slot as u8));
         if let Some(path) = &mut self.paths[slot] {
-            path.owes_since = flying.then_some(now);
+            path.owes_since = (flying || path.retiring).then_some(now);
             path.stalled = false;
+        }
+    }
+
+    /// What flew on a retired path may be acknowledged on any.
+    fn drained(&mut self, now: Instant) {
+        for slot in 0..MAX_PATHS {
+            if !self.paths[slot].as_ref().is_some_and(|path| path.retiring) {
+                continue;
+            }
+            let flying = self.flying_on(slot);
+            if let Some(path) = &mut self.paths[slot]
+                && flying < path.owed
+            {
+                (path.owed, path.owes_since) = (flying, Some(now));
+            }
         }
     }
 
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
         let waiting = self.paths.iter().flatten().filter(|path| !path.stalled);
-        waiting.filter_map(|path| path.owes_since?.checked_add(self.config.stall)).min()
+        waiting
+            .filter_map(|path| path.owes_since?.checked_add(self.config.stall))
+            .min()
+    }
+
+    /// A newer path joins: what is left of this one is to answer.
+    pub(super) fn probe(&mut self, now: Instant, slot: usize) {
+        if let Some(path) = &mut self.paths[slot]
+            && path.closing == Closing::No
+        {
+            put_token(&mut path.outbox.control, kind::PING, 0);
+            path.owes_since.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn flying_on(&self, slot: usize) -> u64 {
+        self.streams
+            .values()
+            .map(|stream| stream.send.flying_on(slot as u8))
+            .sum()
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
-        for path in self.paths.iter_mut().flatten().filter(|path| !path.stalled) {
-            if path.owes_since.is_some_and(|since| now.saturating_duration_since(since) >= self.config.stall) {
+        let carrying = self.paths.iter().flatten().filter(|path| path.carries());
+        let newest = carrying.map(|path| path.serial).max();
+        for slot in 0..MAX_PATHS {
+            let Some(path) = &mut self.paths[slot] else {
+                continue;
+            };
+            let silent = |since| now.saturating_duration_since(since) >= self.config.stall;
+            if !path.owes_since.is_some_and(silent) {
+                continue;
+            }
+            if newest.is_some_and(|newest| newest > path.serial) {
+                self.end_path(now, slot, PathEnd::Silent);
+            } else if !path.stalled {
                 path.stalled = true;
                 self.events.push_back(Event::PathStalled(path.id));
             }
@@ -64,7 +124,10 @@ impl Session {
     /// The path in use, if it owes an answer in silence.
     pub fn stalled(&self) -> Option<PathId> {
         let slot = self.telling_slot()?;
-        self.paths[slot].as_ref().filter(|path| path.stalled).map(|path| path.id)
+        self.paths[slot]
+            .as_ref()
+            .filter(|path| path.stalled)
+            .map(|path| path.id)
     }
 
     /// How far a stream has come; `None` for one that is not known (any more).
@@ -85,11 +148,22 @@ impl Session {
 
     /// Whether both ends' facts let payload of this label travel on an open path.
     pub fn permits(&self, path: PathId, label: &Label) -> bool {
-        let Some(slot) = self.slot(path) else { return false };
-        let judge = Judge { policy: &self.policy, dialler: self.role == Role::Dialler };
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        let judge = Judge {
+            policy: &self.policy,
+            dialler: self.role == Role::Dialler,
+        };
         self.paths[slot].as_ref().is_some_and(|path| {
             let local = path.sides.local.as_ref();
-            permits(label, local, &path.sides.remote, judge.dialler, judge.policy)
+            permits(
+                label,
+                local,
+                &path.sides.remote,
+                judge.dialler,
+                judge.policy,
+            )
         })
     }
 

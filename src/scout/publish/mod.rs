@@ -113,6 +113,7 @@ impl Ledger {
     }
 
     /// The id of the network with this index.
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn id(&self, index: u32) -> Option<NetworkId> {
         self.known.get(&index).map(|known| known.network.id())
     }

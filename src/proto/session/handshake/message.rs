@@ -74,6 +74,7 @@ pub(super) fn expect(message: &[u8], wanted: Kind) -> Result<Reader<'_>, Handsha
     } else if kind == Kind::Refused as u8 {
         Err(match reader.u16()? {
             REFUSED_UNKNOWN => HandshakeError::UnknownSession,
+            REFUSED_NEW => HandshakeError::Closed,
             code => HandshakeError::Refused(code),
         })
     } else {
@@ -85,6 +86,13 @@ pub(super) fn expect(message: &[u8], wanted: Kind) -> Result<Reader<'_>, Handsha
 pub(super) const REFUSED_UNKNOWN: u16 = 1;
 /// The proof is right, the path less safe than the session.
 pub(super) const REFUSED_LEVEL: u16 = 2;
+/// The listener was stopped.
+pub(super) const REFUSED_NEW: u16 = 3;
+
+/// What a listener that takes no new sessions answers to a hello or its confirmation, framed.
+pub fn refuse_new() -> Vec<u8> {
+    refused(REFUSED_NEW)
+}
 
 pub(super) fn refused(code: u16) -> Vec<u8> {
     let mut body = begin(Kind::Refused);

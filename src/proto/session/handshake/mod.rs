@@ -39,7 +39,7 @@
 //! | 6 | attach | session id 16, path id u8 (0 to 7), epoch u32, nonce 32, facts 4 |
 //! | 7 | challenge | nonce 32, facts 4 |
 //! | 8 | proof | proof 32 |
-//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session |
+//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions |
 //!
 //! terms: `nonce 32 | x25519 public 32 | grace u64 in ms | receive window u32 | streams u16 | facts 4`.
 //! facts: `kinds u8 | metered u8 | roaming u8 | constrained u8`, see [`super::frame`]. Bytes after the
@@ -71,6 +71,7 @@ mod tests;
 pub use dial::{DialAttach, DialConfirm, DialHello, DialProof, Replied};
 pub use keys::{CookieKey, Credentials, Entropy};
 pub use listen::{AttachHello, AwaitConfirm, AwaitProof, Greeting, NewHello};
+pub use message::refuse_new;
 
 use super::{PathId, Role, SessionId};
 use crate::label::matching::PathFacts;
@@ -115,7 +116,7 @@ pub struct Offer {
     pub anonymous: bool,
     /// How safe this path is.
     pub security: Security,
-    /// The TLS exporter of this path; empty in clear. At most 255 bytes are of use.
+    /// The TLS exporter of this path; empty in clear.
     pub exporter: Vec<u8>,
 }
 
@@ -161,6 +162,9 @@ pub enum HandshakeError {
     /// The listener does not know the session, or not our proof of it: it does not say which.
     #[error("the far end does not know this session")]
     UnknownSession,
+    /// The listener was stopped; paths of its sessions may still join.
+    #[error("the far end takes no new sessions")]
+    Closed,
     /// Refused with another code.
     #[error("the far end refused: {0}")]
     Refused(u16),

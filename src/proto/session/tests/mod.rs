@@ -1,12 +1,22 @@
 //! The session core over [`Pair`](crate::proto::pair::Pair).
 
-// mod model;
+mod ends;
+mod flow;
+mod hostile;
+mod model;
+mod paths;
+mod silence;
 mod streams;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::*;
+use crate::label::Label;
 use crate::proto::pair::{End, Pair};
+
+pub(super) use model::cases;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -27,6 +37,12 @@ fn small() -> Config {
 
 fn pair() -> Pair {
     Pair::new(1, start(), small(), small())
+}
+
+/// A stream that its opener knows.
+fn opened(pair: &mut Pair, end: End) -> StreamId {
+    let now = pair.now();
+    pair.session(end).open(now, Label::ANY).expect("room")
 }
 
 /// Bytes that tell their place.

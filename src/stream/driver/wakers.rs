@@ -2,11 +2,12 @@
 //!
 //! The sockets know one waker, the session's. It wakes the *steward*: the task that last returned
 //! `Pending` from a read or a write of this session, which is about to look anyway; no other task
-//! stands on the data path. A steward that is woken and does not come back (its future was dropped)
-//! is covered by the driver, which looks itself [`WATCH`] later. Without a steward the driver is
-//! woken at once.
+//! stands on the data path. A reader comes before a writer: what arrives goes straight into its buffer.
+//! A steward that is woken and does not look until the sockets have nothing more (its future was
+//! dropped, or it had enough) is covered by the driver, which looks itself once nobody did for
+//! [`WATCH`]. Without a steward the driver is woken at once.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
@@ -26,8 +27,10 @@ pub(super) struct Wakers {
     lock: AtomicU8,
     steward: Mutex<Option<Waker>>,
     driver: AtomicWaker,
-    /// The sockets have news that nobody looked at.
+    /// The sockets have news that nobody looked at to its end.
     ready: AtomicBool,
+    /// How often somebody looked.
+    looks: AtomicU32,
     /// The driver is to look at the sockets now.
     summoned: AtomicBool,
     /// The driver watches whether the steward comes.
@@ -56,8 +59,27 @@ impl Wakers {
     }
 
     /// Somebody looks at the sockets from here on.
-    pub(super) fn looked(&self) {
+    pub(super) fn looking(&self) {
         self.ready.store(false, Ordering::Release);
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whoever looked had enough before the sockets had nothing more.
+    pub(super) fn looked_away(&self) {
+        self.ready.store(true, Ordering::Release);
+        if !self.watching.swap(true, Ordering::AcqRel) {
+            self.driver.wake();
+        }
+    }
+
+    /// Whether the sockets have news that nobody looked at to its end.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// How often somebody looked; the driver's measure of whether anybody does.
+    pub(super) fn looks(&self) -> u32 {
+        self.looks.load(Ordering::Relaxed)
     }
 
     pub(super) fn register_driver(&self, waker: &Waker) {
@@ -181,7 +203,7 @@ mod tests {
         Waker::from(Arc::clone(&wakers)).wake();
         assert_eq!(driver.0.load(Ordering::SeqCst), 1);
         assert!(wakers.take_summons());
-        wakers.looked();
+        wakers.looking();
         assert!(!wakers.end_watch());
     }
 }

@@ -1,0 +1,413 @@
+//! Two cores against a model that is nothing but byte vectors, through whatever can happen.
+
+use proptest::prelude::*;
+use proptest::test_runner::Config as ProptestConfig;
+
+use super::*;
+use crate::label::Prop;
+use crate::network::{Fact, Kind, Kinds};
+use crate::proto::pair::{Pair, anywhere};
+
+/// `PROPTEST_CASES` overrides the number of cases.
+pub(in crate::proto::session) fn cases(number: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => default.cases,
+        None => number,
+    };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..default
+    }
+}
+
+const LABELS: [Label; 4] = [
+    Label::ANY,
+    Label::INTERACTIVE,
+    Label::BACKGROUND,
+    Label::new().prohibit(Prop::Metered),
+];
+
+#[derive(Debug, Clone)]
+enum Action {
+    Open(End),
+    Write(End, u8, u16, u8, bool),
+    Read(End, u8, u16),
+    Shutdown(End, u8),
+    Release(End, u8),
+    Reset(End, u8),
+    Step(u8),
+    Wait(u16),
+    Cut(u8),
+    Silence(u8),
+    Dial(u8),
+    Retire(End, u8),
+    Metered(u8, bool),
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![Just(End::Dialler), Just(End::Listener)]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let b = any::<u8>;
+    prop_oneof![
+        2 => end().prop_map(Action::Open),
+        12 => (end(), b(), 0..6000u16, b(), any::<bool>())
+            .prop_map(|(e, s, n, l, o)| Action::Write(e, s, n, l, o)),
+        8 => (end(), b(), 1..9000u16).prop_map(|(e, s, n)| Action::Read(e, s, n)),
+        2 => (end(), b()).prop_map(|(e, s)| Action::Shutdown(e, s)),
+        1 => (end(), b()).prop_map(|(e, s)| Action::Release(e, s)),
+        1 => (end(), b()).prop_map(|(e, s)| Action::Reset(e, s)),
+        12 => (1..30u8).prop_map(Action::Step),
+        2 => (1..100u16).prop_map(Action::Wait),
+        3 => b().prop_map(Action::Cut),
+        1 => b().prop_map(Action::Silence),
+        4 => (0..4u8).prop_map(Action::Dial),
+        1 => (end(), b()).prop_map(|(e, p)| Action::Retire(e, p)),
+        1 => (b(), any::<bool>()).prop_map(|(p, m)| Action::Metered(p, m)),
+    ]
+}
+
+/// The byte that one end writes at one offset of a stream.
+fn byte(end: End, id: StreamId, offset: usize) -> u8 {
+    let place = offset as u64 ^ u64::from(id.0) << 40 ^ (end as u64) << 60;
+    (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u8
+}
+
+/// One direction of one stream, as its writer knows it.
+#[derive(Debug, Default)]
+struct Written {
+    length: usize,
+    labels: Vec<(usize, Label)>,
+    shut: bool,
+    /// Somebody cut the stream off: what is not there is not missed.
+    cut_off: bool,
+}
+
+struct World {
+    pair: Pair,
+    streams: Vec<StreamId>,
+    /// By stream, then by the end that writes.
+    written: BTreeMap<StreamId, [Written; 2]>,
+    released: BTreeMap<StreamId, [bool; 2]>,
+}
+
+impl World {
+    fn new(seed: u64, direct: bool) -> Self {
+        let config = Config {
+            send_buffer: 6 << 10,
+            receive_window: 5 << 10,
+            max_streams: 6,
+            max_frame: 1 << 10,
+            ack_bytes: 2 << 10,
+            ..Config::default()
+        };
+        let mut pair = Pair::new(seed, start(), config.clone(), config);
+        pair.weather.capacity = 4 << 10;
+        pair.weather.piece = 700;
+        pair.weather.slices = 7;
+        pair.sides[0].direct = direct;
+        pair.sides[1].direct = direct;
+        Self {
+            pair,
+            streams: Vec::new(),
+            written: BTreeMap::new(),
+            released: BTreeMap::new(),
+        }
+    }
+
+    fn pick(&self, index: u8) -> Option<StreamId> {
+        let count = self.streams.len();
+        (count > 0).then(|| self.streams[usize::from(index) % count])
+    }
+
+    fn pick_path(&self, index: u8) -> Option<PathId> {
+        let paths = self.pair.paths();
+        (!paths.is_empty()).then(|| paths[usize::from(index) % paths.len()])
+    }
+
+    fn act(&mut self, action: &Action) {
+        let now = self.pair.now();
+        match *action {
+            Action::Open(end) => {
+                if let Ok(id) = self.pair.session(end).open(now, Label::ANY) {
+                    self.streams.push(id);
+                    self.written.insert(id, Default::default());
+                    self.released.insert(id, [false; 2]);
+                }
+            }
+            Action::Write(end, stream, length, label, owned) => {
+                if let Some(id) = self.pick(stream) {
+                    let label = LABELS[usize::from(label) % LABELS.len()];
+                    self.write(end, id, usize::from(length), label, owned);
+                }
+            }
+            Action::Read(end, stream, max) => {
+                if let Some(id) = self.pick(stream) {
+                    // A bounded read, as a reader with a small buffer does it.
+                    let _ = self.pair.read(end, id, usize::from(max));
+                }
+            }
+            Action::Shutdown(end, stream) => {
+                if let Some(id) = self.pick(stream) {
+                    self.shutdown(end, id);
+                }
+            }
+            Action::Release(end, stream) => {
+                if let Some(id) = self.pick(stream) {
+                    self.shutdown(end, id);
+                    self.pair.session(end).release(now, id);
+                    let known =
+                        self.pair.session(end).streams.contains_key(&id) || self.is_old(end, id);
+                    if known {
+                        self.released.get_mut(&id).expect("opened")[end as usize] = true;
+                        // What the peer had not finished by then may be cut off.
+                        let theirs = &mut self.written.get_mut(&id).expect("opened");
+                        theirs[end.other() as usize].cut_off = true;
+                    }
+                }
+            }
+            Action::Reset(end, stream) => {
+                if let Some(id) = self.pick(stream)
+                    && self.pair.session(end).streams.contains_key(&id)
+                {
+                    self.pair.session(end).reset(now, id, 7);
+                    for written in self.written.get_mut(&id).expect("opened") {
+                        written.cut_off = true;
+                    }
+                }
+            }
+            Action::Step(steps) => {
+                for _ in 0..steps {
+                    self.pair.step(now + Duration::from_secs(1));
+                }
+            }
+            Action::Wait(millis) => self.pair.run(Duration::from_millis(millis.into())),
+            Action::Cut(path) => {
+                if let Some(path) = self.pick_path(path) {
+                    self.pair.cut(path);
+                }
+            }
+            Action::Silence(path) => {
+                if let Some(path) = self.pick_path(path) {
+                    self.pair.silence(path);
+                }
+            }
+            Action::Dial(slot) => {
+                self.pair.dial(slot).expect("the session lives");
+            }
+            Action::Retire(end, path) => {
+                if let Some(path) = self.pick_path(path) {
+                    self.pair.session(end).retire(now, path);
+                }
+            }
+            Action::Metered(path, metered) => {
+                if let Some(path) = self.pick_path(path) {
+                    let mut sides = anywhere();
+                    sides.remote.kinds = Kinds::of(Kind::Cellular);
+                    sides.remote.metered = if metered { Fact::Yes } else { Fact::No };
+                    for end in End::BOTH {
+                        self.pair.session(end).update_path(now, path, sides.clone());
+                    }
+                }
+            }
+        }
+        while self.pair.session(End::Dialler).accept().is_some() {}
+        while self.pair.session(End::Listener).accept().is_some() {}
+    }
+
+    fn is_old(&mut self, end: End, id: StreamId) -> bool {
+        self.pair.session(end).was_known(id)
+    }
+
+    fn write(&mut self, end: End, id: StreamId, length: usize, label: Label, owned: bool) {
+        let now = self.pair.now();
+        let written = &mut self.written.get_mut(&id).expect("opened")[end as usize];
+        let data: Vec<u8> = (0..length)
+            .map(|i| byte(end, id, written.length + i))
+            .collect();
+        let session = &mut self.pair.sides[end as usize].session;
+        let result = if owned {
+            session.write_bytes(now, id, label, &mut Bytes::from(data))
+        } else {
+            session.write(now, id, label, &data)
+        };
+        match result {
+            Ok(0) => {}
+            Ok(taken) => {
+                assert!(!written.shut, "taken after shutdown");
+                written.length += taken;
+                match written.labels.last_mut() {
+                    Some((end, last)) if *last == label => *end = written.length,
+                    _ => written.labels.push((written.length, label)),
+                }
+            }
+            Err(StreamError::Shutdown) => assert!(written.shut),
+            Err(StreamError::Unknown) => {}
+            Err(error) => assert!(written.cut_off, "{error} out of nothing"),
+        }
+    }
+
+    fn shutdown(&mut self, end: End, id: StreamId) {
+        let now = self.pair.now();
+        let session = self.pair.session(end);
+        let open = session.writable(id).is_ok();
+        session.shutdown(now, id);
+        if open {
+            self.written.get_mut(&id).expect("opened")[end as usize].shut = true;
+        }
+    }
+
+    /// What was read is what was written, as far as it goes, labels included.
+    fn check_prefixes(&self) {
+        for (id, directions) in &self.written {
+            for end in End::BOTH {
+                let side = &self.pair.sides[end.other() as usize];
+                let Some(read) = side.read.get(id) else {
+                    continue;
+                };
+                let written = &directions[end as usize];
+                assert!(read.len() <= written.length, "more read than written");
+                for (offset, got) in read.iter().enumerate() {
+                    assert_eq!(*got, byte(end, *id, offset), "{id:?} {end:?} at {offset}");
+                }
+                // behaviour: I5
+                let mut at = 0;
+                for (until, label) in side.labels.get(id).into_iter().flatten() {
+                    let run = written.labels.partition_point(|(end, _)| *end <= at);
+                    assert_eq!(written.labels[run].1, *label, "{id:?} at {at}");
+                    assert!(*until <= written.labels[run].0, "a read crossed a label");
+                    at = *until;
+                }
+            }
+        }
+        for side in &self.pair.sides {
+            for event in &side.events {
+                let broke = matches!(event, Event::PathClosed(_, PathEnd::Protocol(_)));
+                assert!(!broke, "{event:?} between honest ends");
+            }
+            assert_eq!(side.session.closed(), None);
+        }
+    }
+
+    fn read_everything(&mut self) {
+        for id in self.streams.clone() {
+            for end in End::BOTH {
+                let _ = self.pair.read_all(end, id);
+            }
+        }
+    }
+
+    /// A path that carries both ways, of which the facts are made to admit everything.
+    fn healthy(&mut self) -> Option<PathId> {
+        let now = self.pair.now();
+        let mut paths = self.pair.paths().into_iter();
+        let path = paths.find(|path| {
+            let carries = self.pair.sides.iter().all(|side| {
+                let slot = side.session.slot(*path);
+                let state = slot.and_then(|slot| side.session.paths[slot].as_ref());
+                state.is_some_and(|state| state.carries())
+            });
+            carries && self.pair.is_up(*path)
+        })?;
+        for end in End::BOTH {
+            self.pair.session(end).update_path(now, path, anywhere());
+        }
+        Some(path)
+    }
+
+    /// After the storm: everything arrives that nobody cut off.
+    fn settle(&mut self, spare_one: bool) {
+        let spared = self.healthy().filter(|_| spare_one);
+        for path in self.pair.paths() {
+            if Some(path) != spared {
+                self.pair.cut(path);
+            }
+        }
+        self.pair.run(Duration::from_millis(200));
+        if self.healthy().is_none() {
+            self.pair.dial(0).expect("the session lives");
+        }
+        for _ in 0..60 {
+            self.pair.run(Duration::from_millis(100));
+            self.read_everything();
+        }
+        self.check_prefixes();
+        for (id, directions) in &self.written {
+            for end in End::BOTH {
+                let written = &directions[end as usize];
+                if written.cut_off {
+                    continue;
+                }
+                let read = &self.pair.sides[end.other() as usize].read;
+                let read = read.get(id).map_or(0, Vec::len);
+                assert_eq!(read, written.length, "{id:?} {end:?}\n{self:#?}");
+                if written.shut && !self.released[id][end as usize] {
+                    let session = &self.pair.sides[end as usize].session;
+                    assert_eq!(session.is_shut(*id), Ok(true), "{id:?} {end:?}");
+                }
+            }
+        }
+    }
+
+    /// And the session ends well.
+    fn close(&mut self) {
+        let now = self.pair.now();
+        for end in End::BOTH {
+            for id in self.streams.clone() {
+                self.pair.session(end).release(now, id);
+            }
+            self.pair.session(end).close(now);
+        }
+        self.pair.run(Duration::from_secs(5));
+        for end in End::BOTH {
+            let session = self.pair.session(end);
+            assert_eq!(
+                session.closed(),
+                Some(CloseReason::Finished),
+                "{session:#?}"
+            );
+            assert!(session.streams.is_empty());
+            assert!(session.paths().is_empty());
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for side in &self.pair.sides {
+            writeln!(f, "{:?}", side.session.streams)?;
+            writeln!(f, "{:?}", side.events)?;
+        }
+        Ok(())
+    }
+}
+
+fn storm(seed: u64, direct: bool, spare_one: bool, actions: &[Action]) {
+    let mut world = World::new(seed, direct);
+    world.act(&Action::Open(End::Dialler));
+    for action in actions {
+        world.act(action);
+    }
+    world.check_prefixes();
+    world.settle(spare_one);
+    world.close();
+}
+
+proptest! {
+    #![proptest_config(cases(10_000))]
+
+    // behaviour: S3, S18, S22, I5
+    #[test]
+    fn two_cores_agree_with_byte_vectors_through_any_storm(
+        seed: u64,
+        direct: bool,
+        spare_one: bool,
+        actions in prop::collection::vec(action(), 0..40),
+    ) {
+        storm(seed, direct, spare_one, &actions);
+    }
+}

@@ -1,0 +1,402 @@
+//! The driver of a session: a lock around its core, not a pipe to a task.
+//!
+//! ```text
+//!   poll_read / poll_write ──► lock ─► core ─► the path's socket, in the same poll
+//!                                │
+//!   one task a session ──────────┘  timers, idle paths, what no caller polls for
+//! ```
+//!
+//! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
+//! wakes, `serve` is the task, and `state` what the lock guards.
+//!
+//! Every entry goes through [`Driver::with`]: lock, run, collect what the core reports, unlock, and
+//! only then wake. No user code and no waker runs under the lock.
+
+mod scratch;
+mod serve;
+mod sockets;
+mod state;
+mod wakers;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Instant;
+
+use tokio::io::ReadBuf;
+
+use super::context::Context;
+use super::error::SessionError;
+use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
+use crate::clock::Clock;
+use crate::label::Label;
+use crate::label::matching::{Destination, PathFacts};
+use crate::network::Network;
+use crate::proto::session::handshake::Credentials;
+use crate::proto::session::{CloseReason, PathId, PathSides, Session, StreamId};
+use crate::transport::ByteLink;
+
+pub(super) use serve::spawn;
+pub(super) use sockets::Outgoing;
+pub(super) use state::{State, TellDetached};
+
+use sockets::{Link, READS};
+use state::add;
+use wakers::Wakers;
+
+/// A session with its paths; shared by its streams, its handles and its task.
+pub(crate) struct Driver {
+    state: Mutex<State>,
+    wakers: Arc<Wakers>,
+    pub(super) context: Arc<dyn Context>,
+    /// The label given to `connect`; the default of streams.
+    pub(super) label: Label,
+    /// Where a dialler's session goes; `None` at the listener.
+    destination: Option<Destination>,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    pub(super) fn new(
+        core: Session,
+        context: Arc<dyn Context>,
+        label: Label,
+        destination: Option<Destination>,
+    ) -> Arc<Self> {
+        let wakers = Arc::new(Wakers::default());
+        let waker = Waker::from(Arc::clone(&wakers));
+        let state = State::new(core, Arc::clone(&wakers), waker);
+        Arc::new(Self {
+            state: Mutex::new(state),
+            wakers,
+            context,
+            label,
+            destination,
+        })
+    }
+
+    /// Runs `f` under the lock, then wakes whoever the core's events concern.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State, Instant) -> R) -> R {
+        // The time asleep is looked up by the task's timers; a clock call less on the data path.
+        let now = Clock::recent();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wakers.locked();
+        let result = f(&mut state, now);
+        let rearm = state.settle(now);
+        let wake = std::mem::take(&mut state.wake);
+        let detached = state.detachment();
+        let deferred = self.wakers.unlocked();
+        drop(state);
+        if deferred {
+            self.wakers.wake_now();
+        }
+        if rearm {
+            self.wakers.nudge();
+        }
+        wake.into_iter().for_each(Waker::wake);
+        if let Some((tell, word, bytes)) = detached {
+            tell(word, bytes);
+        }
+        result
+    }
+
+    pub(super) fn on_detached(&self, tell: TellDetached) {
+        self.with(|state, _| state.on_detached = Some(tell));
+    }
+
+    /// Given up at the listener's bound, unless a path came back meanwhile.
+    pub(super) fn evict(&self) {
+        self.with(|state, now| {
+            if state.links.is_empty() {
+                state.core.abort(now, CloseReason::Evicted);
+            }
+        });
+        self.wakers.summon();
+    }
+
+    /// The session's task is over.
+    fn finish(&self) {
+        self.with(|state, _| {
+            state.links.clear();
+            state.on_detached = None;
+        });
+    }
+
+    pub(super) fn destination(&self) -> Option<Destination> {
+        self.destination.clone()
+    }
+
+    // ---- streams
+
+    pub(super) fn open(&self, label: Label) -> Result<StreamId, SessionError> {
+        self.with(|state, now| {
+            let id = state
+                .core
+                .open(now, label)
+                .map_err(|error| state.session_error(error))?;
+            state.handles += 1;
+            state.unsettled = true;
+            state.transmit(now);
+            Ok(id)
+        })
+    }
+
+    pub(super) fn poll_accept(
+        &self,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(StreamId, Label), SessionError>> {
+        self.with(|state, _| {
+            if let Some(accepted) = state.core.accept() {
+                state.handles += 1;
+                return Poll::Ready(Ok(accepted));
+            }
+            if let Some(reason) = state.core.closed() {
+                return Poll::Ready(Err(state.closed_error(reason)));
+            }
+            state.accepting.retain(|known| !known.will_wake(cx.waker()));
+            state.accepting.push_back(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut TaskContext<'_>,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+        label: Option<Label>,
+    ) -> Poll<io::Result<Option<Label>>> {
+        self.with(|state, now| {
+            let result = state.read(now, id, buf);
+            state.transmit(now);
+            match result {
+                Ok(None) => {
+                    if let Some(reason) = label.and_then(|label| state.impossible(&label)) {
+                        return Poll::Ready(Err(reason));
+                    }
+                    state.waiters(id).read = Some(cx.waker().clone());
+                    self.wakers.set_steward(cx.waker());
+                    Poll::Pending
+                }
+                Ok(Some(label)) => Poll::Ready(Ok(label)),
+                Err(error) => Poll::Ready(Err(state.io_error(error))),
+            }
+        })
+    }
+
+    /// Takes what fits of `data`; pending when the replay buffer is full.
+    pub(super) fn poll_write(
+        &self,
+        cx: &mut TaskContext<'_>,
+        id: StreamId,
+        label: Label,
+        data: Outgoing<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.with(|state, now| {
+            let result = state.write(now, id, label, data);
+            match result {
+                Ok(0) => {
+                    state.waiters(id).write = Some(cx.waker().clone());
+                    if !state.has_readers() {
+                        self.wakers.set_steward(cx.waker());
+                    }
+                    Poll::Pending
+                }
+                Ok(n) => {
+                    // A writer may be the only task of this session that is ever polled.
+                    if self.wakers.is_ready() && !state.has_readers() {
+                        state.receive(now, READS);
+                        state.transmit(now);
+                    }
+                    Poll::Ready(Ok(n))
+                }
+                Err(error) => Poll::Ready(Err(state.io_error(error))),
+            }
+        })
+    }
+
+    pub(super) fn set_label(&self, id: StreamId, label: Label) {
+        self.with(|state, now| {
+            state.core.set_label(now, id, label);
+            state.unsettled = true;
+        });
+        self.wakers.nudge();
+    }
+
+    /// Pushes what waits to the sockets; never waits itself.
+    pub(super) fn flush(&self) {
+        self.with(|state, now| state.transmit(now));
+    }
+
+    pub(super) fn poll_shutdown(
+        &self,
+        cx: &mut TaskContext<'_>,
+        id: StreamId,
+    ) -> Poll<io::Result<()>> {
+        self.with(|state, now| {
+            state.core.shutdown(now, id);
+            state.transmit(now);
+            state.receive(now, READS);
+            state.transmit(now);
+            match state.core.is_shut(id) {
+                Ok(true) => Poll::Ready(Ok(())),
+                Ok(false) => {
+                    state.waiters(id).shut = Some(cx.waker().clone());
+                    if !state.has_readers() {
+                        self.wakers.set_steward(cx.waker());
+                    }
+                    Poll::Pending
+                }
+                Err(error) => Poll::Ready(Err(state.io_error(error))),
+            }
+        })
+    }
+
+    /// Ends our direction in the background.
+    pub(super) fn end(&self, id: StreamId) {
+        self.with(|state, now| {
+            state.core.shutdown(now, id);
+            state.transmit(now);
+        });
+    }
+
+    /// A stream's last handle went: shutdown in the background, no more reads.
+    pub(super) fn release(&self, id: StreamId) {
+        self.with(|state, now| {
+            state.core.release(now, id);
+            state.waiters.retain(|(known, _)| *known != id);
+            state.leave(now);
+        });
+        self.wakers.summon();
+    }
+
+    pub(super) fn reset(&self, id: StreamId) {
+        self.with(|state, now| {
+            state.core.reset(now, id, 0);
+            state.transmit(now);
+        });
+    }
+
+    // ---- handles of the session
+
+    pub(super) fn enter(&self) {
+        self.with(|state, _| state.handles += 1);
+    }
+
+    pub(super) fn leave(&self) {
+        self.with(|state, now| state.leave(now));
+        self.wakers.summon();
+    }
+
+    pub(super) fn close(&self) {
+        self.with(|state, now| {
+            state.core.close(now);
+            state.transmit(now);
+        });
+        self.wakers.summon();
+    }
+
+    pub(super) fn abort(&self, reason: CloseReason) {
+        self.with(|state, now| {
+            state.core.abort(now, reason);
+            state.transmit(now);
+        });
+        self.wakers.summon();
+    }
+
+    /// Resolves when the session is over.
+    pub(super) fn poll_closed(&self, cx: &mut TaskContext<'_>) -> Poll<SessionError> {
+        self.with(|state, _| match state.core.closed() {
+            Some(reason) => Poll::Ready(state.closed_error(reason)),
+            None => {
+                state.closing.retain(|known| !known.will_wake(cx.waker()));
+                state.closing.push(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+    }
+
+    pub(super) fn events(&self) -> Events {
+        self.with(|state, _| {
+            let subscriber = Subscriber::default();
+            for link in &state.links {
+                subscriber.push(PathEvent::Up(state.info(link)));
+            }
+            if state.closed_told {
+                subscriber.close();
+            }
+            let events = subscriber.events();
+            state.subscribers.push(subscriber);
+            events
+        })
+    }
+
+    pub(super) fn paths(&self) -> Vec<PathInfo> {
+        self.with(|state, _| state.links.iter().map(|link| state.info(link)).collect())
+    }
+
+    pub(super) fn stats(&self, id: StreamId) -> StreamStats {
+        self.with(|state, _| {
+            let offsets = state.core.offsets(id).unwrap_or_default();
+            let mut networks = state.totals.clone();
+            for link in &state.links {
+                add(
+                    &mut networks,
+                    link,
+                    state.core.path_stats(link.path).unwrap_or_default(),
+                );
+            }
+            StreamStats {
+                written: offsets.written,
+                acknowledged: offsets.acknowledged,
+                read: offsets.read,
+                networks,
+            }
+        })
+    }
+
+    // ---- paths
+
+    pub(super) fn credentials(&self) -> Credentials {
+        self.with(|state, _| state.core.credentials().clone())
+    }
+
+    /// A proved path joins. `Err` gives why it may not.
+    pub(super) fn attach(
+        &self,
+        path: PathId,
+        io: Box<dyn ByteLink>,
+        network: Option<Network>,
+        remote: PathFacts,
+    ) -> Result<(), crate::proto::session::AttachError> {
+        self.with(|state, now| {
+            let sides = PathSides {
+                local: network.clone(),
+                remote,
+            };
+            state.core.attach(now, path, sides)?;
+            state.links.push(Link {
+                path,
+                io,
+                network,
+                bulk: false,
+                dead: None,
+            });
+            let info = state.info(state.links.last().expect("just pushed"));
+            tracing::debug!(target: "mancom::session", path = %info, "path up");
+            state.publish(PathEvent::Up(info));
+            state.transmit(now);
+            state.unsettled = true;
+            Ok(())
+        })?;
+        self.wakers.summon();
+        Ok(())
+    }
+}

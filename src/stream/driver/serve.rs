@@ -1,0 +1,110 @@
+//! The session's one task: timers, idle paths, and what no caller polls for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use super::super::roam::Roamer;
+use super::super::tracker::Guard;
+use super::sockets::READS;
+use super::wakers::WATCH;
+use super::{Driver, State};
+use crate::clock::Clock;
+
+/// Starts the session's one task. It ends with the session.
+pub(in crate::stream) fn spawn(
+    driver: Arc<Driver>,
+    mut roamer: Option<Roamer>,
+    alive: Guard,
+    after: impl FnOnce() + Send + 'static,
+) {
+    tokio::spawn(async move {
+        let _alive = alive;
+        let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+        std::future::poll_fn(|cx| {
+            let served = driver.poll_serve(cx, sleep.as_mut());
+            if served.is_pending()
+                && let Some(roamer) = &mut roamer
+            {
+                roamer.poll(cx, &driver);
+            }
+            served
+        })
+        .await;
+        driver.finish();
+        after();
+    });
+}
+
+impl Driver {
+    /// Serves timers and what no caller polls for; ready once the session is over.
+    pub(in crate::stream) fn poll_serve(
+        &self,
+        cx: &mut TaskContext<'_>,
+        mut sleep: Pin<&mut tokio::time::Sleep>,
+    ) -> Poll<()> {
+        self.wakers.register_driver(cx.waker());
+        // Looks up the time asleep, for all that follows.
+        let _ = Clock::now();
+        loop {
+            let summoned = self.wakers.take_summons();
+            let (over, due, more) = self.with(|state, now| {
+                let look = summoned | state.is_neglected(now);
+                let more = look && state.receive(now, READS);
+                if state.core.poll_timeout().is_some_and(|(at, _)| at <= now) {
+                    state.core.handle_timeout(now);
+                }
+                state.transmit(now);
+                let timer = state.core.poll_timeout().map(|(at, _)| at);
+                state.armed = [state.watch_at, timer].into_iter().flatten().min();
+                let wait = state.armed.map(|at| at.saturating_duration_since(now));
+                (state.is_over(), wait, more)
+            });
+            if over {
+                return Poll::Ready(());
+            }
+            if more {
+                self.wakers.summon();
+                return Poll::Pending;
+            }
+            let Some(wait) = due else {
+                return Poll::Pending;
+            };
+            sleep.as_mut().reset(tokio::time::Instant::now() + wait);
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl State {
+    /// Whether the sockets had news and nobody looked at them for a while.
+    pub(super) fn is_neglected(&mut self, now: Instant) -> bool {
+        if !self.wakers.is_watching() {
+            self.watch_at = None;
+            return false;
+        }
+        let looks = self.wakers.looks();
+        match self.watch_at {
+            Some(at) if at > now => return false,
+            Some(_) if looks == self.looks => {
+                self.watch_at = None;
+                return self.wakers.end_watch();
+            }
+            Some(_) if !self.wakers.is_ready() => {
+                // The news may come between the two looks: the second one counts.
+                self.watch_at = None;
+                if !self.wakers.end_watch() {
+                    return false;
+                }
+                self.wakers.looked_away();
+            }
+            _ => {}
+        }
+        self.watch_at = Some(now + WATCH);
+        self.looks = looks;
+        false
+    }
+}

@@ -1,0 +1,343 @@
+//! The sockets of a session's paths: what is read from them and written to them, in whose poll.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::io::ReadBuf;
+
+use super::scratch::with_scratch;
+use super::state::State;
+use crate::label::Label;
+use crate::network::Network;
+use crate::proto::session::{PathId, StreamError, StreamId};
+use crate::transport::ByteLink;
+
+/// Slices of one vectored write.
+const SLICES: usize = 32;
+/// What is copied together rather than written as slices, bytes.
+const SMALL: usize = 256;
+/// Reads of one path in one poll of the driver before it yields.
+pub(super) const READS: usize = 32;
+/// A reader's buffer is filled without a copy from this many bytes on; below, one read into the
+/// scratch buffer takes header and payload in one system call.
+const DIRECT: usize = 4096;
+/// Exactly a data frame's header: read behind a payload, so that the next payload is direct again.
+const HEADER: usize = 16;
+
+/// One path's connection.
+pub(super) struct Link {
+    pub(super) path: PathId,
+    pub(super) io: Box<dyn ByteLink>,
+    pub(super) network: Option<Network>,
+    /// The last read filled its buffer: more is likely to wait.
+    pub(super) bulk: bool,
+    pub(super) dead: Option<Arc<str>>,
+}
+
+/// What a writer brings.
+pub(in crate::stream) enum Outgoing<'a> {
+    /// Copied once, into the replay buffer.
+    Copied(&'a [u8]),
+    /// Copied once, all of it at once, or what an empty buffer takes.
+    Whole(&'a [u8]),
+    /// Kept as it is.
+    Owned(&'a mut Bytes),
+}
+
+pub(super) enum Once {
+    Direct(Label),
+    Received,
+    Nothing,
+}
+
+impl State {
+    /// `None`: nothing yet; `Some(label)`: bytes were put into `buf`, or the end was reached.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+    ) -> Result<Option<Option<Label>>, StreamError> {
+        let mut looking = false;
+        let result = self.read_on(now, id, buf, &mut looking);
+        // Whoever returns with something, be it the end, may not have left a waker with each socket.
+        if looking && !matches!(result, Ok(None)) {
+            self.wakers.looked_away();
+        }
+        result
+    }
+
+    fn read_on(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+        looking: &mut bool,
+    ) -> Result<Option<Option<Label>>, StreamError> {
+        let mut label = None;
+        loop {
+            if label.is_none() {
+                match self.core.read(now, id, buf.initialize_unfilled())? {
+                    Some((0, _)) => return Ok(Some(None)),
+                    Some((n, of)) => {
+                        buf.advance(n);
+                        label = Some(of);
+                    }
+                    None => {}
+                }
+            }
+            let bulk = self.links.iter().any(|link| link.bulk);
+            if label.is_some() && !(bulk && buf.remaining() >= DIRECT) {
+                return Ok(Some(label));
+            }
+            if !std::mem::replace(looking, true) {
+                self.wakers.looking();
+            }
+            match self.read_once(now, id, buf, label) {
+                Once::Direct(of) => label = Some(of),
+                Once::Received => {}
+                Once::Nothing => {
+                    if label.is_some() {
+                        // Not all that stands there may go into this buffer.
+                        self.wakers.looked_away();
+                    }
+                    return Ok(label.map(Some));
+                }
+            }
+        }
+    }
+
+    /// One read of the first path that has something: straight into `buf` where it is this stream's
+    /// payload, else into the core. With bytes in `buf` already, only payload of their label counts.
+    pub(super) fn read_once(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+        only: Option<Label>,
+    ) -> Once {
+        for at in 0..self.links.len() {
+            if self.links[at].dead.is_some() {
+                continue;
+            }
+            let path = self.links[at].path;
+            let fits = only.is_none() || self.core.direct_label(path) == only;
+            let direct = if fits {
+                self.core.direct(path, id).min(buf.remaining())
+            } else {
+                0
+            };
+            if direct >= DIRECT || (direct > 0 && self.links[at].bulk) {
+                match self.read_direct(now, at, id, buf, direct) {
+                    Some(label) => return Once::Direct(label),
+                    None => continue,
+                }
+            }
+            if only.is_none() && self.read_scratch(now, at) {
+                return Once::Received;
+            }
+        }
+        Once::Nothing
+    }
+
+    pub(super) fn read_direct(
+        &mut self,
+        now: Instant,
+        at: usize,
+        id: StreamId,
+        buf: &mut ReadBuf<'_>,
+        direct: usize,
+    ) -> Option<Label> {
+        let Self {
+            core, links, waker, ..
+        } = self;
+        let link = &mut links[at];
+        let whole = core.direct(link.path, id) == direct;
+        let mut header = [0; HEADER];
+        let mut cx = TaskContext::from_waker(waker);
+        let read = {
+            let user = &mut buf.initialize_unfilled()[..direct];
+            let mut bufs = [IoSliceMut::new(user), IoSliceMut::new(&mut header)];
+            let bufs = if whole { &mut bufs[..] } else { &mut bufs[..1] };
+            Pin::new(&mut *link.io).poll_read_vectored(&mut cx, bufs)
+        };
+        match read {
+            Poll::Pending => None,
+            Poll::Ready(Ok(0)) => {
+                self.lose(now, at, "closed by the far end".into());
+                None
+            }
+            Poll::Ready(Ok(n)) => {
+                let user = n.min(direct);
+                buf.advance(user);
+                link.bulk = n >= direct;
+                let path = link.path;
+                let label = core.received_direct(now, path, id, user);
+                if n > direct {
+                    self.feed(now, at, &header[..n - direct]);
+                }
+                Some(label)
+            }
+            Poll::Ready(Err(error)) => {
+                self.lose(now, at, error.to_string().into());
+                None
+            }
+        }
+    }
+
+    /// One read into the core; whether anything came.
+    pub(super) fn read_scratch(&mut self, now: Instant, at: usize) -> bool {
+        with_scratch(|scratch| {
+            let link = &mut self.links[at];
+            let mut cx = TaskContext::from_waker(&self.waker);
+            let mut buf = ReadBuf::new(scratch);
+            match Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf) {
+                Poll::Pending => {
+                    link.bulk = false;
+                    false
+                }
+                Poll::Ready(Ok(())) if buf.filled().is_empty() => {
+                    self.lose(now, at, "closed by the far end".into());
+                    false
+                }
+                Poll::Ready(Ok(())) => {
+                    link.bulk = buf.remaining() == 0;
+                    self.feed(now, at, buf.filled());
+                    true
+                }
+                Poll::Ready(Err(error)) => {
+                    self.lose(now, at, error.to_string().into());
+                    false
+                }
+            }
+        })
+    }
+
+    pub(super) fn feed(&mut self, now: Instant, at: usize, input: &[u8]) {
+        let path = self.links[at].path;
+        if let Err(error) = self.core.receive(now, path, input) {
+            tracing::warn!(target: "mancom::session", %error, "path ended by what came on it");
+            self.links[at].dead = Some(error.to_string().into());
+        }
+    }
+
+    pub(super) fn lose(&mut self, now: Instant, at: usize, why: Arc<str>) {
+        let link = &mut self.links[at];
+        link.dead = Some(why);
+        self.core.lose(now, link.path);
+    }
+
+    /// The link of this path is to go, for a reason from outside (its network went, say).
+    pub(in crate::stream) fn drop_path(&mut self, now: Instant, path: PathId, why: &str) {
+        if let Some(at) = self.links.iter().position(|link| link.path == path) {
+            self.lose(now, at, why.into());
+        }
+    }
+
+    /// Somebody waits to read; what arrives is for it to take.
+    pub(super) fn has_readers(&self) -> bool {
+        self.waiters
+            .iter()
+            .any(|(_, waiters)| waiters.read.is_some())
+    }
+
+    /// Reads every path; whether some path may have more.
+    pub(super) fn receive(&mut self, now: Instant, reads: usize) -> bool {
+        self.wakers.looking();
+        let mut more = false;
+        for at in 0..self.links.len() {
+            let mut left = reads;
+            while self.links[at].dead.is_none() && left > 0 && self.read_scratch(now, at) {
+                left -= 1;
+            }
+            more |= left == 0;
+        }
+        if more {
+            self.wakers.looked_away();
+        }
+        more
+    }
+
+    pub(super) fn write(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        label: Label,
+        mut data: Outgoing<'_>,
+    ) -> Result<usize, StreamError> {
+        for last in [false, true] {
+            let taken = match &mut data {
+                Outgoing::Copied(bytes) => self.core.write(now, id, label, bytes)?,
+                Outgoing::Whole(bytes) => self.core.write_whole(now, id, label, bytes)?,
+                Outgoing::Owned(bytes) => self.core.write_bytes(now, id, label, bytes)?,
+            };
+            self.transmit(now);
+            if taken > 0 || last {
+                return Ok(taken);
+            }
+            // Full: what frees the buffer is an acknowledgement, so look for one.
+            self.receive(now, READS);
+        }
+        Ok(0)
+    }
+
+    /// Writes to every path what the core has for it and its socket takes.
+    pub(in crate::stream) fn transmit(&mut self, now: Instant) {
+        let Self {
+            core, links, waker, ..
+        } = self;
+        let mut cx = TaskContext::from_waker(waker);
+        for link in links.iter_mut().filter(|link| link.dead.is_none()) {
+            let mut wrote = false;
+            let failed = loop {
+                if !core.wants_transmit(link.path) {
+                    break None;
+                }
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let count = core.transmit(now, link.path, &mut slices);
+                if count == 0 {
+                    break None;
+                }
+                match poll_write(Pin::new(&mut *link.io), &mut cx, &slices[..count]) {
+                    Poll::Pending => break None,
+                    Poll::Ready(Ok(0)) => break Some("closed by the far end".into()),
+                    Poll::Ready(Ok(n)) => {
+                        core.transmitted(now, link.path, n);
+                        wrote = true;
+                    }
+                    Poll::Ready(Err(error)) => break Some(Arc::<str>::from(error.to_string())),
+                }
+            };
+            if wrote && failed.is_none() {
+                let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);
+            }
+            if let Some(why) = failed {
+                link.dead = Some(why);
+                core.lose(now, link.path);
+            }
+        }
+    }
+}
+
+/// Writes the slices, small ones as one: a vectored call costs the kernel more than the copy.
+fn poll_write(
+    io: Pin<&mut dyn ByteLink>,
+    cx: &mut TaskContext<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let total: usize = slices.iter().map(|slice| slice.len()).sum();
+    if total > SMALL {
+        return io.poll_write_vectored(cx, slices);
+    }
+    let mut whole = [0; SMALL];
+    let mut at = 0;
+    for slice in slices {
+        whole[at..at + slice.len()].copy_from_slice(slice);
+        at += slice.len();
+    }
+    io.poll_write(cx, &whole[..total])
+}

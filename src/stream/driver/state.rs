@@ -1,0 +1,321 @@
+//! What the lock guards: the core, the paths' sockets, and who waits for what.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::super::error::{SessionError, stream_error};
+use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::sockets::Link;
+use super::wakers::Wakers;
+use crate::label::Label;
+use crate::label::matching::{Blocked, PathFacts};
+use crate::network::Network;
+use crate::proto::session::{
+    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
+};
+
+/// Who waits for one stream.
+#[derive(Default)]
+pub(super) struct Waiters {
+    pub(super) read: Option<Waker>,
+    pub(super) write: Option<Waker>,
+    pub(super) shut: Option<Waker>,
+}
+
+/// Told that a session has no path and keeps so many bytes, or (`None`) that it has one. The words are
+/// numbered, for they may overtake each other.
+pub(in crate::stream) type TellDetached = Arc<dyn Fn(u64, Option<usize>) + Send + Sync>;
+
+pub(in crate::stream) struct State {
+    pub(in crate::stream) core: Session,
+    pub(super) links: Vec<Link>,
+    pub(super) waiters: Vec<(StreamId, Waiters)>,
+    pub(super) accepting: VecDeque<Waker>,
+    pub(super) closing: Vec<Waker>,
+    /// Streams and session handles that users hold.
+    pub(super) handles: usize,
+    /// What the driver's timer is set to.
+    pub(super) armed: Option<Instant>,
+    /// When the driver asks whether anybody looks at the sockets, and how often somebody had.
+    pub(super) watch_at: Option<Instant>,
+    pub(super) looks: u32,
+    pub(super) wakers: Arc<Wakers>,
+    /// The paths or what they must carry changed: the roamer is to look.
+    pub(in crate::stream) unsettled: bool,
+    pub(super) subscribers: Vec<Subscriber>,
+    pub(super) totals: Vec<NetworkBytes>,
+    pub(super) waker: Waker,
+    pub(super) wake: Vec<Waker>,
+    /// Why no network matches, as last seen.
+    pub(in crate::stream) blocked: Option<Arc<Blocked>>,
+    pub(super) closed_told: bool,
+    /// For the listener's bound of detached sessions; told outside the lock.
+    pub(super) on_detached: Option<TellDetached>,
+    /// What was told last, and the number of that word.
+    pub(super) detached: (u64, Option<usize>),
+}
+
+impl State {
+    pub(super) fn new(core: Session, wakers: Arc<Wakers>, waker: Waker) -> Self {
+        Self {
+            core,
+            links: Vec::new(),
+            waiters: Vec::new(),
+            accepting: VecDeque::new(),
+            closing: Vec::new(),
+            handles: 0,
+            armed: None,
+            watch_at: None,
+            looks: 0,
+            wakers,
+            unsettled: true,
+            subscribers: Vec::new(),
+            totals: Vec::new(),
+            waker,
+            wake: Vec::new(),
+            blocked: None,
+            closed_told: false,
+            on_detached: None,
+            detached: (0, None),
+        }
+    }
+
+    pub(super) fn waiters(&mut self, id: StreamId) -> &mut Waiters {
+        let at = match self.waiters.iter().position(|(known, _)| *known == id) {
+            Some(at) => at,
+            None => {
+                self.waiters.push((id, Waiters::default()));
+                self.waiters.len() - 1
+            }
+        };
+        &mut self.waiters[at].1
+    }
+
+    /// What there is to tell of the session's being detached; one that is over goes by itself.
+    pub(super) fn detachment(&mut self) -> Option<(TellDetached, u64, Option<usize>)> {
+        let tell = self.on_detached.as_ref().filter(|_| self.core.closed().is_none())?;
+        let bytes = self.links.is_empty().then(|| self.core.buffered());
+        if bytes == self.detached.1 {
+            return None;
+        }
+        self.detached = (self.detached.0 + 1, bytes);
+        Some((Arc::clone(tell), self.detached.0, bytes))
+    }
+
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.handles -= 1;
+        if self.handles == 0 {
+            self.core.close(now);
+        }
+        self.transmit(now);
+    }
+
+    /// Takes the core's events; whether the driver's timer is too late.
+    pub(super) fn settle(&mut self, now: Instant) -> bool {
+        let mut rearm = false;
+        while let Some(event) = self.core.poll_event() {
+            rearm |= self.take_event(now, event);
+        }
+        let due = self.core.poll_timeout().map(|(at, _)| at);
+        rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
+    }
+
+    pub(super) fn take_event(&mut self, now: Instant, event: Event) -> bool {
+        match event {
+            Event::Readable(id) => self.wake_one(id, |waiters| &mut waiters.read),
+            Event::Writable(id) => self.wake_one(id, |waiters| &mut waiters.write),
+            Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
+            Event::Incoming => self.wake.extend(self.accepting.pop_front()),
+            Event::PathClosed(path, end) => self.path_closed(path, end),
+            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::Closed(reason) => {
+                self.transmit(now);
+                self.session_closed(reason);
+            }
+        }
+        matches!(
+            event,
+            Event::PathClosed(..)
+                | Event::Stranded
+                | Event::PathFacts(_)
+                | Event::PathStalled(_)
+                | Event::Closed(_)
+        )
+    }
+
+    pub(super) fn wake_one(
+        &mut self,
+        id: StreamId,
+        which: impl FnOnce(&mut Waiters) -> &mut Option<Waker>,
+    ) {
+        if let Some((_, waiters)) = self.waiters.iter_mut().find(|(known, _)| *known == id) {
+            self.wake.extend(which(waiters).take());
+        }
+    }
+
+    pub(super) fn path_closed(&mut self, path: PathId, end: PathEnd) {
+        let Some(at) = self.links.iter().position(|link| link.path == path) else {
+            return;
+        };
+        let stats = self.core.path_stats(path).unwrap_or_default();
+        let mut info = self.info(&self.links[at]);
+        let link = self.links.swap_remove(at);
+        add(&mut self.totals, &link, stats);
+        info.stats = stats;
+        // Of a path given up in order, it is no news that its link ended.
+        let failed = link.dead.clone().filter(|_| end != PathEnd::Retired);
+        let why = failed.unwrap_or_else(|| path_end(end).into());
+        tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
+        self.publish(PathEvent::Down { path: info, why });
+        self.unsettled = true;
+    }
+
+    pub(super) fn session_closed(&mut self, reason: CloseReason) {
+        for (_, waiters) in &mut self.waiters {
+            let Waiters { read, write, shut } = waiters;
+            self.wake.extend(
+                [read.take(), write.take(), shut.take()]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        self.wake.extend(self.accepting.drain(..));
+        self.wake.append(&mut self.closing);
+        if !std::mem::replace(&mut self.closed_told, true) {
+            let why = self.closed_error(reason).to_string().into();
+            self.publish(PathEvent::Closed { why });
+            for subscriber in self.subscribers.drain(..) {
+                self.wake.extend(subscriber.close());
+            }
+        }
+    }
+
+    /// Over, and what was to be said has been said.
+    pub(super) fn is_over(&self) -> bool {
+        self.core.closed().is_some()
+    }
+
+    pub(in crate::stream) fn publish(&mut self, event: PathEvent) {
+        self.subscribers.retain(Subscriber::is_read);
+        for subscriber in &self.subscribers {
+            self.wake.extend(subscriber.push(event.clone()));
+        }
+    }
+
+    pub(super) fn info(&self, link: &Link) -> PathInfo {
+        PathInfo {
+            path: (link.path.id, link.path.epoch),
+            network: link.network.as_ref().map(Network::id),
+            name: link.network.as_ref().map(|network| network.name().into()),
+            kind: link.network.as_ref().map(Network::kind),
+            stats: self.core.path_stats(link.path).unwrap_or_default(),
+        }
+    }
+
+    /// The open paths and their networks.
+    pub(in crate::stream) fn open_paths(&self) -> impl Iterator<Item = (PathId, Option<&Network>)> {
+        self.links
+            .iter()
+            .filter(|link| link.dead.is_none())
+            .map(|link| (link.path, link.network.as_ref()))
+    }
+
+    /// The open paths that are bound to a network, with their local addresses.
+    pub(in crate::stream) fn bound_paths(&self) -> Vec<(PathId, Network, Option<IpAddr>)> {
+        let open = self.links.iter().filter(|link| link.dead.is_none());
+        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local())))
+            .collect()
+    }
+
+    /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
+    pub(in crate::stream) fn set_network(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        network: Network,
+        told: bool,
+    ) {
+        let remote = self.core.remote_facts(path).unwrap_or_default();
+        if told {
+            self.core.tell_facts(now, path, PathFacts::of(&network));
+        }
+        if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
+            link.network = Some(network.clone());
+        }
+        self.core.update_path(
+            now,
+            path,
+            PathSides {
+                local: Some(network),
+                remote,
+            },
+        );
+        self.transmit(now);
+    }
+
+    pub(in crate::stream) fn grace_left(&self, now: Instant) -> Duration {
+        self.core
+            .poll_timeout()
+            .map_or(self.core.grace(), |(at, _)| {
+                at.saturating_duration_since(now)
+            })
+            .min(self.core.grace())
+    }
+
+    pub(super) fn impossible(&self, label: &Label) -> Option<io::Error> {
+        let none = !self.links.is_empty()
+            && self
+                .links
+                .iter()
+                .all(|link| !self.core.permits(link.path, label));
+        none.then(|| io::Error::new(io::ErrorKind::NetworkUnreachable, NoPath(*label)))
+    }
+
+    pub(in crate::stream) fn closed_error(&self, reason: CloseReason) -> SessionError {
+        SessionError::of(reason, self.core.grace(), self.blocked.clone())
+    }
+
+    pub(super) fn session_error(&self, error: StreamError) -> SessionError {
+        match error {
+            StreamError::Closed(reason) => self.closed_error(reason),
+            StreamError::TooMany(limit) => SessionError::TooManyStreams(limit),
+            _ => SessionError::Closed,
+        }
+    }
+
+    pub(super) fn io_error(&self, error: StreamError) -> io::Error {
+        stream_error(error, |reason| self.closed_error(reason))
+    }
+}
+
+/// `read_labelled` was given a label that no path of the session could carry.
+#[derive(Debug, thiserror::Error)]
+#[error("no path of the session could carry `{0}`")]
+struct NoPath(Label);
+
+pub(super) fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStats) {
+    let name = link
+        .network
+        .as_ref()
+        .map(|network| Arc::<str>::from(network.name()));
+    match networks.iter_mut().find(|known| known.name == name) {
+        Some(known) => known.bytes += stats,
+        None => networks.push(NetworkBytes { name, bytes: stats }),
+    }
+}
+
+fn path_end(end: PathEnd) -> String {
+    match end {
+        PathEnd::Lost => "lost".into(),
+        PathEnd::Replaced => "replaced by a new connection".into(),
+        PathEnd::Silent => "silent: it owed an answer".into(),
+        PathEnd::Retired => "given up for a better one".into(),
+        PathEnd::Forbidden => "no longer allowed by the label".into(),
+        PathEnd::Protocol(error) => error.to_string(),
+        PathEnd::SessionClosed => "the session is over".into(),
+    }
+}

@@ -1,0 +1,54 @@
+//! Every future of the public interface may be spawned, and every stream moved into a task.
+
+use std::future::{Future, IntoFuture};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mancom::stream::{Events, OpenStream, ReadHalf, ReadLabelled, WriteHalf};
+use mancom::{AcceptError, Label, Listener, Manager, McStream, Network, Op, Session, SessionError};
+use static_assertions::assert_impl_all;
+
+// behaviour: R7
+assert_impl_all!(McStream: Send, Sync, Unpin);
+assert_impl_all!(ReadHalf: Send, Sync, Unpin);
+assert_impl_all!(WriteHalf: Send, Sync, Unpin);
+assert_impl_all!(Events: Send, Sync, Unpin, futures::Stream);
+assert_impl_all!(OpenStream: Send, IntoFuture);
+assert_impl_all!(ReadLabelled<'static>: Send, IntoFuture);
+assert_impl_all!(Op<Result<McStream, AcceptError>>: Future, Send, Unpin);
+assert_impl_all!(Op<Result<McStream, SessionError>>: Future, Send, Unpin);
+
+fn spawns<F: Future + Send>(_: F) {}
+fn outlives<F: IntoFuture<IntoFuture: Send + 'static>>(_: F) {}
+
+/// Compiled, and never run: what is asked is whether the futures are `Send`.
+#[expect(dead_code, reason = "it is the compiler's test")]
+fn of_methods(
+    (mut stream, mut read, mut write): (McStream, ReadHalf, WriteHalf),
+    (session, listener, manager): (&Session, &Listener, &Manager),
+    mut events: Events,
+) {
+    let mut buf = [0; 8];
+    spawns(stream.write_labelled(Label::ANY, b"x"));
+    spawns(stream.write_bytes(Bytes::new()));
+    spawns(stream.read_labelled(&mut buf).into_future());
+    spawns(read.read_labelled(&mut buf).label(Label::ANY).into_future());
+    spawns(write.write_labelled(Label::ANY, b"x"));
+    spawns(write.write_bytes(Bytes::new()));
+    spawns(events.next());
+    // Also where they come from `&self`, these own what they need.
+    outlives(session.open(Label::ANY));
+    outlives(session.accept());
+    outlives(session.close());
+    outlives(listener.accept());
+    outlives(manager.connect("mem://x"));
+    outlives(manager.listen("mem://x"));
+    outlives(manager.matching(Label::ANY));
+    outlives(manager.shutdown(Duration::ZERO));
+    outlives(manager.run(Label::ANY, work));
+}
+
+async fn work(network: Network) -> Result<(), mancom::Error> {
+    drop(network);
+    Ok(())
+}

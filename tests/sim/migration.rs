@@ -1,0 +1,259 @@
+//! When a session leaves a network that works: for a better one, and because its label says so.
+
+use std::time::Duration;
+
+use mancom::stream::PathEvent;
+use mancom::{Label, Network, Prop};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{
+    Outcome, cellular, drain, joined, millis, on, secs, sent_over, settle, soon, ups, wifi,
+};
+
+const UNMETERED: Label = Label::new().prohibit(Prop::Metered);
+
+// behaviour: S5
+#[mancom::test]
+async fn a_better_network_is_joined_before_the_old_one_is_left(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://better", Label::ANY).await?;
+    let mut events = near.events();
+    let sending = tokio::spawn(async move {
+        for _ in 0..2_000 {
+            near.write_all(&[7; 1_000]).await.unwrap();
+            sleep(millis(5)).await;
+        }
+        near.shutdown().await.unwrap();
+    });
+    let up = tokio::spawn(async move {
+        sleep(secs(2)).await;
+        networks.up(wifi());
+    });
+    let mut buf = [0; 4_096];
+    let (mut last, mut gap, mut total) = (Instant::now(), Duration::ZERO, 0);
+    loop {
+        match far.read(&mut buf).await? {
+            0 => break,
+            n => total += n,
+        }
+        if total > 10_000 {
+            gap = gap.max(last.elapsed());
+        }
+        last = Instant::now();
+    }
+    assert_eq!(total, 2_000_000);
+    assert!(gap < millis(60), "less than a round trip: {gap:?}");
+    sending.await.unwrap();
+    up.await.unwrap();
+    let events = drain(&mut events).await;
+    assert_eq!(ups(&events), ["wwan0", "wlan0"]);
+    let down = events
+        .iter()
+        .position(|event| matches!(event, PathEvent::Down { .. }));
+    assert_eq!(down, Some(2), "up first: {events:?}");
+    Ok(())
+}
+
+// behaviour: S6
+#[mancom::test]
+async fn a_little_better_is_not_worth_a_move(networks: mancom::testing::Networks) -> Outcome {
+    networks.up(Network::ethernet("eth0").rtt(millis(100)));
+    let (near, _far) = joined("mem://little", Label::ANY).await?;
+    let mut events = near.events();
+    networks.up(Network::ethernet("eth1").rtt(millis(81)));
+    sleep(secs(3600)).await;
+    assert_eq!(on(&near), ["eth0"]);
+    networks.change("eth1", |spec| spec.rtt(millis(80)));
+    sleep(millis(1_900)).await;
+    assert_eq!(on(&near), ["eth0"], "it must stand for 2 s");
+    sleep(secs(1)).await;
+    assert_eq!(on(&near), ["eth1"]);
+    assert_eq!(ups(&drain(&mut events).await), ["eth0", "eth1"]);
+    Ok(())
+}
+
+// behaviour: S7
+#[mancom::test]
+async fn a_flapping_network_beside_a_steady_one_moves_nobody_often(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    for (turn, up) in [500, 900].into_iter().enumerate() {
+        networks.up(cellular());
+        networks.up(wifi());
+        let (mut near, mut far) = joined(&format!("mem://flap{turn}"), Label::ANY).await?;
+        assert_eq!(on(&near), ["wlan0"]);
+        let mut events = near.events();
+        for _ in 0..60 {
+            networks.down("wlan0");
+            near.write_all(b"x").await?;
+            sleep(millis(1_000 - up)).await;
+            networks.up(wifi());
+            near.write_all(b"x").await?;
+            sleep(millis(up)).await;
+        }
+        let moves = ups(&drain(&mut events).await).len() - 1;
+        assert!(moves <= 6, "{moves} moves");
+        soon(secs(1), "every byte", far.read_exact(&mut [0; 120])).await?;
+    }
+    Ok(())
+}
+
+// behaviour: S7
+#[mancom::test]
+async fn after_losses_a_return_is_trusted_later_and_later(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    networks.up(wifi());
+    let (mut near, _far) = joined("mem://trust", Label::ANY).await?;
+    let mut events = near.events();
+    // Up for 4 s, gone for one: without a memory of losses it would move twice a turn.
+    for _ in 0..12 {
+        networks.down("wlan0");
+        near.write_all(b"x").await?;
+        sleep(secs(1)).await;
+        networks.up(wifi());
+        sleep(secs(4)).await;
+    }
+    let moves = ups(&drain(&mut events).await).len() - 1;
+    assert!(moves <= 6, "{moves} moves");
+    // Steady at last, it is used again.
+    sleep(secs(120)).await;
+    assert_eq!(on(&near), ["wlan0"]);
+    Ok(())
+}
+
+// behaviour: S15
+#[mancom::test]
+async fn a_network_about_to_go_is_left_before_it_does(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    networks.up(wifi());
+    let (mut near, mut far) = joined("mem://losing", Label::ANY).await?;
+    networks.change("wlan0", |spec| spec.losing(true));
+    sleep(millis(500)).await;
+    assert_eq!(on(&near), ["wwan0"]);
+    let fresh = mancom::matching(Label::ANY).await?;
+    assert_eq!(fresh.name(), "wwan0");
+    networks.down("wlan0");
+    near.write_all(b"x").await?;
+    assert_eq!(soon(millis(100), "no gap", far.read_u8()).await?, b'x');
+    Ok(())
+}
+
+// behaviour: S16
+#[mancom::test]
+async fn a_label_tightened_on_a_live_stream_moves_it(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular().metered(true));
+    let (mut near, mut far) = joined("mem://tight", Label::ANY).await?;
+    near.write_all(&[1; 1_000]).await?;
+    far.read_exact(&mut [0; 1_000]).await?;
+    near.set_label(UNMETERED);
+    near.write_all(&[2; 10_000]).await?;
+    sleep(secs(60)).await;
+    // It pauses: not a byte more on the metered network.
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    networks.up(wifi());
+    soon(secs(5), "what waited", far.read_exact(&mut [0; 10_000])).await?;
+    near.write_all(&[3; 10_000]).await?;
+    soon(secs(5), "what came later", far.read_exact(&mut [0; 10_000])).await?;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    assert_eq!(sent_over(&near, "wlan0"), 20_000);
+    Ok(())
+}
+
+// behaviour: S16 I7
+#[mancom::test]
+async fn a_strict_chunk_never_travels_where_it_may_not(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(wifi());
+    let (mut near, mut far) = joined("mem://strict", Label::ANY).await?;
+    near.write_labelled(UNMETERED, &[1; 5_000]).await?;
+    // Lost on its way: to be sent again, but not on a metered network.
+    networks.down("wlan0");
+    networks.up(cellular().metered(true));
+    near.write_labelled(Label::ANY, &[2; 5_000]).await?;
+    assert!(
+        tokio::time::timeout(secs(60), far.read_exact(&mut [0; 10_000]))
+            .await
+            .is_err()
+    );
+    let over = sent_over(&near, "wwan0");
+    assert!(over <= 5_000, "only the second chunk: {over}");
+    networks.down("wwan0");
+    networks.up(wifi());
+    sleep(secs(5)).await;
+    assert_eq!(near.stats().acknowledged, 10_000);
+    Ok(())
+}
+
+// behaviour: S20 I7
+#[mancom::test]
+async fn a_flag_that_flips_stops_an_unmetered_stream_both_ways(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://flag", UNMETERED).await?;
+    near.write_all(&[1; 1_000]).await?;
+    far.read_exact(&mut [0; 1_000]).await?;
+    far.write_all(&[1; 1_000]).await?;
+    near.read_exact(&mut [0; 1_000]).await?;
+    networks.change("wwan0", |spec| spec.metered(true));
+    settle().await;
+    // The far end is told, and that takes its time on the line.
+    sleep(millis(200)).await;
+    near.write_all(&[2; 1_000]).await?;
+    far.write_all(&[2; 1_000]).await?;
+    sleep(secs(60)).await;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000, "upwards");
+    assert_eq!(far.stats().acknowledged, 1_000, "downwards");
+    networks.change("wwan0", |spec| spec.metered(false));
+    soon(secs(5), "upwards again", far.read_exact(&mut [0; 1_000])).await?;
+    soon(secs(5), "downwards again", near.read_exact(&mut [0; 1_000])).await?;
+    Ok(())
+}
+
+// behaviour: S20 S5
+#[mancom::test]
+async fn a_flag_that_flips_moves_a_stream_that_has_somewhere_to_go(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(wifi());
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://flip", UNMETERED).await?;
+    assert_eq!(on(&near), ["wlan0"]);
+    networks.change("wlan0", |spec| spec.metered(true));
+    settle().await;
+    near.write_all(&[2; 10_000]).await?;
+    soon(secs(1), "by the other", far.read_exact(&mut [0; 10_000])).await?;
+    assert_eq!(sent_over(&near, "wlan0"), 0);
+    assert_eq!(sent_over(&near, "wwan0"), 10_000);
+    sleep(secs(1)).await;
+    assert_eq!(on(&near), ["wwan0"]);
+    Ok(())
+}
+
+// behaviour: S5
+#[mancom::test]
+async fn the_loss_of_the_new_network_while_it_is_dialled_leaves_the_old(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://midway", Label::ANY).await?;
+    for after in 0..12 {
+        networks.up(wifi());
+        sleep(secs(2) + millis(after * 7)).await;
+        networks.down("wlan0");
+        near.write_all(b"x").await?;
+        assert_eq!(soon(secs(12), "a byte", far.read_u8()).await?, b'x');
+        sleep(secs(70)).await;
+    }
+    Ok(())
+}
