@@ -65,7 +65,9 @@ impl Clock {
     /// # Panics
     /// Outside a tokio runtime.
     pub(crate) async fn reached(deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return std::future::pending().await };
+        let Some(deadline) = deadline else {
+            return std::future::pending().await;
+        };
         loop {
             let jumped = Self::jumped();
             if Self::now() >= deadline {

@@ -260,7 +260,11 @@ impl Endpoint {
             Some(port) if port > 0 => Ok(()),
             _ => {
                 let scheme = self.scheme.clone();
-                Err(EndpointError::new(&self.to_string(), None, EndpointFault::NoPort { scheme }))
+                Err(EndpointError::new(
+                    &self.to_string(),
+                    None,
+                    EndpointFault::NoPort { scheme },
+                ))
             }
         }
     }

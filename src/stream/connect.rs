@@ -13,7 +13,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::Driver;

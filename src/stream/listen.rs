@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::connect::beyond;
-use super::whereabouts::near;
 use super::McStream;
+use super::connect::beyond;
 use super::context::Context;
 use super::door::Door;
 use super::error::{AcceptError, ListenError};
 use super::roam::changed;
+use super::whereabouts::near;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};

@@ -209,11 +209,18 @@ impl Roamer {
     fn ways(&self, label: &Label) -> Result<Vec<Way>, Box<Blocked>> {
         // A label that names another interface than `.on()` matches nothing that is asked for.
         let pinned = pinned(*label, self.only.as_deref()).unwrap_or(*label);
-        let networks = self.context.registry().candidates(&pinned, &self.destination)?;
+        let networks = self
+            .context
+            .registry()
+            .candidates(&pinned, &self.destination)?;
         if self.destination == Destination::Host {
             return Ok(vec![None]);
         }
-        let only = |network: &Network| self.only.as_deref().is_none_or(|only| only == network.name());
+        let only = |network: &Network| {
+            self.only
+                .as_deref()
+                .is_none_or(|only| only == network.name())
+        };
         Ok(networks.into_iter().filter(only).map(Some).collect())
     }
 

@@ -186,7 +186,12 @@ fn open(
         if let Some(destination) = driver.destination() {
             want.destination = destination;
             want.deadline = within.and_then(Clock::deadline);
-            label = driver.context.registry().wait(want, &operation).await?.label;
+            label = driver
+                .context
+                .registry()
+                .wait(want, &operation)
+                .await?
+                .label;
         }
         let id = driver.open(label)?;
         Ok(McStream::session_stream(Arc::clone(driver), id, label))

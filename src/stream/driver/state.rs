@@ -97,7 +97,10 @@ impl State {
 
     /// What there is to tell of the session's being detached; one that is over goes by itself.
     pub(super) fn detachment(&mut self) -> Option<(TellDetached, u64, Option<usize>)> {
-        let tell = self.on_detached.as_ref().filter(|_| self.core.closed().is_none())?;
+        let tell = self
+            .on_detached
+            .as_ref()
+            .filter(|_| self.core.closed().is_none())?;
         let bytes = self.links.is_empty().then(|| self.core.buffered());
         if bytes == self.detached.1 {
             return None;
