@@ -542,8 +542,7 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
-        let first = way.as_ref().map(Network::id);
-        let now = Clock::now();
+        let (now, first) = (Clock::now(), way.as_ref().map(Network::id));
         let core = Core::new(agreed, self.context.settings().core(), now);
         let alive = self.context.tasks().enter();
         let driver = Driver::new(

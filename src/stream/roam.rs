@@ -209,10 +209,8 @@ impl Roamer {
     fn ways(&self, label: &Label) -> Result<Vec<Way>, Box<Blocked>> {
         // A label that names another interface than `.on()` matches nothing that is asked for.
         let pinned = pinned(*label, self.only.as_deref()).unwrap_or(*label);
-        let networks = self
-            .context
-            .registry()
-            .candidates(&pinned, &self.destination)?;
+        let registry = self.context.registry();
+        let networks = registry.candidates(&pinned, &self.destination)?;
         if self.destination == Destination::Host {
             return Ok(vec![None]);
         }
