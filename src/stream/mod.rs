@@ -130,7 +130,8 @@ impl McStream {
     ///
     /// # Errors
     ///
-    /// As `write` does: once the session is over, or after a shutdown.
+    /// As `write` does: once the session is over, or after a shutdown. A plain stream has one
+    /// connection: there a label that its network does not permit is `NetworkUnreachable`.
     ///
     /// # Cancel safety
     ///
@@ -210,7 +211,13 @@ impl Carrier {
                 Self::Session(driver, id) => {
                     poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Whole(rest))).await?
                 }
-                Self::Plain(plain) => poll_fn(|cx| plain.poll_write(cx, rest)).await?,
+                Self::Plain(plain) => {
+                    poll_fn(|cx| {
+                        plain.check_label(&label)?;
+                        plain.poll_write(cx, rest)
+                    })
+                    .await?
+                }
             };
             rest = &rest[n..];
         }

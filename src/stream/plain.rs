@@ -81,6 +81,7 @@ pub(super) struct Plain {
     /// Something changed that the tending task is to look at.
     news: Arc<Notify>,
     hooked: bool,
+    policy: Policy,
     /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
 }
@@ -121,6 +122,9 @@ impl Plain {
             state: Mutex::new(State::new(link, network, label, keep)),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
+            policy: target.as_ref().map_or_else(Policy::default, |target| {
+                target.context.registry().policy().clone()
+            }),
             tending: OnceLock::new(),
         });
         if let Some(target) = target.filter(|_| worth_tending) {
@@ -260,9 +264,9 @@ impl Plain {
 
     /// Whether the connection is lost or may no longer be used. Ends the stream where nothing
     /// follows a loss.
-    pub(super) fn look(&self, snapshot: &Snapshot, policy: &Policy) -> Look {
+    pub(super) fn look(&self, snapshot: &Snapshot) -> Look {
         self.with(|state| {
-            match state.objection(snapshot, policy) {
+            match state.objection(snapshot, &self.policy) {
                 None => {}
                 Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
                 Some(Objection::Away(_)) => return Look::Away,
@@ -307,6 +311,17 @@ impl Plain {
             state.link = None;
             state.fail(error);
         });
+    }
+
+    /// Whether bytes of this label may go out on the present connection.
+    pub(super) fn check_label(&self, label: &Label) -> io::Result<()> {
+        self.with(|state| match &state.network {
+            Some(network) if !state.permits(label, network, &self.policy) => {
+                let text = format!("network {network} does not admit `{label}`");
+                Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text))
+            }
+            _ => Ok(()),
+        })
     }
 
     /// The label of the stream from now on; a network it no longer permits is given up.
@@ -455,6 +470,10 @@ impl State {
         }
     }
 
+    fn permits(&self, label: &Label, network: &Network, policy: &Policy) -> bool {
+        permits(label, Some(network), &PathFacts::default(), true, policy)
+    }
+
     /// What speaks against the present connection.
     fn objection(&mut self, snapshot: &Snapshot, policy: &Policy) -> Option<Objection> {
         let local = self.link.as_ref()?.local();
@@ -470,7 +489,7 @@ impl State {
             };
             return Some(objection(known.clone()));
         };
-        if !permits(&self.label, Some(now), &PathFacts::default(), true, policy) {
+        if !self.permits(&self.label, now, policy) {
             return Some(Objection::Forbidden(now.clone(), self.label));
         }
         self.network = Some(now.clone());

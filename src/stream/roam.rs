@@ -31,6 +31,7 @@ use super::context::Context;
 use super::dial::{self, Asks, DialError};
 use super::driver::{Driver, State};
 use super::events::PathEvent;
+use super::pace::backoff;
 use super::whereabouts::destination;
 use crate::clock::Clock;
 use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
@@ -43,8 +44,6 @@ use crate::transport::{BoxFuture, ByteLink};
 /// Attempts over networks of one name, however often it came up anew, that may begin in [`WINDOW`].
 const ATTEMPTS: usize = 10;
 const WINDOW: Duration = Duration::from_secs(10);
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LAST_BACKOFF: Duration = Duration::from_secs(30);
 /// Sessions that lost their network at once do not return at once.
 const SPREAD: Duration = Duration::from_millis(200);
 /// Refusals as unknown, this far apart, before a session in clear believes them.
@@ -459,14 +458,11 @@ impl Roamer {
             .find(|rest| rest.way == id)
             .map_or(0, |rest| rest.failures);
         self.rests.retain(|rest| rest.way != id);
-        let backoff = FIRST_BACKOFF
-            .mul_f64(1.6_f64.powi(failures))
-            .min(LAST_BACKOFF);
         let name = way.map_or_else(String::new, |network| format!("{}: ", network.name()));
         self.rests.push(Rest {
             way: id,
             failures: (failures + 1).min(20),
-            until: now + backoff.mul_f64(0.75 + 0.5 * random()),
+            until: now + backoff(failures),
             why: format!("{name}{error}"),
         });
     }

@@ -143,7 +143,7 @@ impl Tending {
             let Some(plain) = self.plain.upgrade() else {
                 return Ok(());
             };
-            match plain.look(&registry.snapshot(), registry.policy()) {
+            match plain.look(&registry.snapshot()) {
                 Look::Away => until = until.or_else(|| Clock::deadline(self.target.grace)),
                 Look::Well => until = None,
                 Look::Lost(_) | Look::Over => return Ok(()),
@@ -164,11 +164,7 @@ impl Tending {
         let mut snapshots = changed(registry.snapshots());
         let mut settled = false;
         loop {
-            match self
-                .plain
-                .upgrade()?
-                .look(&registry.snapshot(), registry.policy())
-            {
+            match self.plain.upgrade()?.look(&registry.snapshot()) {
                 Look::Lost(carried) => return Some(carried),
                 Look::Over => return None,
                 Look::Well | Look::Away => {}

@@ -314,3 +314,59 @@ async fn a_deadline_beyond_time_is_none() {
         .grace(Duration::MAX);
     connect.await.unwrap();
 }
+
+// behaviour: S13
+#[tokio::test(start_paused = true)]
+async fn a_session_under_flapping_makes_at_most_ten_attempts_in_ten_seconds() {
+    let (manager, networks, exchange) = world().await;
+    networks.up(Network::wifi("wlan0"));
+    let listener = manager
+        .listen("mc+line://server")
+        .plaintext()
+        .await
+        .unwrap();
+    let connect = manager.connect("mc+line://server").plaintext();
+    let _stream = connect.label(Label::INTERACTIVE).await.unwrap();
+    let _server = crate::line::accept(&listener).await;
+    for _ in 0..600 {
+        networks.down("wlan0");
+        sleep(Duration::from_millis(50)).await;
+        networks.up(Network::wifi("wlan0"));
+        sleep(Duration::from_millis(50)).await;
+    }
+    let attempts = exchange.attempts.lock().unwrap();
+    assert!(attempts.len() > 30, "it goes on: {}", attempts.len());
+    let again = &attempts[1..];
+    assert!(
+        again
+            .windows(11)
+            .all(|eleven| eleven[10].0 - eleven[0].0 >= secs(10))
+    );
+}
+
+// behaviour: W3
+#[tokio::test(start_paused = true)]
+async fn a_session_on_one_network_comes_back_on_that_alone() {
+    let (manager, networks, exchange) = world().await;
+    networks.up(Network::wifi("wlan0"));
+    networks.up(Network::cellular("wwan0"));
+    let listener = manager
+        .listen("mc+line://server")
+        .plaintext()
+        .await
+        .unwrap();
+    let cellular = manager
+        .matching("require=cellular".parse().unwrap())
+        .await
+        .unwrap();
+    let connect = manager.connect("mc+line://server").plaintext();
+    let stream = connect.on(&cellular).await.unwrap();
+    let _server = crate::line::accept(&listener).await;
+    networks.down("wwan0");
+    sleep(secs(60)).await;
+    assert!(stream.session().paths().is_empty());
+    networks.up(Network::cellular("wwan0"));
+    sleep(secs(60)).await;
+    assert_eq!(stream.session().paths()[0].name.as_deref(), Some("wwan0"));
+    assert_eq!(exchange.attempts_by_network(), [("wwan0".into(), 2)].into());
+}

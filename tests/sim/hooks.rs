@@ -773,3 +773,25 @@ fn the_loss_of_a_plain_stream_is_told_by_its_own_error() {
     let error = io::Error::from(SessionError::Lost(lost.into()));
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
+
+// behaviour: I7
+#[tokio::test(start_paused = true)]
+async fn a_chunk_whose_label_the_network_does_not_admit_is_not_written() {
+    let (manager, networks, _) = world().await;
+    networks.up(Network::wifi("wlan0").metered(true));
+    let listener = manager.listen(SERVER).await.unwrap();
+    let mut stream = manager.connect(SERVER).await.unwrap();
+    let mut server = accept(&listener).await;
+    let unmetered: Label = "prohibit=metered".parse().unwrap();
+    let error = stream.write_labelled(unmetered, b"dear").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NetworkUnreachable);
+    assert_eq!(
+        error.to_string(),
+        "network wlan0 does not admit `prohibit=metered`"
+    );
+    stream
+        .write_labelled(Label::BACKGROUND, b"cheap")
+        .await
+        .unwrap();
+    assert_eq!(read(&mut server, 5).await, "cheap");
+}
