@@ -18,6 +18,9 @@ const PLAN_AGAIN: usize = 512 << 10;
 /// is told once, however often it changes meanwhile.
 const TELL: usize = 8 << 10;
 
+/// Received bytes whose acknowledgement goes with the next frame, however fresh.
+const COMPANY: u64 = 4096;
+
 impl Session {
     /// The link took `n` bytes of what [`transmit`](Self::transmit) gave last.
     pub fn transmitted(&mut self, now: Instant, path: PathId, n: usize) {
@@ -70,7 +73,7 @@ impl Session {
         if !telling || self.paths[slot].as_deref().map_or(0, control) >= TELL {
             return;
         }
-        if (planned || !self.telling.is_empty()) && !self.ack_waits.is_empty() {
+        if (planned || !self.telling.is_empty()) && self.acks_want_company(now) {
             self.tell_waiting_acks();
         }
         while let Some(id) = self.telling.pop_front() {
@@ -79,6 +82,17 @@ impl Session {
                 self.tell(now, slot, id);
             }
         }
+    }
+
+    /// Whether acknowledgements that wait are worth a frame beside others: a small one that is fresh
+    /// waits for more, which spares both ends of a conversation of small messages half their frames.
+    fn acks_want_company(&self, now: Instant) -> bool {
+        let soon = now + self.config.ack_delay / 2;
+        self.ack_deadline.is_some_and(|at| at <= soon)
+            || self.ack_waits.iter().any(|id| {
+                let stream = self.streams.get(id);
+                stream.is_some_and(|stream| stream.receive.unacknowledged() >= COMPANY)
+            })
     }
 
     /// Where acknowledgements, credit and the like go: any path will do, the latest is best known to
