@@ -211,6 +211,8 @@ pub struct Session {
     /// Streams whose acknowledgement waits for company, and until when.
     ack_waits: Vec<StreamId>,
     ack_deadline: Option<Instant>,
+    /// When data was last planned.
+    planned: Option<Instant>,
     stranded: Option<Instant>,
     /// Since when there was nothing left but to answer.
     finished: Option<Instant>,
@@ -253,6 +255,7 @@ impl Session {
             telling: VecDeque::new(),
             ack_waits: Vec::new(),
             ack_deadline: None,
+            planned: None,
             stranded: Some(now),
             finished: None,
             events: VecDeque::new(),

@@ -69,11 +69,19 @@ impl Session {
             self.tell_all(now, slot);
         }
         let planned = self.plan_data(slot);
+        let brisk = self.config.ack_delay / 8;
+        let pause = self
+            .planned
+            .is_none_or(|last| now.saturating_duration_since(last) > brisk);
+        if planned {
+            self.planned = Some(now);
+        }
         let control = |path: &Path| path.outbox.control_left();
         if !telling || self.paths[slot].as_deref().map_or(0, control) >= TELL {
             return;
         }
-        if (planned || !self.telling.is_empty()) && self.acks_want_company(now) {
+        let company = planned || !self.telling.is_empty();
+        if company && (pause || self.acks_press(now)) {
             self.tell_waiting_acks();
         }
         while let Some(id) = self.telling.pop_front() {
@@ -84,9 +92,10 @@ impl Session {
         }
     }
 
-    /// Whether acknowledgements that wait are worth a frame beside others: a small one that is fresh
-    /// waits for more, which spares both ends of a conversation of small messages half their frames.
-    fn acks_want_company(&self, now: Instant) -> bool {
+    /// Whether acknowledgements that wait go with the next frame also in a brisk conversation. Small
+    /// fresh ones wait there for more, which spares both ends half their frames; after a pause they go
+    /// along, for the next frame may come too late to carry them.
+    fn acks_press(&self, now: Instant) -> bool {
         let soon = now + self.config.ack_delay / 2;
         self.ack_deadline.is_some_and(|at| at <= soon)
             || self.ack_waits.iter().any(|id| {
