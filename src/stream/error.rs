@@ -245,7 +245,7 @@ pub enum ListenError {
     #[error("{0}")]
     Unsupported(&'static str),
     /// The system refused: the address is in use, or not this host's, or forbidden.
-    #[error("cannot listen at {endpoint}")]
+    #[error("cannot listen at {endpoint}: {source}")]
     Io {
         /// The endpoint, as given.
         endpoint: String,

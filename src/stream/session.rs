@@ -82,6 +82,10 @@ impl Session {
 
     /// Closes the session once every stream is finished, and waits for that.
     ///
+    /// A stream is finished when both its ends were shut down and acknowledged, so one that is still held
+    /// here or at the peer keeps this waiting: drop it or shut it down first, or bound the wait with
+    /// `tokio::time::timeout`.
+    ///
     /// # Cancel safety
     ///
     /// The close goes on when this is dropped.

@@ -9,6 +9,7 @@
 //! acknowledged everything and said its own end, so exit code 0 means that each has every byte.
 
 use crate::exit::{Exit, Failure};
+use crate::output::say;
 use crate::patience::patiently;
 use crate::{Global, duration, label};
 use mancom::{Endpoint, Label, Manager, McStream};
@@ -44,12 +45,12 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 impl Cat {
     pub(crate) async fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let label = label::parse(&self.label)?;
         let endpoint: Endpoint = self
             .endpoint
             .parse()
             .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
         let manager = global.manager().await?;
+        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
         let stream = if self.listen {
             self.accept(&manager, endpoint, label).await?
         } else {
@@ -96,12 +97,12 @@ impl Cat {
             listen = listen.plaintext();
         }
         let listener = listen.await?;
-        eprintln!("mancom: listening at {}", listener.contact());
+        say(format_args!("listening at {}", listener.contact()));
         let stream = listener.accept().await?;
         // The listener stays, for the stream's later paths; whoever else comes is told so at once.
         tokio::spawn(async move {
             while let Ok(other) = listener.accept().await {
-                eprintln!("mancom: refused a second stream");
+                say("refused a second stream");
                 other.abort();
             }
         });
@@ -149,7 +150,7 @@ fn tell_of_paths(stream: &McStream) {
     let mut events = stream.events();
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
-            eprintln!("mancom: {event}");
+            say(format_args!("{event}"));
         }
     });
 }

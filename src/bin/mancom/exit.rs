@@ -59,10 +59,22 @@ impl Explained for mancom::Error {
     /// What happened, why, and what every network lacks if that is the reason.
     fn explained(&self) -> String {
         match self.blocked() {
-            Some(blocked) => format!("{self:?}\n{blocked}"),
-            None => format!("{self:?}"),
+            Some(blocked) if !self.to_string().contains(&blocked.to_string()) => {
+                format!("{self:?}\n{blocked}")
+            }
+            _ => format!("{self:?}"),
         }
     }
+}
+
+/// An error and its sources, a line each.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |source| source.source());
+    let mut text = error.to_string();
+    for source in sources {
+        text.push_str(&format!("\n  {source}"));
+    }
+    text
 }
 
 impl Explained for String {

@@ -10,9 +10,11 @@
 //!   "interface": null, "ignore_cost": false, "redundant": false, "bypass_vpn": false }
 //! ```
 
+use crate::Global;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use mancom::label::{Scope, Size, Urgency};
+use mancom::manager::config::Config;
 use mancom::{Label, LabelError, Prop};
 use serde_json::{Value, json};
 
@@ -26,17 +28,25 @@ pub(crate) struct Explain {
 }
 
 impl Explain {
-    pub(crate) fn run(&self, output: &Output) -> Result<Exit, Failure> {
-        let label = parse(&self.text.join(" "))?;
+    pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+        let config = Config::load(global.config.as_deref())
+            .map_err(|error| Failure::new(Exit::Usage, crate::exit::chain(&error)))?;
+        let named = |name: &str| config.label(name).map(|named| named.label);
+        let label = parse(&self.text.join(" "), named)?;
         output.print(|| object(&label), |output| output.table(&rows(&label)))?;
         Ok(Exit::Fine)
     }
 }
 
-/// A label from an argument; a bad one is shown with a caret under what is wrong.
-pub(crate) fn parse(text: &str) -> Result<Label, Failure> {
-    text.parse()
-        .map_err(|error| Failure::new(Exit::Usage, pointed_out(text, &error)))
+/// A label from an argument, else the label of this name in the configuration; a bad one is shown with
+/// a caret under what is wrong.
+pub(crate) fn parse(
+    text: &str,
+    named: impl FnOnce(&str) -> Option<Label>,
+) -> Result<Label, Failure> {
+    text.parse().or_else(|error| {
+        named(text).ok_or_else(|| Failure::new(Exit::Usage, pointed_out(text, &error)))
+    })
 }
 
 /// The error, and below it the label with a caret under the column that the error names.

@@ -68,10 +68,10 @@ fn main() -> ExitCode {
         Command::Cat(cat) => run(cat.run(global)),
         Command::Status(status) => run(status.run(global, &output)),
         Command::Wait(wait) => run(wait.run(global, &output)),
-        Command::Label(label) => label.run(&output),
+        Command::Label(label) => label.run(global, &output),
     };
     let exit = ended.unwrap_or_else(|failure| {
-        eprintln!("mancom: {}", failure.message);
+        output::say(&failure.message);
         failure.exit
     });
     exit.into()

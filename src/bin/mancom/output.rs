@@ -3,6 +3,11 @@
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
+/// Says something on stderr, for people. A stderr that is gone or full is no reason to end.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "mancom: {text}");
+}
+
 /// How to print, from the global options and what stdout is.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -33,6 +38,14 @@ impl Output {
             stdout.write_all(text(self).as_bytes())?;
         }
         stdout.flush()
+    }
+
+    /// Prints the object with `--json`, else nothing.
+    pub(crate) fn object(&self, object: impl FnOnce() -> Value) -> io::Result<()> {
+        if self.json {
+            self.print(object, |_| String::new())?;
+        }
+        Ok(())
     }
 
     /// Columns as wide as their widest cell, two spaces apart; the first row is the header.

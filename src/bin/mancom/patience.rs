@@ -1,5 +1,6 @@
 //! Waiting, with a word about it.
 
+use crate::output::say;
 use mancom::Op;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub(crate) async fn patiently<T>(mut operation: Op<T>) -> T {
         return result;
     }
     if let Some(blocked) = handle.blocked() {
-        eprintln!("mancom: waiting: {blocked}");
+        say(format_args!("waiting: {blocked}"));
     }
     operation.await
 }

@@ -4,7 +4,7 @@
 //! [`crate::view`] documents it.
 
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::{Global, view};
 use serde_json::json;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Status {
         let scan = snapshots.wait_for(|snapshot| snapshot.is_complete());
         let complete = matches!(tokio::time::timeout(FIRST_SCAN, scan).await, Ok(Ok(_)));
         if !complete {
-            eprintln!("mancom: the networks are not all known yet");
+            say("the networks are not all known yet");
         }
         let snapshot = manager.snapshot();
         let networks: Vec<view::View> = snapshot.networks().iter().map(view::View::of).collect();

@@ -1,7 +1,8 @@
 //! `mancom wait LABEL`: for scripts and units, until a network fits.
 //!
 //! Prints the name of the network that matches, with `--json` the network as [`crate::view`]
-//! documents it. On a time-out stdout stays empty and stderr says what every network lacks.
+//! documents it. On a time-out stderr says what every network lacks, and with `--json` so does stdout, as
+//! `{"blocked": ..}`; without it stdout stays empty.
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -23,14 +24,22 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let label = label::parse(&self.label)?;
         let manager = global.manager().await?;
+        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
         let mut matching = manager.matching(label);
         if let Some(timeout) = self.timeout {
             matching = matching.within(timeout);
         }
         let waited = patiently(matching.into_future()).await;
-        let network = waited.map_err(mancom::Error::from)?;
+        let network = match waited.map_err(mancom::Error::from) {
+            Ok(network) => network,
+            Err(error) => {
+                if let Some(blocked) = error.blocked() {
+                    output.object(|| serde_json::json!({ "blocked": blocked }))?;
+                }
+                return Err(error.into());
+            }
+        };
         output.print(
             || View::of(&network).object(),
             |_| format!("{}\n", network.name()),
