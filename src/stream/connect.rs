@@ -33,6 +33,7 @@ use crate::network::Network;
 use crate::proto::session::Session as Core;
 use crate::proto::session::handshake::Agreed;
 use crate::transport::ByteLink;
+use crate::transport::check_attributes;
 
 /// The pause after the first round over all matching networks; later ones are 1.6 times longer.
 const ROUND: Duration = Duration::from_millis(320);
@@ -222,7 +223,8 @@ impl Plan {
     async fn of(connect: Connect, started: Instant) -> Result<Self, ConnectError> {
         let context = connect.context?;
         let given = connect.endpoint?;
-        context.transports().get(given.carrier())?;
+        let transport = context.transports().get(given.carrier())?;
+        check_attributes(&*transport, &given)?;
         if given.is_secure() {
             return Err(ConnectError::Unsupported(
                 "TLS (mcs://, tls://) comes with part 4 of mancom",

@@ -11,7 +11,7 @@ use crate::deferral::MatchError;
 use crate::endpoint::EndpointError;
 use crate::label::matching::Blocked;
 use crate::proto::session::{CloseReason, StreamError};
-use crate::transport::UnknownScheme;
+use crate::transport::{UnknownAttribute, UnknownScheme};
 
 /// One try to reach the far end over one network.
 #[derive(Debug, Clone)]
@@ -141,6 +141,9 @@ pub enum ConnectError {
     /// No transport has this scheme.
     #[error(transparent)]
     Scheme(#[from] UnknownScheme),
+    /// The transport has no such attribute.
+    #[error(transparent)]
+    Attribute(#[from] UnknownAttribute),
     /// A session in clear beyond this host, which nobody asked for.
     #[error(
         "{endpoint} would go in clear beyond this host: use mcs://, or ask for it with .plaintext() (--plaintext)"
@@ -202,7 +205,7 @@ impl ConnectError {
 
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => {
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Attribute(_) | Self::Plaintext { .. } => {
                 io::ErrorKind::InvalidInput
             }
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
@@ -233,6 +236,9 @@ pub enum ListenError {
     /// No transport has this scheme.
     #[error(transparent)]
     Scheme(#[from] UnknownScheme),
+    /// The transport has no such attribute.
+    #[error(transparent)]
+    Attribute(#[from] UnknownAttribute),
     /// A listener in clear beyond this host, which nobody asked for; a wildcard address counts.
     #[error(
         "{endpoint} would listen in clear beyond this host: use mcs://, or ask for it with .plaintext() (--plaintext)"
@@ -258,7 +264,7 @@ pub enum ListenError {
 impl ListenError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Plaintext { .. } => {
+            Self::Endpoint(_) | Self::Scheme(_) | Self::Attribute(_) | Self::Plaintext { .. } => {
                 io::ErrorKind::InvalidInput
             }
             Self::Unsupported(_) => io::ErrorKind::Unsupported,

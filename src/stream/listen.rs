@@ -34,6 +34,7 @@ use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination};
 use crate::network::{Network, NetworkId, Snapshot};
+use crate::transport::check_attributes;
 use crate::transport::{Acceptor, Bind, BoxFuture, Link, Transport};
 
 /// How long accepting pauses after the system ran out of descriptors.
@@ -130,6 +131,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let context = listen.context?;
     let endpoint = listen.endpoint?;
     let transport = context.transports().get(endpoint.carrier())?;
+    check_attributes(&*transport, &endpoint)?;
     if endpoint.is_secure() {
         return Err(ListenError::Unsupported(
             "TLS (mcs://, tls://) comes with part 4 of mancom",

@@ -72,7 +72,8 @@ pub mod conformance;
 mod tests;
 
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
-pub use registry::{Registry, UnknownScheme};
+pub(crate) use registry::check_attributes;
+pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
@@ -149,6 +150,12 @@ pub trait Transport: Debug + Send + Sync + 'static {
     /// The scheme this transport is registered under and found by
     /// (as the carrier of an endpoint): lower case, without the colon.
     fn scheme(&self) -> &'static str;
+
+    /// The attributes of an endpoint that it understands; any other is refused before it is asked.
+    /// `None`, the default, leaves that to the transport.
+    fn attributes(&self) -> Option<&'static [&'static str]> {
+        None
+    }
 
     /// What its links can do. Constant for one transport.
     fn characteristics(&self) -> Characteristics;

@@ -1,6 +1,8 @@
 //! Transports by scheme.
 
 use super::{Memory, Tcp, Transport};
+use crate::endpoint::Endpoint;
+use crate::label::nearest;
 use crate::scout::Scout;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ impl Registry {
             known.sort_unstable();
         }
         Err(UnknownScheme {
-            nearest: nearest(scheme, &known),
+            nearest: nearest(scheme, known.iter().copied()),
             scheme: scheme.to_owned(),
             known,
         })
@@ -94,28 +96,42 @@ impl std::fmt::Display for Hint {
     }
 }
 
-fn nearest(scheme: &str, known: &[&'static str]) -> Option<&'static str> {
-    known
-        .iter()
-        .map(|one| (edits(scheme, one), *one))
-        .filter(|(distance, one)| *distance <= 2 && *distance < one.len().min(scheme.len()))
-        .min()
-        .map(|(_, one)| one)
+/// An endpoint asks its transport for something that it does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{scheme}` has no attribute `{name}`{}; known: {}", Hint(*nearest), known.join(", "))]
+#[non_exhaustive]
+pub struct UnknownAttribute {
+    /// The transport's scheme.
+    pub scheme: &'static str,
+    /// What was asked for.
+    pub name: String,
+    /// The known attribute most like it, if one is.
+    pub nearest: Option<&'static str>,
+    /// Every attribute the transport knows.
+    pub known: &'static [&'static str],
 }
 
-/// Insertions, deletions and replacements from one word to the other.
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    // A scheme that is longer than any known one by far is not near; do not pay for it.
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().take(32).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
+/// Refuses attributes that the transport does not know, where it says which it does.
+///
+/// # Errors
+/// [`UnknownAttribute`], for the first one.
+pub(crate) fn check_attributes(
+    transport: &dyn Transport,
+    endpoint: &Endpoint,
+) -> Result<(), UnknownAttribute> {
+    let Some(known) = transport.attributes() else {
+        return Ok(());
+    };
+    match endpoint
+        .attributes()
+        .find(|(name, _)| !known.contains(name))
+    {
+        None => Ok(()),
+        Some((name, _)) => Err(UnknownAttribute {
+            scheme: transport.scheme(),
+            name: name.to_owned(),
+            nearest: nearest(name, known.iter().copied()),
+            known,
+        }),
     }
-    row[to.len()]
 }

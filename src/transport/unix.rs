@@ -64,6 +64,10 @@ impl Transport for Unix {
         "unix"
     }
 
+    fn attributes(&self) -> Option<&'static [&'static str]> {
+        Some(&["mode"])
+    }
+
     fn characteristics(&self) -> Characteristics {
         let mut all = Characteristics::stream();
         all.peer_credentials = true;

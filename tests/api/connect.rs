@@ -588,3 +588,21 @@ async fn a_name_nobody_can_resolve_without_a_network_is_told_as_such() {
         .unwrap_err();
     assert!(error.to_string().contains("there is no network"), "{error}");
 }
+
+// An attribute that the transport does not know is told with the nearest one, and nothing is dialled.
+#[mancom::test(real)]
+async fn an_unknown_attribute_is_refused_by_name() {
+    let error = mancom::connect("mc://127.0.0.1:1?nagel").await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("`nagel`") && text.contains("`nagle`"),
+        "{text}"
+    );
+    let error = mancom::listen("mc://127.0.0.1:0?mode=0600")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        std::io::Error::from(error).kind(),
+        std::io::ErrorKind::InvalidInput
+    );
+}

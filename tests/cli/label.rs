@@ -86,3 +86,29 @@ fn a_contradiction_is_refused() {
         assert_eq!(code, 2, "{text}: {stderr}");
     }
 }
+
+#[test]
+fn a_name_from_the_configuration_is_a_label_in_every_subcommand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mancom.toml");
+    std::fs::write(&file, "[labels.photos]\nlabel = \"if=nosuch0\"\n").expect("written");
+    let file = file.to_str().expect("text");
+    let (code, stdout, stderr) = answer(&["--config", file, "label", "photos"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("if=nosuch0"), "{stdout}");
+    let waited = answer(&["--config", file, "wait", "photos", "--timeout", "100ms"]);
+    assert_eq!(waited.0, 4, "{}", waited.2);
+    assert!(waited.2.contains("nosuch0"), "{}", waited.2);
+}
+
+// behaviour: T4
+#[test]
+fn a_wrong_configuration_is_told_also_where_no_network_is_needed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mancom.toml");
+    std::fs::write(&file, "[networks.\"eth0\"").expect("written");
+    let (code, stdout, stderr) =
+        answer(&["--config", file.to_str().expect("text"), "label", "any"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("mancom.toml:1:"), "{stderr}");
+}

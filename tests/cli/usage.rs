@@ -88,3 +88,18 @@ fn a_bad_configuration_is_named_by_file_and_line() {
     assert!(stderr.contains(&format!("{path}:2")), "{stderr}");
     assert!(stderr.contains("wifi"), "the nearest right word: {stderr}");
 }
+
+// behaviour: X7
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_stderr_does_not_change_the_exit_code() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    let status = crate::command(&["label", "frobnicate"])
+        .stderr(full)
+        .status()
+        .expect("started");
+    assert_eq!(status.code(), Some(2));
+}

@@ -235,6 +235,10 @@ impl Transport for Memory {
         "mem"
     }
 
+    fn attributes(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
+
     fn characteristics(&self) -> Characteristics {
         Characteristics::stream()
     }

@@ -52,6 +52,10 @@ impl Transport for Tcp {
         "tcp"
     }
 
+    fn attributes(&self) -> Option<&'static [&'static str]> {
+        Some(&["nodelay", "nagle", "advertise"])
+    }
+
     fn characteristics(&self) -> Characteristics {
         Characteristics::stream()
     }
