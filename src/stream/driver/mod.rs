@@ -181,7 +181,7 @@ impl Driver {
                     if let Some(reason) = label.and_then(|label| state.impossible(&label)) {
                         return Poll::Ready(Err(reason));
                     }
-                    state.waiters(id).read = Some(cx.waker().clone());
+                    remember(&mut state.waiters(id).read, cx.waker());
                     self.wakers.set_steward(cx.waker());
                     Poll::Pending
                 }
@@ -203,7 +203,7 @@ impl Driver {
             let result = state.write(now, id, label, data);
             match result {
                 Ok(0) => {
-                    state.waiters(id).write = Some(cx.waker().clone());
+                    remember(&mut state.waiters(id).write, cx.waker());
                     if !state.has_readers() {
                         self.wakers.set_steward(cx.waker());
                     }
@@ -398,5 +398,13 @@ impl Driver {
         })?;
         self.wakers.summon();
         Ok(())
+    }
+}
+
+/// Keeps the waker of whoever waits; the same task's again costs nothing.
+fn remember(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(known) => known.clone_from(waker),
+        none => *none = Some(waker.clone()),
     }
 }

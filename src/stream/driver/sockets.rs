@@ -100,13 +100,7 @@ impl State {
             match self.read_once(now, id, buf, label) {
                 Once::Direct(of) => label = Some(of),
                 Once::Received => {}
-                Once::Nothing => {
-                    if label.is_some() {
-                        // Not all that stands there may go into this buffer.
-                        self.wakers.looked_away();
-                    }
-                    return Ok(label.map(Some));
-                }
+                Once::Nothing => return Ok(label.map(Some)),
             }
         }
     }
