@@ -21,6 +21,7 @@
 //! Nothing here watches anything; [`crate::scout`] does. The one function that acts is
 //! [`Network::bind`].
 
+mod aspect;
 mod bind;
 mod facts;
 mod notes;
@@ -36,9 +37,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use aspect::Aspect;
+pub(crate) use aspect::Since;
 pub use bind::BindError;
 pub use facts::{Binding, Fact, Health, Kind, Kinds, State};
 pub(crate) use notes::Notes;
+pub use notes::Word;
 pub use routes::{Address, PrefixError, Route, route_choice};
 pub(crate) use routes::{Choice, Family, is_link_local};
 pub use spec::NetworkSpec;
@@ -85,11 +89,21 @@ impl fmt::Display for NetworkId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network(pub(crate) Arc<Attached>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) id: NetworkId,
     pub(crate) spec: NetworkSpec,
+    /// No part of what it is: two are equal whatever their ages.
+    pub(crate) since: Option<Since>,
 }
+
+impl PartialEq for Attached {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.spec == other.spec
+    }
+}
+
+impl Eq for Attached {}
 
 /// What to describe; the description gets its id when a scout publishes it.
 impl Network {
@@ -147,7 +161,20 @@ impl Network {
     /// The network of this description at this epoch; for scouts, and for tests of matching.
     #[must_use]
     pub fn new(id: NetworkId, spec: NetworkSpec) -> Self {
-        Self(Arc::new(Attached { id, spec }))
+        Self(Arc::new(Attached {
+            id,
+            spec,
+            since: None,
+        }))
+    }
+
+    /// The same, with the time since when each aspect has been so.
+    pub(crate) fn aged(id: NetworkId, spec: NetworkSpec, since: Since) -> Self {
+        Self(Arc::new(Attached {
+            id,
+            spec,
+            since: Some(since),
+        }))
     }
 
     /// Its id, of this epoch alone.
@@ -254,6 +281,24 @@ impl Network {
     #[must_use]
     pub fn loss(&self) -> Option<u16> {
         self.0.spec.loss
+    }
+
+    /// The strength of its signal, percent.
+    #[must_use]
+    pub fn signal(&self) -> Option<u8> {
+        self.0.spec.signal
+    }
+
+    /// Whether something is at the other end of the cable, or of the air.
+    #[must_use]
+    pub fn carrier(&self) -> Fact {
+        self.0.spec.carrier
+    }
+
+    /// The kernel's word for its operational state (RFC 2863): `up`, `lowerlayerdown`, `dormant`.
+    #[must_use]
+    pub fn operstate(&self) -> Option<&str> {
+        self.0.spec.operstate.as_deref()
     }
 
     /// The largest packet, bytes.

@@ -1,26 +1,30 @@
 //! What a scout says beside the facts: why a network is down, and who said what.
 
-use super::Network;
+use super::Aspect;
+use std::borrow::Cow;
+
+/// A word of a source: one of its own, or one it was told.
+pub type Word = Cow<'static, str>;
 
 /// Notes of the source for people; nothing is decided by them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Notes {
-    pub(crate) down: Vec<&'static str>,
-    pub(crate) sources: Vec<(&'static str, &'static str)>,
+    /// Every reason for which the network is not up.
+    pub(crate) down: Vec<Word>,
+    /// Who said what; of one aspect, the first one won.
+    pub(crate) sources: Vec<(Aspect, Word)>,
+    /// Why the ladder of binding was descended.
+    pub(crate) unbound: Option<Word>,
 }
 
-impl Network {
-    /// Every reason for which it is not up, such as `no carrier`; empty if it is, or if nobody
-    /// said.
-    #[must_use]
-    pub fn why_down(&self) -> &[&'static str] {
-        &self.0.spec.notes.down
+impl Notes {
+    /// `source` says this too, after those that said it before.
+    pub(crate) fn said(&mut self, aspect: Aspect, source: impl Into<Word>) {
+        self.sources.push((aspect, source.into()));
     }
 
-    /// Facts and where each came from, such as `("kind", "netlink")`. Of a fact with several
-    /// sources the first one won.
-    #[must_use]
-    pub fn sources(&self) -> &[(&'static str, &'static str)] {
-        &self.0.spec.notes.sources
+    /// `source` says this and wins.
+    pub(crate) fn won(&mut self, aspect: Aspect, source: impl Into<Word>) {
+        self.sources.insert(0, (aspect, source.into()));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::{Address, Binding, Fact, Health, Kind, Kinds, Notes, Route, State};
+use super::{Address, Binding, Fact, Health, Kind, Kinds, Notes, Route, State, Word};
 
 /// The description of a network, without an id: what a source, a test or a configuration says
 /// of it.
@@ -37,6 +37,10 @@ pub struct NetworkSpec {
     pub(crate) down: Option<u64>,
     /// Per mille.
     pub(crate) loss: Option<u16>,
+    /// Percent.
+    pub(crate) signal: Option<u8>,
+    pub(crate) carrier: Fact,
+    pub(crate) operstate: Option<Word>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) routes: Vec<Route>,
     pub(crate) binding: Binding,
@@ -64,6 +68,9 @@ impl NetworkSpec {
             up: None,
             down: None,
             loss: None,
+            signal: None,
+            carrier: Fact::default(),
+            operstate: None,
             addresses: Vec::new(),
             routes: Vec::new(),
             binding: Binding::default(),
@@ -199,6 +206,13 @@ impl NetworkSpec {
     #[must_use]
     pub fn no_default_route(mut self) -> Self {
         self.routes.retain(|route| !route.is_default_like());
+        self
+    }
+
+    /// The strength of its signal, percent; above 100 counts as 100. Default: unknown.
+    #[must_use]
+    pub fn signal(mut self, percent: u8) -> Self {
+        self.signal = Some(percent.min(100));
         self
     }
 

@@ -40,7 +40,9 @@
 //! better. Bonds of bridges of VLANs are followed eight deep.
 
 mod binding;
+mod estimates;
 mod fixed;
+mod hearsay;
 #[cfg(target_os = "linux")]
 mod netlink;
 mod os;
@@ -54,12 +56,14 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub use estimates::Sample;
 pub use overrides::{Facts, Overrides};
 pub use publish::{Change, Happened};
 #[cfg(any(test, feature = "test-util"))]
 pub use scripted::{Networks, scripted};
 
-use crate::network::{NetworkSpec, Snapshot};
+use crate::clock::Clock;
+use crate::network::{NetworkId, NetworkSpec, Snapshot};
 use publish::Ledger;
 use std::any::{Any, TypeId};
 use std::collections::{BTreeSet, HashMap};
@@ -67,6 +71,7 @@ use std::fmt;
 #[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// Knows the networks of this host; a cheap clone of a handle.
@@ -116,7 +121,7 @@ impl Scout {
     /// ```
     pub fn fixed(networks: impl IntoIterator<Item = NetworkSpec>) -> Self {
         let mut ledger = Ledger::new();
-        ledger.see(fixed::seen(networks), true);
+        ledger.see(Clock::now(), fixed::seen(networks), true);
         ledger.publish();
         let (out, _) = watch::channel(ledger.published());
         Self::over(Source::Fixed(out, ledger))
@@ -151,6 +156,18 @@ impl Scout {
         }
     }
 
+    /// The last 64 snapshots and when each was seen to hold, by the clock that counts time asleep;
+    /// oldest first.
+    pub(crate) fn history(&self) -> Vec<(Instant, Arc<Snapshot>)> {
+        let copy = |ledger: &Ledger| ledger.history().cloned().collect();
+        match &self.world.source {
+            Source::System(system) => system.with_ledger(copy),
+            Source::Fixed(_, ledger) => copy(ledger),
+            #[cfg(any(test, feature = "test-util"))]
+            Source::Scripted(script) => script.with_ledger(copy),
+        }
+    }
+
     /// Where the networks come from now, in words: `netlink`, `fixed`, `scripted`, or what is left
     /// and why, such as `polling (netlink: Operation not permitted)`.
     pub fn source(&self) -> String {
@@ -159,6 +176,24 @@ impl Scout {
             Source::Fixed(..) => "fixed".to_owned(),
             #[cfg(any(test, feature = "test-util"))]
             Source::Scripted(_) => "scripted".to_owned(),
+        }
+    }
+
+    /// What the configuration states of networks from now on; who waits is told once.
+    ///
+    /// It concerns the system's scout alone: a fixed or scripted one says what it was told.
+    pub fn set_overrides(&self, overrides: Overrides) {
+        if let Source::System(system) = &self.world.source {
+            system.set_overrides(overrides);
+        }
+    }
+
+    /// What a session measured of a network; published where it differs by a fifth from what is.
+    ///
+    /// For the networks of the system's scout alone.
+    pub(crate) fn report(&self, network: NetworkId, sample: Sample) {
+        if let Source::System(system) = &self.world.source {
+            system.report(network, sample);
         }
     }
 

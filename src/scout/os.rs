@@ -9,6 +9,7 @@
 //! carrier is lost, reports a false loss when two interfaces share an address, and stays wrong
 //! after an overrun. It is opened anew every 30 s for that reason.
 
+use super::overrides::Overrides;
 use super::publish::Seen;
 use super::system::{Feed, Settings};
 use crate::network::{Address, Binding, Kind, Kinds, NetworkSpec};
@@ -39,7 +40,7 @@ impl Host {
         feed: &mut Feed,
         mut refused: Vec<String>,
     ) {
-        self.offer(settings, feed);
+        self.offer(feed);
         match (settings.watch)() {
             Ok(mut watcher) => {
                 feed.tell("if-watch", &refused);
@@ -53,10 +54,10 @@ impl Host {
                                 break;
                             }
                         },
-                        () = feed.asked() => {}
+                        _ = feed.called() => {}
                         () = until(due) => {}
                     }
-                    self.offer(settings, feed);
+                    self.offer(feed);
                 }
             }
             Err(error) => refused.push(format!("if-watch: {error}")),
@@ -66,11 +67,11 @@ impl Host {
             if let Some(addresses) = listed() {
                 self.replace(addresses);
             }
-            self.offer(settings, feed);
+            self.offer(feed);
             let due = feed.due();
             tokio::select! {
                 () = tokio::time::sleep(POLL) => {}
-                () = feed.asked() => {}
+                _ = feed.called() => {}
                 () = until(due) => {}
             }
         }
@@ -101,19 +102,20 @@ impl Host {
         self.addresses = addresses;
     }
 
-    fn offer(&self, settings: &Settings, feed: &mut Feed) {
+    fn offer(&self, feed: &mut Feed) {
         let now = Instant::now().into_std();
-        feed.offer(now, vec![self.seen(settings)]);
+        let seen = self.seen(&feed.overrides());
+        feed.offer(now, vec![seen]);
         feed.looked(now);
     }
 
-    fn seen(&self, settings: &Settings) -> Seen {
+    fn seen(&self, overrides: &Overrides) -> Seen {
         let mut spec = NetworkSpec::described("default", Kind::Other)
             .kinds(Kinds::EMPTY)
             .binding(Binding::Unbound);
         // Beside the unspecified ones, which say that both families may be tried.
         spec.addresses.extend(&self.addresses);
-        settings.overrides.apply("default", &mut spec);
+        overrides.apply("default", &mut spec);
         Seen {
             index: 0,
             turn: self.turn,

@@ -14,7 +14,7 @@
 //! assert!(overrides.facts("eth0").is_none());
 //! ```
 
-use crate::network::{Kind, Kinds, NetworkSpec};
+use crate::network::{Aspect, Kind, Kinds, NetworkSpec};
 use std::time::Duration;
 
 /// The name under which an override appears among a fact's sources.
@@ -78,42 +78,42 @@ impl Overrides {
 
 impl Facts {
     fn apply(&self, spec: &mut NetworkSpec) {
-        let sources = &mut spec.notes.sources;
-        let mut stated = |fact: &'static str| sources.insert(0, (fact, SOURCE));
+        let notes = &mut spec.notes;
+        let mut stated = |aspect| notes.won(aspect, SOURCE);
         if let Some(kind) = self.kind {
             let carrier = spec.kinds;
             spec.kinds = Kinds::of(kind);
             if kind == Kind::Vpn {
                 spec.kinds = spec.kinds | carrier.without(Kind::Other);
             }
-            stated("kind");
+            stated(Aspect::Kind);
         }
         let traits = [
-            ("metered", self.metered, &mut spec.metered),
-            ("roaming", self.roaming, &mut spec.roaming),
-            ("constrained", self.constrained, &mut spec.constrained),
+            (Aspect::Metered, self.metered, &mut spec.metered),
+            (Aspect::Roaming, self.roaming, &mut spec.roaming),
+            (Aspect::Constrained, self.constrained, &mut spec.constrained),
         ];
-        for (name, value, fact) in traits {
+        for (aspect, value, fact) in traits {
             if let Some(value) = value {
                 *fact = value.into();
-                stated(name);
+                stated(aspect);
             }
         }
         if let Some(bypass) = self.bypass_vpn {
             spec.bypass_vpn = bypass;
-            stated("bypass_vpn");
+            stated(Aspect::BypassVpn);
         }
         if self.rtt.is_some() {
             spec.rtt = self.rtt;
-            stated("rtt");
+            stated(Aspect::Rtt);
         }
         if self.up.is_some() {
             spec.up = self.up;
-            stated("up");
+            stated(Aspect::Up);
         }
         if self.down.is_some() {
             spec.down = self.down;
-            stated("down");
+            stated(Aspect::Down);
         }
     }
 }
@@ -208,7 +208,7 @@ mod tests {
             },
         );
         let mut spec = NetworkSpec::new("veth1", Kind::Ethernet);
-        spec.notes.sources = vec![("kind", "netlink")];
+        spec.notes.said(Aspect::Kind, "netlink");
         overrides.apply("veth1", &mut spec);
         assert_eq!(spec.kinds, Kinds::of(Kind::Wifi));
         assert_eq!(spec.metered, Fact::No);
@@ -221,9 +221,10 @@ mod tests {
             .notes
             .sources
             .iter()
-            .filter(|s| s.0 == "kind")
+            .filter(|(aspect, _)| *aspect == Aspect::Kind)
+            .map(|(_, source)| &**source)
             .collect();
-        assert_eq!(kind, [&("kind", "override"), &("kind", "netlink")]);
+        assert_eq!(kind, ["override", "netlink"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::Scout;
 use super::fixed::detached;
 use super::publish::{Ledger, Seen};
+use crate::clock::Clock;
 use crate::network::{NetworkId, NetworkSpec, Snapshot, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -67,7 +68,7 @@ impl Networks {
     pub fn down(&self, name: &str) {
         self.change(name, |mut spec| {
             spec.state = State::Down;
-            spec.notes.down = vec!["taken down by the test"];
+            spec.notes.down = vec!["taken down by the test".into()];
             spec
         });
     }
@@ -116,7 +117,7 @@ impl Networks {
 impl Script {
     fn new() -> Self {
         let mut ledger = Ledger::new();
-        ledger.see([], true);
+        ledger.see(Clock::now(), [], true);
         ledger.publish();
         let (out, _) = watch::channel(ledger.published());
         let state = Scripted {
@@ -161,7 +162,8 @@ impl Scripted {
     }
 
     fn publish(&mut self) {
-        self.ledger.see(self.networks.values().cloned(), true);
+        self.ledger
+            .see(Clock::now(), self.networks.values().cloned(), true);
         if let (Some(snapshot), Some(out)) = (self.ledger.publish(), &self.out) {
             out.send_replace(snapshot);
         }

@@ -6,11 +6,14 @@
 //!    └────── every 30 s ──┴─────────────────────┘
 //! ```
 
+use super::estimates::{Estimates, Sample};
+use super::hearsay::Hearsay;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
 use super::publish::{Difference, Ledger, Seen};
 use super::{binding, os};
-use crate::network::Snapshot;
+use crate::clock::Clock;
+use crate::network::{NetworkId, Snapshot};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -20,6 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const RETRY: Duration = Duration::from_secs(30);
 /// So long [`System::look_again`] waits.
 const LOOK: Duration = Duration::from_secs(1);
+/// So long the first snapshot waits for those who were asked and have not answered.
+const HEARING: Duration = Duration::from_millis(200);
 
 /// A question for a whole look, answered when it is done.
 pub(super) type Look = oneshot::Sender<()>;
@@ -63,6 +68,12 @@ pub(super) struct System {
 struct Shared {
     ledger: Mutex<Ledger>,
     source: Mutex<String>,
+    /// The configuration's facts, which may change at any time.
+    overrides: watch::Sender<Arc<Overrides>>,
+    hearsay: Hearsay,
+    estimates: Mutex<Estimates>,
+    /// Told when what the estimates show has changed.
+    estimated: watch::Sender<u64>,
 }
 
 struct Running {
@@ -77,6 +88,10 @@ impl System {
         let shared = Shared {
             ledger: Mutex::new(Ledger::new()),
             source: Mutex::new("not started".to_owned()),
+            overrides: watch::Sender::new(Arc::new(settings.overrides.clone())),
+            hearsay: Hearsay::new(),
+            estimates: Mutex::default(),
+            estimated: watch::Sender::new(0),
         };
         System {
             settings: Arc::new(settings),
@@ -104,6 +119,10 @@ impl System {
             pace: Pace::default(),
             looks,
             answers: Vec::new(),
+            overrides: self.shared.overrides.subscribe(),
+            heard: self.shared.hearsay.changes(),
+            estimated: self.shared.estimated.subscribe(),
+            patience: Some(tokio::time::Instant::now() + HEARING),
         };
         runtime.spawn(run(self.settings.clone(), feed, gone));
         *running = Some(Running {
@@ -120,6 +139,28 @@ impl System {
 
     pub(super) fn source(&self) -> String {
         lock(&self.shared.source).clone()
+    }
+
+    /// What the configuration states from now on.
+    pub(super) fn set_overrides(&self, overrides: Overrides) {
+        self.shared.overrides.send_if_modified(|now| {
+            let news = **now != overrides;
+            if news {
+                *now = Arc::new(overrides);
+            }
+            news
+        });
+    }
+
+    /// What a session measured of a network.
+    pub(super) fn report(&self, network: NetworkId, sample: Sample) {
+        let snapshot = lock(&self.shared.ledger).published();
+        let Some(network) = snapshot.by_id(network) else {
+            return;
+        };
+        if lock(&self.shared.estimates).report(Clock::now(), network, sample) {
+            self.shared.estimated.send_modify(|n| *n += 1);
+        }
     }
 
     pub(super) async fn look_again(&self) {
@@ -142,6 +183,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
+/// What a source is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// A look at everything.
+    Look,
+    /// The same networks once more, for what is added to them has changed.
+    Stir,
+}
+
 /// The task's side: what a source reports to.
 pub(super) struct Feed {
     shared: Arc<Shared>,
@@ -149,12 +199,28 @@ pub(super) struct Feed {
     pace: Pace,
     looks: mpsc::Receiver<Look>,
     answers: Vec<Look>,
+    overrides: watch::Receiver<Arc<Overrides>>,
+    heard: watch::Receiver<u64>,
+    estimated: watch::Receiver<u64>,
+    /// Until then a look is not complete while somebody is awaited; `None` once that is over.
+    patience: Option<tokio::time::Instant>,
 }
 
 impl Feed {
     /// The whole set as it is now.
-    pub(super) fn offer(&mut self, now: Instant, seen: Vec<Seen>) {
-        let difference = lock(&self.shared.ledger).see(seen, true);
+    pub(super) fn offer(&mut self, now: Instant, mut seen: Vec<Seen>) {
+        let over = self.patience.is_none_or(|until| until.into_std() <= now);
+        if over || !self.shared.hearsay.is_awaiting() {
+            self.patience = None;
+        }
+        {
+            let estimates = lock(&self.shared.estimates);
+            for seen in &mut seen {
+                estimates.apply(Clock::now(), seen.index, &mut seen.spec);
+            }
+        }
+        let complete = self.patience.is_none();
+        let difference = lock(&self.shared.ledger).see(Clock::now(), seen, complete);
         match difference {
             Difference::None => self.pace.nothing(),
             Difference::Loss => self.pace.loss(now),
@@ -190,16 +256,43 @@ impl Feed {
         self.pace.token()
     }
 
-    /// Waits until somebody asks for a whole look; [`Feed::looked`] answers.
+    /// What the configuration states now.
+    pub(super) fn overrides(&self) -> Arc<Overrides> {
+        self.overrides.borrow().clone()
+    }
+
+    /// What others than the kernel say.
+    pub(super) fn hearsay(&self) -> &Hearsay {
+        &self.shared.hearsay
+    }
+
+    /// Waits until somebody asks for a whole look, which [`Feed::looked`] answers, or until something
+    /// other than the source makes the networks differ: the configuration, what others say, an
+    /// estimate, or the end of waiting for them.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a question is kept until it is answered.
-    pub(super) async fn asked(&mut self) {
-        match self.looks.recv().await {
-            Some(look) => self.answers.push(look),
-            None => std::future::pending().await,
+    /// Cancel safe: a question is kept until it is answered. A change is told once, so that the
+    /// caller must look at once.
+    pub(super) async fn called(&mut self) -> Call {
+        let patience = async {
+            match self.patience {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        // The other ends of all live as long as the feed, but for the questions'.
+        tokio::select! {
+            Some(look) = self.looks.recv() => {
+                self.answers.push(look);
+                return Call::Look;
+            }
+            Ok(()) = self.overrides.changed() => {}
+            Ok(()) = self.heard.changed() => {}
+            Ok(()) = self.estimated.changed() => {}
+            () = patience => {}
         }
+        Call::Stir
     }
 
     /// Everything was looked at: who asked is told, after what was found.

@@ -1,7 +1,7 @@
 use super::conformance::{self, Subject};
 use super::memory::tests::unsimulated;
 use super::*;
-use crate::network::{Address, Attached, Binding, Kind, NetworkId, NetworkSpec};
+use crate::network::{Address, Binding, Kind, NetworkId, NetworkSpec};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ pub(super) fn network(name: &str, addresses: &[&str]) -> NetworkSpec {
 pub(super) fn bound(spec: NetworkSpec, index: u32, epoch: u32) -> Bind {
     let id = NetworkId { index, epoch };
     Bind {
-        network: Network(Arc::new(Attached { id, spec })),
+        network: Network::new(id, spec),
         source: None,
     }
 }

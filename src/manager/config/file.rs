@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Monitor, Watch};
 use crate::scout::Facts;
 
 /// More than any configuration needs; a wrong path to a large file must not fill the memory.
@@ -94,6 +94,14 @@ impl Config {
             networks,
             labels,
             unknown_denied: above.unknown_denied.or(self.unknown_denied),
+            scout: Watch {
+                socket: above.scout.socket.or(self.scout.socket),
+                fallback: above.scout.fallback.or(self.scout.fallback),
+            },
+            monitor: Monitor {
+                enabled: above.monitor.enabled.or(self.monitor.enabled),
+                folder: above.monitor.folder.or(self.monitor.folder),
+            },
         }
     }
 }

@@ -38,6 +38,7 @@ mod units;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::ConfigError;
@@ -54,6 +55,30 @@ pub struct Config {
     networks: Vec<(String, Facts)>,
     labels: BTreeMap<String, NamedLabel>,
     unknown_denied: Option<bool>,
+    scout: Watch,
+    monitor: Monitor,
+}
+
+/// `[scout]`: where the networks come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Watch {
+    /// The socket of a scout that runs for the whole system (`mancom scout`); without one this
+    /// process looks for itself.
+    pub socket: Option<PathBuf>,
+    /// Whether this process looks for itself while that scout cannot be reached. Default: yes.
+    pub fallback: Option<bool>,
+}
+
+/// `[monitor]`: what others may see of this process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Monitor {
+    /// Whether this process has an inspection socket. Default: where `#[mancom::main]` runs.
+    pub enabled: Option<bool>,
+    /// The folder of the inspection sockets. Default: `$XDG_RUNTIME_DIR/mancom`, else
+    /// `/run/user/UID/mancom`, else `mancom-UID` in the folder for temporary files.
+    pub folder: Option<PathBuf>,
 }
 
 /// A label of the configuration, and what operations with it start from.
@@ -85,6 +110,16 @@ impl Config {
     /// first one's, by name.
     pub(crate) fn defaults(&self, label: Label) -> Option<&NamedLabel> {
         self.labels.values().find(|named| named.label == label)
+    }
+
+    /// Where the networks come from.
+    pub fn scout(&self) -> &Watch {
+        &self.scout
+    }
+
+    /// What others may see of this process.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     pub(super) fn overrides(&self) -> Overrides {

@@ -2,8 +2,9 @@
 
 use super::rules::effective;
 use super::tables::{Link, Tables, is_usable};
-use crate::network::{Address, Fact, Kind, Kinds, NetworkSpec, Route, State};
+use crate::network::{Address, Aspect, Fact, Kind, Kinds, NetworkSpec, Route, State, Word};
 use crate::scout::binding::{Bindings, Try};
+use crate::scout::hearsay::Hearsay;
 use crate::scout::masked;
 use crate::scout::overrides::{Facts, Overrides};
 use crate::scout::publish::Seen;
@@ -21,8 +22,7 @@ const LOWER: &str = "lower device";
 const CARRIER: &str = "carrier";
 
 /// Everything the networks are derived from but the tables.
-pub(super) struct Derive<'a> {
-    overrides: &'a Overrides,
+pub(super) struct Derive {
     sysfs: Sysfs,
     bindings: Bindings,
     bind: Try,
@@ -37,10 +37,9 @@ enum Own {
 
 type Resolved = BTreeMap<u32, (Kinds, &'static str)>;
 
-impl<'a> Derive<'a> {
-    pub(super) fn new(overrides: &'a Overrides, sysfs: &Path, bind: Try) -> Self {
+impl Derive {
+    pub(super) fn new(sysfs: &Path, bind: Try) -> Self {
         Derive {
-            overrides,
             sysfs: Sysfs::new(sysfs),
             bindings: Bindings::default(),
             bind,
@@ -53,26 +52,32 @@ impl<'a> Derive<'a> {
     }
 
     /// All interfaces as networks.
-    pub(super) fn networks(&mut self, tables: &Tables) -> Vec<Seen> {
+    pub(super) fn networks(
+        &mut self,
+        tables: &Tables,
+        overrides: &Overrides,
+        hearsay: &Hearsay,
+    ) -> Vec<Seen> {
         let mut resolved = Resolved::new();
         for index in tables.links.keys() {
-            self.resolve(tables, *index, DEPTH, &mut resolved);
+            self.resolve(tables, overrides, *index, DEPTH, &mut resolved);
         }
         let mut all: BTreeMap<u32, NetworkSpec> = BTreeMap::new();
         for (index, link) in &tables.links {
             let mut spec = describe(tables, *index, link);
             let (kinds, source) = resolved[index];
             spec.kinds = kinds;
-            spec.notes.sources.push(("kind", source));
+            spec.notes.said(Aspect::Kind, source);
+            hearsay.apply(*index, &link.facts.hardware, &mut spec);
             all.insert(*index, spec);
         }
-        self.inherit(tables, &mut all);
-        self.carry(&mut all);
+        inherit(tables, overrides, &mut all);
+        carry(overrides, &mut all);
         self.bindings.keep(|index| all.contains_key(&index));
         let mut seen = Vec::with_capacity(all.len());
         for (index, mut spec) in all {
             let name = spec.name.clone();
-            self.overrides.apply(&name, &mut spec);
+            overrides.apply(&name, &mut spec);
             let turn = tables.links[&index].turn;
             if spec.state == State::Up {
                 spec.binding = self.bindings.of(index, turn, &spec, self.bind);
@@ -82,15 +87,21 @@ impl<'a> Derive<'a> {
         seen
     }
 
-    fn resolve(&mut self, tables: &Tables, index: u32, depth: u32, done: &mut Resolved) -> Kinds {
+    fn resolve(
+        &mut self,
+        tables: &Tables,
+        overrides: &Overrides,
+        index: u32,
+        depth: u32,
+        done: &mut Resolved,
+    ) -> Kinds {
         if let Some((kinds, _)) = done.get(&index) {
             return *kinds;
         }
         let (Some(link), Some(depth)) = (tables.links.get(&index), depth.checked_sub(1)) else {
             return Kinds::default();
         };
-        let stated = self
-            .overrides
+        let stated = overrides
             .facts(&link.facts.name)
             .and_then(|facts| facts.kind);
         let found = match stated {
@@ -99,7 +110,9 @@ impl<'a> Derive<'a> {
             None => match self.own(tables, link) {
                 Own::Kind(kind, source) => (Kinds::of(kind), source),
                 Own::Below(lowers, unknown) => {
-                    let below = |all, lower: &u32| all | self.resolve(tables, *lower, depth, done);
+                    let below = |all, lower: &u32| {
+                        all | self.resolve(tables, overrides, *lower, depth, done)
+                    };
                     match lowers.iter().fold(Kinds::default(), below) {
                         none if none.is_empty() => (Kinds::of(unknown), NETLINK),
                         known => (known, LOWER),
@@ -158,54 +171,54 @@ impl<'a> Derive<'a> {
             None => known(other),
         }
     }
+}
 
-    /// Bridges and their like cost what the worst of the devices below costs.
-    fn inherit(&self, tables: &Tables, all: &mut BTreeMap<u32, NetworkSpec>) {
-        for (index, link) in &tables.links {
-            let mut below = BTreeSet::new();
-            collect(tables, link, DEPTH, &mut below);
-            let traits = below.iter().filter_map(|lower| tables.links.get(lower));
-            let traits = traits.map(|lower| Traits::stated(self.overrides, &lower.facts.name));
-            if let (Some(worst), Some(spec)) = (traits.reduce(Traits::worse), all.get_mut(index)) {
-                worst.give(spec, LOWER);
-            }
+/// Bridges and their like cost what the worst of the devices below costs.
+fn inherit(tables: &Tables, overrides: &Overrides, all: &mut BTreeMap<u32, NetworkSpec>) {
+    for (index, link) in &tables.links {
+        let mut below = BTreeSet::new();
+        collect(tables, link, DEPTH, &mut below);
+        let traits = below.iter().filter_map(|lower| tables.links.get(lower));
+        let traits = traits.map(|lower| Traits::stated(overrides, &lower.facts.name));
+        if let (Some(worst), Some(spec)) = (traits.reduce(Traits::worse), all.get_mut(index)) {
+            worst.give(spec, LOWER);
         }
     }
+}
 
-    /// A VPN has the kinds and the costs of the network that carries it: the one that the kernel
-    /// would use if there were no VPN.
-    fn carry(&self, all: &mut BTreeMap<u32, NetworkSpec>) {
-        let preference = |spec: &NetworkSpec| {
-            let chosen = |r: &&Route| r.is_default_like() && r.rank != Route::UNRANKED;
-            let defaults = spec.routes.iter().filter(chosen);
-            defaults.map(|r| (r.rank, r.metric)).min()
-        };
-        let physical = |spec: &&NetworkSpec| {
-            spec.state == State::Up
-                && !spec.kinds.contains(Kind::Vpn)
-                && !spec.kinds.contains(Kind::Loopback)
-        };
-        let mut choices: Vec<_> = all
-            .values()
-            .filter(physical)
-            .filter_map(|spec| preference(spec).map(|p| (p, spec)))
-            .collect();
-        choices.sort_by_key(|(preference, _)| *preference);
-        let carrier = match choices.as_slice() {
-            [] => return,
-            // Two that the kernel would not tell apart: it is not known.
-            [(one, _), (two, _), ..] if one == two => return,
-            [(_, carrier), ..] => *carrier,
-        };
-        let mut traits = Traits::of(carrier);
-        traits = traits.over(self.overrides.facts(&carrier.name));
-        let kinds = carrier.kinds.without(Kind::Other);
-        for spec in all.values_mut() {
-            if spec.kinds.contains(Kind::Vpn) {
-                spec.kinds = spec.kinds | kinds;
-                spec.notes.sources.push(("kind", CARRIER));
-                traits.give(spec, CARRIER);
-            }
+/// A VPN has the kinds and the costs of the network that carries it: the one that the kernel
+/// would use if there were no VPN.
+fn carry(overrides: &Overrides, all: &mut BTreeMap<u32, NetworkSpec>) {
+    let preference = |spec: &NetworkSpec| {
+        let chosen = |r: &&Route| r.is_default_like() && r.rank != Route::UNRANKED;
+        let defaults = spec.routes.iter().filter(chosen);
+        defaults.map(|r| (r.rank, r.metric)).min()
+    };
+    let physical = |spec: &&NetworkSpec| {
+        spec.state == State::Up
+            && !spec.kinds.contains(Kind::Vpn)
+            && !spec.kinds.contains(Kind::Loopback)
+    };
+    let mut choices: Vec<_> = all
+        .values()
+        .filter(physical)
+        .filter_map(|spec| preference(spec).map(|p| (p, spec)))
+        .collect();
+    choices.sort_by_key(|(preference, _)| *preference);
+    let carrier = match choices.as_slice() {
+        [] => return,
+        // Two that the kernel would not tell apart: it is not known.
+        [(one, _), (two, _), ..] if one == two => return,
+        [(_, carrier), ..] => *carrier,
+    };
+    let mut traits = Traits::of(carrier);
+    traits = traits.over(overrides.facts(&carrier.name));
+    let kinds = carrier.kinds.without(Kind::Other);
+    for spec in all.values_mut() {
+        if spec.kinds.contains(Kind::Vpn) {
+            spec.kinds = spec.kinds | kinds;
+            spec.notes.said(Aspect::Kind, CARRIER);
+            traits.give(spec, CARRIER);
         }
     }
 }
@@ -246,14 +259,14 @@ impl Traits {
     fn give(self, spec: &mut NetworkSpec, source: &'static str) {
         let [metered, roaming, constrained] = self.0;
         let facts = [
-            ("metered", metered, &mut spec.metered),
-            ("roaming", roaming, &mut spec.roaming),
-            ("constrained", constrained, &mut spec.constrained),
+            (Aspect::Metered, metered, &mut spec.metered),
+            (Aspect::Roaming, roaming, &mut spec.roaming),
+            (Aspect::Constrained, constrained, &mut spec.constrained),
         ];
-        for (name, value, fact) in facts {
+        for (aspect, value, fact) in facts {
             if value != Fact::Unknown {
                 *fact = value;
-                spec.notes.sources.push((name, source));
+                spec.notes.said(aspect, source);
             }
         }
     }
@@ -302,6 +315,8 @@ fn collect(tables: &Tables, link: &Link, depth: u32, into: &mut BTreeSet<u32>) {
 fn describe(tables: &Tables, index: u32, link: &Link) -> NetworkSpec {
     let mut spec = NetworkSpec::new(link.facts.name.clone(), Kind::Other);
     spec.mtu = link.facts.mtu;
+    spec.carrier = link.has_carrier().into();
+    spec.operstate = Some(Word::Borrowed(operstate(link.facts.oper)));
     let held = tables.addresses.get(&index);
     let usable = held
         .into_iter()
@@ -350,7 +365,20 @@ fn last_resort(six: bool) -> Route {
         .rank(Route::UNRANKED - 1)
 }
 
-fn why_down(link: &Link, has_any: bool, spec: &NetworkSpec) -> Vec<&'static str> {
+/// As the kernel prints it (`Documentation/networking/operstates.rst`).
+fn operstate(state: Oper) -> &'static str {
+    match state {
+        Oper::NotPresent => "notpresent",
+        Oper::Down => "down",
+        Oper::LowerLayerDown => "lowerlayerdown",
+        Oper::Testing => "testing",
+        Oper::Dormant => "dormant",
+        Oper::Up => "up",
+        _ => "unknown",
+    }
+}
+
+fn why_down(link: &Link, has_any: bool, spec: &NetworkSpec) -> Vec<Word> {
     let mut why = Vec::new();
     if !link.facts.flags.contains(LinkFlags::Up) {
         why.push("administratively down");
@@ -368,5 +396,5 @@ fn why_down(link: &Link, has_any: bool, spec: &NetworkSpec) -> Vec<&'static str>
     if spec.routes.is_empty() {
         why.push("no route");
     }
-    why
+    why.into_iter().map(Word::Borrowed).collect()
 }

@@ -21,7 +21,7 @@ mod talk;
 mod tests;
 mod wire;
 
-use super::system::{Feed, Settings};
+use super::system::{Call, Feed, Settings};
 use derive::Derive;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
@@ -78,7 +78,7 @@ async fn watch(
     feed: &mut Feed,
 ) -> io::Result<std::convert::Infallible> {
     let mut talk = Talk::new(Instant::now().into_std(), socket.port, own_uid());
-    let mut derive = Derive::new(&settings.overrides, &settings.sysfs, settings.bind);
+    let mut derive = Derive::new(&settings.sysfs, settings.bind);
     let mut changed = false;
     loop {
         let now = Instant::now().into_std();
@@ -95,7 +95,8 @@ async fn watch(
         changed |= talk.tables.take_changed() | ended;
         let held = feed.held_until().filter(|until| *until > now);
         if changed && talk.is_complete() && held.is_none() {
-            feed.offer(now, derive.networks(&talk.tables));
+            let networks = derive.networks(&talk.tables, &feed.overrides(), feed.hearsay());
+            feed.offer(now, networks);
             changed = false;
         }
         feed.publish(now);
@@ -111,7 +112,10 @@ async fn watch(
             .expect("the talk has a timeout");
         tokio::select! {
             heard = hear(&socket.raw, &mut talk) => heard?,
-            () = feed.asked() => talk.look(Instant::now().into_std()),
+            call = feed.called() => match call {
+                Call::Look => talk.look(Instant::now().into_std()),
+                Call::Stir => changed = true,
+            },
             () = tokio::time::sleep_until(next.into()) => {
                 talk.handle_timeout(Instant::now().into_std())?;
             }

@@ -58,6 +58,10 @@ impl Link {
         self.facts.flags.contains(running) && matches!(self.facts.oper, Oper::Up | Oper::Unknown)
     }
 
+    pub(super) fn has_carrier(&self) -> bool {
+        self.facts.flags.contains(LinkFlags::LowerUp)
+    }
+
     pub(super) fn is_loopback(&self) -> bool {
         self.facts.flags.contains(LinkFlags::Loopback)
     }

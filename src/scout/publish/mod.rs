@@ -19,13 +19,19 @@ pub(crate) mod pace;
 #[cfg(test)]
 mod tests;
 
-use crate::network::{Network, NetworkId, NetworkSpec, Snapshot, State, is_link_local};
+use crate::clock::Clock;
+use crate::network::{
+    Aspect, Network, NetworkId, NetworkSpec, Since, Snapshot, State, is_link_local,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// So many events the log keeps.
 pub(crate) const LOG: usize = 256;
+/// So many snapshots the ledger keeps, with the time of each, for explanations of the past.
+pub(crate) const HISTORY: usize = 64;
 
 /// One interface as a source sees it now.
 #[derive(Debug, Clone)]
@@ -72,6 +78,16 @@ pub struct Change {
     pub name: String,
     /// What happened.
     pub what: Happened,
+    /// When the scout saw it, by the clock that counts time asleep.
+    pub(crate) at: Instant,
+}
+
+impl Change {
+    /// How long ago the scout saw it, time asleep counted.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Clock::now().saturating_duration_since(self.at)
+    }
 }
 
 #[derive(Debug)]
@@ -88,6 +104,9 @@ pub(crate) struct Ledger {
     known: BTreeMap<u32, Known>,
     published: Arc<Snapshot>,
     log: VecDeque<Change>,
+    /// When the set was last seen to be what it is.
+    seen: Option<Instant>,
+    history: VecDeque<(Instant, Arc<Snapshot>)>,
 }
 
 impl Ledger {
@@ -99,6 +118,8 @@ impl Ledger {
             known: BTreeMap::new(),
             published,
             log: VecDeque::new(),
+            seen: None,
+            history: VecDeque::new(),
         }
     }
 
@@ -112,6 +133,11 @@ impl Ledger {
         self.log.iter()
     }
 
+    /// The last snapshots and when each was seen to hold, oldest first.
+    pub(crate) fn history(&self) -> impl Iterator<Item = &(Instant, Arc<Snapshot>)> {
+        self.history.iter()
+    }
+
     /// The id of the network with this index.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn id(&self, index: u32) -> Option<NetworkId> {
@@ -121,21 +147,23 @@ impl Ledger {
     /// Takes the whole set as it is now; `complete` once a source has looked at everything.
     pub(crate) fn see(
         &mut self,
+        now: Instant,
         seen: impl IntoIterator<Item = Seen>,
         complete: bool,
     ) -> Difference {
         self.complete |= complete;
+        self.seen = Some(now);
         let mut gone = std::mem::take(&mut self.known);
         for seen in seen {
             let old = gone.remove(&seen.index);
-            let known = self.meet(old, &seen);
+            let known = self.meet(now, old, &seen);
             self.known.insert(seen.index, known);
         }
         for known in gone.into_values() {
             if up(&known.network) {
-                self.record(&known.network, Happened::Down);
+                self.record(now, &known.network, Happened::Down);
             }
-            self.record(&known.network, Happened::Gone);
+            self.record(now, &known.network, Happened::Gone);
         }
         self.difference()
     }
@@ -149,52 +177,65 @@ impl Ledger {
         let generation = self.published.generation + 1;
         let snapshot = Snapshot::new(generation, self.complete, networks.collect());
         self.published = Arc::new(snapshot);
+        if let Some(at) = self.seen {
+            if self.history.len() == HISTORY {
+                self.history.pop_front();
+            }
+            self.history.push_back((at, self.published.clone()));
+        }
         Some(self.published.clone())
     }
 
-    fn meet(&mut self, old: Option<Known>, seen: &Seen) -> Known {
+    fn meet(&mut self, now: Instant, old: Option<Known>, seen: &Seen) -> Known {
         let turn = seen.turn;
         let is_up = attached(seen.spec.state);
         let Some(old) = old else {
-            let network = self.attach(seen);
+            let network = self.attach(seen, Since::new(now));
             if is_up {
-                self.record(&network, Happened::Up);
+                self.record(now, &network, Happened::Up);
             }
             return Known { turn, network };
         };
         let was_up = up(&old.network);
+        let since = old.network.0.since.clone();
+        let since = since.map_or_else(
+            || Since::new(now),
+            |since| since.changed(old.network.spec(), &seen.spec, now),
+        );
         let again = old.turn != turn || replaced(old.network.spec(), &seen.spec);
         if is_up && (!was_up || again) {
             if was_up {
-                self.record(&old.network, Happened::Down);
+                self.record(now, &old.network, Happened::Down);
             }
-            let network = self.attach(seen);
-            self.record(&network, Happened::Up);
+            let mut since = since;
+            since.set(Aspect::State, now);
+            let network = self.attach(seen, since);
+            self.record(now, &network, Happened::Up);
             return Known { turn, network };
         }
         if *old.network.spec() == seen.spec {
             return Known { turn, ..old };
         }
-        let network = Network::new(old.network.id(), seen.spec.clone());
+        let network = Network::aged(old.network.id(), seen.spec.clone(), since);
         let what = if was_up && !is_up {
             Happened::Down
         } else {
             Happened::Changed
         };
-        self.record(&network, what);
+        self.record(now, &network, what);
         Known { turn, network }
     }
 
-    fn attach(&mut self, seen: &Seen) -> Network {
+    fn attach(&mut self, seen: &Seen, since: Since) -> Network {
         self.epochs = self.epochs.wrapping_add(1);
         let id = NetworkId {
             index: seen.index,
             epoch: self.epochs,
         };
-        Network::new(id, seen.spec.clone())
+        Network::aged(id, seen.spec.clone(), since)
     }
 
-    fn record(&mut self, network: &Network, what: Happened) {
+    fn record(&mut self, now: Instant, network: &Network, what: Happened) {
         if self.log.len() == LOG {
             self.log.pop_front();
         }
@@ -205,6 +246,7 @@ impl Ledger {
             id,
             name,
             what,
+            at: now,
         });
     }
 

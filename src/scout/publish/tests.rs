@@ -34,9 +34,9 @@ fn is_not_complete_before_the_first_whole_scan() {
     let mut ledger = Ledger::new();
     assert_eq!(ledger.published().generation, 0);
     assert!(!ledger.published().complete);
-    assert_eq!(ledger.see([], false), Difference::None);
+    assert_eq!(ledger.see(Instant::now(), [], false), Difference::None);
     assert_eq!(ledger.publish(), None);
-    assert_eq!(ledger.see([], true), Difference::Gain);
+    assert_eq!(ledger.see(Instant::now(), [], true), Difference::Gain);
     let first = ledger.publish().expect("complete is news");
     assert!(first.complete && first.generation == 1 && first.networks.is_empty());
 }
@@ -51,10 +51,13 @@ fn generations_rise_by_one_and_equal_content_is_not_published() {
         } else {
             State::Down
         };
-        ledger.see([seen(1, 0, state)], true);
+        ledger.see(Instant::now(), [seen(1, 0, state)], true);
         let snapshot = ledger.publish().expect("the state changed");
         assert_eq!(snapshot.generation, generation);
-        assert_eq!(ledger.see([seen(1, 0, state)], true), Difference::None);
+        assert_eq!(
+            ledger.see(Instant::now(), [seen(1, 0, state)], true),
+            Difference::None
+        );
         assert_eq!(ledger.publish(), None);
     }
 }
@@ -63,14 +66,18 @@ fn generations_rise_by_one_and_equal_content_is_not_published() {
 #[test]
 fn a_change_that_was_taken_back_is_not_published() {
     let mut ledger = Ledger::new();
-    ledger.see([with_addresses(&["10.0.0.2"])], true);
+    ledger.see(Instant::now(), [with_addresses(&["10.0.0.2"])], true);
     ledger.publish();
     assert_eq!(
-        ledger.see([with_addresses(&["10.0.0.2", "10.0.0.3"])], true),
+        ledger.see(
+            Instant::now(),
+            [with_addresses(&["10.0.0.2", "10.0.0.3"])],
+            true
+        ),
         Difference::Gain
     );
     assert_eq!(
-        ledger.see([with_addresses(&["10.0.0.2"])], true),
+        ledger.see(Instant::now(), [with_addresses(&["10.0.0.2"])], true),
         Difference::None
     );
     assert_eq!(ledger.publish(), None);
@@ -80,10 +87,10 @@ fn a_change_that_was_taken_back_is_not_published() {
 #[test]
 fn a_down_and_up_between_two_looks_is_a_new_epoch() {
     let mut ledger = Ledger::new();
-    ledger.see([seen(1, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Up)], true);
     let before = ledger.publish().expect("up").networks()[0].id();
-    ledger.see([seen(1, 0, State::Down)], true);
-    ledger.see([seen(1, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Down)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Up)], true);
     let after = ledger.publish().expect("a new epoch is news").networks()[0].id();
     assert_eq!(before.index, after.index);
     assert!(after.epoch > before.epoch);
@@ -97,9 +104,12 @@ fn a_down_and_up_between_two_looks_is_a_new_epoch() {
 #[test]
 fn a_down_that_only_the_source_counted_is_a_new_epoch() {
     let mut ledger = Ledger::new();
-    ledger.see([seen(1, 7, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 7, State::Up)], true);
     let before = ledger.id(1);
-    assert_eq!(ledger.see([seen(1, 8, State::Up)], true), Difference::Gain);
+    assert_eq!(
+        ledger.see(Instant::now(), [seen(1, 8, State::Up)], true),
+        Difference::Gain
+    );
     assert_ne!(before, ledger.id(1));
     assert_eq!(
         happened(&ledger),
@@ -110,11 +120,11 @@ fn a_down_that_only_the_source_counted_is_a_new_epoch() {
 #[test]
 fn an_interface_made_again_never_gets_an_old_id() {
     let mut ledger = Ledger::new();
-    ledger.see([seen(1, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Up)], true);
     let first = ledger.id(1);
-    ledger.see([seen(2, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(2, 0, State::Up)], true);
     assert_eq!(ledger.id(1), None);
-    ledger.see([seen(1, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Up)], true);
     assert!(ledger.id(1) > first);
     assert_eq!(
         happened(&ledger),
@@ -134,33 +144,49 @@ fn an_interface_made_again_never_gets_an_old_id() {
 #[test]
 fn an_address_that_is_not_the_last_does_not_end_the_network() {
     let mut ledger = Ledger::new();
-    ledger.see([with_addresses(&["10.0.0.2", "10.0.0.3"])], true);
+    ledger.see(
+        Instant::now(),
+        [with_addresses(&["10.0.0.2", "10.0.0.3"])],
+        true,
+    );
     let id = ledger.id(1);
     ledger.publish();
     assert_eq!(
-        ledger.see([with_addresses(&["10.0.0.3"])], true),
+        ledger.see(Instant::now(), [with_addresses(&["10.0.0.3"])], true),
         Difference::Loss
     );
     assert_eq!(ledger.id(1), id);
-    ledger.see([with_addresses(&["10.0.0.3", "10.0.0.4"])], true);
-    ledger.see([with_addresses(&["10.0.0.4"])], true);
+    ledger.see(
+        Instant::now(),
+        [with_addresses(&["10.0.0.3", "10.0.0.4"])],
+        true,
+    );
+    ledger.see(Instant::now(), [with_addresses(&["10.0.0.4"])], true);
     assert_eq!(ledger.id(1), id, "one address was always left");
 }
 
 #[test]
 fn a_set_of_addresses_replaced_as_a_whole_is_a_new_epoch() {
     let mut ledger = Ledger::new();
-    ledger.see([with_addresses(&["10.0.0.2", "fe80::1"])], true);
+    ledger.see(
+        Instant::now(),
+        [with_addresses(&["10.0.0.2", "fe80::1"])],
+        true,
+    );
     let id = ledger.id(1);
-    ledger.see([with_addresses(&["192.168.0.2", "fe80::1"])], true);
+    ledger.see(
+        Instant::now(),
+        [with_addresses(&["192.168.0.2", "fe80::1"])],
+        true,
+    );
     assert_ne!(
         ledger.id(1),
         id,
         "a link-local address is the same everywhere"
     );
     let id = ledger.id(1);
-    ledger.see([with_addresses(&["fe80::1"])], true);
-    ledger.see([with_addresses(&["192.168.0.2"])], true);
+    ledger.see(Instant::now(), [with_addresses(&["fe80::1"])], true);
+    ledger.see(Instant::now(), [with_addresses(&["192.168.0.2"])], true);
     assert_eq!(
         ledger.id(1),
         id,
@@ -171,35 +197,41 @@ fn a_set_of_addresses_replaced_as_a_whole_is_a_new_epoch() {
 #[test]
 fn suspended_keeps_the_epoch() {
     let mut ledger = Ledger::new();
-    ledger.see([seen(1, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Up)], true);
     let id = ledger.id(1);
     ledger.publish();
     assert_eq!(
-        ledger.see([seen(1, 0, State::Suspended)], true),
+        ledger.see(Instant::now(), [seen(1, 0, State::Suspended)], true),
         Difference::Loss
     );
     ledger.publish();
-    assert_eq!(ledger.see([seen(1, 0, State::Up)], true), Difference::Gain);
+    assert_eq!(
+        ledger.see(Instant::now(), [seen(1, 0, State::Up)], true),
+        Difference::Gain
+    );
     assert_eq!(ledger.id(1), id);
 }
 
 #[test]
 fn a_new_route_is_a_gain_and_a_lost_one_is_not() {
     let mut ledger = Ledger::new();
-    ledger.see([seen(1, 0, State::Up)], true);
+    ledger.see(Instant::now(), [seen(1, 0, State::Up)], true);
     ledger.publish();
     let mut routed = seen(1, 0, State::Up);
     routed.spec = routed.spec.route(Route::to((Ipv4Addr::UNSPECIFIED, 0)));
-    assert_eq!(ledger.see([routed], true), Difference::Gain);
+    assert_eq!(ledger.see(Instant::now(), [routed], true), Difference::Gain);
     ledger.publish();
-    assert_eq!(ledger.see([seen(1, 0, State::Up)], true), Difference::Loss);
+    assert_eq!(
+        ledger.see(Instant::now(), [seen(1, 0, State::Up)], true),
+        Difference::Loss
+    );
 }
 
 #[test]
 fn the_log_is_bounded() {
     let mut ledger = Ledger::new();
     for turn in 0..10_000 {
-        ledger.see([seen(1, turn, State::Up)], true);
+        ledger.see(Instant::now(), [seen(1, turn, State::Up)], true);
     }
     assert_eq!(ledger.changes().count(), LOG);
     assert!(ledger.log.capacity() <= 2 * LOG);
@@ -259,7 +291,7 @@ fn a_thousand_flaps_a_second_give_at_most_twenty_snapshots_and_the_right_end() {
             } else {
                 State::Down
             };
-            match ledger.see([seen(1, 0, state)], true) {
+            match ledger.see(Instant::now(), [seen(1, 0, state)], true) {
                 Difference::None => pace.nothing(),
                 Difference::Loss => pace.loss(now),
                 Difference::Gain => pace.gain(now),

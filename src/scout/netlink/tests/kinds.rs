@@ -223,11 +223,11 @@ fn an_up_network_is_tried_for_binding_and_a_down_one_is_not() {
     let mut has = ethernet(2, "eth0", None);
     has.push(Message::NewLink(link(3, "eth1", None)));
     let kernel = Kernel::looked(has);
-    let mut derive = Derive::new(&kernel.overrides, Path::new("/nonexistent"), |spec| {
+    let mut derive = Derive::new(Path::new("/nonexistent"), |spec| {
         assert_eq!(spec.name, "eth0");
         Some(Binding::Address)
     });
-    let seen = derive.networks(&kernel.talk.tables);
+    let seen = derive.networks(&kernel.talk.tables, &kernel.overrides, &kernel.hearsay);
     assert_eq!(seen[0].spec.binding, Binding::Address);
     assert_eq!(seen[1].spec.binding, Binding::Device);
 }

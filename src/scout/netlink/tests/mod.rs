@@ -5,6 +5,7 @@ mod kinds;
 mod looks;
 
 use crate::network::{Binding, Fact, Kind, Kinds, NetworkSpec, Route, State};
+use crate::scout::hearsay::Hearsay;
 use crate::scout::netlink::derive::Derive;
 use crate::scout::netlink::tables::ROUTES;
 use crate::scout::netlink::talk::Talk;
@@ -36,6 +37,7 @@ struct Kernel {
     now: Instant,
     has: Vec<Message>,
     overrides: Overrides,
+    hearsay: Hearsay,
 }
 
 impl Kernel {
@@ -44,6 +46,7 @@ impl Kernel {
         let overrides = Overrides::new();
         let talk = Talk::new(now, PORT, 1000);
         Kernel {
+            hearsay: Hearsay::new(),
             talk,
             now,
             has,
@@ -100,7 +103,7 @@ impl Kernel {
 
     fn seen(&self) -> Vec<Seen> {
         let nowhere = Path::new("/nonexistent");
-        Derive::new(&self.overrides, nowhere, |_| None).networks(&self.talk.tables)
+        Derive::new(nowhere, |_| None).networks(&self.talk.tables, &self.overrides, &self.hearsay)
     }
 
     fn network(&self, name: &str) -> NetworkSpec {
