@@ -21,7 +21,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// What the error of a run's work must be made from.
-pub(crate) type Failure = MatchError;
+pub(crate) type Failure = crate::Error;
 
 /// How long a failure waits for its network's loss to show.
 const DOUBT: Duration = Duration::from_millis(500);
