@@ -1,4 +1,4 @@
-//! The explanation of no match, for people; [`serial`](super) has the form for programs.
+//! The explanation of no match, for people; `serial` has the form for programs.
 
 use std::fmt;
 use std::sync::Arc;
