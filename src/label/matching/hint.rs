@@ -186,7 +186,12 @@ impl<'a> Change<'a> {
                 Reason::Policy {
                     rule, file, line, ..
                 } => without.push(format!("the rule `{rule}` ({file}:{line})")),
-                reason => reasons.push(self.refusal.text(&reason)),
+                Reason::Down => {
+                    let why = self.refusal.network.why_down().first();
+                    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                    reasons.push(format!("{reason}{why}"));
+                }
+                reason => reasons.push(reason.to_string()),
             }
         }
         let reasons = reasons.join(" and ");

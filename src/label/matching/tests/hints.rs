@@ -11,7 +11,7 @@ fn hint(specs: impl IntoIterator<Item = NetworkSpec>, text: &str) -> String {
 
 fn unplugged() -> NetworkSpec {
     let mut spec = NetworkSpec::new("wlan0", Kind::Wifi).state(State::Down);
-    spec.notes.down.push("no carrier".into());
+    spec.notes.down = vec!["no carrier".into(), "no address".into()];
     spec.notes.said(Aspect::State, "netlink");
     spec
 }
