@@ -118,21 +118,17 @@ impl Hearsay {
 
     /// Adds to `spec` what is said of the interface with this index and hardware address.
     pub(crate) fn apply(&self, index: u32, hardware: &[u8], spec: &mut NetworkSpec) {
-        let said = self.lock();
-        let mut told = BTreeSet::new();
-        for (teller, sayings) in &said.by {
+        // The strongest comes last, and stands first.
+        for (teller, sayings) in self.lock().by.iter().rev() {
             let Some(saying) = sayings.get(&spec.name) else {
                 continue;
             };
-            if saying.index.is_some_and(|other| other != index)
-                || saying
-                    .hardware
-                    .as_deref()
-                    .is_some_and(|other| other != hardware)
-            {
+            let other = saying.index.is_some_and(|other| other != index);
+            let known = saying.hardware.as_deref();
+            if other || known.is_some_and(|other| other != hardware) {
                 continue;
             }
-            saying.give(*teller, &mut told, spec);
+            saying.give(teller.word(), spec);
         }
     }
 
@@ -143,45 +139,46 @@ impl Hearsay {
 }
 
 impl Saying {
-    /// Sets what no stronger teller has `told`, and notes the rest.
-    fn give(&self, teller: Teller, told: &mut BTreeSet<Aspect>, spec: &mut NetworkSpec) {
-        let mut news = |aspect: Aspect, said: bool, spec: &mut NetworkSpec| {
-            if !said {
-                return false;
+    /// Lets what is said win over what `spec` has.
+    fn give(&self, source: &'static str, spec: &mut NetworkSpec) {
+        match self.kind {
+            // A tunnel stays one, whatever a manager calls the device.
+            Some(kind) if spec.kinds.contains(Kind::Vpn) && kind != Kind::Vpn => {
+                spec.notes.said(Aspect::Kind, source);
             }
-            if told.insert(aspect) {
-                spec.notes.won(aspect, teller.word());
-                return true;
-            }
-            spec.notes.said(aspect, teller.word());
-            false
-        };
-        if news(Aspect::Kind, self.kind.is_some(), spec) {
-            let carried = spec.kinds.contains(Kind::Vpn);
-            if let (Some(kind), false) = (self.kind, carried) {
+            Some(kind) => {
                 spec.kinds = Kinds::of(kind);
+                spec.notes.won(Aspect::Kind, source);
+            }
+            None => {}
+        }
+        let NetworkSpec { notes, .. } = spec;
+        let mut won = |aspect: Aspect| notes.won(aspect, source);
+        for (aspect, said, fact) in [
+            (Aspect::Metered, self.metered, &mut spec.metered),
+            (Aspect::Roaming, self.roaming, &mut spec.roaming),
+            (Aspect::Constrained, self.constrained, &mut spec.constrained),
+        ] {
+            if let Some(said) = said {
+                *fact = said;
+                won(aspect);
             }
         }
-        if news(Aspect::Metered, self.metered.is_some(), spec) {
-            spec.metered = self.metered.unwrap_or(spec.metered);
+        if let Some(health) = self.health {
+            spec.health = health;
+            won(Aspect::Health);
         }
-        if news(Aspect::Roaming, self.roaming.is_some(), spec) {
-            spec.roaming = self.roaming.unwrap_or(spec.roaming);
+        if let Some(losing) = self.losing {
+            spec.losing = losing;
+            won(Aspect::Losing);
         }
-        if news(Aspect::Constrained, self.constrained.is_some(), spec) {
-            spec.constrained = self.constrained.unwrap_or(spec.constrained);
+        if let Some(signal) = self.signal {
+            spec.signal = Some(signal);
+            won(Aspect::Signal);
         }
-        if news(Aspect::Health, self.health.is_some(), spec) {
-            spec.health = self.health.unwrap_or(spec.health);
-        }
-        if news(Aspect::Losing, self.losing.is_some(), spec) {
-            spec.losing = self.losing.unwrap_or(spec.losing);
-        }
-        if news(Aspect::Signal, self.signal.is_some(), spec) {
-            spec.signal = self.signal;
-        }
-        if news(Aspect::Dns, self.dns.is_some(), spec) {
-            spec.dns = self.dns.clone().unwrap_or_default();
+        if let Some(dns) = &self.dns {
+            spec.dns.clone_from(dns);
+            won(Aspect::Dns);
         }
     }
 }

@@ -14,6 +14,8 @@
 //! Limits: 2 × 4,096 routes, 1,024 rules, 1,024 addresses an interface; as many links as there are.
 
 mod derive;
+mod inherit;
+mod kinds;
 mod rules;
 mod tables;
 mod talk;
