@@ -23,7 +23,6 @@ pub(crate) enum Teller {
     ModemManager,
     NetworkManager,
     Resolved,
-    ResolvConf,
 }
 
 impl Teller {
@@ -33,7 +32,6 @@ impl Teller {
             Teller::ModemManager => "ModemManager",
             Teller::NetworkManager => "NetworkManager",
             Teller::Resolved => "systemd-resolved",
-            Teller::ResolvConf => "resolv.conf",
         }
     }
 }

@@ -48,6 +48,8 @@ mod netlink;
 mod os;
 mod overrides;
 mod publish;
+#[cfg(target_os = "linux")]
+mod resolv_conf;
 #[cfg(any(test, feature = "test-util"))]
 mod scripted;
 #[cfg(target_os = "linux")]

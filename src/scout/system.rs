@@ -34,6 +34,8 @@ pub(super) struct Settings {
     pub(super) overrides: Overrides,
     #[cfg(target_os = "linux")]
     pub(super) sysfs: std::path::PathBuf,
+    #[cfg(target_os = "linux")]
+    pub(super) resolv_conf: std::path::PathBuf,
     /// Opens the netlink socket.
     #[cfg(target_os = "linux")]
     pub(super) open: fn() -> io::Result<super::netlink::Socket>,
@@ -49,6 +51,8 @@ impl Settings {
             overrides,
             #[cfg(target_os = "linux")]
             sysfs: "/sys/class/net".into(),
+            #[cfg(target_os = "linux")]
+            resolv_conf: "/etc/resolv.conf".into(),
             #[cfg(target_os = "linux")]
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,

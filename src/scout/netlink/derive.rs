@@ -9,6 +9,7 @@ use crate::scout::hearsay::Hearsay;
 use crate::scout::masked;
 use crate::scout::overrides::Overrides;
 use crate::scout::publish::Seen;
+use crate::scout::resolv_conf::{self, Server};
 use crate::scout::sysfs::Sysfs;
 use netlink_packet_route::link::{LinkFlags, State as Oper};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -30,6 +31,7 @@ pub(super) struct Derive {
     sysfs: Sysfs,
     bindings: Bindings,
     bind: Try,
+    servers: Vec<Server>,
 }
 
 impl Derive {
@@ -38,7 +40,13 @@ impl Derive {
             sysfs: Sysfs::new(sysfs),
             bindings: Bindings::default(),
             bind,
+            servers: Vec::new(),
         }
+    }
+
+    /// The name servers of the host from now on.
+    pub(super) fn serve(&mut self, servers: &[Server]) {
+        self.servers = servers.to_owned();
     }
 
     /// What was remembered of sysfs is read again.
@@ -64,7 +72,8 @@ impl Derive {
                 .collect(),
         };
         family.settle();
-        let all = family.all;
+        let mut all = family.all;
+        resolv_conf::give(&self.servers, &mut all);
         self.bindings.keep(|index| all.contains_key(&index));
         let mut seen = Vec::with_capacity(all.len());
         for (index, mut spec) in all {

@@ -23,6 +23,7 @@ mod talk;
 mod tests;
 mod wire;
 
+use super::resolv_conf::ResolvConf;
 use super::system::{Call, Feed, Settings};
 use derive::Derive;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -81,6 +82,8 @@ async fn watch(
 ) -> io::Result<std::convert::Infallible> {
     let mut talk = Talk::new(Instant::now().into_std(), socket.port, own_uid());
     let mut derive = Derive::new(&settings.sysfs, settings.bind);
+    let mut resolv_conf = ResolvConf::new(&settings.resolv_conf);
+    derive.serve(resolv_conf.servers());
     let mut changed = false;
     loop {
         let now = Instant::now().into_std();
@@ -93,6 +96,8 @@ async fn watch(
         let ended = talk.take_ended();
         if ended {
             derive.refresh();
+            resolv_conf.look();
+            derive.serve(resolv_conf.servers());
         }
         changed |= talk.tables.take_changed() | ended;
         let held = feed.held_until().filter(|until| *until > now);
@@ -118,6 +123,10 @@ async fn watch(
                 Call::Look => talk.look(Instant::now().into_std()),
                 Call::Stir => changed = true,
             },
+            () = resolv_conf.touched() => {
+                changed |= resolv_conf.look();
+                derive.serve(resolv_conf.servers());
+            }
             () = tokio::time::sleep_until(next.into()) => {
                 talk.handle_timeout(Instant::now().into_std())?;
             }
