@@ -43,6 +43,7 @@ mod binding;
 mod estimates;
 mod fixed;
 mod hearsay;
+mod held;
 #[cfg(target_os = "linux")]
 mod netlink;
 mod os;
@@ -58,14 +59,14 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use estimates::Sample;
+pub use estimates::{Estimate, Sample};
 pub use overrides::{Facts, Overrides};
 pub use publish::{Change, Happened};
 #[cfg(any(test, feature = "test-util"))]
 pub use scripted::{Networks, scripted};
 
-use crate::clock::Clock;
 use crate::network::{NetworkId, NetworkSpec, Snapshot};
+use held::Held;
 use publish::Ledger;
 use std::any::{Any, TypeId};
 use std::collections::{BTreeSet, HashMap};
@@ -93,7 +94,7 @@ struct World {
 
 enum Source {
     System(system::System),
-    Fixed(watch::Sender<Arc<Snapshot>>, Ledger),
+    Fixed(Arc<Held>),
     #[cfg(any(test, feature = "test-util"))]
     Scripted(Arc<scripted::Script>),
 }
@@ -122,11 +123,8 @@ impl Scout {
     /// assert!(scout.snapshots().borrow().networks().is_empty());
     /// ```
     pub fn fixed(networks: impl IntoIterator<Item = NetworkSpec>) -> Self {
-        let mut ledger = Ledger::new();
-        ledger.see(Clock::now(), fixed::seen(networks), true);
-        ledger.publish();
-        let (out, _) = watch::channel(ledger.published());
-        Self::over(Source::Fixed(out, ledger))
+        let held = Held::new(fixed::seen(networks));
+        Self::over(Source::Fixed(Arc::new(held)))
     }
 
     /// The snapshots: the newest now, and a wake-up for each that follows.
@@ -139,35 +137,21 @@ impl Scout {
     /// Outside a runtime the system's scout cannot run, and the receiver says at once that it
     /// ended.
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        match &self.world.source {
-            Source::System(system) => system.snapshots(),
-            Source::Fixed(out, _) => out.subscribe(),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(script) => script.snapshots(),
+        match self.watched() {
+            Ok(system) => system.snapshots(),
+            Err(held) => held.snapshots(),
         }
     }
 
     /// The last 256 events, oldest first: what a look at the snapshots may have missed.
     pub fn changes(&self) -> Vec<Change> {
-        let copy = |ledger: &Ledger| ledger.changes().cloned().collect();
-        match &self.world.source {
-            Source::System(system) => system.with_ledger(copy),
-            Source::Fixed(_, ledger) => copy(ledger),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(script) => script.with_ledger(copy),
-        }
+        self.with_ledger(|ledger| ledger.changes().cloned().collect())
     }
 
     /// The last 64 snapshots and when each was seen to hold, by the clock that counts time asleep;
     /// oldest first.
     pub(crate) fn history(&self) -> Vec<(Instant, Arc<Snapshot>)> {
-        let copy = |ledger: &Ledger| ledger.history().cloned().collect();
-        match &self.world.source {
-            Source::System(system) => system.with_ledger(copy),
-            Source::Fixed(_, ledger) => copy(ledger),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(script) => script.with_ledger(copy),
-        }
+        self.with_ledger(|ledger| ledger.history().cloned().collect())
     }
 
     /// Where the networks come from now, in words: `netlink`, `fixed`, `scripted`, or what is left
@@ -175,7 +159,7 @@ impl Scout {
     pub fn source(&self) -> String {
         match &self.world.source {
             Source::System(system) => system.source(),
-            Source::Fixed(..) => "fixed".to_owned(),
+            Source::Fixed(_) => "fixed".to_owned(),
             #[cfg(any(test, feature = "test-util"))]
             Source::Scripted(_) => "scripted".to_owned(),
         }
@@ -190,12 +174,22 @@ impl Scout {
         }
     }
 
-    /// What a session measured of a network; published where it differs by a fifth from what is.
+    /// What sessions measured of the networks within the last ten minutes, in order of index.
     ///
-    /// For the networks of the system's scout alone.
+    /// Finer than what a snapshot shows, which follows where a figure has moved by a fifth.
+    #[must_use]
+    pub fn estimates(&self) -> Vec<Estimate> {
+        match self.watched() {
+            Ok(system) => system.estimates(),
+            Err(held) => held.estimates(),
+        }
+    }
+
+    /// What a session measured of a network; published where it differs by a fifth from what is.
     pub(crate) fn report(&self, network: NetworkId, sample: Sample) {
-        if let Source::System(system) = &self.world.source {
-            system.report(network, sample);
+        match self.watched() {
+            Ok(system) => system.report(network, sample),
+            Err(held) => held.report(network, sample),
         }
     }
 
@@ -242,6 +236,23 @@ impl Scout {
     pub(crate) async fn look_again(&self) {
         if let Source::System(system) = &self.world.source {
             system.look_again().await;
+        }
+    }
+
+    /// The system's networks, or those that somebody else knows.
+    fn watched(&self) -> Result<&system::System, &Arc<Held>> {
+        match &self.world.source {
+            Source::System(system) => Ok(system),
+            Source::Fixed(held) => Err(held),
+            #[cfg(any(test, feature = "test-util"))]
+            Source::Scripted(script) => Err(script.held()),
+        }
+    }
+
+    fn with_ledger<R>(&self, f: impl FnOnce(&Ledger) -> R) -> R {
+        match self.watched() {
+            Ok(system) => system.with_ledger(f),
+            Err(held) => held.with_ledger(f),
         }
     }
 
