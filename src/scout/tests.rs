@@ -1,5 +1,7 @@
 //! The scout as a whole: scripted, with sources refused, and over this machine's own interfaces.
 
+mod moving;
+
 use super::*;
 use crate::network::{Network, State};
 use std::time::Duration;
