@@ -10,12 +10,19 @@
 //! network namespace: a saying that tells a hardware address or an index is believed only of the
 //! interface that has it. Of one aspect the strongest teller wins, in the order of [`Teller`]; the
 //! others are noted behind it.
+//!
+//! Limits: 4,096 interfaces a teller, 16 name servers an interface, and a signal of 100 percent.
 
 use crate::network::{Aspect, Fact, Health, Kind, Kinds, NetworkSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+/// A teller that knows of more than this is not listened to any further.
+const INTERFACES: usize = 4096;
+/// More name servers of one interface than this are not kept.
+const SERVERS: usize = 16;
 
 /// Who says something, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,8 +91,14 @@ impl Hearsay {
         self.lock().awaited.insert(teller);
     }
 
-    /// `teller` says this now, and no longer what it said before.
+    /// `teller` says this now, and no longer what it said before. Of more than the limits allow the
+    /// rest is not heard.
     pub(crate) fn say(&self, teller: Teller, sayings: Sayings) {
+        let sayings: Sayings = sayings
+            .into_iter()
+            .take(INTERFACES)
+            .map(|(name, saying)| (name, saying.bounded()))
+            .collect();
         let mut said = self.lock();
         let first = said.awaited.remove(&teller);
         let same = said
@@ -137,6 +150,14 @@ impl Hearsay {
 }
 
 impl Saying {
+    fn bounded(mut self) -> Self {
+        self.signal = self.signal.map(|percent| percent.min(100));
+        if let Some(servers) = &mut self.dns {
+            servers.truncate(SERVERS);
+        }
+        self
+    }
+
     /// Lets what is said win over what `spec` has.
     fn give(&self, source: &'static str, spec: &mut NetworkSpec) {
         match self.kind {
@@ -178,5 +199,75 @@ impl Saying {
             spec.dns.clone_from(dns);
             won(Aspect::Dns);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(percent: u8) -> Saying {
+        Saying {
+            signal: Some(percent),
+            ..Saying::default()
+        }
+    }
+
+    fn heard(hearsay: &Hearsay, name: &str) -> NetworkSpec {
+        let mut spec = NetworkSpec::new(name, Kind::Wifi);
+        hearsay.apply(3, &[], &mut spec);
+        spec
+    }
+
+    #[test]
+    fn what_is_said_again_is_no_news() {
+        let hearsay = Hearsay::new();
+        let mut changes = hearsay.changes();
+        let news = |changes: &mut watch::Receiver<u64>| {
+            let news = changes.has_changed().expect("the hearsay lives");
+            changes.mark_unchanged();
+            news
+        };
+        hearsay.unsay(Teller::NetworkManager);
+        assert!(!news(&mut changes), "nothing was said before");
+        let wlan0 = Sayings::from([("wlan0".to_owned(), signal(40))]);
+        hearsay.say(Teller::NetworkManager, wlan0.clone());
+        assert!(news(&mut changes));
+        hearsay.say(Teller::NetworkManager, wlan0);
+        assert!(!news(&mut changes));
+        assert_eq!(heard(&hearsay, "wlan0").signal, Some(40));
+        hearsay.unsay(Teller::NetworkManager);
+        assert!(news(&mut changes));
+        assert_eq!(heard(&hearsay, "wlan0").signal, None);
+    }
+
+    #[test]
+    fn who_is_awaited_is_heard_also_if_it_says_nothing() {
+        let hearsay = Hearsay::new();
+        hearsay.await_first(Teller::ModemManager);
+        assert!(hearsay.is_awaiting());
+        let changes = hearsay.changes();
+        hearsay.unsay(Teller::ModemManager);
+        assert!(!hearsay.is_awaiting());
+        assert!(changes.has_changed().expect("the hearsay lives"));
+    }
+
+    #[test]
+    fn a_teller_that_does_not_stop_is_cut_short() {
+        let hearsay = Hearsay::new();
+        let boundless = |n: u32| {
+            let servers = (0..1000_u32).map(|n| std::net::Ipv4Addr::from_bits(n).into());
+            let saying = Saying {
+                dns: Some(servers.collect()),
+                ..signal(200)
+            };
+            (format!("wlan{n:05}"), saying)
+        };
+        let sayings = (0..2 * INTERFACES as u32).map(boundless).collect();
+        hearsay.say(Teller::NetworkManager, sayings);
+        let kept = hearsay.lock().by[&Teller::NetworkManager].len();
+        assert_eq!(kept, INTERFACES);
+        let first = heard(&hearsay, "wlan00000");
+        assert_eq!((first.signal, first.dns.len()), (Some(100), SERVERS));
     }
 }

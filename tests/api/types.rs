@@ -1,6 +1,7 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
 use mancom::manager::config::{Config, ConfigError, NamedLabel};
+use mancom::scout::{Estimate, Sample};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -17,7 +18,7 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel
+    Listener Session Config NamedLabel Estimate Sample
 }
 
 assert_impl_all!(Manager: Clone);

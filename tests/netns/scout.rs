@@ -9,6 +9,7 @@ use mancom::scout::{Facts, Overrides};
 use mancom::{Network, Scout, Snapshot};
 use std::io::Write;
 use std::net::IpAddr;
+use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ pub(crate) const CASES: &[Case] = cases![scout:
     an_address_that_is_not_the_last_ends_nothing,
     what_lies_below_makes_a_network_dear,
     thousands_of_interfaces_come_and_go,
+    the_servers_of_resolv_conf_belong_to_the_networks_that_reach_them,
     what_is_stated_at_run_time_wakes_once,
 ];
 
@@ -288,28 +290,55 @@ fn what_lies_below_makes_a_network_dear() {
 }
 
 fn thousands_of_interfaces_come_and_go() {
-    const PAIRS: usize = 1000;
+    const THOUSANDS: usize = 2000;
     let lab = Lab::new();
     let (near, _far, _link) = two_hosts(&lab);
+    // Their other ends, for a kernel takes its time over each that is deleted by itself.
+    lab.host("ends");
     let eyes = Eyes::open(&near);
     let (before, begin) = (eyes.see("eth0", is_up), Instant::now());
-    let make = |n| format!("link add a{n} type veth peer name b{n}");
-    batch(&near, (0..PAIRS).map(make));
+    let make = |n| format!("link add a{n} type veth peer name b{n} netns ends");
+    batch(&near, (0..THOUSANDS).map(make));
     let patience = 3 * PATIENCE;
     until("all are listed", patience, || {
-        eyes.now().networks().len() == 2 * PAIRS + 2
+        eyes.now().networks().len() == THOUSANDS + 2
     });
-    println!("{} interfaces after {:?}", 2 * PAIRS, begin.elapsed());
+    println!("{THOUSANDS} interfaces after {:?}", begin.elapsed());
     // A scout that comes late reads them all in its first look.
-    assert_eq!(Eyes::open(&near).now().networks().len(), 2 * PAIRS + 2);
+    assert_eq!(Eyes::open(&near).now().networks().len(), THOUSANDS + 2);
     near.ip("address add 10.1.0.3/24 dev eth0");
     eyes.see("eth0", |eth0| has(eth0, "10.1.0.3"));
-    batch(&near, (0..PAIRS).map(|n| format!("link delete dev a{n}")));
+    lab.end("ends");
     until("all are gone", patience, || {
         eyes.now().networks().len() == 2
     });
+    println!("and gone after {:?}", begin.elapsed());
     assert_eq!(eyes.see("eth0", is_up).id(), before.id());
     assert!(eyes.scout.changes().len() <= 256);
+}
+
+// behaviour: C7
+fn the_servers_of_resolv_conf_belong_to_the_networks_that_reach_them() {
+    let lab = Lab::new();
+    let (near, far, _link) = two_hosts(&lab);
+    let _lan = lab.link(&near, "eth1", "10.2.0.2/24", &far, "v1", "10.2.0.1/24");
+    // This test has a mount namespace of its own.
+    let mut mount = Command::new("mount");
+    let mounted = mount.args(["-t", "tmpfs", "tmpfs", "/etc"]).status();
+    assert!(mounted.unwrap().success());
+    let write = |text: &str| std::fs::write("/etc/resolv.conf", text).unwrap();
+    write("nameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver 10.2.0.1\n");
+    let eyes = Eyes::open(&near);
+    let serves =
+        |network: &Network, server: &str| *network.dns() == [server.parse::<IpAddr>().unwrap()];
+    for (name, server) in [("eth0", "192.0.2.53"), ("eth1", "10.2.0.1")] {
+        let network = eyes.see(name, |network| serves(network, server));
+        assert_eq!(sources(&network, Aspect::Dns), ["resolv.conf"]);
+    }
+    assert!(eyes.now().by_name("lo").unwrap().dns().is_empty());
+    write("nameserver 192.0.2.54\n");
+    eyes.see("eth0", |eth0| serves(eth0, "192.0.2.54"));
+    eyes.see("eth1", |eth1| eth1.dns().is_empty());
 }
 
 // behaviour: C2

@@ -75,6 +75,7 @@ impl Derive {
         let mut all = family.all;
         resolv_conf::give(&self.servers, &mut all);
         self.bindings.keep(|index| all.contains_key(&index));
+        self.sysfs.keep(|index| all.contains_key(&index));
         let mut seen = Vec::with_capacity(all.len());
         for (index, mut spec) in all {
             let name = spec.name.clone();
