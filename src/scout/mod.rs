@@ -5,22 +5,43 @@
 //! [`Snapshot`]s through a [`watch`] channel.
 //!
 //! ```text
-//!  kernel ──netlink──▶ tables ──derive──▶ set of networks ──ledger──▶ snapshot ──watch──▶ all
-//!  /sys ────kind facts────────▲                  ▲            ids, generations,  above
-//!  configuration ──overrides──┘       fixed, scripted         log, pace
+//!  kernel ──netlink──▶ tables ──┐
+//!  /sys ─────────radios─────────┤
+//!  managers ─────hearsay────────┼─derive─▶ set of ─estimates─▶ ledger ──▶ snapshot ──watch──▶ all
+//!  resolv.conf ──name servers───┤          networks    ▲       ids, log,    fixed, scripted    above
+//!  configuration ──overrides────┘                   sessions   pace
 //! ```
 //!
 //! # Sources, and which of them wins
 //!
-//! 1. Overrides of the configuration ([`Overrides`]).
-//! 2. Netlink (Linux): links, addresses, routes and rules, from one socket of our own.
-//! 3. sysfs (Linux): wireless, cellular, Bluetooth. Believed only where its index and hardware
-//!    address are netlink's, for a fresh namespace may still show its parent's.
-//! 4. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
-//!    than a plain `TcpStream`. if-watch, else a look every 2 s, tells when its addresses changed.
+//! Who is listed first wins; the others are noted behind, in
+//! [`Network::sources`](crate::network::Network::sources), by these names.
 //!
-//! [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
-//! with none. Each network's notes name the source of its facts, losers after the winner.
+//! | aspect | sources |
+//! | --- | --- |
+//! | name, state, carrier, operstate, addresses, routes, mtu | `netlink` |
+//! | kind | `override`, `ModemManager`, `NetworkManager`, `sysfs`, `netlink` or `lower device`; and of a VPN, `carrier` |
+//! | metered, roaming, constrained | `override`, then the worst of `ModemManager` or `NetworkManager`, and `lower device` or `carrier` |
+//! | health, losing, signal | `ModemManager`, `NetworkManager` |
+//! | rtt, up, down, loss | `measured`, `override` (a hint) |
+//! | dns | `NetworkManager`, `systemd-resolved`, `resolv.conf` |
+//! | bypass_vpn | `override` |
+//! | binding | `tried`, with the reason of each refusal |
+//!
+//! - Netlink (Linux) is one socket of our own. No manager makes a network up or down: an interface
+//!   that has an address and a route is up also where a manager calls the host offline.
+//! - sysfs is believed only where its index and hardware address are netlink's, for a fresh namespace
+//!   may still show its parent's.
+//! - Managers (hearsay) speak of names. What they say is believed of the interface of that name, if
+//!   it also has the index and the hardware address that they tell.
+//! - A bridge, bond, VLAN or macvlan costs what the worst of the devices below it costs, a VPN what
+//!   the network costs that the kernel would use without it. Overrides and hearsay of the lower device
+//!   are in it, an override of the upper one wins over it.
+//! - Without netlink there is one network `default` of which nothing is known, so that nothing is
+//!   stricter than a plain `TcpStream`; `if-watch`, else `polling` every 2 s, tells when its addresses
+//!   changed.
+//! - [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
+//!   with none, but for what sessions measured.
 //!
 //! # Rules
 //!
@@ -29,15 +50,23 @@
 //!   are not up are listed too, as down and with every reason.
 //! - An up is published at once. Losses wait 20 ms for company, 50 ms at most. At most 20 snapshots
 //!   a second, and the last state is always out within 100 ms.
+//! - Facts that change at run time (overrides, hearsay, estimates) make a snapshot, never an epoch.
 //! - A watch hides what happens between two looks: ids and generations tell of it, and
 //!   [`Scout::changes`] has the last 256 events.
 //! - A scout that dies is an error for every watcher, never silence.
 //!
 //! # Limits
 //!
-//! 4,096 routes are kept whole, beyond that only the default-like and the connected ones (another
-//! 4,096), and what was left out counts as a last resort default, for the scout does not know
-//! better. Bonds of bridges of VLANs are followed eight deep.
+//! | what | how much |
+//! | --- | --- |
+//! | interfaces | as many as there are; thousands are tested |
+//! | routes | 4,096, and beyond that another 4,096 default-like or connected ones; a last resort default stands for the rest, for the scout does not know better |
+//! | addresses of an interface, rules | 1,024 |
+//! | devices above each other | 8 |
+//! | interfaces of a manager, name servers of an interface | 4,096 and 16 |
+//! | networks with estimates, their life without a sample | 256 and ten minutes |
+//! | log, history | 256 events, 64 snapshots |
+//! | `resolv.conf` | 64 KiB, 16 servers |
 
 mod binding;
 mod estimates;
