@@ -301,6 +301,20 @@ mod linux {
         }
     }
 
+    // behaviour: C9
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_comes_late_is_no_reason_to_give_netlink_up() {
+        // Paused time is at the kernel's time-out before anybody has read what it answered.
+        for _ in 0..20 {
+            let scout = Scout::system();
+            let mut snapshots = scout.snapshots();
+            tokio::task::yield_now().await;
+            tokio::time::advance(Duration::from_secs(3)).await;
+            complete(&mut snapshots).await;
+            assert_eq!(scout.source(), "netlink");
+        }
+    }
+
     // behaviour: C2
     #[tokio::test]
     async fn another_look_at_a_machine_at_rest_publishes_nothing_wrong() {

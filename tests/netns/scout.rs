@@ -2,9 +2,10 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, Link};
+use crate::netlink;
 use crate::process::until;
 use crate::world::PATIENCE;
-use mancom::network::{Aspect, Fact, Kind, State};
+use mancom::network::{Aspect, Binding, Fact, Kind, State};
 use mancom::scout::{Facts, Overrides};
 use mancom::{Network, Scout, Snapshot};
 use std::io::Write;
@@ -23,6 +24,8 @@ pub(crate) const CASES: &[Case] = cases![scout:
     what_lies_below_makes_a_network_dear,
     thousands_of_interfaces_come_and_go,
     the_servers_of_resolv_conf_belong_to_the_networks_that_reach_them,
+    a_device_that_cannot_be_bound_to_says_why,
+    each_change_of_a_network_is_seen,
     what_is_stated_at_run_time_wakes_once,
 ];
 
@@ -339,6 +342,113 @@ fn the_servers_of_resolv_conf_belong_to_the_networks_that_reach_them() {
     write("nameserver 192.0.2.54\n");
     eyes.see("eth0", |eth0| serves(eth0, "192.0.2.54"));
     eyes.see("eth1", |eth1| eth1.dns().is_empty());
+}
+
+// behaviour: C9
+fn a_device_that_cannot_be_bound_to_says_why() {
+    let lab = Lab::new();
+    let (near, _far, _link) = two_hosts(&lab);
+    let watching = near.spawn_async(|| async {
+        netlink::refuse_devices();
+        let scout = Scout::system();
+        let mut snapshots = scout.snapshots();
+        let now = snapshots.wait_for(|now| now.is_complete()).await.unwrap();
+        now.by_name("eth0").unwrap().clone()
+    });
+    let eth0 = crate::lab::join(watching);
+    assert_eq!(*eth0.binding(), Binding::Address);
+    assert_eq!(
+        eth0.why_unbound(),
+        Some("SO_BINDTODEVICE: Operation not permitted")
+    );
+}
+
+/// What happens to eth0, and what is to be seen of it then.
+type Event = (&'static str, fn(&Host, &Link), fn(&Snapshot) -> bool);
+
+const EVENTS: [Event; 12] = [
+    (
+        "link down",
+        |_, link| link.down(),
+        |now| why(now).contains(&"administratively down"),
+    ),
+    ("link up", |_, link| link.up(), is_whole),
+    (
+        "carrier lost",
+        |_, link| link.lose_carrier(),
+        |now| why(now).contains(&"no carrier"),
+    ),
+    ("carrier back", |_, link| link.regain_carrier(), is_whole),
+    (
+        "address gone",
+        |_, link| link.remove_address(),
+        |now| eth0(now).is_some_and(|eth0| !has(eth0, "10.1.0.2")),
+    ),
+    ("address back", |_, link| link.restore_address(), is_whole),
+    (
+        "default route gone",
+        |near, _| drop(near.ip("route delete default dev eth0 metric 100")),
+        |now| eth0(now).is_some_and(is_up) && !is_default(now, "eth0"),
+    ),
+    (
+        "default route back",
+        |near, _| drop(near.ip("route add default via 10.1.0.1 dev eth0 metric 100")),
+        is_whole,
+    ),
+    (
+        "largest packet",
+        |near, _| drop(near.ip("link set dev eth0 mtu 1280")),
+        |now| eth0(now).is_some_and(|eth0| eth0.mtu() == Some(1280)),
+    ),
+    (
+        "rule for another table",
+        |near, _| drop(near.ip("rule add to 192.0.2.0/24 lookup 100 priority 9")),
+        |now| eth0(now).is_some_and(|eth0| eth0.routes().iter().any(|route| route.rank == 9)),
+    ),
+    (
+        "deleted",
+        |_, link| link.delete(),
+        |now| eth0(now).is_none(),
+    ),
+    ("made again", |_, link| link.make(), is_whole),
+];
+
+fn eth0(now: &Snapshot) -> Option<&Network> {
+    now.by_name("eth0")
+}
+
+fn why(now: &Snapshot) -> Vec<&str> {
+    let reasons = eth0(now).map(Network::why_down).unwrap_or_default();
+    reasons.iter().map(|reason| &**reason).collect()
+}
+
+fn is_default(now: &Snapshot, name: &str) -> bool {
+    let far = "198.51.100.1".parse().unwrap();
+    mancom::network::route_choice(now, far).is_some_and(|network| network.name() == name)
+}
+
+fn is_whole(now: &Snapshot) -> bool {
+    eth0(now).is_some_and(is_up) && is_default(now, "eth0")
+}
+
+// behaviour: C3
+fn each_change_of_a_network_is_seen() {
+    let lab = Lab::new();
+    let (near, far) = (lab.host("near"), lab.host("far"));
+    let link = lab.link(&near, "eth0", "10.1.0.2/24", &far, "v0", "10.1.0.1/24");
+    link.default_route(100);
+    let eyes = Eyes::open(&near);
+    let mut epochs = vec![eyes.see("eth0", is_up).id().epoch()];
+    for (what, happen, seen) in EVENTS {
+        happen(&near, &link);
+        let happened = Instant::now();
+        until(what, PATIENCE, || seen(&eyes.now()));
+        println!("{what}: seen {:?} after", happened.elapsed());
+        epochs.extend(eth0(&eyes.now()).map(|eth0| eth0.id().epoch()));
+    }
+    assert!(epochs.is_sorted());
+    epochs.dedup();
+    assert_eq!(epochs.len(), 5, "four ends: {epochs:?}");
 }
 
 // behaviour: C2

@@ -26,6 +26,7 @@ mod wire;
 use super::resolv_conf::ResolvConf;
 use super::system::{Call, Feed, Settings};
 use derive::Derive;
+use futures_util::FutureExt;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
 use std::future::poll_fn;
@@ -128,6 +129,8 @@ async fn watch(
                 derive.serve(resolv_conf.servers());
             }
             () = tokio::time::sleep_until(next.into()) => {
+                // An answer that waits in the socket was in time, if this task was not.
+                hear(&socket.raw, &mut talk).now_or_never().transpose()?;
                 talk.handle_timeout(Instant::now().into_std())?;
             }
         }
