@@ -51,7 +51,7 @@ pub struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Histories {
     of: Stamp,
-    known: HashMap<(Label, Destination), Vec<Shift>>,
+    pub(super) known: HashMap<(Label, Destination), Vec<Shift>>,
 }
 
 /// So many of them are kept.
