@@ -48,6 +48,7 @@ mod error;
 mod explain;
 mod line;
 mod matching;
+mod metrics;
 mod operation;
 mod registry;
 mod run;
@@ -70,6 +71,5 @@ pub use run::{Run, Stop};
 pub use running::Running;
 #[doc(hidden)]
 pub use table::Footprint;
-pub use table::Tally;
 #[doc(hidden)]
 pub use wait::{Wait, Want};

@@ -2,9 +2,10 @@
 
 use super::explain::Histories;
 use super::line::{Judge, Role, View};
+use super::metrics::{self, End};
 use super::operation::{Chosen, Operation, OperationId, Which};
 use super::settings::{Names, Settings};
-use super::table::{BATCH, Footprint, Table, Tally};
+use super::table::{BATCH, Footprint, Table};
 use super::wait::{Hold, Wait, Want};
 use crate::clock::Clock;
 use crate::label::Label;
@@ -204,9 +205,12 @@ impl Registry {
                 .into_iter()
                 .collect(),
         };
-        let wakers: Vec<_> = keys.iter().map(|key| table.cancel(*key)).collect();
+        let cancelled: Vec<_> = keys.iter().map(|key| table.cancel(*key)).collect();
         drop(table);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        for (kind, waker) in cancelled {
+            metrics::ended(kind, End::Cancelled);
+            waker.into_iter().for_each(Waker::wake);
+        }
         keys.len()
     }
 
@@ -223,11 +227,6 @@ impl Registry {
         let (wakers, waiting) = self.table().nudge_all();
         wakers.into_iter().for_each(Waker::wake);
         waiting
-    }
-
-    /// How the operations fared, one entry a kind that ever waited.
-    pub fn tallies(&self) -> Vec<Tally> {
-        self.table().tallies()
     }
 
     /// What it holds memory for.

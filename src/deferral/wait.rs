@@ -2,9 +2,10 @@
 
 use super::error::MatchError;
 use super::line::{Relax, Role, Timing, View};
+use super::metrics::{self, End};
 use super::operation::Operation;
 use super::registry::{Key, Matched, Registry};
-use super::table::{End, Ended, Fate, Joining, Unmatched};
+use super::table::{Ended, Fate, Joining, Unmatched};
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::Destination;
@@ -147,6 +148,7 @@ impl Wait {
         let fate = table.poll(key, &view, &mut waker);
         let after = table.next_alarm();
         drop(table);
+        metrics::began(self.operation.kind());
         if let Poll::Ready(fate) = fate {
             return Poll::Ready(self.finish(key, fate, &view));
         }
@@ -243,7 +245,10 @@ impl Wait {
         self.stage = Stage::Done;
         self.operation.waits_no_more();
         // Its waker is a user's code: dropped when the lock is free again.
-        let entry = self.registry.table().remove(key, how);
+        let entry = self.registry.table().remove(key);
+        if !entry.cancelled {
+            metrics::ended(self.operation.kind(), how);
+        }
         drop(entry);
     }
 }
@@ -356,7 +361,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let entry = self.registry.table().remove(self.key, End::Dropped);
+        let entry = self.registry.table().remove(self.key);
         drop(entry);
     }
 }

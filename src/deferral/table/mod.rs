@@ -17,10 +17,10 @@
 
 mod find;
 mod sweep;
-mod tally;
 
 use super::cells::{Verdict, Verdicts};
 use super::line::{EMPTY, Entry, Line, NONE, Role, Stamp, Timing, View};
+use super::metrics::End;
 use super::operation::Operation;
 use super::registry::{Key, Matched};
 use crate::label::Label;
@@ -29,10 +29,6 @@ use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::task::{Poll, Waker};
 use std::time::Instant;
-
-pub(super) use tally::End;
-use tally::Tallies;
-pub use tally::Tally;
 
 /// How many wakers are called, and how many lines judged, between two takes of the lock.
 pub(in crate::deferral) const BATCH: usize = 512;
@@ -113,7 +109,6 @@ pub(in crate::deferral) struct Table {
     alarms: BTreeSet<(Instant, Key)>,
     /// The first line the present sweep has not finished, and what it judges by.
     swept: (Stamp, usize),
-    tallies: Tallies,
     /// Memory is given back when fewer entries than this are left.
     shrink_at: usize,
     /// The scout is gone.
@@ -141,9 +136,6 @@ impl Table {
     /// what that leaves to be done.
     pub(in crate::deferral) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
         let line = self.line(view, joining.label, joining.to);
-        if joining.role == Role::Wait {
-            self.tallies.begin(joining.operation.kind());
-        }
         let key = self.entries.insert(Entry {
             waker: None,
             operation: joining.operation,
@@ -268,12 +260,8 @@ impl Table {
     }
 
     /// Removes an entry; what it held is the caller's to drop, outside the lock.
-    pub(in crate::deferral) fn remove(&mut self, key: Key, how: End) -> Entry {
-        let entry = &self.entries[key as usize];
-        if !entry.cancelled {
-            if entry.role == Role::Wait {
-                self.tallies.end(entry.operation.kind(), how);
-            }
+    pub(in crate::deferral) fn remove(&mut self, key: Key) -> Entry {
+        if !self.entries[key as usize].cancelled {
             self.unlink(key);
         }
         if let Some(at) = self.entries[key as usize]
@@ -426,11 +414,10 @@ impl Table {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Withdraws a wait; it keeps its entry until it is polled or dropped.
-    pub(in crate::deferral) fn cancel(&mut self, key: Key) -> Option<Waker> {
+    /// Withdraws a wait; it keeps its entry until it is polled or dropped. Its kind, and the waker
+    /// to call.
+    pub(in crate::deferral) fn cancel(&mut self, key: Key) -> (&'static str, Option<Waker>) {
         self.unlink(key);
-        let kind = self.entries[key as usize].operation.kind();
-        self.tallies.end(kind, End::Cancelled);
         let entry = &mut self.entries[key as usize];
         entry.cancelled = true;
         if let Some(mut timing) = entry.timing.take()
@@ -438,15 +425,12 @@ impl Table {
         {
             self.alarms.remove(&(at, key));
         }
-        self.entries[key as usize].waker.take()
+        let entry = &mut self.entries[key as usize];
+        (entry.operation.kind(), entry.waker.take())
     }
 
     pub(in crate::deferral) fn take_waker(&mut self, key: Key) -> Option<Waker> {
         self.entries[key as usize].waker.take()
-    }
-
-    pub(in crate::deferral) fn tallies(&self) -> Vec<Tally> {
-        self.tallies.all().to_vec()
     }
 
     pub(in crate::deferral) fn footprint(&self) -> Footprint {

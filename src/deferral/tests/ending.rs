@@ -107,6 +107,24 @@ async fn a_deadline_counts_time_asleep() {
     assert!(waiting.is_finished(), "at the jump, not at the timer");
 }
 
+// behaviour: D7 D8
+#[tokio::test(start_paused = true)]
+async fn the_looser_label_takes_over_at_the_jump_if_its_time_came_asleep() {
+    let world = World::new();
+    world.up(Network::cellular("wwan0"));
+    let hour = Duration::from_secs(3600);
+    let op = world.matching(wifi()).relax_after(hour, cellular());
+    let waiting = tokio::spawn(op.into_future());
+    world.settled().await;
+    Clock::jump(hour - Duration::from_secs(1));
+    world.settled().await;
+    assert!(!waiting.is_finished());
+    Clock::jump(Duration::from_secs(1));
+    world.settled().await;
+    assert!(waiting.is_finished());
+    assert_eq!(waiting.await.unwrap().unwrap().name(), "wwan0");
+}
+
 // behaviour: D8
 #[tokio::test(start_paused = true)]
 async fn the_looser_label_takes_over_exactly_then() {

@@ -2,6 +2,8 @@
 
 mod ending;
 mod listing;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod reload;
 mod running;

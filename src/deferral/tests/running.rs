@@ -283,6 +283,28 @@ async fn a_held_back_start_begins_by_itself_once_it_may() {
     assert_eq!(starts.load(Ordering::SeqCst), 11);
 }
 
+// behaviour: D7
+#[tokio::test(start_paused = true)]
+async fn a_held_back_start_counts_time_asleep() {
+    let world = World::new();
+    let notes = Notes::default();
+    let noted = notes.clone();
+    let run = world.run(wifi(), move |network| forever(noted.guard(&network)));
+    let _running = tokio::spawn(run.into_future());
+    for turn in 0..11 {
+        world.up(Network::wifi(format!("wlan{turn}")));
+        world.settled().await;
+        if turn < 10 {
+            world.down(&format!("wlan{turn}"));
+            world.settled().await;
+        }
+    }
+    assert_eq!(notes.all().len(), 20, "ten came and went");
+    Clock::jump(Duration::from_secs(11));
+    world.settled().await;
+    assert_eq!(notes.all()[20..], ["start wlan10"], "at the jump");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_budget_covers_waiting_and_work() {
     let world = World::new();
