@@ -22,11 +22,13 @@ use super::cells::{Verdict, Verdicts};
 use super::line::{EMPTY, Entry, Line, NONE, Role, Stamp, Timing, View};
 use super::metrics::End;
 use super::operation::Operation;
-use super::registry::{Key, Matched};
+use super::registry::Key;
 use crate::label::Label;
 use crate::label::matching::Destination;
+use crate::network::Network;
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -37,9 +39,7 @@ pub(in crate::deferral) const BATCH: usize = 512;
 const SMALL: usize = 32;
 
 /// What joins a line.
-pub(in crate::deferral) struct Joining<'a> {
-    pub(in crate::deferral) label: Label,
-    pub(in crate::deferral) to: &'a Destination,
+pub(in crate::deferral) struct Joining {
     pub(in crate::deferral) operation: Operation,
     pub(in crate::deferral) role: Role,
     pub(in crate::deferral) timing: Option<Box<Timing>>,
@@ -49,7 +49,7 @@ pub(in crate::deferral) struct Joining<'a> {
 
 /// What became of a waiting entry.
 pub(in crate::deferral) enum Fate {
-    Matched(Matched),
+    Matched(Arc<[Network]>, Label),
     Cancelled,
     ScoutGone,
     TimedOut(Unmatched),
@@ -59,7 +59,7 @@ pub(in crate::deferral) enum Fate {
 impl Fate {
     pub(in crate::deferral) fn end(&self) -> End {
         match self {
-            Fate::Matched(_) => End::Matched,
+            Fate::Matched(..) => End::Matched,
             Fate::Cancelled => End::Cancelled,
             Fate::TimedOut(_) => End::TimedOut,
             Fate::ScoutGone | Fate::NoMatch(_) => End::Refused,
@@ -75,6 +75,18 @@ pub(in crate::deferral) struct Unmatched {
     pub(in crate::deferral) strict: Option<Label>,
     /// Since when it waits, if it did.
     pub(in crate::deferral) since: Option<Instant>,
+}
+
+impl Unmatched {
+    /// For one that does not wait.
+    pub(in crate::deferral) fn asked(label: Label, to: &Destination) -> Self {
+        Unmatched {
+            label,
+            to: to.clone(),
+            strict: None,
+            since: None,
+        }
+    }
 }
 
 /// How the watch over a match ended.
@@ -116,26 +128,25 @@ pub(in crate::deferral) struct Table {
 }
 
 impl Table {
-    /// The verdict of a line that exists.
-    pub(in crate::deferral) fn verdict(
+    /// The line of this label and destination, judged, if anybody stands in it.
+    pub(in crate::deferral) fn known(
         &mut self,
         view: &View<'_>,
         label: &Label,
         to: &Destination,
-    ) -> Option<Verdict> {
+    ) -> Option<(Key, Verdict)> {
         if self.lines.is_empty() {
             return None;
         }
-        let line = *self.index.get(&(*label, to.clone()))?;
-        let line = &mut self.lines[line as usize];
+        let key = *self.index.get(&(*label, to.clone()))?;
+        let line = &mut self.lines[key as usize];
         line.judge(view, &mut self.verdicts);
-        Some(line.verdict.clone())
+        Some((key, line.verdict.clone()))
     }
 
-    /// Puts an entry at the end of its line. The line is judged first: see [`Table::poll`] for
-    /// what that leaves to be done.
-    pub(in crate::deferral) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
-        let line = self.line(view, joining.label, joining.to);
+    /// Puts an entry at the end of a line, which was judged: see [`Table::poll`] for what that
+    /// leaves to be done.
+    pub(in crate::deferral) fn join(&mut self, line: Key, joining: Joining) -> Key {
         let key = self.entries.insert(Entry {
             waker: None,
             operation: joining.operation,
@@ -157,7 +168,12 @@ impl Table {
     }
 
     /// The line of this label and destination, made and judged if need be.
-    fn line(&mut self, view: &View<'_>, label: Label, to: &Destination) -> Key {
+    pub(in crate::deferral) fn line(
+        &mut self,
+        view: &View<'_>,
+        label: Label,
+        to: &Destination,
+    ) -> Key {
         let (lines, verdicts) = (&mut self.lines, &mut self.verdicts);
         let line = *self.index.entry((label, to.clone())).or_insert_with(|| {
             let verdict = verdicts.look(view, &label, to);
@@ -318,11 +334,7 @@ impl Table {
         };
         if !entry.held_back() {
             if let Some(networks) = &line.verdict {
-                return Poll::Ready(Fate::Matched(Matched {
-                    networks: networks.to_vec(),
-                    label: line.label,
-                    generation: line.judged.generation,
-                }));
+                return Poll::Ready(Fate::Matched(networks.clone(), line.label));
             }
             if timing.is_some_and(|timing| timing.no_wait) {
                 return Poll::Ready(Fate::NoMatch(unmatched()));
