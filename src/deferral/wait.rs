@@ -1,7 +1,7 @@
 //! The futures that stand in the table: one waits for a match, one for the end of a match.
 
 use super::error::MatchError;
-use super::line::{Relax, Role, Timing, View};
+use super::line::{Entry, Relax, Role, Timing, View};
 use super::metrics::{self, End};
 use super::operation::Operation;
 use super::registry::{Key, Matched, Registry};
@@ -175,11 +175,12 @@ impl Wait {
         let key = table.join(line, joining);
         self.stage = Stage::Queued(key);
         let fate = table.poll(key, view, &mut waker);
+        let over = fate.map(|fate| (fate, table.remove(key)));
         let after = table.next_alarm();
         drop(table);
         metrics::began(self.operation.kind());
-        if let Poll::Ready(fate) = fate {
-            return Poll::Ready(self.finish(key, fate, view));
+        if let Poll::Ready((fate, entry)) = over {
+            return Poll::Ready(self.finish(fate, entry, view));
         }
         self.operation.waits_in(&self.registry, key);
         if after != before {
@@ -213,9 +214,9 @@ impl Wait {
         }
     }
 
-    /// Leaves the table and tells how it ended, explained by the view that decided it.
-    fn finish(&mut self, key: Key, fate: Fate, by: &View<'_>) -> Result<Matched, MatchError> {
-        self.leave(key, fate.end());
+    /// Tells how it ended, explained by the view that decided it.
+    fn finish(&mut self, fate: Fate, entry: Entry, by: &View<'_>) -> Result<Matched, MatchError> {
+        self.left(entry, fate.end());
         let error = match fate {
             Fate::Matched(networks, label) => {
                 return Ok(self.matched(networks.to_vec(), label, by));
@@ -232,15 +233,13 @@ impl Wait {
         Err(error)
     }
 
-    fn leave(&mut self, key: Key, how: End) {
+    /// After its entry left the table: the waker in it is a user's code, dropped without the lock.
+    fn left(&mut self, entry: Entry, how: End) {
         self.stage = Stage::Done;
         self.operation.waits_no_more();
-        // Its waker is a user's code: dropped when the lock is free again.
-        let entry = self.registry.table().remove(key);
         if !entry.cancelled {
             metrics::ended(self.operation.kind(), how);
         }
-        drop(entry);
     }
 }
 
@@ -259,11 +258,9 @@ impl Future for Wait {
                 let snapshot = registry.snapshot();
                 let view = registry.view(&snapshot);
                 let fate = table.poll(key, &view, &mut waker);
+                let over = fate.map(|fate| (fate, table.remove(key)));
                 drop(table);
-                match fate {
-                    Poll::Ready(fate) => Poll::Ready(self.finish(key, fate, &view)),
-                    Poll::Pending => Poll::Pending,
-                }
+                over.map(|(fate, entry)| self.finish(fate, entry, &view))
             }
             Stage::Done => panic!("a wait is polled after it ended"),
         }
@@ -273,7 +270,8 @@ impl Future for Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         if let Stage::Queued(key) = self.stage {
-            self.leave(key, End::Dropped);
+            let entry = self.registry.table().remove(key);
+            self.left(entry, End::Dropped);
         }
     }
 }
