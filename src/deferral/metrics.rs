@@ -1,14 +1,6 @@
-//! What waits, for the `metrics` facade (feature `metrics`; without it nothing is counted).
+//! What waits, for the `metrics` facade; without that feature nothing is counted.
 //!
-//! | name | | counts | labels |
-//! | --- | --- | --- | --- |
-//! | `mancom_operations_pending` | gauge | operations that wait for a network now | `kind` |
-//! | `mancom_operations_waited_total` | counter | those that began to wait | `kind` |
-//! | `mancom_operations_ended_total` | counter | those whose wait is over | `kind`, `end` |
-//!
-//! `kind` is the operation's word (`connect`, `run`, ..); `end` is `matched`, `timed_out`,
-//! `cancelled`, `refused` (told not to wait, or the scout ended) or `dropped`. An operation that
-//! need not wait is none of them. A recorder is a program's code: nothing here runs under the lock.
+//! A recorder is a program's code: nothing here is called under the registry's lock.
 
 /// How a wait ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::deferral::Pending;
 use mancom::manager::config::{Config, ConfigError, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout, Session,
-    SessionError, ShutdownError, Snapshot,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, OperationId, Prop, Scope, Scout,
+    Session, SessionError, ShutdownError, Snapshot, Stop,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
 use std::error::Error as StdError;
@@ -18,6 +19,7 @@ macro_rules! shared {
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
     Listener Session Config NamedLabel
+    OperationId Pending Stop
 }
 
 assert_impl_all!(Manager: Clone);
