@@ -217,7 +217,6 @@ async fn a_nudge_of_a_waiting_connect_is_harmless_and_of_a_backing_off_one_a_ret
     Ok(())
 }
 
-// behaviour: W7
 #[mancom::test]
 async fn pending_connects_are_withdrawn_by_label_by_id_and_by_handle() -> Outcome {
     let by_label: Vec<_> = (0..5)

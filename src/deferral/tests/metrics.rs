@@ -45,7 +45,7 @@ impl Recorder for Kept {
     }
 }
 
-// behaviour: X6, R1, I9
+// behaviour: X6, R1
 #[tokio::test(start_paused = true)]
 async fn the_gauge_returns_to_zero_however_a_wait_ends() {
     const MANY: usize = 10_000;

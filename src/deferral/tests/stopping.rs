@@ -250,7 +250,7 @@ async fn no_wait_ends_the_run_after_the_time_to_finish() {
     assert_eq!(lost.elapsed().as_secs(), TIME.as_secs());
 }
 
-// behaviour: R1, I9
+// behaviour: R1
 #[tokio::test(start_paused = true)]
 async fn dropped_at_any_stage_it_leaves_nothing() {
     let stages: [fn(&World); 4] = [
