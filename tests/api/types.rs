@@ -1,6 +1,10 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
 use mancom::deferral::Pending;
+use mancom::label::matching::{
+    Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
+    Standing,
+};
 use mancom::manager::config::{Config, ConfigError, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
@@ -20,6 +24,7 @@ shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
     Listener Session Config NamedLabel
     OperationId Pending Stop
+    Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 
 assert_impl_all!(Manager: Clone);
@@ -50,6 +55,8 @@ errors! {
     ShutdownError LabelError EndpointError
 }
 assert_impl_all!(ConfigError: StdError, Send, Sync);
+assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);
+assert_impl_all!(Blocked: StdError);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
 assert_impl_all!(io::Error: From<Error>);
 const_assert_eq!(size_of::<Error>(), size_of::<usize>());
