@@ -143,7 +143,7 @@ impl Registry {
     /// Every network that admits this label now, best first, without waiting.
     ///
     /// # Errors
-    /// The explanation, without the history of the reasons, if there is none.
+    /// The explanation, without ages and history, if there is none; [`why`](Registry::why) has them.
     pub fn candidates(
         &self,
         label: &Label,
@@ -154,7 +154,6 @@ impl Registry {
         let looked = view.look(label, to);
         looked.map_err(|mut blocked| {
             blocked.name = view.settings.name(label);
-            blocked.now = Some(view.now());
             blocked
         })
     }
