@@ -5,6 +5,7 @@ mod labels;
 mod migration;
 mod resources;
 mod roaming;
+mod run;
 mod support;
 mod waiting;
 
