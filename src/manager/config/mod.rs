@@ -31,6 +31,8 @@ mod file;
 #[cfg(feature = "config")]
 mod text;
 #[cfg(feature = "config")]
+mod tree;
+#[cfg(feature = "config")]
 mod units;
 
 #[cfg(feature = "config")]
@@ -41,20 +43,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigFault};
 
 use crate::label::Label;
-use crate::label::matching::Policy;
+use crate::label::matching::{Policy, Rule};
 use crate::scout::{Facts, Overrides};
 use crate::stream::LabelDefaults;
 
 /// Facts of networks, labels by name, and how unknown facts are judged. See the
 /// [module](crate::manager::config) for the text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
+    /// The files that were read, weakest first.
+    files: Vec<PathBuf>,
     /// By pattern, in the order in which they are tried.
     networks: Vec<(String, Facts)>,
     labels: BTreeMap<String, NamedLabel>,
+    rules: Vec<Rule>,
     unknown_denied: Option<bool>,
     scout: Watch,
     monitor: Monitor,
@@ -121,6 +126,18 @@ impl Config {
         defaults
     }
 
+    /// The files that were read, weakest first; none of a [text](Config::parse).
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// What is stated of networks, by pattern of interface names, in the order in which they are tried.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, &Facts)> {
+        self.networks
+            .iter()
+            .map(|(pattern, facts)| (pattern.as_str(), facts))
+    }
+
     /// Where the networks come from.
     pub fn scout(&self) -> &Watch {
         &self.scout
@@ -139,9 +156,11 @@ impl Config {
         overrides
     }
 
-    pub(super) fn policy(&self) -> Policy {
-        let mut policy = Policy::default();
-        policy.unknown_denied = self.unknown_denied.unwrap_or(policy.unknown_denied);
-        policy
+    /// How unknown facts are judged, and the rules of all layers, the stronger layers' first.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            unknown_denied: self.unknown_denied.unwrap_or_default(),
+            rules: self.rules.as_slice().into(),
+        }
     }
 }
