@@ -25,9 +25,13 @@
 //! second with `bit`, `kbit`, `Mbit` or `Gbit`. An unknown key or word is an error with its place and
 //! the nearest known word: a misspelt `metered` must not cost money. A file is at most 1 MiB.
 
+#[cfg(feature = "config")]
+pub(super) mod changes;
 mod error;
 #[cfg(feature = "config")]
-mod file;
+pub(super) mod file;
+#[cfg(all(feature = "config", target_os = "linux"))]
+mod inotify;
 #[cfg(feature = "config")]
 mod text;
 #[cfg(feature = "config")]
@@ -124,6 +128,13 @@ impl Config {
             defaults.relax = named.relax;
         }
         defaults
+    }
+
+    /// Every label's name.
+    pub(super) fn names(&self) -> impl Iterator<Item = (String, Label)> {
+        self.labels
+            .iter()
+            .map(|(name, named)| (name.clone(), named.label))
     }
 
     /// The files that were read, weakest first; none of a [text](Config::parse).

@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::file::{Layer, Layers};
-use super::{Config, ConfigError, ConfigFault};
+use super::{Config, ConfigFault};
 use crate::label::Label;
 use crate::network::Kind;
 use crate::scout::Facts;
