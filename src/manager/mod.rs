@@ -47,7 +47,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
-use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
+use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
@@ -156,6 +156,9 @@ impl Manager {
         }
         if let Some((patience, looser)) = defaults.relax {
             run = run.relax_after(patience, looser);
+        }
+        if let Some(time) = defaults.stop {
+            run = run.stop(Stop::Finish(time));
         }
         run
     }

@@ -145,6 +145,7 @@ impl Config {
             named.within = stronger.within.or(named.within);
             named.grace = stronger.grace.or(named.grace);
             named.relax = stronger.relax.or(named.relax);
+            named.stop = stronger.stop.or(named.stop);
         }
         let mut files = self.files;
         files.extend(above.files);

@@ -33,7 +33,14 @@ const NETWORK: [&str; 9] = [
     "down",
     "loss",
 ];
-const LABEL: [&str; 5] = ["label", "within", "grace", "relax_after", "relax_to"];
+const LABEL: [&str; 6] = [
+    "label",
+    "within",
+    "grace",
+    "relax_after",
+    "relax_to",
+    "stop",
+];
 const POLICY: [&str; 2] = ["forbid", "on"];
 const SCOUT: [&str; 2] = ["socket", "fallback"];
 const MONITOR: [&str; 2] = ["enabled", "folder"];
@@ -111,13 +118,14 @@ impl Config {
     fn read_labels(&mut self, section: &Entry<'_>) {
         for named in section.table() {
             let entries = named.table();
-            let (mut label, mut within, mut grace) = (None, None, None);
+            let (mut label, mut within, mut grace, mut stop) = (None, None, None, None);
             let (mut relax_after, mut relax_to) = (None, None);
             for entry in &entries {
                 match entry.known(&LABEL) {
                     Some("label") => label = entry.label(),
                     Some("within") => within = entry.duration(),
                     Some("grace") => grace = entry.duration(),
+                    Some("stop") => stop = entry.duration(),
                     Some("relax_after") => relax_after = entry.duration(),
                     Some(_) => relax_to = entry.label(),
                     None => {}
@@ -134,6 +142,7 @@ impl Config {
                     within,
                     grace,
                     relax: relax_after.zip(relax_to),
+                    stop,
                 };
                 self.labels.insert(named.key.to_owned(), defaults);
             }
