@@ -13,6 +13,9 @@
 //! operation keeps the label, the deadline and the grace that it was made with; the next
 //! [`mancom::label`](crate::label) of a name gives the new one.
 
+#[cfg(all(test, unix))]
+mod tests;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
