@@ -68,6 +68,10 @@ fn every_fault_names_its_place_its_field_and_the_nearest_word() {
             "1:1: policy: `[[policy]]`, an array of tables, is expected here, not table",
         ),
         (
+            "[labels]\nphotos = 'any'",
+            "2:10: labels.photos: a table is expected here, not string",
+        ),
+        (
             "policy = ['any']",
             "1:11: policy: a table is expected here, not string",
         ),
