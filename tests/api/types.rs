@@ -1,6 +1,10 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
-use mancom::manager::config::{Config, ConfigError, ConfigFault, NamedLabel};
+use mancom::label::matching::{
+    Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
+    Standing,
+};
+use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -17,7 +21,8 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel
+    Listener Session Config NamedLabel Monitor Watch
+    Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 
 assert_impl_all!(Manager: Clone);
@@ -49,6 +54,8 @@ errors! {
 }
 assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
 assert_impl_all!(ConfigError: Clone);
+assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);
+assert_impl_all!(Blocked: StdError);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
 assert_impl_all!(io::Error: From<Error>);
 const_assert_eq!(size_of::<Error>(), size_of::<usize>());
