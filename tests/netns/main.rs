@@ -34,6 +34,8 @@ mod reload;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod watching;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -44,6 +46,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         reload::CASES,
+        watching::CASES,
     ]
     .concat();
     isolation::main(&cases)
