@@ -40,8 +40,14 @@
 //! better. Bonds of bridges of VLANs are followed eight deep.
 
 mod binding;
+#[cfg(all(target_os = "linux", feature = "dbus"))]
+mod dbus;
 mod estimates;
 mod fixed;
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "dbus")),
+    expect(dead_code, reason = "tellers are features")
+)]
 mod hearsay;
 #[cfg(target_os = "linux")]
 mod netlink;
