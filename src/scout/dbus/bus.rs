@@ -85,8 +85,11 @@ impl Bus {
         let path = "/org/freedesktop/DBus";
         match self.ask(BUS, path, BUS, "GetNameOwner", &name).await {
             Ok(answer) => Ok(Some(answer.body().deserialize()?)),
-            // It says so by an error.
-            Err(Trouble::Bus(zbus::Error::MethodError(..))) => Ok(None),
+            Err(Trouble::Bus(zbus::Error::FDO(error)))
+                if matches!(*error, zbus::fdo::Error::NameHasNoOwner(_)) =>
+            {
+                Ok(None)
+            }
             Err(trouble) => Err(trouble),
         }
     }

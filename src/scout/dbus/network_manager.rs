@@ -157,5 +157,7 @@ fn hardware_address(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
-    bytes.collect::<Result<_, _>>().ok()
+    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().ok()?;
+    // All interfaces without an address have this one.
+    bytes.iter().any(|byte| *byte != 0).then_some(bytes)
 }
