@@ -47,11 +47,12 @@ pub use error::{BuildError, ShutdownError};
 
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
 use crate::endpoint::{Endpoint, EndpointError};
+use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
 use crate::network::{Network, Snapshot};
 use crate::scout::Scout;
 use crate::stream::tracker::Tracker;
-use crate::stream::{self, Connect, Context, Listen};
+use crate::stream::{self, Connect, Context, LabelDefaults, Listen};
 use crate::transport;
 
 /// Networks, waiting operations, transports and configuration of one program or test; a cheap clone.
@@ -126,11 +127,15 @@ impl Manager {
 
     /// [`mancom::matching`](crate::matching) on this manager's networks.
     pub fn matching(&self, label: Label) -> Matching {
-        let matching = Matching::new(Ok(self.registry()), label);
-        match self.deadline(label) {
-            Some(within) => matching.within(within),
-            None => matching,
+        let defaults = self.0.defaults(&label);
+        let mut matching = Matching::new(Ok(self.registry()), label);
+        if let Some(within) = defaults.within {
+            matching = matching.within(within);
         }
+        if let Some((patience, looser)) = defaults.relax {
+            matching = matching.relax_after(patience, looser);
+        }
+        matching
     }
 
     /// [`mancom::run`](crate::run) on this manager's networks.
@@ -140,11 +145,15 @@ impl Manager {
         Fut: Future<Output = Result<T, E>>,
         E: From<crate::Error>,
     {
-        let run = Run::new(Ok(self.registry()), label, f);
-        match self.deadline(label) {
-            Some(within) => run.within(within),
-            None => run,
+        let defaults = self.0.defaults(&label);
+        let mut run = Run::new(Ok(self.registry()), label, f);
+        if let Some(within) = defaults.within {
+            run = run.within(within);
         }
+        if let Some((patience, looser)) = defaults.relax {
+            run = run.relax_after(patience, looser);
+        }
+        run
     }
 
     /// Withdraws pending operations by label, id or handle; returns how many. What is under way with a
@@ -168,6 +177,16 @@ impl Manager {
                 Err(LabelError::NotDefined { name, nearest })
             }
         }
+    }
+
+    /// Where its networks come from.
+    pub fn scout(&self) -> &Scout {
+        &self.0.scout
+    }
+
+    /// How unknown facts are judged, and what the system's policy forbids.
+    pub fn policy(&self) -> Policy {
+        self.0.registry.policy().clone()
     }
 
     /// All networks of this moment.
@@ -212,11 +231,6 @@ impl Manager {
     fn registry(&self) -> Arc<deferral::Registry> {
         self.0.registry.clone()
     }
-
-    /// The configuration's deadline for operations with this label.
-    fn deadline(&self, label: Label) -> Option<Duration> {
-        self.0.config.defaults(label)?.within
-    }
 }
 
 impl Context for Inner {
@@ -230,6 +244,10 @@ impl Context for Inner {
 
     fn settings(&self) -> &stream::Settings {
         &self.settings
+    }
+
+    fn defaults(&self, label: &Label) -> LabelDefaults {
+        self.config.defaults(label)
     }
 
     fn tasks(&self) -> &Tracker {

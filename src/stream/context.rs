@@ -2,10 +2,12 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config::Settings;
 use super::tracker::Tracker;
 use crate::deferral::Registry;
+use crate::label::Label;
 use crate::transport;
 
 /// The assembled thing as streams see it; the manager implements it.
@@ -16,6 +18,20 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn transports(&self) -> &transport::Registry;
     /// Defaults of streams.
     fn settings(&self) -> &Settings;
+    /// What the configuration says of operations with this label now.
+    fn defaults(&self, label: &Label) -> LabelDefaults;
     /// Where sessions register, so that a shutdown can wait for them.
     fn tasks(&self) -> &Tracker;
+}
+
+/// What an operation with a label starts from where its builder says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct LabelDefaults {
+    /// The deadline.
+    pub within: Option<Duration>,
+    /// How long a session outlives its last path.
+    pub grace: Option<Duration>,
+    /// After waiting this long, this label takes the other's place.
+    pub relax: Option<(Duration, Label)>,
 }

@@ -47,7 +47,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use config::Settings;
 pub use connect::Connect;
-pub use context::Context;
+pub use context::{Context, LabelDefaults};
 pub use error::{AcceptError, Attempt, Attempts, Cause, ConnectError, ListenError, SessionError};
 pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
 pub use listen::{Listen, Listener};

@@ -24,6 +24,10 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod managed;
+#[cfg(target_os = "linux")]
+mod managers;
+#[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
 mod plain;
@@ -41,6 +45,7 @@ fn main() -> std::process::ExitCode {
         plain::CASES,
         roaming::CASES,
         command::CASES,
+        managers::CASES,
     ]
     .concat();
     isolation::main(&cases)

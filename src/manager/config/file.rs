@@ -89,6 +89,7 @@ impl Config {
             named.label = stronger.label;
             named.within = stronger.within.or(named.within);
             named.grace = stronger.grace.or(named.grace);
+            named.relax = stronger.relax.or(named.relax);
         }
         Config {
             networks,

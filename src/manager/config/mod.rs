@@ -46,6 +46,7 @@ pub use error::ConfigError;
 use crate::label::Label;
 use crate::label::matching::Policy;
 use crate::scout::{Facts, Overrides};
+use crate::stream::LabelDefaults;
 
 /// Facts of networks, labels by name, and how unknown facts are judged. See the
 /// [module](crate::manager::config) for the text.
@@ -91,6 +92,8 @@ pub struct NamedLabel {
     pub within: Option<Duration>,
     /// How long a session outlives its last path; the stream's own default if not said.
     pub grace: Option<Duration>,
+    /// After waiting this long, an operation goes by this label; never by default.
+    pub relax: Option<(Duration, Label)>,
 }
 
 impl Config {
@@ -108,8 +111,14 @@ impl Config {
 
     /// What the configuration says of an operation with this label. Two names for one label share the
     /// first one's, by name.
-    pub(crate) fn defaults(&self, label: Label) -> Option<&NamedLabel> {
-        self.labels.values().find(|named| named.label == label)
+    pub(super) fn defaults(&self, label: &Label) -> LabelDefaults {
+        let mut defaults = LabelDefaults::default();
+        if let Some(named) = self.labels.values().find(|named| named.label == *label) {
+            defaults.within = named.within;
+            defaults.grace = named.grace;
+            defaults.relax = named.relax;
+        }
+        defaults
     }
 
     /// Where the networks come from.

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 
 use super::file::Layers;
 use super::{Config, ConfigError};
+use crate::label::Label;
 use crate::network::Kind;
 use crate::scout::Facts;
+use crate::stream::LabelDefaults;
 
 const WHOLE: &str = r#"
 unknown = "deny"
@@ -62,7 +64,10 @@ fn reads_facts_labels_and_policy() {
     assert_eq!(photos.label, label.parse().unwrap());
     assert_eq!(photos.within, Some(Duration::from_secs(12 * 3600)));
     assert_eq!(photos.grace, Some(Duration::from_secs(3600)));
-    assert_eq!(config.defaults(photos.label), Some(photos));
+    let defaults = config.defaults(&photos.label);
+    assert_eq!(defaults.within, photos.within);
+    assert_eq!(defaults.grace, photos.grace);
+    assert_eq!(config.defaults(&Label::ANY), LabelDefaults::default());
     assert!(config.label("video").is_none());
 }
 

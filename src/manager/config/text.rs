@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::{Config, ConfigError, NamedLabel, units};
-use crate::label::nearest;
+use crate::label::{Label, LabelError, nearest};
 use crate::network::Kind;
 use crate::scout::Facts;
 
@@ -34,7 +34,7 @@ const NETWORK: [&str; 8] = [
     "up",
     "down",
 ];
-const LABEL: [&str; 3] = ["label", "within", "grace"];
+const LABEL: [&str; 5] = ["label", "within", "grace", "relax_after", "relax_to"];
 
 impl Config {
     /// Reads one text; `name` is what errors call it.
@@ -98,21 +98,25 @@ impl Config {
     fn read_labels(&mut self, section: &Entry<'_>) -> Result<(), ConfigError> {
         for named in section.table()? {
             let (mut label, mut within, mut grace) = (None, None, None);
+            let (mut relax_after, mut relax_to) = (None, None);
             for entry in named.table()? {
                 match entry.known(&LABEL)? {
-                    "label" => {
-                        let parsed = entry.string()?.parse();
-                        label = Some(parsed.map_err(|error| entry.invalid(error))?);
-                    }
+                    "label" => label = Some(entry.label()?),
                     "within" => within = Some(entry.duration()?),
-                    _ => grace = Some(entry.duration()?),
+                    "grace" => grace = Some(entry.duration()?),
+                    "relax_after" => relax_after = Some(entry.duration()?),
+                    _ => relax_to = Some(entry.label()?),
                 }
             }
             let label = label.ok_or_else(|| named.invalid_key("`label` is missing"))?;
+            if relax_after.is_some() != relax_to.is_some() {
+                return Err(named.invalid_key("`relax_after` and `relax_to` need each other"));
+            }
             let defaults = NamedLabel {
                 label,
                 within,
                 grace,
+                relax: relax_after.zip(relax_to),
             };
             self.labels.insert(named.key.to_owned(), defaults);
         }
@@ -226,6 +230,11 @@ impl<'a> Entry<'a> {
 
     fn duration(&self) -> Result<Duration, ConfigError> {
         units::duration(self.string()?).map_err(|fault| self.invalid(fault))
+    }
+
+    fn label(&self) -> Result<Label, ConfigError> {
+        let parsed = self.string()?.parse();
+        parsed.map_err(|error: LabelError| self.invalid(error))
     }
 
     fn rate(&self) -> Result<u64, ConfigError> {
