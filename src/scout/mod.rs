@@ -13,10 +13,13 @@
 //! # Sources, and which of them wins
 //!
 //! 1. Overrides of the configuration ([`Overrides`]).
-//! 2. Netlink (Linux): links, addresses, routes and rules, from one socket of our own.
-//! 3. sysfs (Linux): wireless, cellular, Bluetooth. Believed only where its index and hardware
+//! 2. What others say, over the system bus (Linux, feature `dbus`; absent gracefully): ModemManager,
+//!    then NetworkManager, then systemd-resolved. Metered, roaming, connectivity, portals, signal,
+//!    name servers, and the kind of a radio.
+//! 3. Netlink (Linux): links, addresses, routes and rules, from one socket of our own.
+//! 4. sysfs (Linux): wireless, cellular, Bluetooth. Believed only where its index and hardware
 //!    address are netlink's, for a fresh namespace may still show its parent's.
-//! 4. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
+//! 5. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
 //!    than a plain `TcpStream`. if-watch, else a look every 2 s, tells when its addresses changed.
 //!
 //! [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix

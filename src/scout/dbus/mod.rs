@@ -145,7 +145,7 @@ pub(super) fn listen<'a>(
 }
 
 async fn keep_hearing(address: &Address, hearsay: &Hearsay) -> Infallible {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = Duration::ZERO;
     loop {
         let began = Instant::now();
         if bus::is_there(address) {
@@ -155,11 +155,16 @@ async fn keep_hearing(address: &Address, hearsay: &Hearsay) -> Infallible {
         for (teller, _) in TELLERS {
             hearsay.unsay(teller);
         }
-        if began.elapsed() > LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
-        }
+        pause = next_pause(pause, began.elapsed());
         sleep(pause).await;
-        pause = (2 * pause).min(LONGEST_PAUSE);
+    }
+}
+
+/// The pause after an attempt that lasted so long, by the one before it.
+fn next_pause(before: Duration, lasted: Duration) -> Duration {
+    match lasted > LONGEST_PAUSE {
+        true => FIRST_PAUSE,
+        false => (2 * before).clamp(FIRST_PAUSE, LONGEST_PAUSE),
     }
 }
 

@@ -115,6 +115,8 @@ struct Answers {
     objects: Tree,
     /// Answers a number for the objects instead.
     nonsense: bool,
+    /// Is asked for its objects, and does not answer.
+    silent: bool,
     all: Properties,
     one: Option<Variant<'static>>,
 }
@@ -151,6 +153,10 @@ impl Fake {
 
     pub(super) fn talk_nonsense(&self, nonsense: bool) {
         self.shared.lock().nonsense = nonsense;
+    }
+
+    pub(super) fn be_silent(&self) {
+        self.shared.lock().silent = true;
     }
 
     /// How often it was asked for its objects.
@@ -194,13 +200,16 @@ async fn answer(connection: Connection, shared: Arc<Shared>) {
     let mut messages = MessageStream::from(&connection);
     while let Some(Ok(call)) = messages.next().await {
         if call.message_type() == Type::MethodCall {
+            let Some(reply) = reply(&call, &shared) else {
+                continue;
+            };
             // Who asked may be gone.
-            let _ = connection.send(&reply(&call, &shared)).await;
+            let _ = connection.send(&reply).await;
         }
     }
 }
 
-fn reply(call: &Message, shared: &Shared) -> Message {
+fn reply(call: &Message, shared: &Shared) -> Option<Message> {
     let header = call.header();
     let answers = shared.lock();
     let member = header.member().map(|member| member.as_str());
@@ -208,14 +217,15 @@ fn reply(call: &Message, shared: &Shared) -> Message {
     let reply = match (member, &answers.one) {
         (Some("GetManagedObjects"), _) => {
             shared.asked.fetch_add(1, Ordering::Relaxed);
-            match answers.nonsense {
-                true => reply.build(&7_u32),
-                false => reply.build(&answers.objects.0),
+            match (answers.silent, answers.nonsense) {
+                (true, _) => return None,
+                (false, true) => reply.build(&7_u32),
+                (false, false) => reply.build(&answers.objects.0),
             }
         }
         (Some("GetAll"), _) => reply.build(&answers.all),
         (Some("Get"), Some(value)) => reply.build(value),
         _ => Message::error(&header, "org.freedesktop.DBus.Error.UnknownMethod").build(&"none"),
     };
-    reply.expect("a reply")
+    Some(reply.expect("a reply"))
 }

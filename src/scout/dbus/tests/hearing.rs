@@ -4,7 +4,7 @@ use super::fake::{Fake, PATIENCE, TestBus};
 use super::*;
 use crate::network::Fact;
 use crate::scout::Scout;
-use crate::scout::dbus::{PACE, listen};
+use crate::scout::dbus::{PACE, listen, next_pause};
 use crate::scout::hearsay::Teller;
 use crate::scout::overrides::Overrides;
 use crate::scout::system::Settings;
@@ -104,6 +104,52 @@ async fn a_bus_without_services_holds_up_no_snapshot() {
     ear.until("an answer", |hearsay| !hearsay.is_awaiting())
         .await;
     assert_eq!(heard(&ear.hearsay, "eth0").metered, Fact::Unknown);
+}
+
+// behaviour: C9
+#[tokio::test]
+async fn a_service_that_never_answers_holds_up_no_snapshot() {
+    let bus = TestBus::start().await;
+    let manager = Fake::start(&bus, MANAGER, metered(1)).await;
+    manager.be_silent();
+    let scout = Scout::over_system(settings(&bus.address()));
+    let mut snapshots = scout.snapshots();
+    let complete = snapshots.wait_for(|snapshot| snapshot.is_complete());
+    // Shorter than a service is given for its answer.
+    let complete = tokio::time::timeout(Duration::from_secs(4), complete).await;
+    complete.expect("in time").expect("alive");
+}
+
+#[tokio::test]
+async fn a_service_that_is_merely_slow_keeps_what_it_said() {
+    let bus = TestBus::start().await;
+    let manager = Fake::start(&bus, MANAGER, metered(1)).await;
+    let ear = Ear::on(&bus);
+    ear.until_metered(Fact::Yes).await;
+    manager.be_silent();
+    let before = manager.asked();
+    // The second question is asked when the first has had its time.
+    let asked_twice = async {
+        while manager.asked() < before + 2 {
+            manager.signal().await;
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked_twice)
+        .await
+        .expect("in time");
+    assert_eq!(heard(&ear.hearsay, "eth0").metered, Fact::Yes);
+}
+
+#[test]
+fn a_lost_bus_is_tried_after_1_s_and_then_twice_as_long_up_to_30_s() {
+    let mut pause = Duration::ZERO;
+    let mut next = |lasted| {
+        pause = next_pause(pause, Duration::from_secs(lasted));
+        pause.as_secs()
+    };
+    assert_eq!([0; 7].map(&mut next), [1, 2, 4, 8, 16, 30, 30]);
+    assert_eq!(next(31), 1, "after one that served for a while");
 }
 
 #[tokio::test]
