@@ -91,8 +91,8 @@ impl Managed {
         until("the bus", PATIENCE, || socket.exists());
         write("/run/nm/nm.conf", &configuration(unmanaged));
         std::fs::create_dir_all("/run/nm/none").expect("a directory");
-        profile("wlan0", 1, "yes");
-        profile("wwan0", 2, "no");
+        profile("wlan0", 1, true);
+        profile("wwan0", 2, false);
         let mut manager = Manager {
             client: client.clone(),
             running: None,
@@ -142,11 +142,8 @@ fn configuration(unmanaged: &[&str]) -> String {
     )
 }
 
-fn profile(name: &str, n: u8, metered: &str) {
-    let metered = match metered {
-        "yes" => 1,
-        _ => 2,
-    };
+fn profile(name: &str, n: u8, metered: bool) {
+    let metered = if metered { 1 } else { 2 };
     let path = format!("/run/nm/profiles/{name}.nmconnection");
     write(
         &path,

@@ -3,16 +3,20 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
 use crate::managed::{Found, Managed};
+use crate::process::{self, Program};
 use crate::world::PATIENCE;
 use mancom::network::{Aspect, Fact, Health, Kind, Network, Snapshot};
 use mancom::scout::{Facts, Overrides};
 use mancom::{Label, Manager, Scout};
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::watch::Receiver;
 
 pub(crate) const CASES: &[Case] = cases![managers:
     metered_connectivity_and_portals_arrive_and_a_killed_manager_is_heard_again,
+    what_becomes_metered_is_left_by_what_must_not_cost,
+    the_command_hears_the_bus_of_its_environment,
     a_portal_holds_up_what_goes_to_the_internet_and_nothing_else,
     a_preferred_wifi_without_internet_loses_to_a_cellular_with_it,
     an_interface_that_is_not_managed_stays_usable,
@@ -104,6 +108,52 @@ async fn manager() -> Manager {
     }
     let builder = Manager::builder().scout(Scout::system_with(overrides));
     builder.build().await.unwrap()
+}
+
+fn what_becomes_metered_is_left_by_what_must_not_cost() {
+    let lab = Lab::new();
+    let managed = Managed::new(&lab, &[]);
+    let client = managed.client.clone();
+    join(managed.client.spawn_async(move || async move {
+        let manager = manager().await;
+        let mut all = manager.snapshots();
+        let metered = |fact| move |network: &Network| network.metered() == fact;
+        until(&mut all, "not metered", "wwan0", metered(Fact::No)).await;
+        let free = label("prohibit=metered scope=internet");
+        assert_eq!(manager.matching(free).await.unwrap().name(), "wwan0");
+        for arguments in [
+            "connection modify wwan0 connection.metered yes",
+            "device reapply wwan0",
+        ] {
+            let mut nmcli = client.command("nmcli");
+            let status = nmcli.args(arguments.split(' ')).status();
+            assert!(status.unwrap().success(), "{arguments}");
+        }
+        until(&mut all, "metered", "wwan0", metered(Fact::Yes)).await;
+        let refused = manager.matching(free).no_wait().await.unwrap_err();
+        assert!(refused.to_string().contains("metered"), "{refused}");
+    }));
+}
+
+// behaviour: C9
+fn the_command_hears_the_bus_of_its_environment() {
+    let lab = Lab::new();
+    let managed = Managed::new(&lab, &[]);
+    let status = |bus: Option<&str>| {
+        let mut command = managed.client.command(env!("CARGO_BIN_EXE_mancom"));
+        command.args(["status", "--json", "wlan0"]);
+        if let Some(bus) = bus {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus);
+        }
+        let finished = Program::start(&mut command, Vec::new()).finish(PATIENCE);
+        assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+        let told: Value = serde_json::from_slice(&finished.stdout).unwrap();
+        told["networks"][0]["metered"].clone()
+    };
+    process::until("metered", PATIENCE, || status(None) == "yes");
+    for nobody in ["unix:path=/nowhere", "no address"] {
+        assert_eq!(status(Some(nobody)), "unknown", "{nobody}");
+    }
 }
 
 // behaviour: M8
