@@ -44,7 +44,7 @@ use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zbus::message::Type;
 use zbus::{Address, Message};
 
@@ -257,6 +257,7 @@ fn tell(signal: &Message, news: &[News]) {
 async fn attend(bus: &Bus, teller: Teller, news: &News, hearsay: &Hearsay) -> Infallible {
     let mut heard = news.subscribe();
     let mut service: Option<Service> = None;
+    let mut rested = Instant::now();
     loop {
         let owner = heard.borrow_and_update().clone();
         match &owner {
@@ -264,9 +265,13 @@ async fn attend(bus: &Bus, teller: Teller, news: &News, hearsay: &Hearsay) -> In
             Owner::Nobody => hearsay.unsay(teller),
             Owner::Is(name) => {
                 let work = async {
+                    sleep_until(rested).await;
+                    heard.mark_unchanged();
                     let began = Instant::now();
+                    // Also if it is not read to the end.
+                    rested = began + PACE;
                     read(bus, teller, name, &mut service, hearsay).await;
-                    sleep((REST * began.elapsed()).clamp(PACE, LONGEST_REST)).await;
+                    rested += (REST * began.elapsed()).min(LONGEST_REST);
                 };
                 let mut other = news.subscribe();
                 tokio::select! {

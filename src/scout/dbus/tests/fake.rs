@@ -177,6 +177,13 @@ impl Fake {
         changed.await.expect("a signal");
     }
 
+    /// Gives its name back and takes it again.
+    pub(super) async fn flap(&self, name: &'static str) {
+        let given = self.connection.release_name(name).await;
+        assert!(given.expect("an answer"), "it was ours");
+        self.connection.request_name(name).await.expect("the name");
+    }
+
     /// Gone, as a process is that was killed.
     pub(super) async fn kill(self) {
         self.task.abort();

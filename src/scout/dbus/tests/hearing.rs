@@ -214,6 +214,24 @@ async fn a_flood_of_signals_is_read_ten_times_a_second_and_the_last_state_is_rig
     assert!(asked as u128 <= most, "{asked} in {:?}", began.elapsed());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_flaps_is_read_ten_times_a_second_and_heard_in_the_end() {
+    let bus = TestBus::start().await;
+    let manager = Fake::start(&bus, MANAGER, metered(1)).await;
+    let ear = Ear::on(&bus);
+    ear.until_metered(Fact::Yes).await;
+    let (began, before) = (Instant::now(), manager.asked());
+    for _ in 0..500 {
+        manager.flap(MANAGER).await;
+    }
+    manager.set(metered(2));
+    manager.signal().await;
+    ear.until_metered(Fact::No).await;
+    let most = began.elapsed().as_millis() / PACE.as_millis() + 2;
+    let asked = manager.asked() - before;
+    assert!(asked as u128 <= most, "{asked} in {:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_service_that_talks_nonsense_says_nothing_until_it_makes_sense() {
     let bus = TestBus::start().await;
