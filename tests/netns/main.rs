@@ -36,6 +36,10 @@ mod process;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod scout;
+#[cfg(target_os = "linux")]
+mod watching;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -46,6 +50,8 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         managers::CASES,
+        watching::CASES,
+        scout::CASES,
     ]
     .concat();
     isolation::main(&cases)
