@@ -24,6 +24,10 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod managed;
+#[cfg(target_os = "linux")]
+mod managers;
+#[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
 mod plain;
@@ -48,6 +52,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         reload::CASES,
+        managers::CASES,
         watching::CASES,
         scout::CASES,
     ]
