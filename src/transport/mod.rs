@@ -35,7 +35,7 @@
 //! # Limits
 //!
 //! Listen queues hold 1,024 connections, a link of [`Memory`] 64 KiB each way
-//! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 16
+//! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 64
 //! addresses. A transport holds one entry for each live acceptor and nothing for a link.
 //!
 //! # Adding one
@@ -55,6 +55,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 mod bind;
+mod dns;
 mod error;
 mod memory;
 #[cfg(target_os = "linux")]
