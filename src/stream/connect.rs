@@ -382,7 +382,7 @@ impl Plan {
     /// One attempt within the deadline, given up when its network goes.
     async fn bounded(&mut self, way: Option<Network>, label: Label) -> Result<Tried, ConnectError> {
         let attempt = async {
-            match self.attempt(way.clone()).await {
+            match self.attempt(way.clone(), &label).await {
                 Ok(first) => Tried::First(first),
                 Err(error) => Tried::Failed(error),
             }
@@ -405,14 +405,14 @@ impl Plan {
         }
     }
 
-    async fn attempt(&self, way: Option<Network>) -> Result<First, DialError> {
+    async fn attempt(&self, way: Option<Network>, label: &Label) -> Result<First, DialError> {
+        let (context, on) = (&self.context, way.as_ref());
         if self.asks.endpoint.is_session() {
-            let (link, agreed) = dial::hello(&self.context, &self.asks, way.as_ref()).await?;
+            let (link, agreed) = dial::hello(context, &self.asks, on, label).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            Ok(First::Plain(
-                dial::reach(&self.context, &self.asks.endpoint, way.as_ref()).await?,
-            ))
+            let link = dial::reach(context, &self.asks.endpoint, on, label).await?;
+            Ok(First::Plain(link))
         }
     }
 

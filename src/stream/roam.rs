@@ -399,11 +399,11 @@ impl Roamer {
             spread()
         };
         let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
-        let (credentials, on) = (driver.credentials(), way.clone());
+        let (credentials, on, label) = (driver.credentials(), way.clone(), view.label);
         let dial = async move {
             tokio::time::sleep(delay).await;
             let (link, facts) =
-                dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
+                dial::attach(&context, &asks, (on.as_ref(), &label), &credentials, path).await?;
             Ok(Dialled { path, link, facts })
         };
         self.dial = Some((way, Box::pin(dial)));

@@ -237,7 +237,7 @@ impl Tending {
             let outranked = self.outranked(label, best.as_ref());
             let outcome = tokio::select! {
                 biased;
-                outcome = self.attempt(hook, best.clone(), carried) => outcome,
+                outcome = self.attempt(hook, best.clone(), &label, carried) => outcome,
                 () = outranked => {
                     failures = 0;
                     continue;
@@ -261,12 +261,13 @@ impl Tending {
         &self,
         hook: &mut dyn DynHook,
         network: Option<Network>,
+        label: &Label,
         carried: Carried,
     ) -> io::Result<(Fresh, Resume)> {
         let Target {
             context, endpoint, ..
         } = &self.target;
-        let mut link = dial::reach(context, endpoint, network.as_ref()).await?;
+        let mut link = dial::reach(context, endpoint, network.as_ref(), label).await?;
         let mut counted = Counted {
             link: &mut *link,
             written: 0,

@@ -49,7 +49,7 @@ use std::any::Any;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::io::{self, IoSliceMut};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -176,6 +176,34 @@ pub trait Transport: Debug + Send + Sync + 'static {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>>;
+
+    /// As [`connect`](Self::connect), to the first that answers of these addresses, which the host of
+    /// `to` was found to have and which may be used on the network of `on`.
+    ///
+    /// The default connects to each in turn, in the place of the host.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `InvalidInput` without addresses.
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    fn connect_resolved<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        addresses: &'a [SocketAddr],
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
+        Box::pin(async move {
+            let mut last = io::ErrorKind::InvalidInput.into();
+            for address in addresses {
+                match self.connect(&to.clone().with_ip(address.ip()), on).await {
+                    Ok(link) => return Ok(link),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        })
+    }
 
     /// Listens at `at`: on every network, or only on that of `on`.
     ///

@@ -116,7 +116,7 @@ impl Question {
 
     /// The addresses of the name asked for, and of those it is an alias of.
     fn addresses(&self, mut reader: Reader<'_>, answers: u16) -> Option<Vec<IpAddr>> {
-        let mut wanted = self.section[..self.section.len() - 4].to_vec();
+        let mut wanted = self.section[..self.section.len() - 4].to_ascii_lowercase();
         let (mut aliases, mut found) = (Vec::new(), Vec::new());
         for _ in 0..answers {
             let owner = reader.name()?;
@@ -275,7 +275,8 @@ mod tests {
     #[test]
     fn addresses_of_the_name_and_of_what_it_is_an_alias_of_are_taken() {
         let question = question();
-        let taken = |records| question.answered(ID, &answer(&question, 0x8180, records));
+        let taken =
+            |records: &[_]| question.answered(ID, &answer(&question, 0x8180, records));
         let one = (None, 1, vec![192, 0, 2, 1]);
         assert_eq!(taken(&[one.clone()]), Some(Answer::Addresses(vec![ip(1)])));
         let chain = [
@@ -288,10 +289,7 @@ mod tests {
         let circle = [(None, TYPE_CNAME, name("photos.example"))];
         assert_eq!(taken(&circle), Some(Answer::Addresses(vec![])));
         let many = vec![one; 200];
-        let Some(Answer::Addresses(found)) = taken(&many) else {
-            panic!("no addresses")
-        };
-        assert_eq!(found.len(), MOST);
+        assert_eq!(taken(&many), Some(Answer::Addresses(vec![ip(1); MOST])));
     }
 
     #[test]
