@@ -24,6 +24,8 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod names;
+#[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
 mod plain;
@@ -39,6 +41,7 @@ fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
         lab_works::CASES,
         plain::CASES,
+        names::CASES,
         roaming::CASES,
         command::CASES,
     ]
