@@ -552,6 +552,7 @@ impl Plan {
             Arc::clone(&self.context),
             label,
             Some(self.destination.clone()),
+            self.asks.anonymous,
         );
         driver
             .attach(path, link, way, remote)

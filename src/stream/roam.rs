@@ -29,7 +29,7 @@ use tokio::time::Sleep;
 use super::connect::pinned;
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
-use super::driver::{Driver, State};
+use super::driver::Driver;
 use super::events::PathEvent;
 use super::pace::backoff;
 use super::whereabouts::destination;
@@ -150,7 +150,7 @@ impl Roamer {
             let mut look = driver.with(|state, _| std::mem::take(&mut state.unsettled));
             if let Poll::Ready(receiver) = self.snapshots.as_mut().poll(cx) {
                 self.snapshots = changed(receiver);
-                self.follow(driver);
+                self.follow();
                 look = true;
             }
             if let Some((_, dial)) = &mut self.dial
@@ -173,11 +173,9 @@ impl Roamer {
         }
     }
 
-    /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
-    fn follow(&mut self, driver: &Arc<Driver>) {
+    /// A new snapshot, which the driver follows by itself: the network that is dialled may be gone.
+    fn follow(&mut self) {
         let snapshot = self.context.registry().snapshot();
-        let told = !self.asks.anonymous;
-        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -524,17 +522,6 @@ pub(super) fn changed(
         }
         receiver
     })
-}
-
-/// Tells the session what the snapshot says of the networks its paths are on.
-fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
-    for (path, known, local) in state.bound_paths() {
-        match snapshot.successor(&known, local) {
-            Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone(), told),
-            None => state.drop_path(now, path, "the network went"),
-        }
-    }
 }
 
 fn spread() -> Duration {

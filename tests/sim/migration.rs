@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mancom::stream::PathEvent;
-use mancom::{Label, Network, Prop};
+use mancom::{Label, Network, NetworkSpec, Prop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
@@ -217,6 +217,32 @@ async fn a_flag_that_flips_stops_an_unmetered_stream_both_ways(
     networks.change("wwan0", |spec| spec.metered(false));
     soon(secs(5), "upwards again", far.read_exact(&mut [0; 1_000])).await?;
     soon(secs(5), "downwards again", near.read_exact(&mut [0; 1_000])).await?;
+    Ok(())
+}
+
+// behaviour: S20 I7
+#[mancom::test]
+async fn not_one_byte_goes_out_in_the_poll_in_which_a_flag_flips(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://instant", UNMETERED).await?;
+    let flags: [fn(NetworkSpec) -> NetworkSpec; 2] = [
+        |spec| spec.metered(true).roaming(true),
+        |spec| spec.metered(false).roaming(false),
+    ];
+    for (round, label) in [UNMETERED, Label::new().prohibit(Prop::Roaming)].into_iter().enumerate() {
+        near.set_label(label);
+        networks.change("wwan0", flags[0]);
+        // No task of the session ran since: these writes are what sees the change first.
+        near.write_all(&[2; 1_000]).await?;
+        near.write_labelled(label, &[2; 1_000]).await?;
+        near.flush().await?;
+        sleep(secs(60)).await;
+        assert_eq!(sent_over(&near, "wwan0"), round as u64 * 2_000);
+        networks.change("wwan0", flags[1]);
+        soon(secs(5), "what waited", far.read_exact(&mut [0; 2_000])).await?;
+    }
     Ok(())
 }
 

@@ -9,8 +9,8 @@
 //! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
 //! wakes, `serve` is the task, and `state` what the lock guards.
 //!
-//! Every entry goes through [`Driver::with`]: lock, run, collect what the core reports, unlock, and
-//! only then wake. No user code and no waker runs under the lock.
+//! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot, run, collect what the core
+//! reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
 mod scratch;
 mod serve;
@@ -69,10 +69,11 @@ impl Driver {
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
+        anonymous: bool,
     ) -> Arc<Self> {
         let wakers = Arc::new(Wakers::default());
-        let waker = Waker::from(Arc::clone(&wakers));
-        let state = State::new(core, Arc::clone(&wakers), waker);
+        let snapshots = context.registry().snapshots();
+        let state = State::new(core, Arc::clone(&wakers), snapshots, anonymous);
         Arc::new(Self {
             state: Mutex::new(state),
             wakers,
@@ -88,6 +89,7 @@ impl Driver {
         let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
+        state.follow(now);
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
@@ -392,6 +394,8 @@ impl Driver {
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
+            // Its network is known as it was when it was dialled.
+            state.look(now);
             state.transmit(now);
             state.unsettled = true;
             Ok(())

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
@@ -13,7 +14,7 @@ use super::sockets::Link;
 use super::wakers::Wakers;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
-use crate::network::Network;
+use crate::network::{Network, Snapshot};
 use crate::proto::session::{
     CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
 };
@@ -57,11 +58,22 @@ pub(in crate::stream) struct State {
     pub(super) on_detached: Option<TellDetached>,
     /// What was told last, and the number of that word.
     pub(super) detached: (u64, Option<usize>),
+    /// The networks: a newer snapshot is looked at before anything else is done.
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The peer is to know nothing of our networks.
+    anonymous: bool,
 }
 
 impl State {
-    pub(super) fn new(core: Session, wakers: Arc<Wakers>, waker: Waker) -> Self {
+    pub(super) fn new(
+        core: Session,
+        wakers: Arc<Wakers>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        anonymous: bool,
+    ) -> Self {
         Self {
+            snapshots,
+            anonymous,
             core,
             links: Vec::new(),
             waiters: Vec::new(),
@@ -71,11 +83,11 @@ impl State {
             armed: None,
             watch_at: None,
             looks: 0,
+            waker: Waker::from(Arc::clone(&wakers)),
             wakers,
             unsettled: true,
             subscribers: Vec::new(),
             totals: Vec::new(),
-            waker,
             wake: Vec::new(),
             blocked: None,
             closed_told: false,
@@ -227,36 +239,41 @@ impl State {
             .map(|link| (link.path, link.network.as_ref()))
     }
 
-    /// The open paths that are bound to a network, with their local addresses.
-    pub(in crate::stream) fn bound_paths(&self) -> Vec<(PathId, Network, Option<IpAddr>)> {
-        let open = self.links.iter().filter(|link| link.dead.is_none());
-        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local())))
-            .collect()
+    /// Looks at a newer snapshot, if there is one. In whoever's poll it is, so that not one byte more
+    /// goes where it may not go any more.
+    pub(super) fn follow(&mut self, now: Instant) {
+        if self.snapshots.has_changed().unwrap_or(false) {
+            self.look(now);
+        }
+    }
+
+    /// What the newest snapshot says of the networks the paths are on.
+    pub(super) fn look(&mut self, now: Instant) {
+        let snapshot = self.snapshots.borrow_and_update().clone();
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            let Some(known) = link.network.as_ref().filter(|_| link.dead.is_none()) else {
+                continue;
+            };
+            match snapshot.successor(known, link.io.local()) {
+                Some(network) if network == known => {}
+                Some(network) => self.set_network(now, at, network.clone()),
+                None => self.lose(now, at, "the network went".into()),
+            }
+        }
     }
 
     /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
-    pub(in crate::stream) fn set_network(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        network: Network,
-        told: bool,
-    ) {
+    fn set_network(&mut self, now: Instant, at: usize, network: Network) {
+        let path = self.links[at].path;
         let remote = self.core.remote_facts(path).unwrap_or_default();
-        if told {
+        if !self.anonymous {
             self.core.tell_facts(now, path, PathFacts::of(&network));
         }
-        if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
-            link.network = Some(network.clone());
-        }
-        self.core.update_path(
-            now,
-            path,
-            PathSides {
-                local: Some(network),
-                remote,
-            },
-        );
+        self.links[at].network = Some(network.clone());
+        let local = Some(network);
+        self.core
+            .update_path(now, path, PathSides { local, remote });
         self.transmit(now);
     }
 
