@@ -52,6 +52,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 mod bind;
@@ -63,6 +64,8 @@ mod outq;
 mod registry;
 mod resolve;
 mod tcp;
+#[cfg(target_os = "linux")]
+mod tcp_info;
 #[cfg(unix)]
 mod unix;
 mod vectored;
@@ -334,6 +337,30 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
     fn acknowledged(&self) -> Option<u64> {
         None
     }
+
+    /// What the system measured of this connection so far; it costs a system call. `None` where it
+    /// measures nothing.
+    fn measure(&self) -> Option<Measured> {
+        None
+    }
+}
+
+/// What the system measured of one connection; `None` for what it did not (yet).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Measured {
+    /// The smoothed round-trip time, the waiting behind what was sent before included.
+    pub rtt: Option<Duration>,
+    /// The least round-trip time of the last minutes.
+    pub least_rtt: Option<Duration>,
+    /// Bits a second that were delivered lately.
+    pub rate: Option<u64>,
+    /// Whether that rate was all there was to send: then it says nothing of the network.
+    pub app_limited: bool,
+    /// Segments with payload sent since the link was made, also again; 0 if not known. May wrap.
+    pub segments: u32,
+    /// Segments sent again since the link was made. May wrap.
+    pub resent: u32,
 }
 
 /// A connection of datagrams.

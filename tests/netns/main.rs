@@ -18,6 +18,8 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod estimates;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -41,6 +43,7 @@ fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
         lab_works::CASES,
         plain::CASES,
+        estimates::CASES,
         names::CASES,
         roaming::CASES,
         command::CASES,

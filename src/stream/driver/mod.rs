@@ -6,12 +6,13 @@
 //!   one task a session ──────────┘  timers, idle paths, what no caller polls for
 //! ```
 //!
-//! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
+//! `sockets` reads and writes the paths in whoever's poll it is, `gauge` says what they measured, `wakers` decides whom their news
 //! wakes, `serve` is the task, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot, run, collect what the core
 //! reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
+mod gauge;
 mod scratch;
 mod serve;
 mod sockets;
@@ -40,6 +41,7 @@ pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
 pub(super) use state::{State, TellDetached};
 
+use gauge::Gauge;
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;
@@ -93,6 +95,7 @@ impl Driver {
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
+        let samples = std::mem::take(&mut state.samples);
         let detached = state.detachment();
         let deferred = self.wakers.unlocked();
         drop(state);
@@ -103,6 +106,9 @@ impl Driver {
             self.wakers.nudge();
         }
         wake.into_iter().for_each(Waker::wake);
+        for (network, sample) in samples {
+            self.context.registry().scout().report(network, sample);
+        }
         if let Some((tell, word, bytes)) = detached {
             tell(word, bytes);
         }
@@ -389,6 +395,7 @@ impl Driver {
                 io,
                 network,
                 bulk: false,
+                gauge: Gauge::default(),
                 dead: None,
             });
             let info = state.info(state.links.last().expect("just pushed"));

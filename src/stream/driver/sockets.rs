@@ -9,11 +9,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
+use super::gauge::Gauge;
 use super::scratch::with_scratch;
 use super::state::State;
 use crate::label::Label;
-use crate::network::Network;
+use crate::network::{Network, NetworkId};
 use crate::proto::session::{PathId, StreamError, StreamId};
+use crate::scout::Sample;
 use crate::transport::ByteLink;
 
 /// Slices of one vectored write.
@@ -35,7 +37,20 @@ pub(super) struct Link {
     pub(super) network: Option<Network>,
     /// The last read filled its buffer: more is likely to wait.
     pub(super) bulk: bool,
+    pub(super) gauge: Gauge,
     pub(super) dead: Option<Arc<str>>,
+}
+
+impl Link {
+    /// What was measured of the network since the last time, when it is time to ask.
+    fn sample(&mut self, now: Instant) -> Option<(NetworkId, Sample)> {
+        let network = self.network.as_ref()?.id();
+        if !self.gauge.takes(now) {
+            return None;
+        }
+        let sample = self.gauge.read(self.io.measure()?);
+        (sample != Sample::default()).then_some((network, sample))
+    }
 }
 
 /// What a writer brings.
@@ -282,7 +297,11 @@ impl State {
     /// Writes to every path what the core has for it and its socket takes.
     pub(in crate::stream) fn transmit(&mut self, now: Instant) {
         let Self {
-            core, links, waker, ..
+            core,
+            links,
+            waker,
+            samples,
+            ..
         } = self;
         let mut cx = TaskContext::from_waker(waker);
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
@@ -308,6 +327,7 @@ impl State {
             };
             if wrote && failed.is_none() {
                 let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);
+                samples.extend(link.sample(now));
             }
             if let Some(why) = failed {
                 link.dead = Some(why);

@@ -14,10 +14,11 @@ use super::sockets::Link;
 use super::wakers::Wakers;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
-use crate::network::{Network, Snapshot};
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{
     CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
 };
+use crate::scout::Sample;
 
 /// Who waits for one stream.
 #[derive(Default)]
@@ -51,6 +52,8 @@ pub(in crate::stream) struct State {
     pub(super) totals: Vec<NetworkBytes>,
     pub(super) waker: Waker,
     pub(super) wake: Vec<Waker>,
+    /// What was measured, for the scout.
+    pub(super) samples: Vec<(NetworkId, Sample)>,
     /// Why no network matches, as last seen.
     pub(in crate::stream) blocked: Option<Arc<Blocked>>,
     pub(super) closed_told: bool,
@@ -89,6 +92,7 @@ impl State {
             subscribers: Vec::new(),
             totals: Vec::new(),
             wake: Vec::new(),
+            samples: Vec::new(),
             blocked: None,
             closed_told: false,
             on_detached: None,
