@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use mancom::label::matching::{Policy, Rule};
+use mancom::network::Fact;
 use mancom::stream::PathEvent;
-use mancom::{Label, Network, NetworkSpec, Prop};
+use mancom::testing::Networks;
+use mancom::{Label, Manager, McStream, Network, NetworkSpec, Prop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
@@ -263,6 +266,52 @@ async fn a_flag_that_flips_moves_a_stream_that_has_somewhere_to_go(
     assert_eq!(sent_over(&near, "wwan0"), 10_000);
     sleep(secs(1)).await;
     assert_eq!(on(&near), ["wwan0"]);
+    Ok(())
+}
+
+/// A session over `wwan0` of a manager that judges by this policy. Its peer tells nothing.
+async fn under(policy: Policy, spec: NetworkSpec) -> (Networks, McStream, McStream) {
+    let (scout, networks) = mancom::testing::scripted();
+    let manager = Manager::builder().scout(scout).policy(policy);
+    let manager = manager.build().await.unwrap();
+    networks.up(spec);
+    let listener = manager.listen("mem://policy").anonymous().await.unwrap();
+    let near = manager.connect("mem://policy").await.unwrap();
+    (networks, near, listener.accept().await.unwrap())
+}
+
+// behaviour: M7 I7 S20
+#[mancom::test]
+async fn where_unknown_is_denied_a_fact_that_is_forgotten_stops_a_stream() -> Outcome {
+    let mut policy = Policy::default();
+    policy.unknown_denied = true;
+    let (networks, mut near, mut far) = under(policy, cellular().metered(false)).await;
+    near.write_labelled(UNMETERED, &[1; 1_000]).await?;
+    soon(secs(5), "a peer that tells nothing is no obstacle", far.read_exact(&mut [0; 1_000])).await?;
+    networks.change("wwan0", |spec| spec.metered(Fact::Unknown));
+    near.write_labelled(UNMETERED, &[2; 1_000]).await?;
+    sleep(secs(60)).await;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    networks.change("wwan0", |spec| spec.metered(false));
+    soon(secs(5), "known again", far.read_exact(&mut [0; 1_000])).await?;
+    Ok(())
+}
+
+// behaviour: M13 I7
+#[mancom::test]
+async fn a_rule_of_the_system_s_policy_holds_on_open_paths() -> Outcome {
+    let mut policy = Policy::default();
+    let rule = Rule::new("background", "metered", "mancom.toml", 3).unwrap();
+    policy.rules = [rule].into();
+    let (networks, mut near, mut far) = under(policy, cellular().metered(true)).await;
+    near.write_labelled(Label::ANY, &[1; 1_000]).await?;
+    soon(secs(5), "what no rule forbids", far.read_exact(&mut [0; 1_000])).await?;
+    near.write_labelled(Label::BACKGROUND, &[2; 1_000]).await?;
+    sleep(secs(60)).await;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    networks.up(wifi().metered(false));
+    soon(secs(5), "by the other", far.read_exact(&mut [0; 1_000])).await?;
+    assert_eq!(sent_over(&near, "wlan0"), 1_000);
     Ok(())
 }
 

@@ -67,12 +67,13 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     pub(super) fn new(
-        core: Session,
+        mut core: Session,
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
         anonymous: bool,
     ) -> Arc<Self> {
+        core.set_policy(Clock::recent(), context.registry().policy().clone());
         let wakers = Arc::new(Wakers::default());
         let snapshots = context.registry().snapshots();
         let state = State::new(core, Arc::clone(&wakers), snapshots, anonymous);
