@@ -20,6 +20,8 @@ mod command;
 #[cfg(target_os = "linux")]
 mod estimates;
 #[cfg(target_os = "linux")]
+mod flags;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -44,6 +46,7 @@ fn main() -> std::process::ExitCode {
         lab_works::CASES,
         plain::CASES,
         estimates::CASES,
+        flags::CASES,
         names::CASES,
         roaming::CASES,
         command::CASES,

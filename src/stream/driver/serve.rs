@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use super::super::roam::Roamer;
+use super::super::roam::{Roamer, changed};
 use super::super::tracker::Guard;
 use super::sockets::READS;
 use super::wakers::WATCH;
@@ -22,7 +22,12 @@ pub(in crate::stream) fn spawn(
     tokio::spawn(async move {
         let _alive = alive;
         let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let mut news = changed(driver.context.registry().snapshots());
         std::future::poll_fn(|cx| {
+            // Whatever may have to go or to stop with it is served below.
+            while let Poll::Ready(receiver) = news.as_mut().poll(cx) {
+                news = changed(receiver);
+            }
             let served = driver.poll_serve(cx, sleep.as_mut());
             if served.is_pending()
                 && let Some(roamer) = &mut roamer
