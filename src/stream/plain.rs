@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use tokio::io::ReadBuf;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::error::SessionError;
@@ -72,6 +72,8 @@ struct State {
     readers: Option<Waker>,
     writers: Option<Waker>,
     subscribers: Vec<Subscriber>,
+    /// The networks, where the stream is on one.
+    snapshots: Option<watch::Receiver<Arc<Snapshot>>>,
     /// Whom to wake once the lock is free.
     wake: Vec<Waker>,
 }
@@ -118,16 +120,18 @@ impl Plain {
         let label = target.as_ref().map_or(Label::ANY, |target| target.label);
         let worth_tending = hook.is_some() || network.is_some();
         let news = Arc::new(Notify::new());
+        let mut state = State::new(link, network, label, keep);
+        let target = target.filter(|_| worth_tending);
+        let registry = target.as_ref().map(|target| target.context.registry());
+        state.snapshots = registry.map(|registry| registry.snapshots());
         let plain = Arc::new(Self {
-            state: Mutex::new(State::new(link, network, label, keep)),
+            state: Mutex::new(state),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
-            policy: target.as_ref().map_or_else(Policy::default, |target| {
-                target.context.registry().policy().clone()
-            }),
+            policy: registry.map_or_else(Policy::default, |registry| registry.policy().clone()),
             tending: OnceLock::new(),
         });
-        if let Some(target) = target.filter(|_| worth_tending) {
+        if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
         }
@@ -181,6 +185,7 @@ impl Plain {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.with(|state| {
+            self.follow(state);
             state.check_writable()?;
             if state.shutdown {
                 return Poll::Ready(Err(io::Error::new(
@@ -265,25 +270,38 @@ impl Plain {
     /// Whether the connection is lost or may no longer be used. Ends the stream where nothing
     /// follows a loss.
     pub(super) fn look(&self, snapshot: &Snapshot) -> Look {
-        self.with(|state| {
-            match state.objection(snapshot, &self.policy) {
-                None => {}
-                Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
-                Some(Objection::Away(_)) => return Look::Away,
-                Some(why) => {
-                    if matches!(why, Objection::Forbidden(..)) {
-                        state.drop_link(&why.to_string());
-                    }
-                    let lost = io::Error::new(io::ErrorKind::NetworkDown, why.to_string());
-                    state.fail(SessionError::Lost(lost.into()));
+        self.with(|state| self.look_on(state, snapshot))
+    }
+
+    fn look_on(&self, state: &mut State, snapshot: &Snapshot) -> Look {
+        match state.objection(snapshot, &self.policy) {
+            None => {}
+            Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
+            Some(Objection::Away(_)) => return Look::Away,
+            Some(why) => {
+                if matches!(why, Objection::Forbidden(..)) {
+                    state.drop_link(&why.to_string());
                 }
+                let lost = io::Error::new(io::ErrorKind::NetworkDown, why.to_string());
+                state.fail(SessionError::Lost(lost.into()));
             }
-            match &state {
-                state if state.failed.is_some() || (state.ended && state.shut) => Look::Over,
-                state if state.link.is_none() => Look::Lost(state.carried),
-                _ => Look::Well,
-            }
-        })
+        }
+        match &state {
+            state if state.failed.is_some() || (state.ended && state.shut) => Look::Over,
+            state if state.link.is_none() => Look::Lost(state.carried),
+            _ => Look::Well,
+        }
+    }
+
+    /// Looks at a newer snapshot, if there is one, before anything more is written.
+    fn follow(&self, state: &mut State) {
+        let Some(snapshots) = &mut state.snapshots else {
+            return;
+        };
+        if snapshots.has_changed().unwrap_or(false) {
+            let snapshot = snapshots.borrow_and_update().clone();
+            self.look_on(state, &snapshot);
+        }
     }
 
     /// Puts a new connection beneath the stream, which goes on from this offset of its own.
@@ -315,12 +333,15 @@ impl Plain {
 
     /// Whether bytes of this label may go out on the present connection.
     pub(super) fn check_label(&self, label: &Label) -> io::Result<()> {
-        self.with(|state| match &state.network {
-            Some(network) if !state.permits(label, network, &self.policy) => {
-                let text = format!("network {network} does not admit `{label}`");
-                Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text))
+        self.with(|state| {
+            self.follow(state);
+            match &state.network {
+                Some(network) if !state.permits(label, network, &self.policy) => {
+                    let text = format!("network {network} does not admit `{label}`");
+                    Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text))
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
         })
     }
 
@@ -446,6 +467,7 @@ impl State {
             readers: None,
             writers: None,
             subscribers: Vec::new(),
+            snapshots: None,
             wake: Vec::new(),
         }
     }
