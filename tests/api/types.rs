@@ -1,5 +1,9 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::label::matching::{
+    Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
+    Standing,
+};
 use mancom::manager::config::{Config, ConfigError, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
@@ -18,6 +22,7 @@ macro_rules! shared {
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
     Listener Session Config NamedLabel
+    Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 
 assert_impl_all!(Manager: Clone);
@@ -48,6 +53,8 @@ errors! {
     ShutdownError LabelError EndpointError
 }
 assert_impl_all!(ConfigError: StdError, Send, Sync);
+assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);
+assert_impl_all!(Blocked: StdError);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
 assert_impl_all!(io::Error: From<Error>);
 const_assert_eq!(size_of::<Error>(), size_of::<usize>());
