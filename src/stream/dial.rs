@@ -75,9 +75,7 @@ pub(super) async fn reach(
                 let found = transport::resolve(host, port, Some(on)).await?;
                 match placed(context, host, &found, &on.network, label)? {
                     Place::Here(ip) => transport.connect(&to.clone().with_ip(ip), None).await,
-                    Place::There(usable) => {
-                        transport.connect_resolved(to, &usable, Some(on)).await
-                    }
+                    Place::There(usable) => transport.connect_resolved(to, &usable, Some(on)).await,
                 }
             }
             _ => transport.connect(to, bind.as_ref()).await,

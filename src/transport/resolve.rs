@@ -16,14 +16,15 @@ const LOOKUP: Duration = Duration::from_secs(5);
 /// The addresses of `host`, those of families that the network of `on` does not have left out.
 ///
 /// An address literal is itself, at once. `localhost` and names below it are the loopback addresses
-/// (RFC 6761, section 6.3) and are asked of nobody. Every other name is asked of the
-/// [network's own servers](crate::network::Network::dns), through sockets bound to it, or of the system's resolver
-/// (getaddrinfo), whichever network that uses:
+/// (RFC 6761, section 6.3) and are asked of nobody, nor are names of the hosts file. Every other name
+/// is asked of the [network's own servers](crate::network::Network::dns), through sockets bound to it,
+/// or of the system's resolver (getaddrinfo), whichever network that uses:
 ///
 /// - without a network, or where none of its servers is known;
 /// - where one of them runs on this host: it knows what all of them do, and what is bound to a device
 ///   never gets there;
-/// - a name of one label, one below `.local`, and one that the DNS cannot hold as it is written;
+/// - a name of one label, one below `.local`, one that ends in a number (an address in an old form),
+///   and one that the DNS cannot hold as it is written;
 /// - a name that the search list of resolv.conf(5) completes: at once if it has fewer than `ndots`
 ///   dots, else when the servers do not know it.
 ///
@@ -86,16 +87,20 @@ async fn lookup(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec<Sock
 /// As the network's own servers tell, or the system's resolver.
 async fn found(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {
     let servers = on.map(dns::servers).unwrap_or_default();
+    let at = |ip| SocketAddr::new(ip, port);
     if !servers.is_empty() && dns::is_plain_name(host) {
         let search = match host.ends_with('.') {
             true => None,
             false => Search::read().await,
         };
         let dots = host.matches('.').count();
+        let listed = in_hosts_file(host).await;
+        if !listed.is_empty() {
+            return Ok(listed.into_iter().map(at).collect());
+        }
         if search.is_none_or(|search| dots >= search.ndots) {
             let addresses = dns::ask(host, &servers, on).await?;
             if !addresses.is_empty() || search.is_none() {
-                let at = |ip| SocketAddr::new(ip, port);
                 return Ok(addresses.into_iter().map(at).collect());
             }
         }
@@ -136,7 +141,8 @@ impl Search {
                 // The root alone completes nothing.
                 Some("search" | "domain") => listed = words.any(|domain| domain != "."),
                 Some("options") => {
-                    let said = words.filter_map(|option| option.strip_prefix("ndots:")?.parse().ok());
+                    let said =
+                        words.filter_map(|option| option.strip_prefix("ndots:")?.parse().ok());
                     ndots = said.last().unwrap_or(ndots);
                 }
                 _ => {}
@@ -226,9 +232,16 @@ mod tests {
         let of = |file: &str| Search::of(file.as_bytes());
         assert_eq!(of("nameserver 192.0.2.1\n"), None);
         assert_eq!(of("# search a.example\nsearch .\n"), None);
-        assert_eq!(of("search a.example b.example\n"), Some(Search { ndots: 1 }));
+        assert_eq!(
+            of("search a.example b.example\n"),
+            Some(Search { ndots: 1 })
+        );
         let cluster = "search svc.cluster.local\noptions timeout:1 ndots:5\n";
         assert_eq!(of(cluster), Some(Search { ndots: 5 }));
-        assert_eq!(of("search a.example\ndomain .\n"), None, "the last one counts");
+        assert_eq!(
+            of("search a.example\ndomain .\n"),
+            None,
+            "the last one counts"
+        );
     }
 }

@@ -89,7 +89,12 @@ mod tests {
 
     #[test]
     fn fields_stand_where_the_kernel_writes_them() {
-        let mut bytes = info(&[(RTT, 25_000), (TOTAL_RETRANS, 3), (MIN_RTT, 20_000), (DATA_SEGS_OUT, 900)]);
+        let mut bytes = info(&[
+            (RTT, 25_000),
+            (TOTAL_RETRANS, 3),
+            (MIN_RTT, 20_000),
+            (DATA_SEGS_OUT, 900),
+        ]);
         bytes[DELIVERY_RATE..].copy_from_slice(&2_500_000_u64.to_ne_bytes());
         let expected = Measured {
             rtt: Some(Duration::from_millis(25)),
@@ -106,9 +111,17 @@ mod tests {
 
     #[test]
     fn what_an_older_kernel_does_not_write_is_not_known() {
-        let bytes = info(&[(RTT, 25_000), (TOTAL_RETRANS, 3), (MIN_RTT, 20_000), (DATA_SEGS_OUT, 900)]);
+        let bytes = info(&[
+            (RTT, 25_000),
+            (TOTAL_RETRANS, 3),
+            (MIN_RTT, 20_000),
+            (DATA_SEGS_OUT, 900),
+        ]);
         let old = parse(&bytes[..104]);
-        assert_eq!((old.rtt, old.least_rtt), (Some(Duration::from_millis(25)), None));
+        assert_eq!(
+            (old.rtt, old.least_rtt),
+            (Some(Duration::from_millis(25)), None)
+        );
         assert_eq!((old.rate, old.segments, old.resent), (None, 0, 3));
         let none = parse(&[]);
         assert_eq!((none.rtt, none.rate, none.app_limited), (None, None, true));

@@ -438,7 +438,10 @@ async fn tells_what_the_kernel_measured() {
     assert!(after.least_rtt <= after.rtt, "{after:?}");
     assert!(after.rate.is_some(), "{after:?}");
     assert!(after.segments - before.segments >= 20, "{after:?}");
-    assert!(after.app_limited, "there was nothing more to send: {after:?}");
+    assert!(
+        after.app_limited,
+        "there was nothing more to send: {after:?}"
+    );
 }
 
 #[cfg(target_os = "linux")]

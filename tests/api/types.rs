@@ -5,6 +5,7 @@ use mancom::label::matching::{
     Standing,
 };
 use mancom::manager::config::{Config, ConfigError, NamedLabel};
+use mancom::transport::Measured;
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -23,6 +24,7 @@ shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
     Listener Session Config NamedLabel
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
+    Measured
 }
 
 assert_impl_all!(Manager: Clone);

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-pub(crate) const CASES: &[Case] = cases![flags: a_listener_s_network_that_is_metered_now_carries_nothing_unmetered];
+pub(crate) const CASES: &[Case] =
+    cases![flags: a_listener_s_network_that_is_metered_now_carries_nothing_unmetered];
 
 const AT: &str = "mc://10.1.0.1:7000";
 

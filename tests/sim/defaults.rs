@@ -92,7 +92,10 @@ async fn a_label_brings_its_looser_one() -> Outcome {
     let began = Instant::now();
     let mut near = manager.connect("mem://news").label(news).await?;
     assert_eq!(began.elapsed().as_secs(), 20);
-    assert_eq!((near.label(), on(&near)), (Label::ANY, vec!["wwan0".into()]));
+    assert_eq!(
+        (near.label(), on(&near)),
+        (Label::ANY, vec!["wwan0".into()])
+    );
     let mut far = listener.accept().await?;
     near.write_all(b"x").await?;
     far.read_u8().await?;

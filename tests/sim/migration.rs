@@ -234,7 +234,10 @@ async fn not_one_byte_goes_out_in_the_poll_in_which_a_flag_flips(
         |spec| spec.metered(true).roaming(true),
         |spec| spec.metered(false).roaming(false),
     ];
-    for (round, label) in [UNMETERED, Label::new().prohibit(Prop::Roaming)].into_iter().enumerate() {
+    for (round, label) in [UNMETERED, Label::new().prohibit(Prop::Roaming)]
+        .into_iter()
+        .enumerate()
+    {
         near.set_label(label);
         networks.change("wwan0", flags[0]);
         // No task of the session ran since: these writes are what sees the change first.
@@ -287,7 +290,12 @@ async fn where_unknown_is_denied_a_fact_that_is_forgotten_stops_a_stream() -> Ou
     policy.unknown_denied = true;
     let (networks, mut near, mut far) = under(policy, cellular().metered(false)).await;
     near.write_labelled(UNMETERED, &[1; 1_000]).await?;
-    soon(secs(5), "a peer that tells nothing is no obstacle", far.read_exact(&mut [0; 1_000])).await?;
+    soon(
+        secs(5),
+        "a peer that tells nothing is no obstacle",
+        far.read_exact(&mut [0; 1_000]),
+    )
+    .await?;
     networks.change("wwan0", |spec| spec.metered(Fact::Unknown));
     near.write_labelled(UNMETERED, &[2; 1_000]).await?;
     sleep(secs(60)).await;
@@ -305,7 +313,12 @@ async fn a_rule_of_the_system_s_policy_holds_on_open_paths() -> Outcome {
     policy.rules = [rule].into();
     let (networks, mut near, mut far) = under(policy, cellular().metered(true)).await;
     near.write_labelled(Label::ANY, &[1; 1_000]).await?;
-    soon(secs(5), "what no rule forbids", far.read_exact(&mut [0; 1_000])).await?;
+    soon(
+        secs(5),
+        "what no rule forbids",
+        far.read_exact(&mut [0; 1_000]),
+    )
+    .await?;
     near.write_labelled(Label::BACKGROUND, &[2; 1_000]).await?;
     sleep(secs(60)).await;
     assert_eq!(sent_over(&near, "wwan0"), 1_000);

@@ -90,6 +90,10 @@ mod tests {
         assert_eq!(loss(120, 6), Some(50));
         assert_eq!(loss(219, 6), None);
         assert_eq!(loss(320, 6), Some(0));
-        assert_eq!(loss(450, 1_000), Some(1000), "sent again more often than once");
+        assert_eq!(
+            loss(450, 1_000),
+            Some(1000),
+            "sent again more often than once"
+        );
     }
 }

@@ -130,7 +130,9 @@ impl Question {
                 continue;
             }
             match kind {
-                TYPE_CNAME if aliases.len() < ALIASES => aliases.push((owner, data.clone().name()?)),
+                TYPE_CNAME if aliases.len() < ALIASES => {
+                    aliases.push((owner, data.clone().name()?))
+                }
                 kind if kind == self.family.code() && found.len() < MOST => {
                     found.push((owner, address(bytes)?));
                 }
@@ -234,7 +236,11 @@ mod tests {
     }
 
     /// An answer with these records; an owner of `None` is the name asked for.
-    fn answer(question: &Question, flags: u16, records: &[(Option<&str>, u16, Vec<u8>)]) -> Vec<u8> {
+    fn answer(
+        question: &Question,
+        flags: u16,
+        records: &[(Option<&str>, u16, Vec<u8>)],
+    ) -> Vec<u8> {
         let mut message = Vec::new();
         for word in [ID, flags, 1, records.len() as u16, 0, 0] {
             message.extend(word.to_be_bytes());
@@ -267,7 +273,14 @@ mod tests {
         let message = Question::new("a.bc.", Family::V6).unwrap().message(0x1234);
         let expected = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x01a\x02bc\0\0\x1c\0\x01";
         assert_eq!(message, expected);
-        for wrong in ["", ".", "a..b", "b\u{fc}cher.example", &"a".repeat(64), &"a.".repeat(130)] {
+        for wrong in [
+            "",
+            ".",
+            "a..b",
+            "b\u{fc}cher.example",
+            &"a".repeat(64),
+            &"a.".repeat(130),
+        ] {
             assert!(Question::new(wrong, Family::V4).is_none(), "{wrong:?}");
         }
     }
@@ -275,8 +288,7 @@ mod tests {
     #[test]
     fn addresses_of_the_name_and_of_what_it_is_an_alias_of_are_taken() {
         let question = question();
-        let taken =
-            |records: &[_]| question.answered(ID, &answer(&question, 0x8180, records));
+        let taken = |records: &[_]| question.answered(ID, &answer(&question, 0x8180, records));
         let one = (None, 1, vec![192, 0, 2, 1]);
         assert_eq!(taken(&[one.clone()]), Some(Answer::Addresses(vec![ip(1)])));
         let chain = [
@@ -296,8 +308,14 @@ mod tests {
     fn what_does_not_answer_the_question_is_not_taken() {
         let question = question();
         let right = answer(&question, 0x8180, &[]);
-        assert!(question.answered(ID + 1, &right).is_none(), "another number");
-        assert!(question.answered(ID, &question.message(ID)).is_none(), "a question");
+        assert!(
+            question.answered(ID + 1, &right).is_none(),
+            "another number"
+        );
+        assert!(
+            question.answered(ID, &question.message(ID)).is_none(),
+            "a question"
+        );
         let other = Question::new("photos.example", Family::V6).unwrap();
         assert!(other.answered(ID, &right).is_none(), "another type");
         let of = |flags| question.answered(ID, &answer(&question, flags, &[]));

@@ -20,8 +20,8 @@ use super::Bind;
 use super::bind::{bind_dialler, scoped};
 use super::error::{explain, fail};
 use crate::network::is_link_local;
-use message::{Answer, Family, Question};
 use futures_util::future::{Either, select};
+use message::{Answer, Family, Question};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::future::Future;
 use std::io;
@@ -60,10 +60,13 @@ pub(super) fn servers(on: &Bind) -> Vec<SocketAddr> {
 /// Whether the DNS is asked for this name as it stands; other names are the system's business.
 pub(super) fn is_plain_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let (Some((_, last)), Some(_)) = (host.rsplit_once('.'), Question::new(host, Family::V4)) else {
+    let (Some((_, last)), Some(_)) = (host.rsplit_once('.'), Question::new(host, Family::V4))
+    else {
         return false;
     };
-    !last.eq_ignore_ascii_case("local")
+    // `127.1` is an address to getaddrinfo, and no domain of the top is a number.
+    let number = last.starts_with(|c: char| c.is_ascii_digit());
+    !number && !last.eq_ignore_ascii_case("local")
 }
 
 /// The addresses of `host` as these servers tell them, IPv6 first, at most 64; empty if there is no
@@ -100,7 +103,10 @@ pub(super) async fn ask(
 type Found = io::Result<Vec<IpAddr>>;
 
 /// Both results; once one has addresses, the other has little time left.
-async fn both(one: impl Future<Output = Found>, other: impl Future<Output = Found>) -> (Found, Found) {
+async fn both(
+    one: impl Future<Output = Found>,
+    other: impl Future<Output = Found>,
+) -> (Found, Found) {
     match select(pin!(one), pin!(other)).await {
         Either::Left((first, rest)) => {
             let second = after(&first, rest).await;
@@ -174,7 +180,11 @@ async fn query(
     }
 }
 
-async fn query_udp(question: &Question, server: SocketAddr, on: Option<&Bind>) -> io::Result<Answer> {
+async fn query_udp(
+    question: &Question,
+    server: SocketAddr,
+    on: Option<&Bind>,
+) -> io::Result<Answer> {
     let socket = bound(server, Type::DGRAM, Protocol::UDP, on)?;
     let socket = UdpSocket::from_std(socket.into())?;
     // Connected, so that a refusal is told and nobody else is heard.
@@ -190,7 +200,11 @@ async fn query_udp(question: &Question, server: SocketAddr, on: Option<&Bind>) -
     }
 }
 
-async fn query_tcp(question: &Question, server: SocketAddr, on: Option<&Bind>) -> io::Result<Answer> {
+async fn query_tcp(
+    question: &Question,
+    server: SocketAddr,
+    on: Option<&Bind>,
+) -> io::Result<Answer> {
     let socket = bound(server, Type::STREAM, Protocol::TCP, on)?;
     let mut stream = TcpSocket::from_std_stream(socket.into())
         .connect(server)
@@ -208,7 +222,12 @@ async fn query_tcp(question: &Question, server: SocketAddr, on: Option<&Bind>) -
         .ok_or_else(|| fail(io::ErrorKind::InvalidData, "no answer to what was asked"))
 }
 
-fn bound(server: SocketAddr, kind: Type, protocol: Protocol, on: Option<&Bind>) -> io::Result<Socket> {
+fn bound(
+    server: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+    on: Option<&Bind>,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(server), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     if let Some(on) = on {

@@ -72,7 +72,8 @@ async fn server(manner: Manner) -> (SocketAddr, Arc<AtomicU32>) {
         }
     });
     tokio::spawn(async move {
-        while let (Ok((mut stream, _)), Manner::Cuts(addresses)) = (listener.accept().await, manner) {
+        while let (Ok((mut stream, _)), Manner::Cuts(addresses)) = (listener.accept().await, manner)
+        {
             let mut asked = vec![0; usize::from(stream.read_u16().await.unwrap())];
             stream.read_exact(&mut asked).await.unwrap();
             let message = reply(&asked, 0x8180, addresses);
@@ -114,8 +115,13 @@ async fn the_next_server_is_asked_where_one_refuses_or_is_not_there() {
     drop(nobody);
     let found = ask("photos.example", &[gone, refuses, answers], None).await;
     assert_eq!(found.unwrap(), [V4]);
-    let error = ask("photos.example", &[gone, refuses], None).await.unwrap_err();
-    assert!(error.to_string().contains("would not answer (code 5)"), "{error}");
+    let error = ask("photos.example", &[gone, refuses], None)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("would not answer (code 5)"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -138,7 +144,10 @@ async fn a_family_that_the_network_lacks_is_not_asked_for() {
 
 fn bind(spec: NetworkSpec) -> Bind {
     let network = Network::new(NetworkId::new(1, 1), spec);
-    Bind { network, source: None }
+    Bind {
+        network,
+        source: None,
+    }
 }
 
 #[test]
@@ -146,7 +155,10 @@ fn a_resolver_of_this_host_knows_more_than_all_others() {
     let far: IpAddr = "192.0.2.53".parse().unwrap();
     let wifi = || Network::wifi("wlan0").address((Ipv4Addr::new(192, 0, 2, 9), 24));
     assert_eq!(servers(&bind(wifi())), []);
-    assert_eq!(servers(&bind(wifi().dns(far))), [SocketAddr::new(far, PORT)]);
+    assert_eq!(
+        servers(&bind(wifi().dns(far))),
+        [SocketAddr::new(far, PORT)]
+    );
     for local in ["127.0.0.53", "::1", "0.0.0.0", "192.0.2.9"] {
         let spec = wifi().dns(far).dns(local.parse().unwrap());
         assert_eq!(servers(&bind(spec)), [], "{local}");
@@ -158,7 +170,14 @@ fn a_resolver_of_this_host_knows_more_than_all_others() {
 #[test]
 fn names_that_are_not_the_dns_s_are_the_system_s() {
     assert!(is_plain_name("photos.example") && is_plain_name("photos.example."));
-    for name in ["printer", "printer.local", "printer.LOCAL.", "b\u{fc}cher.example", "a..b"] {
+    for name in [
+        "printer",
+        "printer.local",
+        "printer.LOCAL.",
+        "b\u{fc}cher.example",
+        "127.1",
+        "a..b",
+    ] {
         assert!(!is_plain_name(name), "{name}");
     }
 }

@@ -59,7 +59,13 @@ fn unknown_is_denied_of_our_own_network_alone() {
     };
     let known = one(Network::ethernet("eth0").metered(false).roaming(false));
     let unknown = one(Network::ethernet("eth0"));
-    let (anonymous, metered) = (PathFacts::default(), PathFacts { metered: Fact::Yes, ..PathFacts::default() });
+    let (anonymous, metered) = (
+        PathFacts::default(),
+        PathFacts {
+            metered: Fact::Yes,
+            ..PathFacts::default()
+        },
+    );
     for is_dialler in [true, false] {
         let allows = |text: &str, local: &Network, remote: &PathFacts| {
             permits(&label(text), Some(local), remote, is_dialler, &denying)
@@ -69,7 +75,10 @@ fn unknown_is_denied_of_our_own_network_alone() {
             assert!(allows("prohibit=cellular", &known, told_nothing));
             assert!(!allows("prohibit=metered", &unknown, told_nothing));
         }
-        assert!(!allows("prohibit=metered", &known, &metered), "the peer said so");
+        assert!(
+            !allows("prohibit=metered", &known, &metered),
+            "the peer said so"
+        );
         assert!(allows("prohibit=roaming", &known, &metered));
     }
     let wifi = label("require=wifi");
