@@ -32,12 +32,15 @@ use tokio::task::AbortHandle;
 
 use super::error::SessionError;
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::gauge::Gauge;
 use super::hooks::{Carried, DynHook};
 use super::tend::{self, Target};
+use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::{PathFacts, Policy, permits};
-use crate::network::{Network, Snapshot};
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::PathStats;
+use crate::scout::{Sample, Scout};
 use crate::transport::ByteLink;
 
 struct State {
@@ -72,6 +75,7 @@ struct State {
     readers: Option<Waker>,
     writers: Option<Waker>,
     subscribers: Vec<Subscriber>,
+    gauge: Gauge,
     /// The networks, where the stream is on one.
     snapshots: Option<watch::Receiver<Arc<Snapshot>>>,
     /// Whom to wake once the lock is free.
@@ -83,6 +87,8 @@ pub(super) struct Plain {
     /// Something changed that the tending task is to look at.
     news: Arc<Notify>,
     hooked: bool,
+    /// Told what is measured.
+    scout: Option<Scout>,
     policy: Policy,
     /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
@@ -128,6 +134,7 @@ impl Plain {
             state: Mutex::new(state),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
+            scout: registry.map(|registry| registry.scout().clone()),
             policy: registry.map_or_else(Policy::default, |registry| registry.policy().clone()),
             tending: OnceLock::new(),
         });
@@ -184,7 +191,8 @@ impl Plain {
         cx: &mut TaskContext<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with(|state| {
+        let mut sampled = None;
+        let written = self.with(|state| {
             self.follow(state);
             state.check_writable()?;
             if state.shutdown {
@@ -199,6 +207,7 @@ impl Plain {
             match state.poll_link(|link| link.poll_write(cx, data)) {
                 Poll::Ready(Ok(n)) => {
                     state.keep(&data[..n]);
+                    sampled = state.sample();
                     return Poll::Ready(Ok(n));
                 }
                 Poll::Ready(Err(error)) => self.break_off(state, error)?,
@@ -206,7 +215,11 @@ impl Plain {
             }
             park(&mut state.writers, cx);
             Poll::Pending
-        })
+        });
+        if let (Some(scout), Some((network, sample))) = (&self.scout, sampled) {
+            scout.report(network, sample);
+        }
+        written
     }
 
     /// Ready while there is no connection: what was accepted goes out on the next.
@@ -467,6 +480,7 @@ impl State {
             readers: None,
             writers: None,
             subscribers: Vec::new(),
+            gauge: Gauge::default(),
             snapshots: None,
             wake: Vec::new(),
         }
@@ -516,6 +530,13 @@ impl State {
         }
         self.network = Some(now.clone());
         None
+    }
+
+    /// What there is to tell of the present connection, when it is time to.
+    fn sample(&mut self) -> Option<(NetworkId, Sample)> {
+        let link = self.link.as_deref()?;
+        self.gauge
+            .sample(Clock::recent(), self.network.as_ref(), link)
     }
 
     fn acknowledged(&self) -> Option<u64> {
@@ -640,6 +661,7 @@ impl State {
             ));
         }
         self.link = Some(fresh.link);
+        self.gauge = Gauge::default();
         self.network = fresh.network;
         self.connections += 1;
         self.preamble = fresh.preamble;

@@ -353,10 +353,14 @@ pub struct Measured {
     pub rtt: Option<Duration>,
     /// The least round-trip time of the last minutes.
     pub least_rtt: Option<Duration>,
-    /// Bits a second that were delivered lately.
-    pub rate: Option<u64>,
-    /// Whether that rate was all there was to send: then it says nothing of the network.
+    /// Whether what was acknowledged last was all there was to send: then nothing is said of bandwidth.
     pub app_limited: bool,
+    /// Bytes acknowledged since the link was made.
+    pub acknowledged: u64,
+    /// For how long something was on its way, in all.
+    pub busy: Duration,
+    /// For how long of that time a buffer of either end held it back, not the network.
+    pub held_back: Duration,
     /// Segments with payload sent since the link was made, also again; 0 if not known. May wrap.
     pub segments: u32,
     /// Segments sent again since the link was made. May wrap.

@@ -10,15 +10,18 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// Up to and with the delivery rate; later fields are of no use here.
-const SIZE: usize = 168;
+/// Up to and with `tcpi_sndbuf_limited` (Linux 4.10); later fields are of no use here.
+const SIZE: usize = 192;
 
 const FLAGS: usize = 7;
 const RTT: usize = 68;
 const TOTAL_RETRANS: usize = 100;
+const BYTES_ACKED: usize = 120;
 const MIN_RTT: usize = 148;
 const DATA_SEGS_OUT: usize = 156;
-const DELIVERY_RATE: usize = 160;
+const BUSY_TIME: usize = 168;
+const RWND_LIMITED: usize = 176;
+const SNDBUF_LIMITED: usize = 184;
 
 /// The first bit of a bit field.
 const APP_LIMITED: u8 = if cfg!(target_endian = "little") {
@@ -54,12 +57,14 @@ fn parse(info: &[u8]) -> Measured {
         let told = u32_at(info, at).filter(|micros| ![0, u32::MAX].contains(micros));
         told.map(|micros| Duration::from_micros(micros.into()))
     };
-    let rate = u64_at(info, DELIVERY_RATE).filter(|rate| *rate > 0);
+    let span = |at| Duration::from_micros(u64_at(info, at).unwrap_or(0));
     Measured {
         rtt: micros(RTT),
         least_rtt: micros(MIN_RTT),
-        rate: rate.map(|bytes| bytes.saturating_mul(8)),
         app_limited: info.get(FLAGS).is_none_or(|flags| flags & APP_LIMITED != 0),
+        acknowledged: u64_at(info, BYTES_ACKED).unwrap_or(0),
+        busy: span(BUSY_TIME),
+        held_back: span(RWND_LIMITED).saturating_add(span(SNDBUF_LIMITED)),
         segments: u32_at(info, DATA_SEGS_OUT).unwrap_or(0),
         resent: u32_at(info, TOTAL_RETRANS).unwrap_or(0),
     }
@@ -87,20 +92,34 @@ mod tests {
         info
     }
 
-    #[test]
-    fn fields_stand_where_the_kernel_writes_them() {
+    fn some() -> Vec<u8> {
         let mut bytes = info(&[
             (RTT, 25_000),
             (TOTAL_RETRANS, 3),
             (MIN_RTT, 20_000),
             (DATA_SEGS_OUT, 900),
         ]);
-        bytes[DELIVERY_RATE..].copy_from_slice(&2_500_000_u64.to_ne_bytes());
+        let spans = [
+            (BUSY_TIME, 800_000),
+            (RWND_LIMITED, 50_000),
+            (SNDBUF_LIMITED, 7_000),
+        ];
+        for (at, value) in spans.into_iter().chain([(BYTES_ACKED, 1 << 40)]) {
+            bytes[at..at + 8].copy_from_slice(&u64::to_ne_bytes(value));
+        }
+        bytes
+    }
+
+    #[test]
+    fn fields_stand_where_the_kernel_writes_them() {
+        let mut bytes = some();
         let expected = Measured {
             rtt: Some(Duration::from_millis(25)),
             least_rtt: Some(Duration::from_millis(20)),
-            rate: Some(20_000_000),
             app_limited: false,
+            acknowledged: 1 << 40,
+            busy: Duration::from_millis(800),
+            held_back: Duration::from_millis(57),
             segments: 900,
             resent: 3,
         };
@@ -111,20 +130,12 @@ mod tests {
 
     #[test]
     fn what_an_older_kernel_does_not_write_is_not_known() {
-        let bytes = info(&[
-            (RTT, 25_000),
-            (TOTAL_RETRANS, 3),
-            (MIN_RTT, 20_000),
-            (DATA_SEGS_OUT, 900),
-        ]);
-        let old = parse(&bytes[..104]);
-        assert_eq!(
-            (old.rtt, old.least_rtt),
-            (Some(Duration::from_millis(25)), None)
-        );
-        assert_eq!((old.rate, old.segments, old.resent), (None, 0, 3));
+        let old = parse(&some()[..104]);
+        let rtt = Some(Duration::from_millis(25));
+        assert_eq!((old.rtt, old.least_rtt, old.resent), (rtt, None, 3));
+        assert_eq!((old.busy, old.acknowledged), (Duration::ZERO, 0));
         let none = parse(&[]);
-        assert_eq!((none.rtt, none.rate, none.app_limited), (None, None, true));
+        assert_eq!((none.rtt, none.segments, none.app_limited), (None, 0, true));
         // Nothing measured yet.
         assert_eq!(parse(&info(&[(MIN_RTT, u32::MAX)])).least_rtt, None);
     }

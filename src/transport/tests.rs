@@ -436,7 +436,7 @@ async fn tells_what_the_kernel_measured() {
     let after = near.measure().expect("known on Linux");
     assert!(after.rtt.is_some_and(|rtt| !rtt.is_zero()), "{after:?}");
     assert!(after.least_rtt <= after.rtt, "{after:?}");
-    assert!(after.rate.is_some(), "{after:?}");
+    assert!(after.acknowledged >= 19_000, "{after:?}");
     assert!(after.segments - before.segments >= 20, "{after:?}");
     assert!(
         after.app_limited,

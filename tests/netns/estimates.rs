@@ -4,10 +4,15 @@ use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
 use crate::world::{PATIENCE, SERVER, World, serve};
 use mancom::{Label, Manager, Network};
+use std::io::Read;
+use std::net::TcpListener;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-pub(crate) const CASES: &[Case] = cases![estimates: a_session_measures_the_network_it_uses];
+pub(crate) const CASES: &[Case] = cases![estimates:
+    a_session_measures_the_network_it_uses,
+    a_plain_stream_measures_the_network_it_uses,
+];
 
 fn a_session_measures_the_network_it_uses() {
     let lab = Lab::new();
@@ -17,11 +22,32 @@ fn a_session_measures_the_network_it_uses() {
         let mut buffer = vec![0; 64 * 1024];
         while stream.read(&mut buffer).await.unwrap() > 0 {}
     });
+    sends_until_measured(&world, SERVER);
+    join(server);
+}
+
+fn a_plain_stream_measures_the_network_it_uses() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "20mbit");
+    let listener = world
+        .server
+        .run(|| TcpListener::bind("10.9.0.1:80").unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        while stream.read(&mut buffer).unwrap() > 0 {}
+    });
+    sends_until_measured(&world, "tcp://10.9.0.1:80");
+    join(server);
+}
+
+/// Sends over wifi until snapshots tell of its round trip and bandwidth.
+fn sends_until_measured(world: &World, to: &'static str) {
     let facts = world.facts.path();
     let (rtt, up) = join(world.client.spawn_async(move || async move {
         let manager = Manager::builder().config_file(facts).build().await.unwrap();
         let wifi: Label = "require=wifi".parse().unwrap();
-        let connect = manager.connect(SERVER).label(wifi).plaintext();
+        let connect = manager.connect(to).label(wifi).plaintext();
         let mut stream = connect.within(PATIENCE).await.unwrap();
         let mut snapshots = manager.snapshots();
         let measured = async {
@@ -42,7 +68,6 @@ fn a_session_measures_the_network_it_uses() {
         manager.shutdown(PATIENCE).await.unwrap();
         figures
     }));
-    join(server);
     assert!(rtt < Duration::from_secs(1), "{rtt:?}");
     assert!(up < 40_000_000, "the link has 20 Mbit/s, not {up} bit/s");
 }

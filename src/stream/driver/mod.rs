@@ -6,13 +6,12 @@
 //!   one task a session ──────────┘  timers, idle paths, what no caller polls for
 //! ```
 //!
-//! `sockets` reads and writes the paths in whoever's poll it is, `gauge` says what they measured, `wakers` decides whom their news
+//! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
 //! wakes, `serve` is the task, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot, run, collect what the core
 //! reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
-mod gauge;
 mod scratch;
 mod serve;
 mod sockets;
@@ -29,6 +28,7 @@ use tokio::io::ReadBuf;
 use super::context::Context;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::gauge::Gauge;
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::{Destination, PathFacts};
@@ -41,7 +41,6 @@ pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
 pub(super) use state::{State, TellDetached};
 
-use gauge::Gauge;
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;

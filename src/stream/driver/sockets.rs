@@ -9,13 +9,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
-use super::gauge::Gauge;
+use super::super::gauge::Gauge;
 use super::scratch::with_scratch;
 use super::state::State;
 use crate::label::Label;
-use crate::network::{Network, NetworkId};
+use crate::network::Network;
 use crate::proto::session::{PathId, StreamError, StreamId};
-use crate::scout::Sample;
 use crate::transport::ByteLink;
 
 /// Slices of one vectored write.
@@ -39,18 +38,6 @@ pub(super) struct Link {
     pub(super) bulk: bool,
     pub(super) gauge: Gauge,
     pub(super) dead: Option<Arc<str>>,
-}
-
-impl Link {
-    /// What was measured of the network since the last time, when it is time to ask.
-    fn sample(&mut self, now: Instant) -> Option<(NetworkId, Sample)> {
-        let network = self.network.as_ref()?.id();
-        if !self.gauge.takes(now) {
-            return None;
-        }
-        let sample = self.gauge.read(self.io.measure()?);
-        (sample != Sample::default()).then_some((network, sample))
-    }
 }
 
 /// What a writer brings.
@@ -327,7 +314,8 @@ impl State {
             };
             if wrote && failed.is_none() {
                 let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);
-                samples.extend(link.sample(now));
+                let sampled = link.gauge.sample(now, link.network.as_ref(), &*link.io);
+                samples.extend(sampled);
             }
             if let Some(why) = failed {
                 link.dead = Some(why);
