@@ -38,6 +38,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod watching;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -50,6 +52,7 @@ fn main() -> std::process::ExitCode {
         names::CASES,
         roaming::CASES,
         command::CASES,
+        watching::CASES,
     ]
     .concat();
     isolation::main(&cases)
