@@ -50,14 +50,17 @@ impl Gauge {
 
     /// What there is to tell.
     fn read(&mut self, measured: Measured) -> Sample {
-        let mut sample = Sample::default();
         // Behind bulk of our own the round trip is the length of our own queue, no fault of the network.
-        sample.rtt = match measured.app_limited {
+        let rtt = match measured.app_limited {
             true => measured.rtt,
             false => measured.least_rtt.or(measured.rtt),
         };
-        sample.up = bandwidth(&self.last, &measured);
-        sample.loss = loss(&self.told, &measured);
+        let sample = Sample {
+            rtt,
+            up: bandwidth(&self.last, &measured),
+            down: None,
+            loss: loss(&self.told, &measured),
+        };
         if sample.loss.is_some() {
             self.told = measured;
         }

@@ -141,9 +141,8 @@ impl Search {
                 // The root alone completes nothing.
                 Some("search" | "domain") => listed = words.any(|domain| domain != "."),
                 Some("options") => {
-                    let said =
-                        words.filter_map(|option| option.strip_prefix("ndots:")?.parse().ok());
-                    ndots = said.last().unwrap_or(ndots);
+                    let said = words.filter_map(|option| option.strip_prefix("ndots:"));
+                    ndots = said.fold(ndots, |before, dots| dots.parse().unwrap_or(before));
                 }
                 _ => {}
             }

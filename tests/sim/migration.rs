@@ -286,8 +286,10 @@ async fn under(policy: Policy, spec: NetworkSpec) -> (Networks, McStream, McStre
 // behaviour: M7 I7 S20
 #[mancom::test]
 async fn where_unknown_is_denied_a_fact_that_is_forgotten_stops_a_stream() -> Outcome {
-    let mut policy = Policy::default();
-    policy.unknown_denied = true;
+    let policy = Policy {
+        unknown_denied: true,
+        ..Policy::default()
+    };
     let (networks, mut near, mut far) = under(policy, cellular().metered(false)).await;
     near.write_labelled(UNMETERED, &[1; 1_000]).await?;
     soon(
@@ -308,9 +310,11 @@ async fn where_unknown_is_denied_a_fact_that_is_forgotten_stops_a_stream() -> Ou
 // behaviour: M13 I7
 #[mancom::test]
 async fn a_rule_of_the_system_s_policy_holds_on_open_paths() -> Outcome {
-    let mut policy = Policy::default();
     let rule = Rule::new("background", "metered", "mancom.toml", 3).unwrap();
-    policy.rules = [rule].into();
+    let policy = Policy {
+        rules: [rule].into(),
+        ..Policy::default()
+    };
     let (networks, mut near, mut far) = under(policy, cellular().metered(true)).await;
     near.write_labelled(Label::ANY, &[1; 1_000]).await?;
     soon(

@@ -290,7 +290,10 @@ mod tests {
         let question = question();
         let taken = |records: &[_]| question.answered(ID, &answer(&question, 0x8180, records));
         let one = (None, 1, vec![192, 0, 2, 1]);
-        assert_eq!(taken(&[one.clone()]), Some(Answer::Addresses(vec![ip(1)])));
+        assert_eq!(
+            taken(std::slice::from_ref(&one)),
+            Some(Answer::Addresses(vec![ip(1)]))
+        );
         let chain = [
             (Some("b.example"), 1, vec![192, 0, 2, 3]),
             (None, TYPE_CNAME, name("A.example")),
