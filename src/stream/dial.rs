@@ -112,7 +112,8 @@ fn placed(
     let registry = context.registry();
     let snapshot = registry.snapshot();
     let network = snapshot.by_id(network.id()).unwrap_or(network);
-    let objections = |to| admit(&snapshot, network, label, &to, registry.policy()).reasons;
+    let policy = registry.policy();
+    let objections = |to| admit(&snapshot, network, label, &to, &policy).reasons;
     let here = |ip: &IpAddr| ip.to_canonical().is_loopback() || is_own(&snapshot, *ip);
     let mut usable = Vec::new();
     let mut refused = String::new();

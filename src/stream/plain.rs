@@ -36,11 +36,12 @@ use super::gauge::Gauge;
 use super::hooks::{Carried, DynHook};
 use super::tend::{self, Target};
 use crate::clock::Clock;
+use crate::deferral::Registry;
 use crate::label::Label;
 use crate::label::matching::{PathFacts, Policy, permits};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::PathStats;
-use crate::scout::{Sample, Scout};
+use crate::scout::Sample;
 use crate::transport::ByteLink;
 
 struct State {
@@ -76,8 +77,8 @@ struct State {
     writers: Option<Waker>,
     subscribers: Vec<Subscriber>,
     gauge: Gauge,
-    /// The networks, where the stream is on one.
-    snapshots: Option<watch::Receiver<Arc<Snapshot>>>,
+    /// The networks and another policy, where the stream is on a network.
+    news: Option<(watch::Receiver<Arc<Snapshot>>, watch::Receiver<()>)>,
     /// Whom to wake once the lock is free.
     wake: Vec<Waker>,
 }
@@ -87,9 +88,8 @@ pub(super) struct Plain {
     /// Something changed that the tending task is to look at.
     news: Arc<Notify>,
     hooked: bool,
-    /// Told what is measured.
-    scout: Option<Scout>,
-    policy: Policy,
+    /// Where the stream is on a network: it has the policy, and is told what is measured.
+    registry: Option<Arc<Registry>>,
     /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
 }
@@ -128,14 +128,13 @@ impl Plain {
         let news = Arc::new(Notify::new());
         let mut state = State::new(link, network, label, keep);
         let target = target.filter(|_| worth_tending);
-        let registry = target.as_ref().map(|target| target.context.registry());
-        state.snapshots = registry.map(|registry| registry.snapshots());
+        let registry = target.as_ref().map(|target| target.context.registry().clone());
+        state.news = registry.as_ref().map(|registry| (registry.snapshots(), registry.revised()));
         let plain = Arc::new(Self {
             state: Mutex::new(state),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
-            scout: registry.map(|registry| registry.scout().clone()),
-            policy: registry.map_or_else(Policy::default, |registry| registry.policy().clone()),
+            registry,
             tending: OnceLock::new(),
         });
         if let Some(target) = target {
@@ -216,8 +215,8 @@ impl Plain {
             park(&mut state.writers, cx);
             Poll::Pending
         });
-        if let (Some(scout), Some((network, sample))) = (&self.scout, sampled) {
-            scout.report(network, sample);
+        if let (Some(registry), Some((network, sample))) = (&self.registry, sampled) {
+            registry.scout().report(network, sample);
         }
         written
     }
@@ -287,7 +286,7 @@ impl Plain {
     }
 
     fn look_on(&self, state: &mut State, snapshot: &Snapshot) -> Look {
-        match state.objection(snapshot, &self.policy) {
+        match state.objection(snapshot, &self.policy()) {
             None => {}
             Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
             Some(Objection::Away(_)) => return Look::Away,
@@ -306,15 +305,22 @@ impl Plain {
         }
     }
 
-    /// Looks at a newer snapshot, if there is one, before anything more is written.
+    /// Looks at a newer snapshot and another policy, if there are such, before anything more is written.
     fn follow(&self, state: &mut State) {
-        let Some(snapshots) = &mut state.snapshots else {
+        let Some((snapshots, revised)) = &mut state.news else {
             return;
         };
-        if snapshots.has_changed().unwrap_or(false) {
+        let newer = snapshots.has_changed().unwrap_or(false);
+        if newer | revised.has_changed().unwrap_or(false) {
+            revised.mark_unchanged();
             let snapshot = snapshots.borrow_and_update().clone();
             self.look_on(state, &snapshot);
         }
+    }
+
+    fn policy(&self) -> Policy {
+        let registry = self.registry.as_ref();
+        registry.map_or_else(Policy::default, |registry| registry.policy())
     }
 
     /// Puts a new connection beneath the stream, which goes on from this offset of its own.
@@ -349,7 +355,7 @@ impl Plain {
         self.with(|state| {
             self.follow(state);
             match &state.network {
-                Some(network) if !state.permits(label, network, &self.policy) => {
+                Some(network) if !state.permits(label, network, &self.policy()) => {
                     let text = format!("network {network} does not admit `{label}`");
                     Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text))
                 }
@@ -481,7 +487,7 @@ impl State {
             writers: None,
             subscribers: Vec::new(),
             gauge: Gauge::default(),
-            snapshots: None,
+            news: None,
             wake: Vec::new(),
         }
     }

@@ -318,7 +318,7 @@ impl Roamer {
             return;
         }
         let policy = self.context.registry().policy();
-        let wanted = (&view.label, &self.destination, policy);
+        let wanted = (&view.label, &self.destination, &policy);
         match self.migration.consider(view.now, current, best, wanted) {
             Move::Now => {
                 let best = best.id();
@@ -512,10 +512,10 @@ impl Roamer {
     }
 }
 
-/// Resolves with the receiver once a newer snapshot is there; never once the scout is gone.
-pub(super) fn changed(
-    mut receiver: watch::Receiver<Arc<Snapshot>>,
-) -> BoxFuture<'static, watch::Receiver<Arc<Snapshot>>> {
+/// Resolves with the receiver once something newer is there; never once the sender is gone.
+pub(super) fn changed<T: Send + Sync + 'static>(
+    mut receiver: watch::Receiver<T>,
+) -> BoxFuture<'static, watch::Receiver<T>> {
     Box::pin(async move {
         if receiver.changed().await.is_err() {
             std::future::pending::<()>().await;

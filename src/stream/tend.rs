@@ -138,6 +138,7 @@ impl Tending {
     async fn watch(&self) -> Result<(), SessionError> {
         let registry = self.target.context.registry();
         let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         let mut until = None;
         loop {
             let Some(plain) = self.plain.upgrade() else {
@@ -152,6 +153,7 @@ impl Tending {
             tokio::select! {
                 () = self.news.notified() => {}
                 receiver = &mut snapshots => snapshots = changed(receiver),
+                receiver = &mut revised => revised = changed(receiver),
                 () = Clock::reached(until) => return Err(self.grace_expired()),
             }
         }
@@ -162,6 +164,7 @@ impl Tending {
     async fn until_lost(&self) -> Option<Carried> {
         let registry = self.target.context.registry();
         let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         let mut settled = false;
         loop {
             match self.plain.upgrade()?.look(&registry.snapshot()) {
@@ -172,6 +175,7 @@ impl Tending {
             tokio::select! {
                 () = self.news.notified() => settled = false,
                 receiver = &mut snapshots => snapshots = changed(receiver),
+                receiver = &mut revised => revised = changed(receiver),
                 () = self.settled(), if !settled => settled = true,
             }
         }
@@ -216,7 +220,7 @@ impl Tending {
     ) -> Result<(Fresh, Resume), SessionError> {
         hook.teardown(carried).await;
         let mut failures = 0;
-        let operation = Operation::new();
+        let operation = Operation::named("resume");
         loop {
             if let Some(hold) = self.pace.hold(Clock::now()) {
                 tokio::time::sleep(hold).await;

@@ -38,6 +38,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod scout;
+#[cfg(target_os = "linux")]
 mod watching;
 #[cfg(target_os = "linux")]
 mod world;
@@ -53,6 +55,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         watching::CASES,
+        scout::CASES,
     ]
     .concat();
     isolation::main(&cases)

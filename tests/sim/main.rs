@@ -6,6 +6,7 @@ mod labels;
 mod migration;
 mod resources;
 mod roaming;
+mod run;
 mod support;
 mod waiting;
 

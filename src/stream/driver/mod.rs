@@ -9,8 +9,8 @@
 //! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
 //! wakes, `serve` is the task, and `state` what the lock guards.
 //!
-//! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot, run, collect what the core
-//! reports, unlock, and only then wake. No user code and no waker runs under the lock.
+//! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
+//! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
 mod scratch;
 mod serve;
@@ -66,16 +66,16 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     pub(super) fn new(
-        mut core: Session,
+        core: Session,
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
         anonymous: bool,
     ) -> Arc<Self> {
-        core.set_policy(Clock::recent(), context.registry().policy().clone());
+        let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let snapshots = context.registry().snapshots();
-        let state = State::new(core, Arc::clone(&wakers), snapshots, anonymous);
+        let mut state = State::new(core, Arc::clone(&wakers), registry, anonymous);
+        state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
             wakers,
@@ -91,7 +91,7 @@ impl Driver {
         let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
-        state.follow(now);
+        state.follow(now, self.context.registry());
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);

@@ -22,11 +22,16 @@ pub(in crate::stream) fn spawn(
     tokio::spawn(async move {
         let _alive = alive;
         let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
-        let mut news = changed(driver.context.registry().snapshots());
+        let registry = driver.context.registry();
+        let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         std::future::poll_fn(|cx| {
-            // Whatever may have to go or to stop with it is served below.
-            while let Poll::Ready(receiver) = news.as_mut().poll(cx) {
-                news = changed(receiver);
+            // Whatever may have to go or to stop with these is served below.
+            while let Poll::Ready(receiver) = snapshots.as_mut().poll(cx) {
+                snapshots = changed(receiver);
+            }
+            while let Poll::Ready(receiver) = revised.as_mut().poll(cx) {
+                revised = changed(receiver);
             }
             let served = driver.poll_serve(cx, sleep.as_mut());
             if served.is_pending()

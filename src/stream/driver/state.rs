@@ -12,6 +12,7 @@ use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::sockets::Link;
 use super::wakers::Wakers;
+use crate::deferral::Registry;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
 use crate::network::{Network, NetworkId, Snapshot};
@@ -61,8 +62,10 @@ pub(in crate::stream) struct State {
     pub(super) on_detached: Option<TellDetached>,
     /// What was told last, and the number of that word.
     pub(super) detached: (u64, Option<usize>),
-    /// The networks: a newer snapshot is looked at before anything else is done.
+    /// The networks: a newer snapshot is looked at before anything else is done,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// and so is another policy.
+    revised: watch::Receiver<()>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
 }
@@ -71,11 +74,12 @@ impl State {
     pub(super) fn new(
         core: Session,
         wakers: Arc<Wakers>,
-        snapshots: watch::Receiver<Arc<Snapshot>>,
+        registry: &Registry,
         anonymous: bool,
     ) -> Self {
         Self {
-            snapshots,
+            snapshots: registry.snapshots(),
+            revised: registry.revised(),
             anonymous,
             core,
             links: Vec::new(),
@@ -243,9 +247,14 @@ impl State {
             .map(|link| (link.path, link.network.as_ref()))
     }
 
-    /// Looks at a newer snapshot, if there is one. In whoever's poll it is, so that not one byte more
-    /// goes where it may not go any more.
-    pub(super) fn follow(&mut self, now: Instant) {
+    /// Looks at a newer snapshot and another policy, if there are such. In whoever's poll it is, so that
+    /// not one byte more goes where it may not go any more.
+    pub(super) fn follow(&mut self, now: Instant, registry: &Registry) {
+        if self.revised.has_changed().unwrap_or(false) {
+            self.revised.mark_unchanged();
+            self.core.set_policy(now, registry.policy());
+            self.unsettled = true;
+        }
         if self.snapshots.has_changed().unwrap_or(false) {
             self.look(now);
         }
