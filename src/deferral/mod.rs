@@ -58,6 +58,7 @@ mod tests;
 
 pub use error::MatchError;
 pub use matching::Matching;
+pub(crate) use operation::Nudged;
 pub use operation::{Op, Operation, OperationId, OperationIdError, Which};
 #[doc(hidden)]
 pub use registry::Registry;

@@ -34,6 +34,7 @@ use super::error::SessionError;
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::hooks::{Carried, DynHook};
 use super::tend::{self, Target};
+use crate::deferral::Operation;
 use crate::label::Label;
 use crate::label::matching::{PathFacts, Policy, permits};
 use crate::network::{Network, Snapshot};
@@ -84,6 +85,8 @@ pub(super) struct Plain {
     policy: Policy,
     /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
+    /// What it is known as while it waits for a network; made when it is asked for.
+    operation: OnceLock<Operation>,
 }
 
 impl Drop for Plain {
@@ -126,12 +129,17 @@ impl Plain {
                 target.context.registry().policy().clone()
             }),
             tending: OnceLock::new(),
+            operation: OnceLock::new(),
         });
         if let Some(target) = target.filter(|_| worth_tending) {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
         }
         plain
+    }
+
+    pub(super) fn operation(&self) -> Operation {
+        self.operation.get_or_init(Operation::new).clone()
     }
 
     /// Runs `f` under the lock; whom that concerns is woken without it.

@@ -19,7 +19,7 @@ mod state;
 mod wakers;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
@@ -29,6 +29,7 @@ use super::context::Context;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
 use crate::clock::Clock;
+use crate::deferral::Operation;
 use crate::label::Label;
 use crate::label::matching::{Destination, PathFacts};
 use crate::network::Network;
@@ -53,6 +54,8 @@ pub(crate) struct Driver {
     pub(super) label: Label,
     /// Where a dialler's session goes; `None` at the listener.
     destination: Option<Destination>,
+    /// What a dialler's session is known as while it waits for a path; made when it is asked for.
+    operation: OnceLock<Operation>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -79,6 +82,7 @@ impl Driver {
             context,
             label,
             destination,
+            operation: OnceLock::new(),
         })
     }
 
@@ -127,6 +131,10 @@ impl Driver {
             state.links.clear();
             state.on_detached = None;
         });
+    }
+
+    pub(super) fn operation(&self) -> Operation {
+        self.operation.get_or_init(Operation::new).clone()
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {
