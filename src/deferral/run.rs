@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// What the error of a run's work must be made from.
-pub(crate) type Failure = MatchError;
+/// What the error of a run's work must be made from: the crate's whole error, so that a work's own
+/// error type has one `From` to write.
+pub(crate) type Failure = crate::Error;
 
 /// How long a failure waits for its network's loss to show.
 const DOUBT: Duration = Duration::from_millis(500);

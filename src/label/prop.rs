@@ -139,6 +139,12 @@ impl Props {
         Self(self.0 & other.0)
     }
 
+    /// Those of this set alone.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(self) -> bool {

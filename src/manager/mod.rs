@@ -47,6 +47,7 @@ pub use error::{BuildError, ShutdownError};
 
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
 use crate::endpoint::{Endpoint, EndpointError};
+use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
 use crate::network::{Network, Snapshot};
 use crate::scout::Scout;
@@ -176,6 +177,16 @@ impl Manager {
                 Err(LabelError::NotDefined { name, nearest })
             }
         }
+    }
+
+    /// Where its networks come from.
+    pub fn scout(&self) -> &Scout {
+        &self.0.scout
+    }
+
+    /// How unknown facts are judged, and what the system's policy forbids.
+    pub fn policy(&self) -> Policy {
+        self.0.registry.policy().clone()
     }
 
     /// All networks of this moment.

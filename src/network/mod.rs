@@ -25,6 +25,7 @@ mod aspect;
 mod bind;
 mod facts;
 mod notes;
+mod pattern;
 mod routes;
 #[cfg(feature = "serde")]
 mod serial;
@@ -43,6 +44,7 @@ pub use bind::BindError;
 pub use facts::{Binding, Fact, Health, Kind, Kinds, State};
 pub(crate) use notes::Notes;
 pub use notes::Word;
+pub(crate) use pattern::name_fits;
 pub use routes::{Address, PrefixError, Route, route_choice};
 pub(crate) use routes::{Choice, Family, is_link_local};
 pub use spec::NetworkSpec;

@@ -5,7 +5,10 @@ mod label;
 mod networks;
 #[path = "../netns/process.rs"]
 mod process;
+mod run;
 mod usage;
+mod watch;
+mod why;
 
 use process::{Finished, Program};
 use std::process::Command;

@@ -4,22 +4,34 @@ use crate::{answer, mancom};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-const KEYS: [&str; 15] = [
+/// In order.
+const KEYS: [&str; 26] = [
     "addresses",
     "binding",
+    "bypass_vpn",
+    "carrier",
     "constrained",
     "default_route",
+    "dns",
     "down_bits",
+    "facts",
     "health",
     "id",
     "kinds",
     "losing",
+    "loss_permille",
     "metered",
     "mtu",
     "name",
+    "operstate",
     "roaming",
+    "routes",
     "rtt_ms",
+    "signal_percent",
+    "state",
     "up_bits",
+    "why_down",
+    "why_unbound",
 ];
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -33,23 +45,38 @@ fn keys(object: &Value) -> Vec<&str> {
     keys
 }
 
-fn network_keys() -> Vec<&'static str> {
-    let mut keys = KEYS.to_vec();
-    keys.push("state");
-    keys.sort_unstable();
-    keys
-}
-
 // behaviour: T5
 #[test]
 fn status_is_one_documented_object() {
     let (code, stdout, stderr) = answer(&["status", "--json"]);
     assert_eq!(code, 0, "{stderr}");
     let object: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(keys(&object), ["complete", "generation", "networks"]);
+    assert_eq!(
+        keys(&object),
+        ["complete", "generation", "networks", "source"]
+    );
     for network in object["networks"].as_array().unwrap() {
-        assert_eq!(keys(network), network_keys());
+        assert_eq!(keys(network), KEYS);
     }
+}
+
+#[test]
+fn status_tells_every_fact_of_one_network() {
+    let (code, stdout, stderr) = answer(&["status", "--facts", "lo"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("lo "), "{stdout}");
+    let facts: Vec<&str> = stdout
+        .lines()
+        .skip(1)
+        .filter_map(|l| l.split(' ').next())
+        .collect();
+    for fact in ["kind", "state", "metered", "addresses", "dns", "binding"] {
+        assert!(facts.contains(&fact), "{fact} in {stdout}");
+    }
+    assert!(!stdout.contains("eth0"), "{stdout}");
+    let (code, _, stderr) = answer(&["status", "nosuch0"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("nosuch0"), "{stderr}");
 }
 
 #[test]
@@ -69,7 +96,7 @@ fn wait_prints_the_network_that_matches() {
     let (code, stdout, stderr) = answer(&["wait", "if=lo", "--json"]);
     assert_eq!(code, 0, "{stderr}");
     let object: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(keys(&object), network_keys());
+    assert_eq!(keys(&object), KEYS);
     assert_eq!(object["name"], "lo");
 }
 

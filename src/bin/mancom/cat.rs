@@ -117,32 +117,15 @@ async fn carry(mut stream: McStream) -> Result<(), mancom::Error> {
         copied = copy_bidirectional_with_sizes(&mut terminal, &mut stream, CHUNK, CHUNK) => {
             copied.map(drop)
         }
-        signal = interrupted() => Err(signal),
+        _ = crate::signals::ended() => {
+            Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"))
+        }
     };
     if ended.is_err() {
         // The other side must not wait for bytes that will never come.
         stream.abort();
     }
     Ok(ended?)
-}
-
-/// The error that stands for a wish to end, from a terminal or a service manager.
-async fn interrupted() -> io::Error {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
-    io::Error::new(io::ErrorKind::Interrupted, "interrupted")
 }
 
 /// A line on stderr for each path that comes or goes, as long as the stream lives.

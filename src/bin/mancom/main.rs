@@ -2,8 +2,8 @@
 //!
 //! Data goes to stdout, everything else to stderr; nothing is ever asked. Exit codes are stable, see
 //! [`exit::Exit`]. One file a subcommand; what they share is how they end (`exit`), how they print
-//! (`output`), how they wait (`patience`), how they show a network (`view`) and how they read a length
-//! of time (`duration`).
+//! (`output`), how they wait (`patience`, `scan`, `signals`), how they show a network (`view`) and how they
+//! read a length of time (`duration`).
 
 mod cat;
 mod duration;
@@ -11,9 +11,14 @@ mod exit;
 mod label;
 mod output;
 mod patience;
+mod run;
+mod scan;
+mod signals;
 mod status;
 mod view;
 mod wait;
+mod watch;
+mod why;
 
 use clap::{Args, Parser, Subcommand};
 use exit::{Exit, Failure};
@@ -52,7 +57,10 @@ struct Global {
 enum Command {
     Cat(cat::Cat),
     Status(status::Status),
+    Watch(watch::Watch),
+    Why(why::Why),
     Wait(wait::Wait),
+    Run(run::Run),
     Label(label::Explain),
 }
 
@@ -64,21 +72,25 @@ fn main() -> ExitCode {
     let global = &cli.global;
     let output = Output::new(global.json, global.no_color);
     log(global.no_color);
-    let ended = match &cli.command {
+    let ended: Result<ExitCode, Failure> = match &cli.command {
         Command::Cat(cat) => run(cat.run(global)),
         Command::Status(status) => run(status.run(global, &output)),
+        Command::Watch(watch) => run(watch.run(global, &output)),
+        Command::Why(why) => run(why.run(global, &output)),
         Command::Wait(wait) => run(wait.run(global, &output)),
-        Command::Label(label) => label.run(global, &output),
+        Command::Run(command) => run(command.run(global)),
+        Command::Label(label) => label.run(global, &output).map(ExitCode::from),
     };
-    let exit = ended.unwrap_or_else(|failure| {
+    ended.unwrap_or_else(|failure| {
         output::say(&failure.message);
-        failure.exit
-    });
-    exit.into()
+        failure.exit.into()
+    })
 }
 
 /// Runs a subcommand that needs networks.
-fn run(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+fn run<E: Into<ExitCode>>(
+    work: impl Future<Output = Result<E, Failure>>,
+) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -86,7 +98,7 @@ fn run(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failur
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
     let ended = runtime.block_on(work);
     runtime.shutdown_timeout(BLOCKING);
-    ended
+    ended.map(Into::into)
 }
 
 impl Global {

@@ -40,6 +40,22 @@ impl Output {
         stdout.flush()
     }
 
+    /// One line at once: the object with `--json`, else the text.
+    pub(crate) fn line(
+        &self,
+        object: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut stdout, &object())?;
+        } else {
+            stdout.write_all(text().as_bytes())?;
+        }
+        writeln!(stdout)?;
+        stdout.flush()
+    }
+
     /// Prints the object with `--json`, else nothing.
     pub(crate) fn object(&self, object: impl FnOnce() -> Value) -> io::Result<()> {
         if self.json {

@@ -1,46 +1,69 @@
-//! `mancom status`: every network of this host.
+//! `mancom status`: every network of this host, and with `--facts` all that is known of each.
 //!
-//! With `--json`, one object: `generation` and `complete` of the snapshot, and `networks`, each as
-//! [`crate::view`] documents it.
+//! With `--json`, one object: `generation` and `complete` of the snapshot, `source` (where the networks
+//! come from, in words), and `networks`, each as [`crate::view`] documents it.
 
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, say};
-use crate::{Global, view};
+use crate::output::Output;
+use crate::view::View;
+use crate::{Global, scan};
+use mancom::Network;
 use serde_json::json;
-use std::time::Duration;
 
 /// Show every network of this host as mancom sees it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = crate::exit::HELP)]
-pub(crate) struct Status {}
-
-/// How long to wait for the first whole scan; what is known by then is shown as incomplete.
-const FIRST_SCAN: Duration = Duration::from_secs(3);
+pub(crate) struct Status {
+    /// Only the networks of these names.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Everything known of each network, where it comes from and how long it has been so.
+    #[arg(long)]
+    facts: bool,
+}
 
 impl Status {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let manager = global.manager().await?;
-        let mut snapshots = manager.snapshots();
-        let scan = snapshots.wait_for(|snapshot| snapshot.is_complete());
-        let complete = matches!(tokio::time::timeout(FIRST_SCAN, scan).await, Ok(Ok(_)));
-        if !complete {
-            say("the networks are not all known yet");
+        let snapshot = scan::complete(&manager).await;
+        let missing = self
+            .names
+            .iter()
+            .find(|name| snapshot.by_name(name).is_none());
+        if let Some(name) = missing {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("there is no network `{name}`"),
+            ));
         }
-        let snapshot = manager.snapshot();
-        let networks: Vec<view::View> = snapshot.networks().iter().map(view::View::of).collect();
+        let asked = |network: &&Network| {
+            self.names.is_empty() || self.names.iter().any(|name| name == network.name())
+        };
+        let networks: Vec<View> = snapshot
+            .networks()
+            .iter()
+            .filter(asked)
+            .map(View::of)
+            .collect();
         output.print(
             || {
                 json!({
                     "generation": snapshot.generation(),
-                    "complete": complete,
-                    "networks": networks.iter().map(view::View::object).collect::<Vec<_>>(),
+                    "complete": snapshot.is_complete(),
+                    "source": manager.scout().source(),
+                    "networks": networks.iter().map(View::object).collect::<Vec<_>>(),
                 })
             },
-            |output| {
-                let rows: Vec<Vec<String>> = std::iter::once(view::View::header())
-                    .chain(networks.iter().map(view::View::row))
-                    .collect();
-                output.table(&rows)
+            |output| match self.facts {
+                true => {
+                    let tables = networks.iter().map(|view| output.table(&view.facts()));
+                    tables.collect::<Vec<_>>().join("\n")
+                }
+                false => {
+                    let rows =
+                        std::iter::once(View::header()).chain(networks.iter().map(View::row));
+                    output.table(&rows.collect::<Vec<_>>())
+                }
             },
         )?;
         Ok(Exit::Fine)

@@ -142,5 +142,5 @@ static_assertions::assert_impl_all!(Op<Result<Network, MatchError>>: Send, Unpin
 static_assertions::assert_impl_all!(Matching: Send);
 static_assertions::assert_impl_all!(MatchError: Send, Sync, std::error::Error);
 // behaviour: R7
-type Work = std::future::Ready<Result<(), MatchError>>;
+type Work = std::future::Ready<Result<(), crate::Error>>;
 static_assertions::assert_impl_all!(Running<fn(Network) -> Work, Work>: Send);

@@ -39,9 +39,10 @@ enum Failed {
     Match(&'static str),
 }
 
-impl From<MatchError> for Failed {
-    fn from(error: MatchError) -> Self {
-        Failed::Match(match error {
+impl From<crate::Error> for Failed {
+    fn from(error: crate::Error) -> Self {
+        let error = error.downcast::<MatchError>();
+        Failed::Match(match error.expect("a match that failed") {
             MatchError::TimedOut(_) => "timed out",
             MatchError::Overran { .. } => "overran",
             MatchError::NoMatch(_) => "no match",

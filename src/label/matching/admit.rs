@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Assumption, Destination, Policy, Reach, Reason, names};
+use super::{Assumption, Destination, Policy, Reach, Reason, Rule, Standing, names};
 use crate::label::{Label, Level, Prop, Scope, Size, Urgency};
 use crate::network::{
-    Binding, Choice, Fact, Family, Health, Kind, Kinds, Network, Route, Snapshot, State,
+    Binding, Choice, Fact, Family, Health, Kind, Kinds, Network, NetworkId, Route, Snapshot, State,
     is_link_local,
 };
 
@@ -59,6 +59,7 @@ pub fn admit(
 
 /// What is the same for every network of one question.
 pub(super) struct View<'a> {
+    snapshot: &'a Snapshot,
     label: &'a Label,
     to: &'a Destination,
     policy: &'a Policy,
@@ -81,11 +82,35 @@ impl<'a> View<'a> {
         };
         let choose = |ip: &IpAddr| (*ip, Choice::To(*ip).among(snapshot));
         Self {
+            snapshot,
             label,
             to,
             policy,
             defaults: Family::BOTH.map(|family| Choice::Default(family).among(snapshot)),
             targets: targets.iter().map(choose).collect(),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
+    /// The kernel's own choices: all that one network's verdict takes from the others.
+    pub(super) fn choices(&self) -> impl Iterator<Item = Option<(NetworkId, bool)>> {
+        let targets = self.targets.iter().map(|(_, choice)| choice);
+        self.defaults
+            .iter()
+            .chain(targets)
+            .map(|choice| choice.map(|network| (network.id(), network.kinds().contains(Kind::Vpn))))
+    }
+
+    pub(super) fn standing(&self, network: Option<&Network>) -> Standing {
+        let Some(network) = network else {
+            return Standing::Absent;
+        };
+        match self.admit(network).reasons {
+            none if none.is_empty() => Standing::Admitted,
+            reasons => Standing::Refused(reasons),
         }
     }
 
@@ -260,6 +285,7 @@ impl<'a> View<'a> {
         if refuses_satellite(label) && is_unnamed_satellite(label, network) {
             out.reasons.push(Reason::Satellite);
         }
+        self.rules(network, out);
         let required = label.required().kinds();
         if !required.is_empty() && !kinds.intersects(required) {
             out.reasons.push(Reason::Kind {
@@ -281,9 +307,27 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Each rule of the policy that forbids this traffic here.
+    fn rules(&self, network: &Network, out: &mut Admission) {
+        let concerns = |rule: &&Rule| rule.concerns(self.label) && rule.covers(network);
+        for rule in self.policy.rules.iter().filter(concerns) {
+            let facts = || rule.on().iter().map(|prop| (prop, fact(network, prop)));
+            let spared =
+                |(prop, fact): (Prop, Fact)| fact.is_certain() && !self.policy.count(prop, fact);
+            if facts().any(spared) {
+                continue;
+            }
+            let unmet = facts().filter(|(prop, fact)| !self.count(*prop, *fact, out));
+            if unmet.count() == 0 {
+                out.reasons.push(rule.reason());
+            }
+        }
+    }
+
+    /// A fact as yes or no, listed once if it is taken for granted.
     fn count(&self, prop: Prop, fact: Fact, out: &mut Admission) -> bool {
         let taken = self.policy.count(prop, fact);
-        if !fact.is_certain() {
+        if !fact.is_certain() && !out.assumptions.iter().any(|known| known.prop == prop) {
             out.assumptions.push(Assumption { prop, fact, taken });
         }
         taken

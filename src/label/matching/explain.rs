@@ -1,10 +1,12 @@
 //! The explanation of no match, for people and for programs.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::reason::Alternatives;
-use super::{Assumption, Destination, Reason};
+use super::reason::{Alternatives, essential};
+use super::{Assumption, Destination, Reason, Shift};
+use crate::clock::Clock;
 use crate::label::Label;
 use crate::network::Network;
 
@@ -16,6 +18,8 @@ use crate::network::Network;
 pub struct Blocked {
     /// What was asked for.
     pub label: Label,
+    /// The configuration's name of the label, if it has one; filled in by those who know it.
+    pub name: Option<Arc<str>>,
     /// Where it was to go.
     pub destination: Destination,
     /// The snapshot it was asked of; 0 where none was.
@@ -28,6 +32,10 @@ pub struct Blocked {
     pub networks: Vec<Refusal>,
     /// How long an operation waited; filled in by those who wait.
     pub waited: Option<Duration>,
+    /// The last 16 changes of the reasons, oldest first; filled in by those who keep snapshots.
+    pub history: Vec<Shift>,
+    /// When it was explained, by the clock that counts time asleep; filled in by those who wait.
+    pub(crate) now: Option<Instant>,
     /// The same for the label first asked for, where a looser one took its place meanwhile.
     pub relaxed: Option<Box<Blocked>>,
 }
@@ -52,9 +60,7 @@ impl Refusal {
 
     /// Without those that follow from the network being down.
     fn essential(&self) -> impl Iterator<Item = &Reason> {
-        let down = self.reasons.contains(&Reason::Down);
-        let kept = move |reason: &&Reason| !(down && reason.follows_from_down());
-        self.reasons.iter().filter(kept)
+        essential(&self.reasons)
     }
 
     fn has(&self, wanted: fn(&Reason) -> bool) -> bool {
@@ -67,6 +73,13 @@ impl Blocked {
     #[must_use]
     pub fn after(mut self, waited: Duration) -> Self {
         self.waited = Some(waited);
+        self
+    }
+
+    /// The same, with the ages of its reasons as of now.
+    #[must_use]
+    pub fn dated(mut self) -> Self {
+        self.now = Some(Clock::now());
         self
     }
 
@@ -112,7 +125,10 @@ impl Blocked {
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no network matches `{}`", self.label)?;
+        match &self.name {
+            Some(name) => write!(f, "no network matches `{name}` ({})", self.label)?,
+            None => write!(f, "no network matches `{}`", self.label)?,
+        }
         if self.destination != Destination::Unnamed {
             write!(f, " to {}", self.destination)?;
         }

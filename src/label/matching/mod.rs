@@ -53,6 +53,10 @@
 //! Every one of these that a verdict rests on is listed as an [`Assumption`]. Unknown health never
 //! makes a network unusable; it fails `require=validated` under `unknown_denied` alone.
 //!
+//! **Policy.** A [`Rule`] of the system forbids traffic of some urgency and size on networks with
+//! some properties, whatever its label says; the reason names the rule, its file and its line.
+//! Nothing is forbidden within this host.
+//!
 //! **Binding.** A network that sockets cannot be bound to is admitted only where the kernel's own
 //! choice is this network.
 //!
@@ -69,8 +73,10 @@
 
 mod admit;
 mod explain;
+mod history;
 mod migration;
 mod paths;
+mod policy;
 mod rank;
 mod reason;
 
@@ -83,8 +89,11 @@ use std::sync::Arc;
 
 pub use admit::{Admission, admit};
 pub use explain::{Blocked, Refusal};
+pub(crate) use history::history;
+pub use history::{Shift, Standing};
 pub use migration::{Migration, Move};
 pub use paths::{PathFacts, permits};
+pub use policy::{Policy, Rule, RuleError};
 pub use rank::{RankKey, rank};
 pub use reason::{Assumption, Reach, Reason};
 
@@ -150,22 +159,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// The system's policy for matching.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Policy {
-    /// `unknown = "deny"`: what nobody knows counts as metered, roaming, constrained and not
-    /// validated. Default: no.
-    pub unknown_denied: bool,
-}
-
-impl Policy {
-    /// A fact as yes or no: a guess is believed, the unknown is decided by policy.
-    pub(crate) fn count(&self, prop: Prop, fact: Fact) -> bool {
-        fact.known()
-            .unwrap_or((prop == Prop::Validated) != self.unknown_denied)
-    }
-}
-
 /// Whether a label speaks well of this property, so that what is otherwise kept from it is meant.
 fn names(label: &Label, network: &Network, prop: Prop) -> bool {
     matches!(label.level(prop), Level::Require | Level::Prefer)
@@ -219,8 +212,7 @@ pub fn candidates(
                 vec![Reason::ScoutStarting]
             },
             networks: refused,
-            waited: None,
-            relaxed: None,
+            ..Blocked::default()
         }));
     }
     admitted.sort_by_key(|(key, _)| *key);

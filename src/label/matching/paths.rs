@@ -1,6 +1,6 @@
 //! What both ends of a session's path must allow.
 
-use super::{Policy, admit};
+use super::{Policy, Rule, admit};
 use crate::label::{Label, Level, Prop, Props};
 use crate::network::{Fact, Kind, Kinds, Network};
 
@@ -52,11 +52,11 @@ impl PathFacts {
     /// Whether the far end's facts forbid the label, as far as they are told of: kinds, metered,
     /// roaming, constrained.
     fn forbids(&self, label: &Label, policy: &Policy) -> bool {
-        label
-            .prohibited()
-            .intersection(TOLD)
-            .iter()
-            .any(|prop| policy.count(prop, self.fact(prop)))
+        let holds = |prop: Prop| policy.count(prop, self.fact(prop));
+        let told = |rule: &&Rule| !rule.names_interfaces() && rule.on().without(TOLD).is_empty();
+        let mut rules = policy.rules.iter().filter(told);
+        label.prohibited().intersection(TOLD).iter().any(holds)
+            || rules.any(|rule| rule.concerns(label) && rule.on().iter().all(holds))
     }
 }
 
@@ -74,6 +74,8 @@ const TOLD: Props = Props::KINDS
 /// - `local` is `None` where no network is used, or ours is not known. If the far end tells of
 ///   none beyond loopback either, the path does not leave this host, and only
 ///   `prohibit=loopback` refuses it.
+/// - No [`Rule`] of the policy may forbid it, on our network or on the far end's; a rule that asks
+///   what the far end never tells (an interface, a family, `validated`) is about ours alone.
 /// - What the far end does not tell counts as in [`Policy`]; an untold kind passes
 ///   `require` and `prohibit`, and fails both under `unknown_denied`.
 ///
@@ -104,7 +106,9 @@ pub fn permits(
 /// Whether our own network allows the label; what is required is asked of it only if we dialled.
 fn suits(label: &Label, network: &Network, is_dialler: bool, policy: &Policy) -> bool {
     let holds = |prop: Prop| policy.count(prop, admit::fact(network, prop));
-    if label.prohibited().iter().any(holds) {
+    let forbids =
+        |rule: &Rule| rule.concerns(label) && rule.covers(network) && rule.on().iter().all(holds);
+    if label.prohibited().iter().any(holds) || policy.rules.iter().any(forbids) {
         return false;
     }
     if !is_dialler {

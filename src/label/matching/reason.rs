@@ -137,12 +137,19 @@ impl Reason {
     }
 
     /// Whether it follows from the network being down, and goes with it.
-    pub(super) const fn follows_from_down(&self) -> bool {
+    const fn follows_from_down(&self) -> bool {
         matches!(
             self,
             Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. }
         )
     }
+}
+
+/// Without those that follow from the network being down.
+pub(super) fn essential(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
+    let down = reasons.contains(&Reason::Down);
+    let kept = move |reason: &&Reason| !(down && reason.follows_from_down());
+    reasons.iter().filter(kept)
 }
 
 impl fmt::Display for Reason {

@@ -50,6 +50,7 @@ fn a_required_kind_is_the_dialler_s() {
     assert!(allows("require=wifi", Some(&cable), &anonymous, false));
     let denying = Policy {
         unknown_denied: true,
+        ..Policy::default()
     };
     assert!(!permits(
         &label("require=wifi"),
@@ -92,6 +93,7 @@ fn a_path_within_this_host_is_refused_by_prohibited_loopback_alone() {
     let lo = one(Network::loopback("lo"));
     let denying = Policy {
         unknown_denied: true,
+        ..Policy::default()
     };
     for (local, remote) in [
         (None, PathFacts::default()),

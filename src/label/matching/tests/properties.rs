@@ -164,7 +164,10 @@ fn any_destination() -> impl Strategy<Value = Destination> {
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    any::<bool>().prop_map(|unknown_denied| Policy { unknown_denied })
+    any::<bool>().prop_map(|unknown_denied| Policy {
+        unknown_denied,
+        ..Policy::default()
+    })
 }
 
 /// Labels with few demands, so that enough is admitted, and any label.

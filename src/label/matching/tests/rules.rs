@@ -105,6 +105,7 @@ fn unknown_is_taken_for_harmless_or_denied_and_both_are_explained() {
     let all = world([Network::wifi("wlan0")]);
     let denying = Policy {
         unknown_denied: true,
+        ..Policy::default()
     };
     let unmetered = label("prohibit=metered");
     let network = &all.networks()[0];

@@ -1,0 +1,300 @@
+//! `mancom watch [LABEL]`: what changes, as it changes.
+//!
+//! First the networks as they are, then a line a change until a signal, or until `--count` of them. For
+//! programs, `--json` gives JSON lines; a key is never left out:
+//!
+//! ```json
+//! { "event": "down", "time_ms": 1790000000123, "generation": 8, "name": "wlan0", "id": "3.1",
+//!   "changes": [{ "fact": "carrier", "was": "yes", "now": "no" }], "network": { .. } }
+//! ```
+//!
+//! | event | |
+//! | --- | --- |
+//! | `there` | is so at the beginning |
+//! | `appeared` | an interface that is not usable yet |
+//! | `up` | became usable, under a new id |
+//! | `down` | is no longer usable; `network.why_down` says why |
+//! | `renamed` | the same interface under another name; `changes` has both |
+//! | `changed` | is as usable as before, and something of it differs |
+//! | `gone` | the interface is gone; `network` is what it was last |
+//!
+//! `network` is as [`crate::view`] documents it. A down and an up between two looks is an `up` with
+//! another id. With a LABEL a line is added whenever the networks that match it change: `{"event":
+//! "match", "time_ms", "generation", "label", "networks": ["wlan0"], "hint": null}`, best first; with
+//! none, `hint` is the smallest change that would help.
+
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, say};
+use crate::view::View;
+use crate::{Global, label, scan};
+use mancom::label::matching::{Destination, candidates};
+use mancom::network::{Aspect, State};
+use mancom::{Label, Manager, Network, Snapshot};
+use serde_json::{Value, json};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Print every change of the networks until a signal.
+#[derive(Debug, clap::Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct Watch {
+    /// Tell also which networks match this label, whenever that changes.
+    label: Option<String>,
+    /// End after so many lines, those of the beginning not counted.
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+}
+
+impl Watch {
+    pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+        match self.follow(global, output).await {
+            // Whoever read has seen enough.
+            Err(Ended::Unread(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Ok(Exit::Fine)
+            }
+            Err(Ended::Unread(error)) => Err(error.into()),
+            Err(Ended::Failed(failure)) => Err(failure),
+            Ok(exit) => Ok(exit),
+        }
+    }
+
+    async fn follow(&self, global: &Global, output: &Output) -> Result<Exit, Ended> {
+        let manager = global.manager().await?;
+        let label = match &self.label {
+            Some(text) => Some(label::parse(text, |name| manager.label(name).ok())?),
+            None => None,
+        };
+        let mut snapshots = manager.snapshots();
+        let mut known = scan::complete(&manager).await;
+        snapshots.mark_unchanged();
+        let mut lines = Lines { output, left: None };
+        for network in known.networks() {
+            lines.print(&Event::new("there", &known, network, None))?;
+        }
+        let mut matched = None;
+        lines.matches(&manager, label, &known, &mut matched)?;
+        lines.left = self.count;
+        // One that came while the first lines were printed.
+        snapshots.mark_changed();
+        let mut ended = pin!(crate::signals::ended());
+        while lines.left != Some(0) {
+            tokio::select! {
+                changed = snapshots.changed() => {
+                    if changed.is_err() {
+                        say("the scout ended: no network will be seen any more");
+                        return Ok(Exit::Failed);
+                    }
+                }
+                _ = &mut ended => return Ok(Exit::Fine),
+            }
+            let now = snapshots.borrow_and_update().clone();
+            for event in difference(&known, &now) {
+                lines.print(&event)?;
+            }
+            lines.matches(&manager, label, &now, &mut matched)?;
+            known = now;
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+enum Ended {
+    /// Stdout takes no more.
+    Unread(io::Error),
+    Failed(Failure),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Ended::Unread(error)
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Ended::Failed(failure)
+    }
+}
+
+struct Lines<'a> {
+    output: &'a Output,
+    /// So many are still to be printed, if there is a bound.
+    left: Option<u64>,
+}
+
+impl Lines<'_> {
+    fn print(&mut self, event: &Event) -> io::Result<()> {
+        self.line(|| event.object(), || event.text())
+    }
+
+    fn line(
+        &mut self,
+        object: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        if self.left == Some(0) {
+            return Ok(());
+        }
+        self.left = self.left.map(|left| left - 1);
+        self.output.line(object, text)
+    }
+
+    /// A line if other networks match than at the last one.
+    fn matches(
+        &mut self,
+        manager: &Manager,
+        label: Option<Label>,
+        snapshot: &Snapshot,
+        told: &mut Option<Vec<String>>,
+    ) -> io::Result<()> {
+        let Some(label) = label else {
+            return Ok(());
+        };
+        let found = candidates(snapshot, &label, &Destination::Unnamed, &manager.policy());
+        let (names, hint) = match found {
+            Ok(networks) => (networks.iter().map(|n| n.name().to_owned()).collect(), None),
+            Err(blocked) => (Vec::new(), Some(blocked.hint())),
+        };
+        if told.as_ref() == Some(&names) {
+            return Ok(());
+        }
+        let time = now();
+        self.line(
+            || {
+                json!({
+                    "event": "match",
+                    "time_ms": time.as_millis() as u64,
+                    "generation": snapshot.generation(),
+                    "label": label,
+                    "networks": names,
+                    "hint": hint,
+                })
+            },
+            || match &hint {
+                Some(hint) => format!("{} nothing matches `{label}`: {hint}", clock(time)),
+                None => format!("{} `{label}` matches {}", clock(time), names.join(", ")),
+            },
+        )?;
+        *told = Some(names);
+        Ok(())
+    }
+}
+
+/// One line.
+struct Event {
+    what: &'static str,
+    time: Duration,
+    generation: u64,
+    network: Network,
+    /// Each aspect that differs, with what it was.
+    changes: Vec<(Aspect, Option<String>)>,
+}
+
+impl Event {
+    fn new(
+        what: &'static str,
+        snapshot: &Snapshot,
+        network: &Network,
+        was: Option<&Network>,
+    ) -> Self {
+        let differs = |aspect: Aspect| {
+            let before = was?.value(aspect);
+            (before != network.value(aspect)).then_some((aspect, before))
+        };
+        Event {
+            what,
+            time: now(),
+            generation: snapshot.generation(),
+            network: network.clone(),
+            changes: Aspect::ALL.into_iter().filter_map(differs).collect(),
+        }
+    }
+
+    fn object(&self) -> Value {
+        let changes = self.changes.iter().map(|(aspect, was)| {
+            json!({ "fact": aspect.word(), "was": was, "now": self.network.value(*aspect) })
+        });
+        json!({
+            "event": self.what,
+            "time_ms": self.time.as_millis() as u64,
+            "generation": self.generation,
+            "name": self.network.name(),
+            "id": self.network.id().to_string(),
+            "changes": changes.collect::<Vec<_>>(),
+            "network": View::of(&self.network).object(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut line = format!("{} {} {}", clock(self.time), self.network.name(), self.what);
+        if self.what == "there" || self.what == "appeared" {
+            let kinds = self.network.kinds();
+            line += &format!(": {kinds}, {}", value(self.network.value(Aspect::State)));
+        }
+        for (place, (aspect, was)) in self.changes.iter().enumerate() {
+            let mark = if place == 0 { ":" } else { "," };
+            let now = value(self.network.value(*aspect));
+            line += &format!("{mark} {aspect} {} -> {now}", value(was.clone()));
+        }
+        line
+    }
+}
+
+fn value(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// What happened between two snapshots, in order of index; an interface is the same by its index.
+fn difference(old: &Arc<Snapshot>, new: &Arc<Snapshot>) -> Vec<Event> {
+    let mut events = Vec::new();
+    let before = |index| {
+        let mut all = old.networks().iter();
+        all.find(|network| network.id().index() == index)
+    };
+    for was in old.networks() {
+        let index = was.id().index();
+        if new.networks().iter().all(|now| now.id().index() != index) {
+            events.push(Event::new("gone", new, was, None));
+        }
+    }
+    for now in new.networks() {
+        let was = before(now.id().index());
+        let Some(what) = happened(was, now) else {
+            continue;
+        };
+        events.push(Event::new(what, new, now, was));
+    }
+    events
+}
+
+fn happened(was: Option<&Network>, now: &Network) -> Option<&'static str> {
+    let usable = |network: &Network| matches!(network.state(), State::Up | State::Suspended);
+    let Some(was) = was else {
+        return Some(if usable(now) { "up" } else { "appeared" });
+    };
+    match (usable(was), usable(now)) {
+        (true, true) if was.id() != now.id() => Some("up"),
+        (false, true) => Some("up"),
+        (true, false) => Some("down"),
+        _ if was.name() != now.name() => Some("renamed"),
+        _ if was != now => Some("changed"),
+        _ => None,
+    }
+}
+
+/// The time of day by the wall clock.
+fn now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// In UTC: a command has no business with time zones.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs() % 86_400;
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let millis = time.subsec_millis();
+    format!("{hours:02}:{minutes:02}:{:02}.{millis:03}Z", seconds % 60)
+}

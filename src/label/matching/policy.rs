@@ -1,0 +1,290 @@
+//! What the system's configuration decides for every label.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Reason;
+use crate::label::{Label, Prop, Props, Size, Urgency, nearest};
+use crate::network::{Fact, Network, name_fits};
+
+/// From so many bytes on, `size=N` is large: the amount by which the rank measures large traffic.
+const LARGE: u64 = 1 << 20;
+
+/// The system's policy for matching.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// `unknown = "deny"`: what nobody knows counts as metered, roaming, constrained and not
+    /// validated. Default: no.
+    pub unknown_denied: bool,
+    /// What is forbidden whatever a label says. Default: nothing.
+    pub rules: Arc<[Rule]>,
+}
+
+impl Policy {
+    /// A fact as yes or no: a guess is believed, the unknown is decided by policy.
+    pub(crate) fn count(&self, prop: Prop, fact: Fact) -> bool {
+        fact.known()
+            .unwrap_or((prop == Prop::Validated) != self.unknown_denied)
+    }
+}
+
+/// A rule of the system's policy: some traffic is forbidden on some networks, whatever its label
+/// says. Printed as `forbid background on metered`.
+///
+/// ```
+/// use mancom::label::matching::{Policy, Rule};
+///
+/// let rule = Rule::new("background large", "metered if=wwan*", "/etc/mancom.toml", 12)?;
+/// assert_eq!(rule.to_string(), "forbid background large on metered if=wwan*");
+/// let mut policy = Policy::default();
+/// policy.rules = [rule].into();
+/// # Ok::<(), mancom::label::matching::RuleError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    urgency: Option<Urgency>,
+    /// Whether it must be large, or small.
+    large: Option<bool>,
+    on: Props,
+    interface: Option<Box<str>>,
+    text: Arc<str>,
+    file: Arc<str>,
+    line: u32,
+}
+
+/// A rule that means nothing. Columns count characters from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// No word at all.
+    #[error("`{part}` is empty; {example}")]
+    Empty {
+        /// `forbid` or `on`.
+        part: &'static str,
+        /// What could stand there.
+        example: &'static str,
+    },
+    /// A word that means nothing here.
+    #[error("`{part}`, column {column}: unknown word `{word}`{}", did_you_mean(*nearest))]
+    UnknownWord {
+        /// `forbid` or `on`.
+        part: &'static str,
+        /// Where it stands.
+        column: usize,
+        /// The word, cut to 32 characters.
+        word: String,
+        /// The known word most like it, if any is.
+        nearest: Option<&'static str>,
+    },
+    /// A word beside one that says the same, or leaves nothing to forbid.
+    #[error("`{part}`, column {column}: `{word}` cannot stand beside `{earlier}`")]
+    Conflict {
+        /// `forbid` or `on`.
+        part: &'static str,
+        /// Where the second stands.
+        column: usize,
+        /// The first, cut to 32 characters.
+        earlier: String,
+        /// The second, cut to 32 characters.
+        word: String,
+    },
+}
+
+impl RuleError {
+    /// Which of the two texts is wrong: `forbid` or `on`.
+    #[must_use]
+    pub const fn part(&self) -> &'static str {
+        match self {
+            RuleError::Empty { part, .. }
+            | RuleError::UnknownWord { part, .. }
+            | RuleError::Conflict { part, .. } => part,
+        }
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
+}
+
+impl Rule {
+    /// Forbids the traffic that has every word of `forbid` on the networks that have every word
+    /// of `on`.
+    ///
+    /// `forbid` has one urgency (`interactive`, `default`, `background`), one size (`small`,
+    /// `large`, which `size=1M` and more is too), or both, or is `any`. `on` has property words
+    /// (`metered`, `cellular`) and at most one `if=PATTERN`, a pattern of interface names with
+    /// `*`. What nobody knows of a network counts as [`Policy`] has it.
+    ///
+    /// `file` and `line` say where the rule stands, for explanations.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError`] for a part without words, an unknown word, and words that exclude each other
+    /// or stand there twice.
+    pub fn new(forbid: &str, on: &str, file: &str, line: u32) -> Result<Self, RuleError> {
+        let (urgency, large) = traffic(forbid)?;
+        let (on_props, interface) = networks(on)?;
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok(Self {
+            urgency,
+            large,
+            on: on_props,
+            interface: interface.map(Into::into),
+            text: format!("forbid {} on {}", words(forbid), words(on)).into(),
+            file: file.into(),
+            line,
+        })
+    }
+
+    /// The file it stands in.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line it stands in.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// Whether it is about this traffic.
+    pub(super) fn concerns(&self, label: &Label) -> bool {
+        self.urgency
+            .is_none_or(|urgency| urgency == label.urgency())
+            && self.large.is_none_or(|large| match label.size() {
+                Size::Unspecified => false,
+                Size::Small => !large,
+                Size::Large => large,
+                Size::Bytes(n) => large && n >= LARGE,
+            })
+    }
+
+    /// Whether it is about networks of this name.
+    pub(super) fn covers(&self, network: &Network) -> bool {
+        let pattern = self.interface.as_deref();
+        pattern.is_none_or(|pattern| name_fits(pattern, network.name()))
+    }
+
+    /// The properties that a network it forbids has.
+    pub(super) fn on(&self) -> Props {
+        self.on
+    }
+
+    /// Whether it says which interfaces it is about.
+    pub(super) fn names_interfaces(&self) -> bool {
+        self.interface.is_some()
+    }
+
+    pub(super) fn reason(&self) -> Reason {
+        Reason::Policy {
+            rule: self.text.clone(),
+            file: self.file.clone(),
+            line: self.line,
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Each word and its column.
+fn columns(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_whitespace().map(|word| {
+        let offset = word.as_ptr() as usize - text.as_ptr() as usize;
+        (text[..offset].chars().count() + 1, word)
+    })
+}
+
+fn cut(word: &str) -> String {
+    word.chars().take(32).collect()
+}
+
+fn traffic(text: &str) -> Result<(Option<Urgency>, Option<bool>), RuleError> {
+    const PART: &str = "forbid";
+    const WORDS: [&str; 6] = [
+        "interactive",
+        "default",
+        "background",
+        "small",
+        "large",
+        "any",
+    ];
+    let (mut urgency, mut large, mut any) = (None, None, None);
+    for (place, (column, word)) in columns(text).enumerate() {
+        let earlier = match word {
+            "interactive" => urgency.replace((word, Urgency::Interactive)).map(|e| e.0),
+            "default" => urgency.replace((word, Urgency::Default)).map(|e| e.0),
+            "background" => urgency.replace((word, Urgency::Background)).map(|e| e.0),
+            "small" => large.replace((word, false)).map(|e| e.0),
+            "large" => large.replace((word, true)).map(|e| e.0),
+            "any" => any.replace(word),
+            _ => {
+                return Err(RuleError::UnknownWord {
+                    part: PART,
+                    column,
+                    word: cut(word),
+                    nearest: nearest(word, WORDS),
+                });
+            }
+        };
+        let first = || columns(text).next().map(|(_, word)| word);
+        let earlier = earlier.or_else(|| any.filter(|_| place > 0).and_then(|_| first()));
+        if let Some(earlier) = earlier {
+            return Err(RuleError::Conflict {
+                part: PART,
+                column,
+                earlier: cut(earlier),
+                word: cut(word),
+            });
+        }
+    }
+    if urgency.is_none() && large.is_none() && any.is_none() {
+        return Err(RuleError::Empty {
+            part: PART,
+            example: "`any` forbids all traffic",
+        });
+    }
+    Ok((urgency.map(|u| u.1), large.map(|l| l.1)))
+}
+
+fn networks(text: &str) -> Result<(Props, Option<&str>), RuleError> {
+    const PART: &str = "on";
+    let (mut props, mut interface) = (Props::EMPTY, None);
+    for (column, word) in columns(text) {
+        let conflict = |earlier: &str| RuleError::Conflict {
+            part: PART,
+            column,
+            earlier: cut(earlier),
+            word: cut(word),
+        };
+        match (Prop::from_word(word), word.strip_prefix("if=")) {
+            (Some(prop), _) if props.contains(prop) => return Err(conflict(word)),
+            (Some(prop), _) => props = props.with(prop),
+            (None, Some(pattern)) if !pattern.is_empty() => {
+                if let Some(earlier) = interface.replace(pattern) {
+                    return Err(conflict(&format!("if={earlier}")));
+                }
+            }
+            (None, _) => {
+                let known = Prop::ALL.into_iter().map(Prop::word).chain(["if="]);
+                return Err(RuleError::UnknownWord {
+                    part: PART,
+                    column,
+                    word: cut(word),
+                    nearest: nearest(word, known),
+                });
+            }
+        }
+    }
+    if props.is_empty() && interface.is_none() {
+        return Err(RuleError::Empty {
+            part: PART,
+            example: "`if=*` covers every network",
+        });
+    }
+    Ok((props, interface))
+}

@@ -1,0 +1,72 @@
+//! `mancom why`: a label explained on the networks this host happens to have.
+
+use crate::answer;
+use serde_json::Value;
+
+fn object(arguments: &[&str]) -> (i32, Value) {
+    let (code, stdout, stderr) = answer(arguments);
+    let object = serde_json::from_str(&stdout);
+    (
+        code,
+        object.unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}")),
+    )
+}
+
+// behaviour: X4, X7
+#[test]
+fn no_match_names_every_network_and_the_smallest_change() {
+    let label = "background prohibit=metered if=nosuch0";
+    let (code, stdout, stderr) = answer(&["why", label, "--to", "192.0.2.1"]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stdout.contains("192.0.2.1"), "{stdout}");
+    assert!(stdout.contains("lo"), "{stdout}");
+    assert!(stdout.contains("hint: needs nosuch0"), "{stdout}");
+}
+
+#[test]
+fn a_match_stands_first_and_the_rest_with_their_reasons() {
+    let (code, told) = object(&["why", "if=lo", "--json"]);
+    assert_eq!(code, 0);
+    assert_eq!(told["networks"][0]["name"], "lo");
+    assert_eq!(told["networks"][0]["place"], 1);
+    assert_eq!(
+        (&told["hint"], &told["blocked"]),
+        (&Value::Null, &Value::Null)
+    );
+    for other in told["networks"].as_array().unwrap().iter().skip(1) {
+        assert_eq!(other["place"], Value::Null, "{other}");
+        let reasons = other["reasons"].as_array().unwrap();
+        assert!(
+            reasons.iter().any(|reason| reason["reason"] == "interface"),
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn this_host_needs_no_network() {
+    for to in [
+        "127.0.0.1:80",
+        "[::1]:80",
+        "unix:/run/x.sock",
+        "mc://127.0.0.1:7000",
+    ] {
+        let (code, told) = object(&["why", "require=wifi", "--to", to, "--json"]);
+        assert_eq!((code, &told["to"]), (0, &Value::from("host")), "{to}");
+        assert_eq!(told["networks"], Value::Array(Vec::new()));
+    }
+    let (code, stdout, _) = answer(&["why", "any", "--to", "localhost"]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "this host itself: no network is used\n")
+    );
+}
+
+// behaviour: T4
+#[test]
+fn a_bad_label_is_shown_with_a_caret() {
+    let (code, stdout, stderr) = answer(&["why", "background wifii"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("column 12"), "{stderr}");
+    assert!(stderr.contains("\n             ^"), "{stderr}");
+}
