@@ -45,7 +45,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
-use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
+use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
@@ -160,6 +160,12 @@ impl Manager {
     /// network is not pending.
     pub fn cancel(&self, what: impl Into<Which>) -> usize {
         self.0.registry.cancel(what)
+    }
+
+    /// Everything that waits for a network now, in order of its number: builders that are awaited, and
+    /// sessions that no network carries. Costs a look at each.
+    pub fn pending(&self) -> Vec<Pending> {
+        self.0.registry.pending()
     }
 
     /// The label of this name in the configuration.

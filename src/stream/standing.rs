@@ -22,7 +22,7 @@ enum Place {
     Nowhere,
     /// In line, for this label and destination.
     InLine(Box<(Label, Destination, Wait)>),
-    /// It stood in line and the line is closed: the scout is gone, or its own time is over.
+    /// There is no line any more: the scout is gone, or it was withdrawn.
     TurnedAway,
     /// Before the next attempt.
     Resting(Nudged),
@@ -88,7 +88,9 @@ impl Standing {
                 Poll::Ready(Err(MatchError::Cancelled)) => {
                     (Poll::Ready(News::Cancelled), Place::TurnedAway)
                 }
-                Poll::Ready(Err(_)) => (Poll::Pending, Place::TurnedAway),
+                Poll::Ready(Err(MatchError::ScoutGone)) => (Poll::Pending, Place::TurnedAway),
+                // The grace is over, and with it the session.
+                Poll::Ready(Err(_)) => (Poll::Pending, Place::Nowhere),
             },
         };
         self.place = next;

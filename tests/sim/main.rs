@@ -3,6 +3,7 @@
 mod ends;
 mod labels;
 mod migration;
+mod pathless;
 mod resources;
 mod roaming;
 mod support;
