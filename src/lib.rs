@@ -180,7 +180,7 @@ pub mod testing;
 
 use std::future::Future;
 
-pub use deferral::{MatchError, Matching, Op, Operation, OperationId, Run, Which};
+pub use deferral::{MatchError, Matching, Op, Operation, OperationId, Run, Stop, Which};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::Error;
 pub use label::{Label, LabelError, Prop, Scope};

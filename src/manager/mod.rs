@@ -192,7 +192,7 @@ impl Manager {
 
     /// How unknown facts are judged, and what the system's policy forbids.
     pub fn policy(&self) -> Policy {
-        self.0.registry.policy().clone()
+        self.0.registry.policy()
     }
 
     /// All networks of this moment.

@@ -125,9 +125,9 @@ impl Plain {
             state: Mutex::new(State::new(link, network, label, keep)),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
-            policy: target.as_ref().map_or_else(Policy::default, |target| {
-                target.context.registry().policy().clone()
-            }),
+            policy: target
+                .as_ref()
+                .map_or_else(Policy::default, |target| target.context.registry().policy()),
             tending: OnceLock::new(),
             operation: OnceLock::new(),
         });
@@ -139,7 +139,8 @@ impl Plain {
     }
 
     pub(super) fn operation(&self) -> Operation {
-        self.operation.get_or_init(Operation::new).clone()
+        let made = || Operation::named("resume");
+        self.operation.get_or_init(made).clone()
     }
 
     /// Runs `f` under the lock; whom that concerns is woken without it.

@@ -218,7 +218,7 @@ impl Tending {
         let mut failures = 0;
         let operation = self.plain.upgrade().map(|plain| plain.operation());
         // Without the stream nobody is left to name it.
-        let operation = operation.unwrap_or_else(Operation::new);
+        let operation = operation.unwrap_or_else(|| Operation::named("resume"));
         loop {
             if let Some(hold) = self.pace.hold(Clock::now()) {
                 tokio::time::sleep(hold).await;

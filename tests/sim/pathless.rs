@@ -32,6 +32,7 @@ async fn a_session_without_a_network_is_listed_with_its_reasons_until_it_has_one
             panic!("one session: {pending:?}")
         };
         assert_eq!((listed.id, listed.label), (operation.id(), WIFI));
+        assert_eq!(listed.kind, "stream");
         assert_eq!(listed.destination, Destination::Name);
         assert_eq!(listed.age, secs(90));
         assert_eq!(

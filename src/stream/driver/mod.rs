@@ -134,7 +134,8 @@ impl Driver {
     }
 
     pub(super) fn operation(&self) -> Operation {
-        self.operation.get_or_init(Operation::new).clone()
+        let made = || Operation::named("stream");
+        self.operation.get_or_init(made).clone()
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {
