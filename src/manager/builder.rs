@@ -23,6 +23,8 @@ pub struct ManagerBuilder {
     config: Source,
     policy: Option<Policy>,
     settings: stream::Settings,
+    #[cfg(all(unix, feature = "inspect"))]
+    inspect: super::inspect::Wish,
 }
 
 /// Where the configuration comes from.
@@ -77,6 +79,26 @@ impl ManagerBuilder {
         self
     }
 
+    /// Whether others of this user may see what waits here, and make it retry: an
+    /// [inspection socket](super::inspect). Default: what the configuration says, else only under
+    /// `#[mancom::main]`. Without Unix sockets there is none.
+    #[cfg(feature = "inspect")]
+    #[cfg_attr(not(unix), allow(unused_mut, unused_variables))]
+    pub fn inspect(mut self, wanted: bool) -> Self {
+        #[cfg(unix)]
+        {
+            self.inspect.said = Some(wanted);
+        }
+        self
+    }
+
+    /// It is the one of `#[mancom::main]`.
+    #[cfg(all(unix, feature = "inspect"))]
+    pub(super) fn of_main(mut self) -> Self {
+        self.inspect.of_main = true;
+        self
+    }
+
     /// Makes the manager, on the runtime that awaits it.
     ///
     /// # Errors
@@ -123,12 +145,16 @@ impl ManagerBuilder {
         for transport in self.transports {
             transports.register(transport);
         }
+        let registry = deferral::Registry::new(scout.clone(), policy);
+        let tracker = Tracker::new();
         Ok(Manager(Arc::new(Inner {
-            registry: deferral::Registry::new(scout.clone(), policy),
+            #[cfg(all(unix, feature = "inspect"))]
+            inspection: self.inspect.grant(config.monitor(), &registry, &tracker),
+            registry,
             scout,
             transports,
             settings: self.settings,
-            tracker: Tracker::new(),
+            tracker,
             config,
         })))
     }

@@ -27,6 +27,8 @@ mod builder;
 pub mod config;
 mod error;
 mod faults;
+#[cfg(all(unix, feature = "inspect"))]
+pub mod inspect;
 #[doc(hidden)]
 pub mod runtime;
 #[cfg(feature = "test-util")]
@@ -79,6 +81,9 @@ struct Inner {
     settings: stream::Settings,
     tracker: Tracker,
     config: config::Config,
+    #[cfg(all(unix, feature = "inspect"))]
+    #[expect(dead_code, reason = "it ends with the manager")]
+    inspection: Option<inspect::Server>,
 }
 
 impl Manager {
