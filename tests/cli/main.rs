@@ -3,6 +3,8 @@
 mod cat;
 mod label;
 mod networks;
+#[cfg(unix)]
+mod ops;
 #[path = "../netns/process.rs"]
 mod process;
 mod run;

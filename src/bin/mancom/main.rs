@@ -9,6 +9,10 @@ mod cat;
 mod duration;
 mod exit;
 mod label;
+#[cfg(unix)]
+mod nudge;
+#[cfg(unix)]
+mod ops;
 mod output;
 mod patience;
 mod run;
@@ -62,6 +66,10 @@ enum Command {
     Wait(wait::Wait),
     Run(run::Run),
     Label(label::Explain),
+    #[cfg(unix)]
+    Ops(ops::Ops),
+    #[cfg(unix)]
+    Nudge(nudge::Nudge),
 }
 
 /// How long a blocking read of a terminal may hold up the end.
@@ -79,6 +87,10 @@ fn main() -> ExitCode {
         Command::Why(why) => run(why.run(global, &output)),
         Command::Wait(wait) => run(wait.run(global, &output)),
         Command::Run(command) => run(command.run(global)),
+        #[cfg(unix)]
+        Command::Ops(ops) => run(ops.run(global, &output)),
+        #[cfg(unix)]
+        Command::Nudge(nudge) => run(nudge.run(global, &output)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {
