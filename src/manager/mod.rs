@@ -29,6 +29,8 @@ mod error;
 mod faults;
 #[cfg(all(unix, feature = "inspect"))]
 pub mod inspect;
+#[cfg(feature = "config")]
+mod reload;
 #[doc(hidden)]
 pub mod runtime;
 #[cfg(feature = "test-util")]
@@ -39,7 +41,7 @@ mod table;
 mod tests;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -47,7 +49,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
-use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Which};
+use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
@@ -80,7 +82,9 @@ struct Inner {
     transports: transport::Registry,
     settings: stream::Settings,
     tracker: Tracker,
-    config: config::Config,
+    config: RwLock<Arc<config::Config>>,
+    #[cfg(feature = "config")]
+    reload: reload::Reload,
     #[cfg(all(unix, feature = "inspect"))]
     #[expect(dead_code, reason = "it ends with the manager")]
     inspection: Option<inspect::Server>,
@@ -158,6 +162,9 @@ impl Manager {
         if let Some((patience, looser)) = defaults.relax {
             run = run.relax_after(patience, looser);
         }
+        if let Some(time) = defaults.stop {
+            run = run.stop(Stop::Finish(time));
+        }
         run
     }
 
@@ -173,16 +180,17 @@ impl Manager {
         self.0.registry.pending()
     }
 
-    /// The label of this name in the configuration.
+    /// The label of this name in the configuration, as it is in force now.
     ///
     /// # Errors
     ///
     /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
     pub fn label(&self, name: &str) -> Result<Label, LabelError> {
-        match self.0.config.label(name) {
+        let config = self.0.config();
+        match config.label(name) {
             Some(named) => Ok(named.label),
             None => {
-                let known = self.0.config.labels().map(|(name, _)| name);
+                let known = config.labels().map(|(name, _)| name);
                 let nearest = nearest(name, known).map(str::to_owned);
                 let name = name.to_owned();
                 Err(LabelError::NotDefined { name, nearest })
@@ -244,6 +252,14 @@ impl Manager {
     }
 }
 
+impl Inner {
+    /// The configuration in force.
+    fn config(&self) -> Arc<config::Config> {
+        let config = self.config.read();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Context for Inner {
     fn registry(&self) -> &Arc<deferral::Registry> {
         &self.registry
@@ -258,7 +274,7 @@ impl Context for Inner {
     }
 
     fn defaults(&self, label: &Label) -> LabelDefaults {
-        self.config.defaults(label)
+        self.config().defaults(label)
     }
 
     fn tasks(&self) -> &Tracker {

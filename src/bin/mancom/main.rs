@@ -6,6 +6,7 @@
 //! read a length of time (`duration`).
 
 mod cat;
+mod config;
 mod duration;
 mod exit;
 mod label;
@@ -70,6 +71,7 @@ enum Command {
     Ops(ops::Ops),
     #[cfg(unix)]
     Nudge(nudge::Nudge),
+    Config(config::Config),
 }
 
 /// How long a blocking read of a terminal may hold up the end.
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Command::Nudge(nudge) => run(nudge.run(global, &output)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
+        Command::Config(config) => config.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {
         output::say(&failure.message);

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::file::Layers;
-use super::{Config, ConfigError};
+use super::file::{Layer, Layers};
+use super::{Config, ConfigFault};
 use crate::label::Label;
 use crate::network::Kind;
 use crate::scout::Facts;
@@ -168,6 +169,11 @@ fn what_is_no_toml_is_reported_where_it_breaks() {
     assert!(message.starts_with("mancom.toml:2:"), "{message}");
 }
 
+/// Why a layer cannot be read.
+fn unreadable(layers: &Layers) -> ErrorKind {
+    layers.load().unwrap_err().kind()
+}
+
 /// Three files in a directory of their own, and the layers that find them.
 fn layers(files: [&str; 3]) -> (tempfile::TempDir, Layers) {
     let directory = tempfile::tempdir().unwrap();
@@ -178,11 +184,12 @@ fn layers(files: [&str; 3]) -> (tempfile::TempDir, Layers) {
     for (path, text) in [&system, &user, &named].into_iter().zip(files) {
         fs::write(path, text).unwrap();
     }
-    let layers = Layers {
-        system: Some(system),
-        user: Some(user),
-        named: Some(named),
-    };
+    let layer = |path, named| Layer { path, named };
+    let layers = Layers(vec![
+        layer(system, false),
+        layer(user, false),
+        layer(named, true),
+    ]);
     (directory, layers)
 }
 
@@ -211,14 +218,16 @@ fn a_later_layer_wins_key_by_key() {
 #[test]
 fn only_a_named_file_has_to_exist() {
     let (_directory, layers) = layers(["", "", ""]);
-    for path in [&layers.system, &layers.user] {
-        fs::remove_file(path.as_ref().unwrap()).unwrap();
-    }
+    let [system, user, named] = [0, 1, 2].map(|layer: usize| &layers.0[layer].path);
+    fs::remove_file(system).unwrap();
+    fs::remove_file(user).unwrap();
     layers.load().unwrap();
-    let named = layers.named.as_ref().unwrap();
     fs::remove_file(named).unwrap();
     let error = layers.load().unwrap_err();
-    assert!(matches!(&error, ConfigError::Unreadable { path, .. } if path == named));
+    let [ConfigFault::Unreadable { path, .. }] = error.faults() else {
+        panic!("{error}");
+    };
+    assert_eq!(path, named);
     assert!(error.to_string().contains("named.toml"), "{error}");
 }
 
@@ -232,11 +241,9 @@ fn a_fault_in_any_layer_names_its_file() {
 #[test]
 fn a_file_of_any_size_takes_a_bounded_read() {
     let (_directory, layers) = layers(["", "", ""]);
-    let named = fs::File::create(layers.named.as_ref().unwrap()).unwrap();
+    let named = fs::File::create(&layers.0[2].path).unwrap();
     named.set_len(1 << 30).unwrap();
-    let error = layers.load().unwrap_err();
-    assert!(matches!(error, ConfigError::Unreadable { source, .. }
-        if source.kind() == std::io::ErrorKind::FileTooLarge));
+    assert_eq!(unreadable(&layers), ErrorKind::FileTooLarge);
 }
 
 #[test]
@@ -247,7 +254,11 @@ fn the_environment_names_the_layers() {
             found.map(|(_, value)| OsString::from(value))
         };
         let layers = Layers::from_environment(file.map(Path::new), variable);
-        [layers.user, layers.named].map(|path| path.map(|path| path.display().to_string()))
+        let of = |named| move |layer: &&Layer| layer.named == named;
+        let shown = |layer: &Layer| layer.path.display().to_string();
+        let user = layers.0.iter().filter(of(false)).nth(cfg!(unix).into());
+        let named = layers.0.iter().find(of(true));
+        [user.map(shown), named.map(shown)]
     };
     let home = ("HOME", "/home/me");
     let asked = ("MANCOM_CONFIG", "/tmp/asked.toml");
