@@ -62,7 +62,6 @@ mod tests;
 pub use error::MatchError;
 pub use explain::Pending;
 pub use matching::Matching;
-pub(crate) use operation::Nudged;
 pub use operation::{Op, Operation, OperationId, OperationIdError, Which};
 pub use registry::Matched;
 #[doc(hidden)]

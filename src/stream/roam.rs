@@ -11,8 +11,8 @@
 //!                                      answers in silence ──► dialling beside it
 //! ```
 //!
-//! Without a match it stands in line as any operation does (`standing`): listed, explained, withdrawn
-//! when a path opens. A nudge ends a back-off too.
+//! While nothing carries, it stands in line as any operation does (`standing`), held back in a back-off:
+//! listed, explained, withdrawn when a path opens. A nudge ends a back-off.
 //!
 //! One attempt at a time. A failed network rests for a back-off that grows by 1.6 with jitter to
 //! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts over networks of
@@ -185,6 +185,7 @@ impl Roamer {
                 return;
             }
             self.plan(driver);
+            self.nudged = false;
         }
     }
 
@@ -283,7 +284,7 @@ impl Roamer {
                 if view.carried {
                     self.standing.leave();
                 } else {
-                    self.stand(driver, &view);
+                    self.stand(driver, &view, None);
                     let why = blocked.to_string().into();
                     driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
                     self.tell_waiting(driver, why);
@@ -291,8 +292,10 @@ impl Roamer {
                 return;
             }
         };
-        self.standing.leave();
         driver.with(|state, _| state.blocked = None);
+        if !view.open.is_empty() {
+            self.standing.leave();
+        }
         self.forgive(&ways);
         if self.dial.is_some() && !self.gives_up(&view, &ways) {
             return;
@@ -313,8 +316,8 @@ impl Roamer {
         }
     }
 
-    /// Stands in line for what is wanted; the grace, where it runs, is the deadline.
-    fn stand(&mut self, driver: &Arc<Driver>, view: &View) {
+    /// Stands in line for what is wanted, before then held back; the grace, where it runs, is the deadline.
+    fn stand(&mut self, driver: &Arc<Driver>, view: &View, until: Option<Instant>) {
         let detached = view.open.is_empty();
         let left = driver.with(|state, now| detached.then(|| state.grace_left(now)));
         let want = Want {
@@ -322,7 +325,7 @@ impl Roamer {
             deadline: left.and_then(|left| view.now.checked_add(left)),
             ..Want::new(pinned(view.label, self.only.as_deref()).unwrap_or(view.label))
         };
-        self.standing.wait(self.context.registry(), want);
+        self.standing.wait(self.context.registry(), want, until);
     }
 
     /// Whether the attempt under way was silent for too long, while nothing carries and another network
@@ -409,7 +412,7 @@ impl Roamer {
         }
         if let Some(at) = soonest {
             if view.open.is_empty() {
-                self.standing.rest();
+                self.stand(driver, view, Some(at));
             }
             self.look_again(at.saturating_duration_since(now));
         }
@@ -437,13 +440,13 @@ impl Roamer {
     }
 
     fn start(&mut self, driver: &Arc<Driver>, view: &View, way: Way) {
+        self.standing.leave();
         let name = way.as_ref().map(|network| network.name().to_owned());
         self.starts.push_back((name, view.now));
         let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
         let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
         let path = driver.with(|state, _| state.core.next_path(slot));
-        let nudged = std::mem::take(&mut self.nudged);
-        let delay = if nudged || view.hurry || !view.open.is_empty() {
+        let delay = if self.nudged || view.hurry || !view.open.is_empty() {
             Duration::ZERO
         } else {
             spread()

@@ -1,12 +1,16 @@
-//! Where a session stands while nothing carries it: in line for a match, as any operation, or in a
-//! back-off. Either way others find it under its operation, and a nudge reaches it.
+//! Where a session stands while nothing carries it: in line for a match, as any operation, or held back
+//! in that line until its next attempt. Either way it is listed, and a nudge and a `cancel` reach it.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
-use crate::deferral::{MatchError, Nudged, Operation, Registry, Wait, Want};
+use futures_util::task::AtomicWaker;
+
+use crate::deferral::{MatchError, Operation, Registry, Wait, Want};
 use crate::label::Label;
 use crate::label::matching::Destination;
 
@@ -20,18 +24,42 @@ pub(super) struct Standing {
 enum Place {
     /// Something carries it, or is about to.
     Nowhere,
-    /// In line, for this label and destination.
-    InLine(Box<(Label, Destination, Wait)>),
+    InLine(Box<Spot>),
     /// There is no line any more: the scout is gone, or it was withdrawn.
     TurnedAway,
-    /// Before the next attempt.
-    Resting(Nudged),
+}
+
+#[derive(Debug)]
+struct Spot {
+    label: Label,
+    to: Destination,
+    /// Held back until then: something matches, and was tried.
+    until: Option<Instant>,
+    wait: Wait,
+    /// Its first poll was.
+    taken: bool,
+    bell: Arc<Bell>,
+    waker: Waker,
+}
+
+/// Tells a nudge from the many other reasons for which a session's task is polled.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.task.wake();
+    }
 }
 
 /// What reached a session where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
-    /// Something matches.
+    /// Something matches, and it is held back no more.
     Match,
     /// It is to try again at once.
     Nudge,
@@ -47,26 +75,32 @@ impl Standing {
         }
     }
 
-    /// Stands in line; keeps its place if it has one there.
-    pub(super) fn wait(&mut self, registry: &Arc<Registry>, want: Want) {
+    /// Stands in line, held back until then; keeps its place if it has that one.
+    pub(super) fn wait(&mut self, registry: &Arc<Registry>, want: Want, until: Option<Instant>) {
         match &self.place {
             Place::TurnedAway => return,
-            Place::InLine(at) if at.0 == want.label && at.1 == want.destination => return,
+            Place::InLine(spot)
+                if (spot.label, &spot.to, spot.until) == (want.label, &want.destination, until) =>
+            {
+                return;
+            }
             _ => {}
         }
         // Its place is left before another one is taken: an operation stands in one.
         self.place = Place::Nowhere;
         let (label, to) = (want.label, want.destination.clone());
-        let wait = registry.wait(want, &self.operation);
-        self.place = Place::InLine(Box::new((label, to, wait)));
-    }
-
-    /// Rests before the next attempt.
-    pub(super) fn rest(&mut self) {
-        if !matches!(self.place, Place::Resting(_)) {
-            self.place = Place::Nowhere;
-            self.place = Place::Resting(self.operation.nudged());
-        }
+        let bell = Arc::new(Bell::default());
+        // The next poll takes the place.
+        bell.rung.store(true, Ordering::Relaxed);
+        self.place = Place::InLine(Box::new(Spot {
+            label,
+            to,
+            until,
+            wait: registry.wait_from(until, want, &self.operation),
+            waker: Waker::from(Arc::clone(&bell)),
+            bell,
+            taken: false,
+        }));
     }
 
     /// Stands nowhere.
@@ -76,24 +110,27 @@ impl Standing {
 
     /// What reached it; leaves a wake-up behind where nothing did.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
-        let (news, next) = match &mut self.place {
-            Place::Nowhere | Place::TurnedAway => return Poll::Pending,
-            Place::Resting(nudged) => match Pin::new(nudged).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) => (Poll::Ready(News::Nudge), Place::Nowhere),
-            },
-            Place::InLine(at) => match Pin::new(&mut at.2).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(_)) => (Poll::Ready(News::Match), Place::Nowhere),
-                Poll::Ready(Err(MatchError::Cancelled)) => {
-                    (Poll::Ready(News::Cancelled), Place::TurnedAway)
-                }
-                Poll::Ready(Err(MatchError::ScoutGone)) => (Poll::Pending, Place::TurnedAway),
-                // The grace is over, and with it the session.
-                Poll::Ready(Err(_)) => (Poll::Pending, Place::Nowhere),
-            },
+        let Place::InLine(spot) = &mut self.place else {
+            return Poll::Pending;
         };
-        self.place = next;
+        spot.bell.task.register(cx.waker());
+        if !spot.bell.rung.swap(false, Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        let taken = std::mem::replace(&mut spot.taken, true);
+        let ended = Pin::new(&mut spot.wait).poll(&mut Context::from_waker(&spot.waker));
+        let (news, place) = match ended {
+            Poll::Pending if taken => return Poll::Ready(News::Nudge),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(_)) => (Poll::Ready(News::Match), Place::Nowhere),
+            Poll::Ready(Err(MatchError::Cancelled)) => {
+                (Poll::Ready(News::Cancelled), Place::TurnedAway)
+            }
+            Poll::Ready(Err(MatchError::ScoutGone)) => (Poll::Pending, Place::TurnedAway),
+            // The grace is over, and with it the session.
+            Poll::Ready(Err(_)) => (Poll::Pending, Place::Nowhere),
+        };
+        self.place = place;
         news
     }
 }

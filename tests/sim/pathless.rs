@@ -41,7 +41,11 @@ async fn a_session_without_a_network_is_listed_with_its_reasons_until_it_has_one
             "what is left of its grace"
         );
         let blocked = listed.blocked.as_ref().expect("it waits");
-        assert_eq!(blocked.hint(), "needs wifi; wlan0 exists but is down");
+        let hint = blocked.hint();
+        assert!(
+            hint.starts_with("needs wifi; wlan0 exists but is down"),
+            "{hint}"
+        );
         let mut refusals = blocked.networks.iter();
         let cellular = refusals.find(|refusal| refusal.network.name() == "wwan0");
         let reasons = &cellular.expect("it is up").reasons;
@@ -91,7 +95,7 @@ async fn a_session_whose_networks_do_not_fit_its_new_label_is_listed_too(
     Ok(())
 }
 
-// behaviour: W12
+// behaviour: X1 W12
 #[mancom::test]
 async fn a_nudge_ends_the_back_off_of_a_session_at_once() -> Outcome {
     let (manager, networks, exchange) = line::world().await;
@@ -113,9 +117,16 @@ async fn a_nudge_ends_the_back_off_of_a_session_at_once() -> Outcome {
     // Far into the back-off.
     sleep(secs(120)).await;
     let tried = exchange.tried();
+    let pending = manager.pending();
+    assert_eq!(pending.len(), 1, "it is listed there too: {pending:?}");
+    assert_eq!((pending[0].id, pending[0].kind), (operation.id(), "stream"));
+    assert!(pending[0].blocked.is_none(), "it has a network");
+    sleep(secs(1)).await;
+    let tried = exchange.tried().max(tried);
     operation.nudge();
     settle().await;
     assert_eq!(exchange.tried(), tried + 1, "tried at once, and refused");
+    assert_eq!(manager.pending().len(), 1);
     exchange.refusing.lock().unwrap().clear();
     let nudged = Instant::now();
     operation.nudge();
@@ -131,6 +142,7 @@ async fn a_nudge_ends_the_back_off_of_a_session_at_once() -> Outcome {
         "{:?}",
         nudged.elapsed()
     );
+    assert!(manager.pending().is_empty());
     Ok(())
 }
 
