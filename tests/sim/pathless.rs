@@ -1,5 +1,6 @@
 //! Sessions that no network carries: listed, explained, hurried and withdrawn as any operation.
 
+use mancom::hooks::{Carried, Connection, Hook, Resume};
 use mancom::label::matching::{Destination, Reason};
 use mancom::{Label, Manager, Prop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::line;
-use crate::support::{Outcome, cellular, joined, on, secs, settle, soon, wifi};
+use crate::support::{Outcome, cellular, joined, millis, on, secs, settle, soon, wifi};
 
 const WIFI: Label = Label::new().require(Prop::Wifi);
 
@@ -34,12 +35,9 @@ async fn a_session_without_a_network_is_listed_with_its_reasons_until_it_has_one
         assert_eq!((listed.id, listed.label), (operation.id(), WIFI));
         assert_eq!(listed.kind, "stream");
         assert_eq!(listed.destination, Destination::Name);
-        assert_eq!(listed.age, secs(90));
-        assert_eq!(
-            listed.deadline,
-            Some(secs(600 - 90)),
-            "what is left of its grace"
-        );
+        let (age, left) = (listed.age, listed.deadline.expect("its grace"));
+        assert!(age.abs_diff(secs(90)) < millis(1), "{age:?}");
+        assert!(left.abs_diff(secs(600 - 90)) < millis(1), "{left:?}");
         let blocked = listed.blocked.as_ref().expect("it waits");
         let hint = blocked.hint();
         assert!(
@@ -133,16 +131,43 @@ async fn a_nudge_ends_the_back_off_of_a_session_at_once() -> Outcome {
     // A dial and two messages there and back at 20 ms.
     soon(secs(1), "the path", async {
         while on(&near).is_empty() {
-            sleep(crate::support::millis(5)).await;
+            sleep(millis(5)).await;
         }
     })
     .await;
-    assert!(
-        nudged.elapsed() <= crate::support::millis(70),
-        "{:?}",
-        nudged.elapsed()
-    );
+    assert!(nudged.elapsed() <= millis(70), "{:?}", nudged.elapsed());
     assert!(manager.pending().is_empty());
+    Ok(())
+}
+
+struct Continue;
+
+impl Hook for Continue {
+    async fn setup(&mut self, _: &mut dyn Connection, _: Carried) -> std::io::Result<Resume> {
+        Ok(Resume::Continue)
+    }
+}
+
+// behaviour: X1 W12
+#[mancom::test]
+async fn a_plain_stream_that_is_rebuilt_is_listed_and_nudged_by_its_session() -> Outcome {
+    let (manager, networks, exchange) = line::world().await;
+    networks.up(wifi());
+    let _listener = manager.listen("line://server").await?;
+    let near = manager.connect("line://server").reconnect(Continue).await?;
+    let operation = near.session().operation();
+    networks.down("wlan0");
+    settle().await;
+    let pending = manager.pending();
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert_eq!((pending[0].id, pending[0].kind), (operation.id(), "resume"));
+    exchange.refusing.lock().unwrap().insert("wlan0".into());
+    networks.up(wifi());
+    sleep(secs(120)).await;
+    let tried = exchange.tried();
+    operation.nudge();
+    settle().await;
+    assert_eq!(exchange.tried(), tried + 1);
     Ok(())
 }
 
