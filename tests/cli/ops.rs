@@ -308,6 +308,33 @@ fn the_socket_of_a_killed_process_goes_and_a_live_one_stays() {
     assert!(!live.exists(), "it goes with its process");
 }
 
+// behaviour: X1
+#[test]
+fn the_command_itself_is_seen_while_it_waits_unless_told_otherwise() {
+    let place = Place::new();
+    let file = place.0.path().join("mancom.toml");
+    std::fs::write(&file, "[labels.none]\nlabel = \"if=nosuch0\"\n").expect("written");
+    let config = file.to_str().expect("text");
+    let wait = ["--config", config, "wait", "none", "--timeout", "1h"];
+    let _waiter = Waiter(place.command(&wait).spawn().expect("started"));
+    until("its operation", LIMIT, || {
+        place.ops(&[])["processes"][0]["ops"][0]["name"] == "none"
+    });
+    let (_, table, _) = place.answer(&["ops"]);
+    assert!(
+        table.contains(" mancom  op-") && table.contains("  none  "),
+        "{table}"
+    );
+    std::fs::write(&file, "[monitor]\nenabled = false\n").expect("written");
+    let quiet = ["--config", config, "wait", "if=nosuch0", "--timeout", "2"];
+    let mut quiet = Waiter(place.command(&quiet).spawn().expect("started"));
+    let at = place.folder().join(format!("{}-0.sock", quiet.0.id()));
+    until("its end", LIMIT, || {
+        assert!(!at.exists());
+        quiet.0.try_wait().expect("our own child").is_some()
+    });
+}
+
 #[test]
 fn a_process_that_does_not_answer_is_told_and_does_not_hide_the_others() {
     if is_looked_at() {
@@ -385,10 +412,7 @@ fn another_user_is_refused_at_both_ends() {
     waiter.ends();
     // And whoever finds a folder that another user made for it goes without a socket.
     std::os::unix::fs::chown(&folder, Some(NOBODY), None).expect("root may");
-    let file = place.0.path().join("mancom.toml");
-    std::fs::write(&file, "[monitor]\nenabled = true\n").expect("written");
-    let file = file.to_str().expect("text");
-    let mut without = place.command(&["--config", file, "wait", "if=nosuch0", "--timeout", "1"]);
+    let mut without = place.command(&["wait", "if=nosuch0", "--timeout", "1"]);
     without.env("RUST_LOG", "mancom::inspect=warn");
     let (code, _, stderr) = answer(without);
     assert_eq!(code, 4, "the program goes on: {stderr}");

@@ -1,7 +1,7 @@
 //! `mancom ops`: what the processes of this user wait for, and why.
 //!
-//! A process is seen if it has an inspection socket: those of `#[mancom::main]` have one, others where
-//! their configuration says `[monitor] enabled = true`. With `--json`, one object; a key is never left out:
+//! A process is seen if it has an inspection socket: those of `#[mancom::main]` have one, and the
+//! subcommands that last; others where their configuration says `[monitor] enabled = true`. With `--json`, one object; a key is never left out:
 //!
 //! ```json
 //! { "processes": [
