@@ -35,6 +35,8 @@ struct Spot {
     to: Destination,
     /// Held back until then: something matches, and was tried.
     until: Option<Instant>,
+    /// It has a deadline: the grace runs.
+    bounded: bool,
     wait: Wait,
     /// Its first poll was.
     taken: bool,
@@ -67,6 +69,13 @@ pub(super) enum News {
     Cancelled,
 }
 
+impl Spot {
+    fn serves(&self, want: &Want, until: Option<Instant>) -> bool {
+        let what = self.label == want.label && self.to == want.destination;
+        what && self.until == until && self.bounded == want.deadline.is_some()
+    }
+}
+
 impl Standing {
     pub(super) fn new(operation: Operation) -> Self {
         Self {
@@ -79,11 +88,7 @@ impl Standing {
     pub(super) fn wait(&mut self, registry: &Arc<Registry>, want: Want, until: Option<Instant>) {
         match &self.place {
             Place::TurnedAway => return,
-            Place::InLine(spot)
-                if (spot.label, &spot.to, spot.until) == (want.label, &want.destination, until) =>
-            {
-                return;
-            }
+            Place::InLine(spot) if spot.serves(&want, until) => return,
             _ => {}
         }
         // Its place is left before another one is taken: an operation stands in one.
@@ -96,6 +101,7 @@ impl Standing {
             label,
             to,
             until,
+            bounded: want.deadline.is_some(),
             wait: registry.wait_from(until, want, &self.operation),
             waker: Waker::from(Arc::clone(&bell)),
             bell,

@@ -87,8 +87,14 @@ async fn a_session_whose_networks_do_not_fit_its_new_label_is_listed_too(
     let pending = manager.pending();
     assert_eq!(pending.len(), 1, "{pending:?}");
     assert_eq!((pending[0].label, pending[0].deadline), (WIFI, None));
-    near.set_label(Label::ANY);
+    networks.down("wwan0");
     settle().await;
+    assert!(manager.pending()[0].deadline.is_some(), "the grace runs");
+    networks.up(cellular());
+    sleep(secs(1)).await;
+    assert_eq!(manager.pending().len(), 1);
+    near.set_label(Label::ANY);
+    sleep(secs(1)).await;
     assert!(manager.pending().is_empty());
     Ok(())
 }

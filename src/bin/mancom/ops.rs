@@ -153,7 +153,7 @@ fn row(process: &Process, waiting: &Waiting) -> Vec<String> {
         waiting.deadline().map_or_else(String::new, view::age),
         waiting
             .hint()
-            .unwrap_or("a network was just found")
+            .unwrap_or("a network matches: about to try it")
             .to_owned(),
     ];
     cells

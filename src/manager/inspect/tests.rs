@@ -464,7 +464,8 @@ async fn says(folder: &Path, words: &'static [u8]) -> Process {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_hangs_or_talks_nonsense_is_told_as_what_it_is() {
-    let cases: [(&'static [u8], fn(&InspectError) -> bool); 5] = [
+    type IsRight = fn(&InspectError) -> bool;
+    let cases: [(&'static [u8], IsRight); 5] = [
         (b"", |error| {
             matches!(error, InspectError::Silent { pid: 5 })
         }),
