@@ -32,6 +32,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod watching;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -41,6 +43,7 @@ fn main() -> std::process::ExitCode {
         plain::CASES,
         roaming::CASES,
         command::CASES,
+        watching::CASES,
     ]
     .concat();
     isolation::main(&cases)
