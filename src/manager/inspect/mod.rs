@@ -23,8 +23,8 @@
 //!
 //! A question is at most 64 KiB; 16 connections are served at once, each ends after 5 s without a question
 //! or when an answer is not taken for so long. An answer lists 10,000 operations in 16 MiB at most, and says
-//! if there are more. A client gives a process 2 s, and looks at 1,024 processes. What is on the wire is in
-//! `wire.rs`, and no byte of it panics.
+//! if there are more; so the answers of a process take 256 MiB at the very worst. A client gives a process
+//! 2 s, and looks at 1,024 processes. What is on the wire is in `wire.rs`, and no byte of it panics.
 
 mod client;
 mod error;
