@@ -2,9 +2,10 @@
 
 use super::explain::Histories;
 use super::line::{Judge, Role, View};
+use super::metrics::{self, End};
 use super::operation::{Chosen, Operation, OperationId, Which};
 use super::settings::{Names, Settings};
-use super::table::{BATCH, Footprint, Table, Tally};
+use super::table::{BATCH, Footprint, Table};
 use super::wait::{Hold, Wait, Want};
 use crate::clock::Clock;
 use crate::label::Label;
@@ -142,7 +143,7 @@ impl Registry {
     /// Every network that admits this label now, best first, without waiting.
     ///
     /// # Errors
-    /// The explanation, without the history of the reasons, if there is none.
+    /// The explanation, without ages and history, if there is none; [`why`](Registry::why) has them.
     pub fn candidates(
         &self,
         label: &Label,
@@ -153,7 +154,6 @@ impl Registry {
         let looked = view.look(label, to);
         looked.map_err(|mut blocked| {
             blocked.name = view.settings.name(label);
-            blocked.now = Some(view.now());
             blocked
         })
     }
@@ -204,9 +204,12 @@ impl Registry {
                 .into_iter()
                 .collect(),
         };
-        let wakers: Vec<_> = keys.iter().map(|key| table.cancel(*key)).collect();
+        let cancelled: Vec<_> = keys.iter().map(|key| table.cancel(*key)).collect();
         drop(table);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        for (kind, waker) in cancelled {
+            metrics::ended(kind, End::Cancelled);
+            waker.into_iter().for_each(Waker::wake);
+        }
         keys.len()
     }
 
@@ -223,11 +226,6 @@ impl Registry {
         let (wakers, waiting) = self.table().nudge_all();
         wakers.into_iter().for_each(Waker::wake);
         waiting
-    }
-
-    /// How the operations fared, one entry a kind that ever waited.
-    pub fn tallies(&self) -> Vec<Tally> {
-        self.table().tallies()
     }
 
     /// What it holds memory for.

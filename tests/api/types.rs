@@ -1,15 +1,17 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::deferral::Pending;
 use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
     Standing,
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, NamedLabel};
+use mancom::scout::{Estimate, Sample};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout, Session,
-    SessionError, ShutdownError, Snapshot,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, OperationId, Prop, Scope, Scout,
+    Session, SessionError, ShutdownError, Snapshot, Stop,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
 use std::error::Error as StdError;
@@ -21,7 +23,9 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel
+    Listener Session Config NamedLabel Estimate Sample
+
+    OperationId Pending Stop
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 

@@ -32,6 +32,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod scout;
+#[cfg(target_os = "linux")]
 mod watching;
 #[cfg(target_os = "linux")]
 mod world;
@@ -44,6 +46,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         watching::CASES,
+        scout::CASES,
     ]
     .concat();
     isolation::main(&cases)

@@ -6,6 +6,7 @@ mod migration;
 mod pathless;
 mod resources;
 mod roaming;
+mod run;
 mod support;
 mod waiting;
 
