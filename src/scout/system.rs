@@ -6,7 +6,7 @@
 //!    └────── every 30 s ──┴─────────────────────┘
 //! ```
 
-use super::estimates::{Estimates, Sample};
+use super::estimates::{Estimate, Estimates, Sample};
 use super::hearsay::Hearsay;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
@@ -34,6 +34,8 @@ pub(super) struct Settings {
     pub(super) overrides: Overrides,
     #[cfg(target_os = "linux")]
     pub(super) sysfs: std::path::PathBuf,
+    #[cfg(target_os = "linux")]
+    pub(super) resolv_conf: std::path::PathBuf,
     /// Opens the netlink socket.
     #[cfg(target_os = "linux")]
     pub(super) open: fn() -> io::Result<super::netlink::Socket>,
@@ -49,6 +51,8 @@ impl Settings {
             overrides,
             #[cfg(target_os = "linux")]
             sysfs: "/sys/class/net".into(),
+            #[cfg(target_os = "linux")]
+            resolv_conf: "/etc/resolv.conf".into(),
             #[cfg(target_os = "linux")]
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
@@ -163,6 +167,10 @@ impl System {
         }
     }
 
+    pub(super) fn estimates(&self) -> Vec<Estimate> {
+        lock(&self.shared.estimates).list(Clock::now())
+    }
+
     pub(super) async fn look_again(&self) {
         let looks = lock(&self.running).as_ref().map(|task| task.looks.clone());
         let Some(looks) = looks else {
@@ -268,31 +276,40 @@ impl Feed {
 
     /// Waits until somebody asks for a whole look, which [`Feed::looked`] answers, or until something
     /// other than the source makes the networks differ: the configuration, what others say, an
-    /// estimate, or the end of waiting for them.
+    /// estimate that moved or grew old, or the end of waiting for them.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a question is kept until it is answered. A change is told once, so that the
     /// caller must look at once.
     pub(super) async fn called(&mut self) -> Call {
-        let patience = async {
-            match self.patience {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
+        loop {
+            let stale = lock(&self.shared.estimates).stale_at();
+            let patience = async {
+                match self.patience {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // The other ends of all live as long as the feed, but for the questions'.
+            tokio::select! {
+                Some(look) = self.looks.recv() => {
+                    self.answers.push(look);
+                    return Call::Look;
+                }
+                Ok(()) = self.overrides.changed() => {}
+                Ok(()) = self.heard.changed() => {}
+                Ok(()) = self.estimated.changed() => {}
+                () = patience => {}
+                // Samples that came meanwhile put it off.
+                () = Clock::reached(stale) => {
+                    if !lock(&self.shared.estimates).forget(Clock::now()) {
+                        continue;
+                    }
+                }
             }
-        };
-        // The other ends of all live as long as the feed, but for the questions'.
-        tokio::select! {
-            Some(look) = self.looks.recv() => {
-                self.answers.push(look);
-                return Call::Look;
-            }
-            Ok(()) = self.overrides.changed() => {}
-            Ok(()) = self.heard.changed() => {}
-            Ok(()) = self.estimated.changed() => {}
-            () = patience => {}
+            return Call::Stir;
         }
-        Call::Stir
     }
 
     /// Everything was looked at: who asked is told, after what was found.

@@ -30,7 +30,13 @@ mod plain;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod reload;
+#[cfg(target_os = "linux")]
 mod roaming;
+#[cfg(target_os = "linux")]
+mod scout;
+#[cfg(target_os = "linux")]
+mod watching;
 #[cfg(target_os = "linux")]
 mod world;
 
@@ -41,6 +47,9 @@ fn main() -> std::process::ExitCode {
         plain::CASES,
         roaming::CASES,
         command::CASES,
+        reload::CASES,
+        watching::CASES,
+        scout::CASES,
     ]
     .concat();
     isolation::main(&cases)
