@@ -1,8 +1,10 @@
 //! Sessions and waiting in paused time, over memory and scripted networks.
 
+mod defaults;
 mod ends;
 mod labels;
 mod migration;
+mod pathless;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;
