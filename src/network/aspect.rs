@@ -201,7 +201,7 @@ impl Network {
     ///
     /// Sources are `override`, `measured`, `ModemManager`, `NetworkManager`, `systemd-resolved`,
     /// `resolv.conf`, `netlink`, `sysfs`, `lower device`, `carrier` (of the network that carries a
-    /// VPN), and those of a scout in another process as it tells them.
+    /// VPN), `tried` (by a socket), `if-watch` and `polling` (without netlink), and those of a scout in another process as it tells them.
     pub fn sources(&self, aspect: Aspect) -> impl Iterator<Item = &str> {
         let all = self.0.spec.notes.sources.iter();
         all.filter(move |(of, _)| *of == aspect)

@@ -6,7 +6,7 @@
 //!    └────── every 30 s ──┴─────────────────────┘
 //! ```
 
-use super::estimates::{Estimates, Sample};
+use super::estimates::{Estimate, Estimates, Sample};
 use super::hearsay::Hearsay;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
@@ -14,6 +14,7 @@ use super::publish::{Difference, Ledger, Seen};
 use super::{binding, os};
 use crate::clock::Clock;
 use crate::network::{NetworkId, Snapshot};
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     pub(super) overrides: Overrides,
     #[cfg(target_os = "linux")]
     pub(super) sysfs: std::path::PathBuf,
+    #[cfg(target_os = "linux")]
+    pub(super) resolv_conf: std::path::PathBuf,
     /// Opens the netlink socket.
     #[cfg(target_os = "linux")]
     pub(super) open: fn() -> io::Result<super::netlink::Socket>,
@@ -41,6 +44,9 @@ pub(super) struct Settings {
     pub(super) watch: fn() -> io::Result<if_watch::tokio::IfWatcher>,
     /// How a socket can be bound to a network.
     pub(super) bind: binding::Try,
+    /// The address of the system bus, if not the usual one.
+    #[cfg(all(target_os = "linux", feature = "dbus"))]
+    pub(super) bus: Option<String>,
 }
 
 impl Settings {
@@ -50,9 +56,13 @@ impl Settings {
             #[cfg(target_os = "linux")]
             sysfs: "/sys/class/net".into(),
             #[cfg(target_os = "linux")]
+            resolv_conf: "/etc/resolv.conf".into(),
+            #[cfg(target_os = "linux")]
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
             bind: binding::attempt,
+            #[cfg(all(target_os = "linux", feature = "dbus"))]
+            bus: None,
         }
     }
 }
@@ -163,6 +173,10 @@ impl System {
         }
     }
 
+    pub(super) fn estimates(&self) -> Vec<Estimate> {
+        lock(&self.shared.estimates).list(Clock::now())
+    }
+
     pub(super) async fn look_again(&self) {
         let looks = lock(&self.running).as_ref().map(|task| task.looks.clone());
         let Some(looks) = looks else {
@@ -268,31 +282,40 @@ impl Feed {
 
     /// Waits until somebody asks for a whole look, which [`Feed::looked`] answers, or until something
     /// other than the source makes the networks differ: the configuration, what others say, an
-    /// estimate, or the end of waiting for them.
+    /// estimate that moved or grew old, or the end of waiting for them.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a question is kept until it is answered. A change is told once, so that the
     /// caller must look at once.
     pub(super) async fn called(&mut self) -> Call {
-        let patience = async {
-            match self.patience {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
+        loop {
+            let stale = lock(&self.shared.estimates).stale_at();
+            let patience = async {
+                match self.patience {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // The other ends of all live as long as the feed, but for the questions'.
+            tokio::select! {
+                Some(look) = self.looks.recv() => {
+                    self.answers.push(look);
+                    return Call::Look;
+                }
+                Ok(()) = self.overrides.changed() => {}
+                Ok(()) = self.heard.changed() => {}
+                Ok(()) = self.estimated.changed() => {}
+                () = patience => {}
+                // Samples that came meanwhile put it off.
+                () = Clock::reached(stale) => {
+                    if !lock(&self.shared.estimates).forget(Clock::now()) {
+                        continue;
+                    }
+                }
             }
-        };
-        // The other ends of all live as long as the feed, but for the questions'.
-        tokio::select! {
-            Some(look) = self.looks.recv() => {
-                self.answers.push(look);
-                return Call::Look;
-            }
-            Ok(()) = self.overrides.changed() => {}
-            Ok(()) = self.heard.changed() => {}
-            Ok(()) = self.estimated.changed() => {}
-            () = patience => {}
+            return Call::Stir;
         }
-        Call::Stir
     }
 
     /// Everything was looked at: who asked is told, after what was found.
@@ -324,11 +347,27 @@ impl Feed {
 }
 
 async fn run(settings: Arc<Settings>, mut feed: Feed, gone: oneshot::Receiver<()>) {
+    let shared = feed.shared.clone();
+    // Before the first look, which waits for those that are there.
+    let tellers = hear_all(&settings, &shared.hearsay);
     tokio::select! {
         // The sender is dropped, never used.
         _ = gone => {}
         () = watch_all(&settings, &mut feed) => {}
+        never = tellers => match never {},
     }
+}
+
+/// Hears those beside the kernel that this build knows.
+#[cfg(all(target_os = "linux", feature = "dbus"))]
+fn hear_all(settings: &Settings, hearsay: &Hearsay) -> impl Future<Output = Infallible> {
+    super::dbus::listen(settings.bus.as_deref(), hearsay)
+}
+
+/// This build knows nobody beside the kernel.
+#[cfg(not(all(target_os = "linux", feature = "dbus")))]
+fn hear_all(_: &Settings, _: &Hearsay) -> impl Future<Output = Infallible> {
+    std::future::pending()
 }
 
 /// Tries the sources in order, for ever.
