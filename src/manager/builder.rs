@@ -2,11 +2,15 @@
 
 #[cfg(feature = "config")]
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use tokio::runtime::Handle;
 
 use super::config::Config;
+#[cfg(feature = "config")]
+use super::config::{changes::Changes, file::Layers};
+#[cfg(feature = "config")]
+use super::reload::Reload;
 use super::{BuildError, Inner, Manager};
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
@@ -23,6 +27,8 @@ pub struct ManagerBuilder {
     config: Source,
     policy: Option<Policy>,
     settings: stream::Settings,
+    #[cfg(all(unix, feature = "inspect"))]
+    inspect: super::inspect::Wish,
 }
 
 /// Where the configuration comes from.
@@ -77,6 +83,26 @@ impl ManagerBuilder {
         self
     }
 
+    /// Whether others of this user may see what waits here, and make it retry: an
+    /// [inspection socket](super::inspect). Default: what the configuration says, else only under
+    /// `#[mancom::main]`. Without Unix sockets there is none.
+    #[cfg(feature = "inspect")]
+    #[cfg_attr(not(unix), allow(unused_mut, unused_variables))]
+    pub fn inspect(mut self, wanted: bool) -> Self {
+        #[cfg(unix)]
+        {
+            self.inspect.said = Some(wanted);
+        }
+        self
+    }
+
+    /// It is the one of `#[mancom::main]`.
+    #[cfg(all(unix, feature = "inspect"))]
+    pub(super) fn of_main(mut self) -> Self {
+        self.inspect.of_main = true;
+        self
+    }
+
     /// Makes the manager, on the runtime that awaits it.
     ///
     /// # Errors
@@ -107,14 +133,28 @@ impl ManagerBuilder {
         if Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
-        let config = match (self.config, &self.scout) {
-            (Source::Given(config), _) => *config,
-            #[cfg(feature = "config")]
-            (Source::File(path), _) => Config::load(Some(&path))?,
-            #[cfg(feature = "config")]
-            (Source::Unsaid, None) => Config::load(None)?,
-            (Source::Unsaid, _) => Config::default(),
+        #[cfg(feature = "config")]
+        let layers = match (&self.config, &self.scout) {
+            (Source::File(path), _) => Some(Layers::of_process(Some(path))),
+            (Source::Unsaid, None) => Some(Layers::of_process(None)),
+            _ => None,
         };
+        // Before the files are read, so that no change is missed.
+        #[cfg(feature = "config")]
+        let changes = layers.as_ref().map(|layers| Changes::of(layers.paths()));
+        let config = match self.config {
+            Source::Given(config) => *config,
+            #[cfg(feature = "config")]
+            _ => layers
+                .as_ref()
+                .map(Layers::load)
+                .transpose()?
+                .unwrap_or_default(),
+            #[cfg(not(feature = "config"))]
+            _ => Config::default(),
+        };
+        #[cfg(feature = "config")]
+        let reload = Reload::new(layers, self.scout.is_none(), self.policy.is_none());
         let policy = self.policy.unwrap_or_else(|| config.policy());
         let scout = self
             .scout
@@ -123,14 +163,26 @@ impl ManagerBuilder {
         for transport in self.transports {
             transports.register(transport);
         }
-        Ok(Manager(Arc::new(Inner {
-            registry: deferral::Registry::new(scout.clone(), policy),
+        let registry = deferral::Registry::new(scout.clone(), policy);
+        registry.set_names(config.names());
+        let tracker = Tracker::new();
+        let manager = Manager(Arc::new(Inner {
+            #[cfg(all(unix, feature = "inspect"))]
+            inspection: self.inspect.grant(config.monitor(), &registry, &tracker),
+            registry,
             scout,
             transports,
             settings: self.settings,
-            tracker: Tracker::new(),
-            config,
-        })))
+            tracker,
+            config: RwLock::new(Arc::new(config)),
+            #[cfg(feature = "config")]
+            reload,
+        }));
+        #[cfg(feature = "config")]
+        if let Some(changes) = changes {
+            manager.reload_on(changes);
+        }
+        Ok(manager)
     }
 }
 

@@ -101,9 +101,14 @@ impl Main {
         if self.without_networks {
             builder = builder.scout(Scout::fixed([]));
         }
+        #[cfg(all(unix, feature = "inspect"))]
+        let builder = builder.of_main();
         let manager = builder.assemble();
         table::install(manager.clone()).expect("the runtime is new");
-        manager.ok()
+        let manager = manager.ok();
+        #[cfg(all(unix, feature = "config"))]
+        manager.iter().for_each(Manager::reload_without_terminal);
+        manager
     }
 }
 

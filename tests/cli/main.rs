@@ -1,8 +1,11 @@
 //! The command as a script meets it: what it prints where, and how it ends.
 
 mod cat;
+mod config;
 mod label;
 mod networks;
+#[cfg(unix)]
+mod ops;
 #[path = "../netns/process.rs"]
 mod process;
 mod run;

@@ -18,6 +18,10 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod estimates;
+#[cfg(target_os = "linux")]
+mod flags;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -27,12 +31,15 @@ mod lab_works;
 mod managed;
 #[cfg(target_os = "linux")]
 mod managers;
+mod names;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
 mod plain;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
@@ -47,8 +54,12 @@ fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
         lab_works::CASES,
         plain::CASES,
+        estimates::CASES,
+        flags::CASES,
+        names::CASES,
         roaming::CASES,
         command::CASES,
+        reload::CASES,
         managers::CASES,
         watching::CASES,
         scout::CASES,
