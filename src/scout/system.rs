@@ -368,3 +368,6 @@ async fn watch_all(settings: &Settings, feed: &mut Feed) {
         let _ = tokio::time::timeout(RETRY, without).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
