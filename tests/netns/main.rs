@@ -34,6 +34,8 @@ mod roaming;
 #[cfg(target_os = "linux")]
 mod scout;
 #[cfg(target_os = "linux")]
+mod watching;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -44,6 +46,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         scout::CASES,
+        watching::CASES,
     ]
     .concat();
     isolation::main(&cases)
