@@ -1,17 +1,18 @@
 //! The futures that stand in the table: one waits for a match, one for the end of a match.
 
 use super::error::MatchError;
-use super::line::{Relax, Role, Timing};
+use super::line::{Entry, Relax, Role, Timing, View};
+use super::metrics::{self, End};
 use super::operation::Operation;
 use super::registry::{Key, Matched, Registry};
-use super::table::{Ended, Fate, Joining};
+use super::table::{Ended, Fate, Joining, Table, Unmatched};
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::Destination;
-use crate::network::{NetworkId, Snapshot};
+use crate::network::Network;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -120,34 +121,66 @@ impl Wait {
 
     /// Looks at once and joins the line if there is nothing to be had.
     fn start(&mut self, fresh: &Fresh, waker: Waker) -> Poll<Result<Matched, MatchError>> {
-        let want = &fresh.want;
-        if fresh.not_before.is_none()
-            && let Some(looked) = self.look(want)
-        {
-            return Poll::Ready(looked);
+        let (want, registry) = (&fresh.want, self.registry.clone());
+        if fresh.not_before.is_none() {
+            let mut table = registry.table();
+            let snapshot = registry.snapshot();
+            let view = registry.view(&snapshot);
+            let known = table.known(&view, &want.label, &want.destination);
+            if let (Some((line, None)), false) = (&known, want.no_wait) {
+                return self.join(fresh, waker, table, &view, *line);
+            }
+            // Operations that need not wait are judged side by side.
+            drop(table);
+            let looked = match known {
+                Some((_, Some(networks))) => Ok(networks.to_vec()),
+                _ => view.look(&want.label, &want.destination),
+            };
+            match looked {
+                Ok(networks) => return Poll::Ready(Ok(self.matched(networks, want.label, &view))),
+                Err(_) if want.no_wait => {
+                    let what = Unmatched::asked(want.label, &want.destination);
+                    let blocked = registry.explain(&view, &what);
+                    return Poll::Ready(Err(MatchError::NoMatch(blocked)));
+                }
+                Err(_) => {}
+            }
         }
+        let mut table = registry.table();
+        let snapshot = registry.snapshot();
+        let view = registry.view(&snapshot);
+        let line = table.line(&view, want.label, &want.destination);
+        self.join(fresh, waker, table, &view, line)
+    }
+
+    /// Joins a line under the lock under which it was judged: whoever sweeps a later snapshot or
+    /// policy finds us there.
+    fn join(
+        &mut self,
+        fresh: &Fresh,
+        waker: Waker,
+        mut table: MutexGuard<'_, Table>,
+        view: &View<'_>,
+        line: Key,
+    ) -> Poll<Result<Matched, MatchError>> {
         let mut waker = Some(waker);
-        let mut table = self.registry.table();
-        // Read under the lock: whoever sweeps a later generation finds us in line.
-        let snapshot = self.registry.snapshot();
-        let view = self.registry.view(&snapshot);
         let before = table.next_alarm();
         let joining = Joining {
-            label: want.label,
-            to: &want.destination,
             operation: self.operation.clone(),
             role: Role::Wait,
             timing: fresh.timing(),
             since: fresh.since,
-            priority: want.priority,
+            priority: fresh.want.priority,
         };
-        let key = table.join(&view, joining);
+        let key = table.join(line, joining);
         self.stage = Stage::Queued(key);
-        let fate = table.poll(key, &view, &mut waker);
+        let fate = table.poll(key, view, &mut waker);
+        let over = fate.map(|fate| (fate, table.remove(key)));
         let after = table.next_alarm();
         drop(table);
-        if let Poll::Ready(fate) = fate {
-            return Poll::Ready(self.finish(key, fate, &snapshot));
+        metrics::began(self.operation.kind());
+        if let Poll::Ready((fate, entry)) = over {
+            return Poll::Ready(self.finish(fate, entry, view));
         }
         self.operation.waits_in(&self.registry, key);
         if after != before {
@@ -155,63 +188,58 @@ impl Wait {
         }
         tracing::debug!(
             target: "mancom::deferral",
-            op = %self.operation.id(), label = %want.label, generation = snapshot.generation(),
+            op = %self.operation.id(), kind = self.operation.kind(), label = %fresh.want.label,
+            name = view.settings.name(&fresh.want.label).as_deref(),
+            to = %fresh.want.destination, generation = view.snapshot.generation(),
             "waits for a network"
         );
         Poll::Pending
     }
 
-    /// What is to be had now, or `None` if it is to wait.
-    ///
-    /// The lock is taken for a look into the index at most: operations that need not wait are
-    /// judged side by side.
-    fn look(&self, want: &Want) -> Option<Result<Matched, MatchError>> {
-        let matched = |networks, generation| {
-            Some(Ok(Matched {
-                networks,
-                label: want.label,
-                generation,
-            }))
-        };
-        if !want.no_wait {
-            let mut table = self.registry.table();
-            let snapshot = self.registry.snapshot();
-            let view = self.registry.view(&snapshot);
-            let known = table.verdict(&view, &want.label, &want.destination);
-            drop(table);
-            match known {
-                Some(Some(networks)) => return matched(networks.to_vec(), snapshot.generation()),
-                Some(None) => return None,
-                None => {}
+    /// What was matched, said in a log.
+    fn matched(&self, networks: Vec<Network>, label: Label, by: &View<'_>) -> Matched {
+        let network = networks.first();
+        let generation = by.snapshot.generation();
+        tracing::debug!(
+            target: "mancom::deferral",
+            op = %self.operation.id(), kind = self.operation.kind(), %label,
+            name = by.settings.name(&label).as_deref(),
+            network = network.map(|network| tracing::field::display(network.id())),
+            interface = network.map(Network::name), generation, "matched"
+        );
+        Matched {
+            networks,
+            label,
+            generation,
+        }
+    }
+
+    /// Tells how it ended, explained by the view that decided it.
+    fn finish(&mut self, fate: Fate, entry: Entry, by: &View<'_>) -> Result<Matched, MatchError> {
+        self.left(entry, fate.end());
+        let error = match fate {
+            Fate::Matched(networks, label) => {
+                return Ok(self.matched(networks.to_vec(), label, by));
             }
-        }
-        let snapshot = self.registry.snapshot();
-        let view = self.registry.view(&snapshot);
-        match view.look(&want.label, &want.destination) {
-            Ok(networks) => matched(networks, snapshot.generation()),
-            Err(blocked) if want.no_wait => Some(Err(MatchError::NoMatch(blocked))),
-            Err(_) => None,
-        }
+            Fate::Cancelled => MatchError::Cancelled,
+            Fate::ScoutGone => MatchError::ScoutGone,
+            Fate::TimedOut(what) => MatchError::TimedOut(self.registry.explain(by, &what)),
+            Fate::NoMatch(what) => MatchError::NoMatch(self.registry.explain(by, &what)),
+        };
+        tracing::debug!(
+            target: "mancom::deferral",
+            op = %self.operation.id(), kind = self.operation.kind(), %error, "got no network"
+        );
+        Err(error)
     }
 
-    /// Leaves the table and tells how it ended, explained by the snapshot that decided it.
-    fn finish(&mut self, key: Key, fate: Fate, by: &Snapshot) -> Result<Matched, MatchError> {
-        self.leave(key);
-        match fate {
-            Fate::Matched(matched) => Ok(matched),
-            Fate::Cancelled => Err(MatchError::Cancelled),
-            Fate::ScoutGone => Err(MatchError::ScoutGone),
-            Fate::TimedOut(what) => Err(MatchError::TimedOut(self.registry.explain(by, &what))),
-            Fate::NoMatch(what) => Err(MatchError::NoMatch(self.registry.explain(by, &what))),
-        }
-    }
-
-    fn leave(&mut self, key: Key) {
+    /// After its entry left the table: the waker in it is a user's code, dropped without the lock.
+    fn left(&mut self, entry: Entry, how: End) {
         self.stage = Stage::Done;
         self.operation.waits_no_more();
-        // Its waker is a user's code: dropped when the lock is free again.
-        let entry = self.registry.table().remove(key);
-        drop(entry);
+        if !entry.cancelled {
+            metrics::ended(self.operation.kind(), how);
+        }
     }
 }
 
@@ -228,12 +256,11 @@ impl Future for Wait {
                 let registry = self.registry.clone();
                 let mut table = registry.table();
                 let snapshot = registry.snapshot();
-                let fate = table.poll(key, &registry.view(&snapshot), &mut waker);
+                let view = registry.view(&snapshot);
+                let fate = table.poll(key, &view, &mut waker);
+                let over = fate.map(|fate| (fate, table.remove(key)));
                 drop(table);
-                match fate {
-                    Poll::Ready(fate) => Poll::Ready(self.finish(key, fate, &snapshot)),
-                    Poll::Pending => Poll::Pending,
-                }
+                over.map(|(fate, entry)| self.finish(fate, entry, &view))
             }
             Stage::Done => panic!("a wait is polled after it ended"),
         }
@@ -243,12 +270,13 @@ impl Future for Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         if let Stage::Queued(key) = self.stage {
-            self.leave(key);
+            let entry = self.registry.table().remove(key);
+            self.left(entry, End::Dropped);
         }
     }
 }
 
-/// Waits for the end of a match: resolves when the network no longer admits the label.
+/// Watches over a match: resolves when the network no longer admits the label, or admits it again.
 ///
 /// A poll that finds nothing told since the last one costs no lock, for it happens at every poll
 /// of the work that runs on the match.
@@ -266,8 +294,7 @@ impl Hold {
     pub(super) fn new(
         registry: Arc<Registry>,
         label: Label,
-        to: &Destination,
-        network: NetworkId,
+        role: Role,
         deadline: Option<Instant>,
     ) -> Self {
         let operation = Operation::new();
@@ -275,16 +302,15 @@ impl Hold {
             let mut table = registry.table();
             let snapshot = registry.snapshot();
             let view = registry.view(&snapshot);
+            let line = table.line(&view, label, &Destination::Unnamed);
             let joining = Joining {
-                label,
-                to,
                 operation: operation.clone(),
-                role: Role::Hold(network),
+                role,
                 timing: deadline.map(|deadline| Box::new(Timing::until(deadline))),
                 since: view.now(),
                 priority: 0,
             };
-            table.join(&view, joining)
+            table.join(line, joining)
         };
         if deadline.is_some() {
             registry.rearm();

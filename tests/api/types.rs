@@ -1,16 +1,17 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::deferral::Pending;
 use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
     Standing,
 };
-use mancom::manager::config::{Config, ConfigError, NamedLabel};
+use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout, Session,
-    SessionError, ShutdownError, Snapshot,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, OperationId, Prop, Scope, Scout,
+    Session, SessionError, ShutdownError, Snapshot, Stop,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
 use std::error::Error as StdError;
@@ -22,7 +23,8 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel Estimate Sample
+    Listener Session Config NamedLabel Monitor Watch Estimate Sample
+    OperationId Pending Stop
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 
@@ -51,9 +53,10 @@ macro_rules! errors {
 }
 errors! {
     MatchError ConnectError ListenError AcceptError SessionError BuildError
-    ShutdownError LabelError EndpointError
+    ShutdownError LabelError EndpointError ConfigError
 }
-assert_impl_all!(ConfigError: StdError, Send, Sync);
+assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
+assert_impl_all!(ConfigError: Clone);
 assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);
 assert_impl_all!(Blocked: StdError);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);

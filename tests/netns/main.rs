@@ -30,6 +30,8 @@ mod plain;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod reload;
+#[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
 mod scout;
@@ -45,8 +47,9 @@ fn main() -> std::process::ExitCode {
         plain::CASES,
         roaming::CASES,
         command::CASES,
-        scout::CASES,
+        reload::CASES,
         watching::CASES,
+        scout::CASES,
     ]
     .concat();
     isolation::main(&cases)

@@ -3,8 +3,11 @@
 mod ends;
 mod labels;
 mod migration;
+#[cfg(feature = "config")]
+mod reload;
 mod resources;
 mod roaming;
+mod run;
 mod support;
 mod waiting;
 
