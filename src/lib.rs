@@ -154,6 +154,7 @@
 //! | `macros` (default) | `#[mancom::main]`, and with `test-util` `#[mancom::test]` |
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
+//! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
