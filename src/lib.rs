@@ -154,6 +154,7 @@
 //! | `macros` (default) | `#[mancom::main]`, and with `test-util` `#[mancom::test]` |
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
+//! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -208,7 +209,11 @@ pub use stream::{
 /// | `shutdown = "5s"` | `"5s"` | the bound of the waiting at the end: a number with `ms`, `s` or `m` |
 /// | `crate = path` | `mancom` | where this crate is, if it was renamed |
 ///
-/// A wrong configuration is told by the first operation that needs the manager, as an error.
+/// A wrong configuration is told by the first operation that needs the manager, as an error. A file of
+/// it that changes later is read again at once; what is wrong then is logged, and the old one stays in
+/// force. A process without a controlling terminal (a service) also reads it again on SIGHUP; in any
+/// other that signal ends the program as ever, for it says that the terminal is gone.
+/// [`Manager::reload_on_hangup`] asks for it in any case.
 ///
 /// # Panics
 ///
@@ -338,7 +343,7 @@ pub fn cancel(what: impl Into<Which>) -> usize {
     Manager::current().map_or(0, |manager| manager.cancel(what))
 }
 
-/// The label of this name in the configuration.
+/// The label of this name in the configuration, as it is in force now.
 ///
 /// # Errors
 ///

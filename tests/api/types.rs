@@ -5,7 +5,7 @@ use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
     Standing,
 };
-use mancom::manager::config::{Config, ConfigError, NamedLabel};
+use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
 use mancom::transport::Measured;
 use mancom::{
@@ -24,8 +24,7 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel Estimate Sample
-
+    Listener Session Config NamedLabel Monitor Watch Estimate Sample
     OperationId Pending Stop
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
     Measured
@@ -56,9 +55,10 @@ macro_rules! errors {
 }
 errors! {
     MatchError ConnectError ListenError AcceptError SessionError BuildError
-    ShutdownError LabelError EndpointError
+    ShutdownError LabelError EndpointError ConfigError
 }
-assert_impl_all!(ConfigError: StdError, Send, Sync);
+assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
+assert_impl_all!(ConfigError: Clone);
 assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);
 assert_impl_all!(Blocked: StdError);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);

@@ -28,6 +28,10 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod managed;
+#[cfg(target_os = "linux")]
+mod managers;
+#[cfg(target_os = "linux")]
 mod names;
 #[cfg(target_os = "linux")]
 mod netlink;
@@ -35,6 +39,8 @@ mod netlink;
 mod plain;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
@@ -54,6 +60,8 @@ fn main() -> std::process::ExitCode {
         names::CASES,
         roaming::CASES,
         command::CASES,
+        reload::CASES,
+        managers::CASES,
         watching::CASES,
         scout::CASES,
     ]

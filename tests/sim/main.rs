@@ -4,6 +4,8 @@ mod defaults;
 mod ends;
 mod labels;
 mod migration;
+#[cfg(feature = "config")]
+mod reload;
 mod resources;
 mod roaming;
 mod run;

@@ -6,6 +6,7 @@
 //! read a length of time (`duration`).
 
 mod cat;
+mod config;
 mod duration;
 mod exit;
 mod label;
@@ -62,6 +63,7 @@ enum Command {
     Wait(wait::Wait),
     Run(run::Run),
     Label(label::Explain),
+    Config(config::Config),
 }
 
 /// How long a blocking read of a terminal may hold up the end.
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Wait(wait) => run(wait.run(global, &output)),
         Command::Run(command) => run(command.run(global)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
+        Command::Config(config) => config.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {
         output::say(&failure.message);
