@@ -128,8 +128,12 @@ impl Plain {
         let news = Arc::new(Notify::new());
         let mut state = State::new(link, network, label, keep);
         let target = target.filter(|_| worth_tending);
-        let registry = target.as_ref().map(|target| target.context.registry().clone());
-        state.news = registry.as_ref().map(|registry| (registry.snapshots(), registry.revised()));
+        let registry = target
+            .as_ref()
+            .map(|target| target.context.registry().clone());
+        state.news = registry
+            .as_ref()
+            .map(|registry| (registry.snapshots(), registry.revised()));
         let plain = Arc::new(Self {
             state: Mutex::new(state),
             news: Arc::clone(&news),
