@@ -173,7 +173,7 @@ impl Registry {
     }
 
     /// As [`wait`](Registry::wait), but takes no match before this instant.
-    pub(super) fn wait_from(
+    pub(crate) fn wait_from(
         self: &Arc<Self>,
         not_before: Option<Instant>,
         want: Want,

@@ -566,7 +566,14 @@ impl Plan {
         let id = driver
             .open(label)
             .expect("the first stream of a new session");
-        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only, first);
+        let roamer = Roamer::new(
+            self.context,
+            self.asks,
+            self.destination,
+            self.only,
+            first,
+            driver.operation(),
+        );
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
     }

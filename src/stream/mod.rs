@@ -33,6 +33,7 @@ mod plain;
 mod roam;
 pub(crate) mod session;
 mod split;
+mod standing;
 mod tend;
 pub(crate) mod tracker;
 mod whereabouts;

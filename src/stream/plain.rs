@@ -36,7 +36,7 @@ use super::gauge::Gauge;
 use super::hooks::{Carried, DynHook};
 use super::tend::{self, Target};
 use crate::clock::Clock;
-use crate::deferral::Registry;
+use crate::deferral::{Operation, Registry};
 use crate::label::Label;
 use crate::label::matching::{PathFacts, Policy, permits};
 use crate::network::{Network, NetworkId, Snapshot};
@@ -92,6 +92,8 @@ pub(super) struct Plain {
     registry: Option<Arc<Registry>>,
     /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
+    /// What it is known as while it waits for a network; made when it is asked for.
+    operation: OnceLock<Operation>,
 }
 
 impl Drop for Plain {
@@ -140,12 +142,18 @@ impl Plain {
             hooked: hook.is_some(),
             registry,
             tending: OnceLock::new(),
+            operation: OnceLock::new(),
         });
         if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
         }
         plain
+    }
+
+    pub(super) fn operation(&self) -> Operation {
+        let made = || Operation::named("resume");
+        self.operation.get_or_init(made).clone()
     }
 
     /// Runs `f` under the lock; whom that concerns is woken without it.

@@ -72,6 +72,19 @@ impl Session {
         })
     }
 
+    /// The handle on the session's own waiting.
+    ///
+    /// While a dialler's session has no path and no network fits, it is pending under this number with
+    /// its grace as the deadline; [`nudge`](Operation::nudge) ends a back-off between two attempts, and
+    /// [`cancel`](crate::cancel) while it is pending ends the session. At a listener, and without a
+    /// [hook](crate::hooks) on a plain stream, it names what never waits.
+    pub fn operation(&self) -> Operation {
+        match &*self.0 {
+            Held::Session(driver) => driver.operation(),
+            Held::Plain(plain) => plain.operation(),
+        }
+    }
+
     /// The paths open now.
     pub fn paths(&self) -> Vec<PathInfo> {
         match &*self.0 {

@@ -220,7 +220,9 @@ impl Tending {
     ) -> Result<(Fresh, Resume), SessionError> {
         hook.teardown(carried).await;
         let mut failures = 0;
-        let operation = Operation::named("resume");
+        let operation = self.plain.upgrade().map(|plain| plain.operation());
+        // Without the stream nobody is left to name it.
+        let operation = operation.unwrap_or_else(|| Operation::named("resume"));
         loop {
             if let Some(hold) = self.pace.hold(Clock::now()) {
                 tokio::time::sleep(hold).await;
@@ -257,6 +259,7 @@ impl Tending {
             tokio::select! {
                 () = tokio::time::sleep(backoff(failures)) => failures += 1,
                 () = self.outranked(label, best.as_ref()) => failures = 0,
+                () = operation.nudged() => {}
             }
         }
     }

@@ -30,6 +30,16 @@ shared! {
     Measured
 }
 
+#[cfg(all(unix, feature = "inspect"))]
+mod inspect {
+    use super::*;
+    use mancom::manager::inspect::{InspectError, Operations, Process, Status, Waiting};
+
+    shared! { Process Operations Waiting Status }
+    assert_impl_all!(Process: Clone);
+    assert_impl_all!(InspectError: StdError, Send, Sync);
+}
+
 assert_impl_all!(Manager: Clone);
 assert_impl_all!(Session: Clone);
 assert_impl_all!(Network: Clone);

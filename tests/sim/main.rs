@@ -4,6 +4,7 @@ mod defaults;
 mod ends;
 mod labels;
 mod migration;
+mod pathless;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;

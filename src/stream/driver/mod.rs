@@ -19,7 +19,7 @@ mod state;
 mod wakers;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::gauge::Gauge;
 use crate::clock::Clock;
+use crate::deferral::Operation;
 use crate::label::Label;
 use crate::label::matching::{Destination, PathFacts};
 use crate::network::Network;
@@ -54,6 +55,8 @@ pub(crate) struct Driver {
     pub(super) label: Label,
     /// Where a dialler's session goes; `None` at the listener.
     destination: Option<Destination>,
+    /// What a dialler's session is known as while it waits for a path; made when it is asked for.
+    operation: OnceLock<Operation>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -82,6 +85,7 @@ impl Driver {
             context,
             label,
             destination,
+            operation: OnceLock::new(),
         })
     }
 
@@ -135,6 +139,11 @@ impl Driver {
             state.links.clear();
             state.on_detached = None;
         });
+    }
+
+    pub(super) fn operation(&self) -> Operation {
+        let made = || Operation::named("stream");
+        self.operation.get_or_init(made).clone()
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {

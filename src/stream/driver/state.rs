@@ -17,7 +17,7 @@ use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{
-    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
+    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Role, Session, StreamError, StreamId,
 };
 use crate::scout::Sample;
 
@@ -271,7 +271,11 @@ impl State {
             match snapshot.successor(known, link.io.local()) {
                 Some(network) if network == known => {}
                 Some(network) => self.set_network(now, at, network.clone()),
-                None => self.lose(now, at, "the network went".into()),
+                None if self.core.role() == Role::Dialler => {
+                    self.lose(now, at, "the network went".into());
+                }
+                // A listener cannot dial another one: as long as this one works, it works.
+                None => {}
             }
         }
     }
