@@ -31,6 +31,7 @@ mod lab_works;
 mod managed;
 #[cfg(target_os = "linux")]
 mod managers;
+#[cfg(target_os = "linux")]
 mod names;
 #[cfg(target_os = "linux")]
 mod netlink;

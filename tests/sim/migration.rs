@@ -332,6 +332,33 @@ async fn a_rule_of_the_system_s_policy_holds_on_open_paths() -> Outcome {
     Ok(())
 }
 
+// behaviour: I7 G4
+#[mancom::test]
+async fn another_policy_holds_on_open_paths_at_once() -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mancom.toml");
+    std::fs::write(&file, "").unwrap();
+    let (scout, networks) = mancom::testing::scripted();
+    let manager = Manager::builder().scout(scout).config_file(&file);
+    let manager = manager.build().await?;
+    networks.up(cellular());
+    let listener = manager.listen("mem://reload").anonymous().await?;
+    let mut near = manager.connect("mem://reload").await?;
+    let mut far = listener.accept().await?;
+    near.write_labelled(UNMETERED, &[1; 1_000]).await?;
+    soon(secs(5), "unknown", far.read_exact(&mut [0; 1_000])).await?;
+    std::fs::write(&file, "unknown = \"deny\"").unwrap();
+    assert!(manager.reload().unwrap());
+    near.write_labelled(UNMETERED, &[2; 1_000]).await?;
+    sleep(secs(60)).await;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    // Nobody writes now: the session's own task is told.
+    std::fs::write(&file, "").unwrap();
+    assert!(manager.reload().unwrap());
+    soon(secs(1), "what waited", far.read_exact(&mut [0; 1_000])).await?;
+    Ok(())
+}
+
 // behaviour: S5
 #[mancom::test]
 async fn the_loss_of_the_new_network_while_it_is_dialled_leaves_the_old(
