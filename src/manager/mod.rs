@@ -274,7 +274,10 @@ impl Context for Inner {
     }
 
     fn defaults(&self, label: &Label) -> LabelDefaults {
-        self.config().defaults(label)
+        let config = self.config.read();
+        config
+            .unwrap_or_else(PoisonError::into_inner)
+            .defaults(label)
     }
 
     fn tasks(&self) -> &Tracker {

@@ -30,6 +30,8 @@ mod plain;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod reload;
+#[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
 mod scout;
@@ -45,6 +47,7 @@ fn main() -> std::process::ExitCode {
         plain::CASES,
         roaming::CASES,
         command::CASES,
+        reload::CASES,
         watching::CASES,
         scout::CASES,
     ]

@@ -4,6 +4,8 @@ mod ends;
 mod labels;
 mod migration;
 mod pathless;
+#[cfg(feature = "config")]
+mod reload;
 mod resources;
 mod roaming;
 mod run;

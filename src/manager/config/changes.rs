@@ -116,3 +116,23 @@ fn look(paths: &[PathBuf]) -> Vec<Option<Seen>> {
     };
     paths.iter().map(seen).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_tells_files_are_looked_at_every_two_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = vec![folder.path().join("mancom.toml")];
+        let eyes = Eyes::Looking(look(&paths));
+        let mut changes = Changes { paths, eyes };
+        let started = Instant::now();
+        let late = timeout_at(started + 10 * POLL, changes.wait());
+        assert!(late.await.is_err(), "nothing happened");
+        fs::write(&changes.paths[0], "x").unwrap();
+        let started = Instant::now();
+        changes.wait().await;
+        assert!(started.elapsed() <= POLL + BOUND, "{:?}", started.elapsed());
+    }
+}

@@ -63,6 +63,10 @@ impl Inotify {
     /// # Cancel safety
     /// Cancel safe.
     pub(super) async fn told(&self) -> io::Result<()> {
+        #[expect(
+            deprecated,
+            reason = "unsound for a type that lies about its descriptor; a BorrowedFd does not"
+        )]
         let fd = AsyncFd::with_interest(self.fd.as_fd(), Interest::READABLE)?;
         loop {
             let mut ready = fd.readable().await?;
@@ -160,4 +164,46 @@ fn push(ahead: &mut Vec<OsString>, path: &Path) {
     let at = ahead.len();
     ahead.extend(steps);
     ahead[at..].reverse();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quiet(inotify: &Inotify) -> bool {
+        inotify
+            .read()
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    #[test]
+    fn only_what_happens_to_the_file_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mancom.toml");
+        fs::write(&path, "").unwrap();
+        let inotify = Inotify::over(&[path.clone()]).unwrap();
+        assert!(quiet(&inotify));
+        for i in 0..200 {
+            let other = folder.path().join(format!("{i}"));
+            fs::write(&other, "x").unwrap();
+            fs::read(&path).unwrap();
+            fs::remove_file(&other).unwrap();
+        }
+        assert!(quiet(&inotify));
+        fs::write(&path, "x").unwrap();
+        assert!(inotify.read().is_ok());
+    }
+
+    #[test]
+    fn a_file_is_followed_under_its_other_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mancom.toml");
+        fs::write(&path, "").unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let other = elsewhere.path().join("x");
+        fs::hard_link(&path, &other).unwrap();
+        let inotify = Inotify::over(&[path]).unwrap();
+        fs::write(&other, "x").unwrap();
+        assert!(inotify.read().is_ok());
+    }
 }

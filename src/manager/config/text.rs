@@ -45,6 +45,10 @@ const POLICY: [&str; 2] = ["forbid", "on"];
 const SCOUT: [&str; 2] = ["socket", "fallback"];
 const MONITOR: [&str; 2] = ["enabled", "folder"];
 
+/// All of them.
+#[cfg(test)]
+pub(super) const KEYS: &[&[&str]] = &[&TOP, &NETWORK, &LABEL, &POLICY, &SCOUT, &MONITOR];
+
 impl Config {
     /// Reads one text; `name` is what errors call it.
     ///

@@ -157,9 +157,12 @@ impl<'a> Entry<'a> {
         self.source.fault_at(self.place.start, &self.field, fault);
     }
 
-    /// Notes that none of its entries has this key. In a text that is not all TOML one may have.
+    /// Notes that none of the entries of this table has the key. In a text that is not all TOML one
+    /// may have.
     pub(super) fn needs(&self, key: &str, entries: &[Entry<'_>]) {
-        if self.source.broken.is_empty() && entries.iter().all(|entry| entry.key != key) {
+        let table = matches!(self.value.get_ref(), DeValue::Table(_));
+        let whole = table && self.source.broken.is_empty();
+        if whole && entries.iter().all(|entry| entry.key != key) {
             self.fault_of_key(format_args!("`{key}` is missing"));
         }
     }

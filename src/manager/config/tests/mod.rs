@@ -1,15 +1,13 @@
 //! What a configuration says, and what it says when it is wrong.
 
-use std::ffi::OsString;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+mod faults;
+mod layers;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::file::{Layer, Layers};
-use super::{Config, ConfigFault};
+use super::Config;
 use crate::label::Label;
 use crate::network::Kind;
 use crate::scout::Facts;
@@ -72,6 +70,80 @@ fn reads_facts_labels_and_policy() {
     assert!(config.label("video").is_none());
 }
 
+/// What the module's documentation shows.
+fn essay() -> String {
+    let lines = include_str!("../mod.rs").lines();
+    let lines = lines.filter_map(|line| line.strip_prefix("//!"));
+    let shown = lines.skip_while(|line| line.trim() != "```toml").skip(1);
+    let shown = shown.take_while(|line| line.trim() != "```");
+    shown.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_documentation_shows_every_key_and_a_right_text() {
+    let text = essay();
+    let config = parse(&text).unwrap();
+    for known in super::text::KEYS {
+        for key in *known {
+            let word = |line: &str| {
+                line.split(['=', '.', ']'])
+                    .next()
+                    .map(|key| key.trim().to_owned())
+            };
+            let mut keys = text
+                .lines()
+                .filter_map(|line| word(line.trim_start_matches([' ', '['])));
+            assert!(keys.any(|shown| shown == *key), "`{key}` is not shown");
+        }
+    }
+    let photos = config.label("photos").unwrap();
+    let looser = "background large".parse().unwrap();
+    assert_eq!(photos.relax, Some((Duration::from_secs(6 * 3600), looser)));
+    assert_eq!(photos.stop, Some(Duration::from_secs(5)));
+    assert_eq!(config.defaults(&photos.label).relax, photos.relax);
+    let [(_, wwan)] = config.networks.as_slice() else {
+        panic!("{:?}", config.networks);
+    };
+    assert_eq!((wwan.up, wwan.loss), (Some(5_000_000), Some(20)));
+    let socket = config.scout().socket.as_deref();
+    assert_eq!(socket, Some("/run/mancom/scout.sock".as_ref()));
+    assert_eq!(config.scout().fallback, Some(true));
+    assert_eq!(config.monitor().enabled, Some(true));
+    assert!(config.monitor().folder.is_some());
+    // A key that stands for its default changes nothing.
+    let lines = text.lines().filter(|line| !line.contains("unknown"));
+    let without: String = lines.map(|line| format!("{line}\n")).collect();
+    assert_eq!(
+        parse(&without).unwrap().policy().unknown_denied,
+        config.policy().unknown_denied
+    );
+}
+
+// behaviour: M13
+#[test]
+fn a_rule_knows_its_file_and_line() {
+    let policy = parse(&essay()).unwrap().policy();
+    let [rule] = &*policy.rules else {
+        panic!("{policy:?}");
+    };
+    let line = essay()
+        .lines()
+        .position(|line| line.contains("[[policy]]"))
+        .unwrap()
+        + 1;
+    assert_eq!((rule.file(), rule.line() as usize), ("mancom.toml", line));
+    assert_eq!(rule.to_string(), "forbid background large on metered");
+    let inline =
+        parse("policy = [\n{ forbid = 'any', on = 'vpn' },\n{ forbid = 'small', on = 'roaming' }]");
+    let lines: Vec<_> = inline
+        .unwrap()
+        .rules
+        .iter()
+        .map(|rule| rule.line())
+        .collect();
+    assert_eq!(lines, [2, 3]);
+}
+
 #[test]
 fn an_empty_text_says_nothing() {
     let config = parse("").unwrap();
@@ -87,205 +159,66 @@ fn patterns_keep_their_order_in_the_file() {
     assert_eq!(order, ["z*", "a*", "m"]);
 }
 
-// behaviour: G2
-#[test]
-fn every_fault_names_its_place_its_field_and_the_nearest_word() {
-    let cases = [
-        (
-            "[networks.\"wwan*\"]\nkind = \"celular\"",
-            "2:8: networks.\"wwan*\".kind: unknown kind `celular`, did you mean `cellular`?",
-        ),
-        (
-            "# é\n[networks.wlan0]\n  meterd = true",
-            "3:3: networks.wlan0.meterd: unknown key `meterd`, did you mean `metered`?",
-        ),
-        (
-            "[network.wlan0]",
-            "1:2: network: unknown key `network`, did you mean `networks`?",
-        ),
-        (
-            "unknown = 'refuse'",
-            "1:11: unknown: unknown word `refuse`, known are allow, deny",
-        ),
-        (
-            "[networks.a]\nmetered = 'yes'",
-            "2:11: networks.a.metered: `true` or `false` is expected here, not string",
-        ),
-        (
-            "[networks.é]",
-            "1:11: invalid unquoted key, expected letters, numbers, `-`, `_`",
-        ),
-        (
-            "[networks.'é']\nrtt = 60",
-            "2:7: networks.\"é\".rtt: a string is expected here, not integer",
-        ),
-        (
-            "[networks.a]\nrtt = '60 ms'",
-            "2:7: networks.a.rtt: no duration: `60 ms`, write it as in `60ms`, `5s`, `1h30m`",
-        ),
-        (
-            "[networks.a]\nup = '10MB'",
-            "2:6: networks.a.up: no rate: `10MB`, write it as in `64kbit`, `10Mbit`, `1.5Gbit`",
-        ),
-        (
-            "[labels.photos]\nwithin = '1h'",
-            "1:9: labels.photos: `label` is missing",
-        ),
-        (
-            "networks.eth0 = 1",
-            "1:17: networks.eth0: a table is expected here, not integer",
-        ),
-        (
-            "[networks.'']",
-            "1:11: networks.\"\": an interface name or a pattern as in `wwan*`",
-        ),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(fault(text), format!("mancom.toml:{expected}"), "{text}");
-    }
-}
-
-#[test]
-fn a_wrong_label_is_reported_where_it_stands() {
-    let text = "[labels.a]\nlabel = 'background'\n[labels.b]\nlabel = '!'";
-    let message = fault(text);
-    assert!(
-        message.starts_with("mancom.toml:4:9: labels.b.label: "),
-        "{message}"
-    );
-}
-
-// behaviour: G3
-#[test]
-fn a_key_given_twice_is_an_error_with_its_place() {
-    let message = fault("[networks.a]\nkind = 'wifi'\nkind = 'other'");
-    assert!(message.starts_with("mancom.toml:3:1: "), "{message}");
-    assert!(message.contains("duplicate key"), "{message}");
-}
-
-#[test]
-fn what_is_no_toml_is_reported_where_it_breaks() {
-    let message = fault("[networks.a]\nkind = ");
-    assert!(message.starts_with("mancom.toml:2:"), "{message}");
-}
-
-/// Why a layer cannot be read.
-fn unreadable(layers: &Layers) -> ErrorKind {
-    layers.load().unwrap_err().kind()
-}
-
-/// Three files in a directory of their own, and the layers that find them.
-fn layers(files: [&str; 3]) -> (tempfile::TempDir, Layers) {
-    let directory = tempfile::tempdir().unwrap();
-    let [system, user, named] = ["system", "user", "named"].map(|name| {
-        let path = directory.path().join(name);
-        path.with_extension("toml")
-    });
-    for (path, text) in [&system, &user, &named].into_iter().zip(files) {
-        fs::write(path, text).unwrap();
-    }
-    let layer = |path, named| Layer { path, named };
-    let layers = Layers(vec![
-        layer(system, false),
-        layer(user, false),
-        layer(named, true),
+/// Lines that are right, wrong, and no TOML.
+fn line() -> impl Strategy<Value = String> {
+    let header = prop::sample::select(vec![
+        "[networks.a]",
+        "[networks.'b*']",
+        "[labels.l]",
+        "[[policy]]",
+        "[scout]",
+        "[monitor]",
+        "[x.y]",
+        "[networks",
+        "[policy]",
+        "networks.c = 1",
+        "labels = []",
+        "policy = [{}]",
     ]);
-    (directory, layers)
-}
-
-#[test]
-fn a_later_layer_wins_key_by_key() {
-    let (_directory, layers) = layers([
-        "unknown = 'deny'\n[networks.'*']\nkind = 'other'\n[networks.wlan0]\nkind = 'wifi'\nmetered = false",
-        "[networks.wlan0]\nmetered = true\n[labels.a]\nlabel = 'background'\nwithin = '1s'",
-        "unknown = 'allow'\n[labels.a]\nlabel = 'interactive'",
+    let key = prop::sample::select(super::text::KEYS.concat());
+    let value = prop::sample::select(vec![
+        "true",
+        "1",
+        "''",
+        "'any'",
+        "'5s'",
+        "'2%'",
+        "'10Mbit'",
+        "'metered'",
+        "'/x'",
+        "'wifi'",
+        "'é",
+        "{",
+        "[[]]",
+        "1979-05-27",
+        "",
     ]);
-    let config = layers.load().unwrap();
-    let wlan0 = Facts {
-        kind: Some(Kind::Wifi),
-        metered: Some(true),
-        ..Facts::default()
-    };
-    // The stronger layer's pattern is tried before the weaker one's `*`.
-    assert_eq!(config.networks[0], ("wlan0".to_owned(), wlan0));
-    assert_eq!(config.networks[1].0, "*");
-    assert!(!config.policy().unknown_denied);
-    let a = config.label("a").unwrap();
-    assert_eq!(a.label, "interactive".parse().unwrap());
-    assert_eq!(a.within, Some(Duration::from_secs(1)));
-}
-
-#[test]
-fn only_a_named_file_has_to_exist() {
-    let (_directory, layers) = layers(["", "", ""]);
-    let [system, user, named] = [0, 1, 2].map(|layer: usize| &layers.0[layer].path);
-    fs::remove_file(system).unwrap();
-    fs::remove_file(user).unwrap();
-    layers.load().unwrap();
-    fs::remove_file(named).unwrap();
-    let error = layers.load().unwrap_err();
-    let [ConfigFault::Unreadable { path, .. }] = error.faults() else {
-        panic!("{error}");
-    };
-    assert_eq!(path, named);
-    assert!(error.to_string().contains("named.toml"), "{error}");
-}
-
-#[test]
-fn a_fault_in_any_layer_names_its_file() {
-    let (_directory, layers) = layers(["", "unknwon = 'deny'", ""]);
-    let message = layers.load().unwrap_err().to_string();
-    assert!(message.contains("user.toml:1:1: unknwon: "), "{message}");
-}
-
-#[test]
-fn a_file_of_any_size_takes_a_bounded_read() {
-    let (_directory, layers) = layers(["", "", ""]);
-    let named = fs::File::create(&layers.0[2].path).unwrap();
-    named.set_len(1 << 30).unwrap();
-    assert_eq!(unreadable(&layers), ErrorKind::FileTooLarge);
-}
-
-#[test]
-fn the_environment_names_the_layers() {
-    let named = |file: Option<&str>, variables: &[(&str, &str)]| {
-        let variable = |name: &str| {
-            let found = variables.iter().find(|(same, _)| *same == name);
-            found.map(|(_, value)| OsString::from(value))
-        };
-        let layers = Layers::from_environment(file.map(Path::new), variable);
-        let of = |named| move |layer: &&Layer| layer.named == named;
-        let shown = |layer: &Layer| layer.path.display().to_string();
-        let user = layers.0.iter().filter(of(false)).nth(cfg!(unix).into());
-        let named = layers.0.iter().find(of(true));
-        [user.map(shown), named.map(shown)]
-    };
-    let home = ("HOME", "/home/me");
-    let asked = ("MANCOM_CONFIG", "/tmp/asked.toml");
-    let some = |path: &str| Some(path.to_owned());
-    assert_eq!(named(None, &[]), [None, None]);
-    assert_eq!(
-        named(None, &[home, asked]),
-        [
-            some("/home/me/.config/mancom/mancom.toml"),
-            some("/tmp/asked.toml")
-        ]
-    );
-    assert_eq!(
-        named(
-            Some("given.toml"),
-            &[home, asked, ("XDG_CONFIG_HOME", "/xdg")]
-        ),
-        [some("/xdg/mancom/mancom.toml"), some("given.toml")]
-    );
-    let relative = ("XDG_CONFIG_HOME", "xdg");
-    assert_eq!(
-        named(None, &[home, relative])[0],
-        some("/home/me/.config/mancom/mancom.toml")
-    );
+    prop_oneof![
+        header.prop_map(str::to_owned),
+        (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
+    ]
 }
 
 proptest! {
+    #[test]
+    fn every_fault_has_a_place_in_the_text(lines in prop::collection::vec(line(), 0..40)) {
+        let text = lines.join("\n");
+        let Err(error) = Config::parse(&text, "any") else {
+            return Ok(());
+        };
+        prop_assert!((1..=64).contains(&error.faults().len()));
+        let mut last = (0, 0);
+        for fault in error.faults() {
+            let super::ConfigFault::Invalid { line, column, .. } = fault else {
+                panic!("{fault}");
+            };
+            let length = lines.get(line - 1).map_or(0, |line| line.chars().count());
+            prop_assert!((1..=length + 1).contains(column), "{fault}\n{text}");
+            prop_assert!((*line, *column) >= last, "{error}");
+            last = (*line, *column);
+        }
+    }
+
     #[test]
     fn no_text_makes_it_panic(text in "\\PC*|[\\[\\]a-z.='\"\n\\\\éß0-9]{0,60}") {
         let _ = Config::parse(&text, "any");
