@@ -155,6 +155,7 @@
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
+//! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -43,6 +43,8 @@ pub struct Registry {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Replaced under the table's lock.
     settings: RwLock<Arc<Settings>>,
+    /// Told of each other policy.
+    revised: watch::Sender<()>,
     judge: Judge,
     table: Mutex<Table>,
     pub(super) histories: Mutex<Histories>,
@@ -66,6 +68,7 @@ impl Registry {
             snapshots: scout.snapshots(),
             scout,
             settings: RwLock::new(Arc::new(Settings::new(policy))),
+            revised: watch::Sender::new(()),
             judge,
             table: Mutex::default(),
             histories: Mutex::default(),
@@ -107,7 +110,13 @@ impl Registry {
         };
         self.set(settings);
         drop(table);
+        self.revised.send_replace(());
         self.rearm();
+    }
+
+    /// Changes when [`policy`](Self::policy) does: what is open is then judged again, too.
+    pub(crate) fn revised(&self) -> watch::Receiver<()> {
+        self.revised.subscribe()
     }
 
     /// The configuration's names of labels, for explanations and listings; of several for equal

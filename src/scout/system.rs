@@ -14,6 +14,7 @@ use super::publish::{Difference, Ledger, Seen};
 use super::{binding, os};
 use crate::clock::Clock;
 use crate::network::{NetworkId, Snapshot};
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -43,6 +44,9 @@ pub(super) struct Settings {
     pub(super) watch: fn() -> io::Result<if_watch::tokio::IfWatcher>,
     /// How a socket can be bound to a network.
     pub(super) bind: binding::Try,
+    /// The address of the system bus, if not the usual one.
+    #[cfg(all(target_os = "linux", feature = "dbus"))]
+    pub(super) bus: Option<String>,
 }
 
 impl Settings {
@@ -57,6 +61,8 @@ impl Settings {
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
             bind: binding::attempt,
+            #[cfg(all(target_os = "linux", feature = "dbus"))]
+            bus: None,
         }
     }
 }
@@ -341,11 +347,27 @@ impl Feed {
 }
 
 async fn run(settings: Arc<Settings>, mut feed: Feed, gone: oneshot::Receiver<()>) {
+    let shared = feed.shared.clone();
+    // Before the first look, which waits for those that are there.
+    let tellers = hear_all(&settings, &shared.hearsay);
     tokio::select! {
         // The sender is dropped, never used.
         _ = gone => {}
         () = watch_all(&settings, &mut feed) => {}
+        never = tellers => match never {},
     }
+}
+
+/// Hears those beside the kernel that this build knows.
+#[cfg(all(target_os = "linux", feature = "dbus"))]
+fn hear_all(settings: &Settings, hearsay: &Hearsay) -> impl Future<Output = Infallible> {
+    super::dbus::listen(settings.bus.as_deref(), hearsay)
+}
+
+/// This build knows nobody beside the kernel.
+#[cfg(not(all(target_os = "linux", feature = "dbus")))]
+fn hear_all(_: &Settings, _: &Hearsay) -> impl Future<Output = Infallible> {
+    std::future::pending()
 }
 
 /// Tries the sources in order, for ever.

@@ -24,6 +24,7 @@ mod door;
 pub(crate) mod driver;
 pub(crate) mod error;
 pub(crate) mod events;
+mod gauge;
 mod greet;
 pub mod hooks;
 pub(crate) mod listen;

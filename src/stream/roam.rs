@@ -32,7 +32,7 @@ use tokio::time::Sleep;
 use super::connect::pinned;
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
-use super::driver::{Driver, State};
+use super::driver::Driver;
 use super::events::PathEvent;
 use super::pace::backoff;
 use super::standing::{News, Standing};
@@ -161,7 +161,7 @@ impl Roamer {
             let mut look = driver.with(|state, _| std::mem::take(&mut state.unsettled));
             if let Poll::Ready(receiver) = self.snapshots.as_mut().poll(cx) {
                 self.snapshots = changed(receiver);
-                self.follow(driver);
+                self.follow();
                 look = true;
             }
             if let Some((_, dial)) = &mut self.dial
@@ -203,11 +203,9 @@ impl Roamer {
         }
     }
 
-    /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
-    fn follow(&mut self, driver: &Arc<Driver>) {
+    /// A new snapshot, which the driver follows by itself: the network that is dialled may be gone.
+    fn follow(&mut self) {
         let snapshot = self.context.registry().snapshot();
-        let told = !self.asks.anonymous;
-        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -452,11 +450,11 @@ impl Roamer {
             spread()
         };
         let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
-        let (credentials, on) = (driver.credentials(), way.clone());
+        let (credentials, on, label) = (driver.credentials(), way.clone(), view.label);
         let dial = async move {
             tokio::time::sleep(delay).await;
             let (link, facts) =
-                dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
+                dial::attach(&context, &asks, (on.as_ref(), &label), &credentials, path).await?;
             Ok(Dialled { path, link, facts })
         };
         self.dial = Some((way, Box::pin(dial)));
@@ -567,27 +565,16 @@ impl Roamer {
     }
 }
 
-/// Resolves with the receiver once a newer snapshot is there; never once the scout is gone.
-pub(super) fn changed(
-    mut receiver: watch::Receiver<Arc<Snapshot>>,
-) -> BoxFuture<'static, watch::Receiver<Arc<Snapshot>>> {
+/// Resolves with the receiver once something newer is there; never once the sender is gone.
+pub(super) fn changed<T: Send + Sync + 'static>(
+    mut receiver: watch::Receiver<T>,
+) -> BoxFuture<'static, watch::Receiver<T>> {
     Box::pin(async move {
         if receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
         receiver
     })
-}
-
-/// Tells the session what the snapshot says of the networks its paths are on.
-fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
-    for (path, known, local) in state.bound_paths() {
-        match snapshot.successor(&known, local) {
-            Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone(), told),
-            None => state.drop_path(now, path, "the network went"),
-        }
-    }
 }
 
 fn spread() -> Duration {

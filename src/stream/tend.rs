@@ -138,6 +138,7 @@ impl Tending {
     async fn watch(&self) -> Result<(), SessionError> {
         let registry = self.target.context.registry();
         let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         let mut until = None;
         loop {
             let Some(plain) = self.plain.upgrade() else {
@@ -152,6 +153,7 @@ impl Tending {
             tokio::select! {
                 () = self.news.notified() => {}
                 receiver = &mut snapshots => snapshots = changed(receiver),
+                receiver = &mut revised => revised = changed(receiver),
                 () = Clock::reached(until) => return Err(self.grace_expired()),
             }
         }
@@ -162,6 +164,7 @@ impl Tending {
     async fn until_lost(&self) -> Option<Carried> {
         let registry = self.target.context.registry();
         let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         let mut settled = false;
         loop {
             match self.plain.upgrade()?.look(&registry.snapshot()) {
@@ -172,6 +175,7 @@ impl Tending {
             tokio::select! {
                 () = self.news.notified() => settled = false,
                 receiver = &mut snapshots => snapshots = changed(receiver),
+                receiver = &mut revised => revised = changed(receiver),
                 () = self.settled(), if !settled => settled = true,
             }
         }
@@ -239,7 +243,7 @@ impl Tending {
             let outranked = self.outranked(label, best.as_ref());
             let outcome = tokio::select! {
                 biased;
-                outcome = self.attempt(hook, best.clone(), carried) => outcome,
+                outcome = self.attempt(hook, best.clone(), &label, carried) => outcome,
                 () = outranked => {
                     failures = 0;
                     continue;
@@ -264,12 +268,13 @@ impl Tending {
         &self,
         hook: &mut dyn DynHook,
         network: Option<Network>,
+        label: &Label,
         carried: Carried,
     ) -> io::Result<(Fresh, Resume)> {
         let Target {
             context, endpoint, ..
         } = &self.target;
-        let mut link = dial::reach(context, endpoint, network.as_ref()).await?;
+        let mut link = dial::reach(context, endpoint, network.as_ref(), label).await?;
         let mut counted = Counted {
             link: &mut *link,
             written: 0,

@@ -7,6 +7,7 @@ use mancom::label::matching::{
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
+use mancom::transport::Measured;
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -26,6 +27,7 @@ shared! {
     Listener Session Config NamedLabel Monitor Watch Estimate Sample
     OperationId Pending Stop
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
+    Measured
 }
 
 #[cfg(all(unix, feature = "inspect"))]

@@ -18,11 +18,20 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod estimates;
+#[cfg(target_os = "linux")]
+mod flags;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
+#[cfg(target_os = "linux")]
+mod managed;
+#[cfg(target_os = "linux")]
+mod managers;
+mod names;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
@@ -45,9 +54,13 @@ fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
         lab_works::CASES,
         plain::CASES,
+        estimates::CASES,
+        flags::CASES,
+        names::CASES,
         roaming::CASES,
         command::CASES,
         reload::CASES,
+        managers::CASES,
         watching::CASES,
         scout::CASES,
     ]

@@ -1,5 +1,6 @@
 //! Sessions and waiting in paused time, over memory and scripted networks.
 
+mod defaults;
 mod ends;
 mod labels;
 mod migration;

@@ -9,8 +9,8 @@
 //! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
 //! wakes, `serve` is the task, and `state` what the lock guards.
 //!
-//! Every entry goes through [`Driver::with`]: lock, run, collect what the core reports, unlock, and
-//! only then wake. No user code and no waker runs under the lock.
+//! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
+//! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
 mod scratch;
 mod serve;
@@ -28,6 +28,7 @@ use tokio::io::ReadBuf;
 use super::context::Context;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::gauge::Gauge;
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::Label;
@@ -72,10 +73,12 @@ impl Driver {
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
+        anonymous: bool,
     ) -> Arc<Self> {
+        let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let waker = Waker::from(Arc::clone(&wakers));
-        let state = State::new(core, Arc::clone(&wakers), waker);
+        let mut state = State::new(core, Arc::clone(&wakers), registry, anonymous);
+        state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
             wakers,
@@ -92,9 +95,11 @@ impl Driver {
         let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
+        state.follow(now, self.context.registry());
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
+        let samples = std::mem::take(&mut state.samples);
         let detached = state.detachment();
         let deferred = self.wakers.unlocked();
         drop(state);
@@ -105,6 +110,9 @@ impl Driver {
             self.wakers.nudge();
         }
         wake.into_iter().for_each(Waker::wake);
+        for (network, sample) in samples {
+            self.context.registry().scout().report(network, sample);
+        }
         if let Some((tell, word, bytes)) = detached {
             tell(word, bytes);
         }
@@ -396,11 +404,14 @@ impl Driver {
                 io,
                 network,
                 bulk: false,
+                gauge: Gauge::default(),
                 dead: None,
             });
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
+            // Its network is known as it was when it was dialled.
+            state.look(now);
             state.transmit(now);
             state.unsettled = true;
             Ok(())
