@@ -17,13 +17,14 @@
 //! what was just matched. A process that did not answer is listed with its `error` and without `ops`, and
 //! the exit is 1; one with `truncated` waits for more than it lists. `name` is null if it did not say it.
 
-use crate::exit::{Exit, Failure, chain};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 use crate::{Global, view};
 use mancom::manager::config::Config;
 use mancom::manager::inspect::{InspectError, Operations, Process, Waiting, folder, processes};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
 /// List what the processes of this user wait for, and why.
 #[derive(Debug, clap::Args)]
@@ -66,7 +67,7 @@ pub(crate) async fn found(
     pid: Option<u32>,
 ) -> Result<(PathBuf, Vec<Process>), Failure> {
     let config = Config::load(global.config.as_deref())
-        .map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
+        .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
     let folder = folder(config.monitor());
     let found = processes(&folder).await.map_err(failure)?;
     let wanted = |process: &Process| pid.is_none_or(|pid| process.pid() == pid);
@@ -89,15 +90,23 @@ pub(crate) async fn ask(found: &[Process]) -> Vec<Asked> {
 /// Says who did not answer.
 pub(crate) fn complain(asked: &[Asked]) -> Exit {
     let errors = asked.iter().filter_map(|one| one.answer.as_ref().err());
-    let told = errors.map(|error| say(chain(error))).count();
+    let told = errors.map(|error| say(words(error))).count();
     if told == 0 { Exit::Fine } else { Exit::Failed }
 }
 
-pub(crate) fn failure(error: InspectError) -> Failure {
-    Failure::new(Exit::Failed, chain(&error))
+/// The error with what the system said.
+fn words(error: &InspectError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
-pub(crate) fn nobody(folder: &std::path::Path, pid: Option<u32>) -> String {
+pub(crate) fn failure(error: InspectError) -> Failure {
+    Failure::new(Exit::Failed, words(&error))
+}
+
+pub(crate) fn nobody(folder: &Path, pid: Option<u32>) -> String {
     let who = pid.map_or_else(
         || "no process".to_owned(),
         |pid| format!("no process {pid}"),
@@ -111,7 +120,7 @@ fn object(asked: &[Asked]) -> Value {
         json!({
             "pid": asked.process.pid(),
             "name": asked.process.name(),
-            "error": answer.err().map(|error| chain(error)),
+            "error": answer.err().map(words),
             "truncated": answer.is_ok_and(|answer| answer.truncated),
             "ops": asked.waiting(),
         })
