@@ -19,6 +19,9 @@
 //! 4. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
 //!    than a plain `TcpStream`. if-watch, else a look every 2 s, tells when its addresses changed.
 //!
+//! Instead of 2 to 4, one process may do it for all: a scout at a Unix socket, the `daemon` module,
+//! which is believed like netlink.
+//!
 //! [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
 //! with none. Each network's notes name the source of its facts, losers after the winner.
 //!
@@ -40,6 +43,8 @@
 //! better. Bonds of bridges of VLANs are followed eight deep.
 
 mod binding;
+#[cfg(all(unix, feature = "daemon"))]
+pub mod daemon;
 mod estimates;
 mod fixed;
 mod hearsay;
@@ -70,6 +75,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 #[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+#[cfg(all(unix, feature = "daemon"))]
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -108,6 +115,27 @@ impl Scout {
     /// The networks of this host, with facts that a configuration states of some of them.
     pub fn system_with(overrides: Overrides) -> Self {
         Self::over_system(system::Settings::new(overrides))
+    }
+
+    /// The networks of this host as the scout at this socket tells them; see [`daemon`].
+    ///
+    /// While it cannot be reached, this process looks for itself.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub fn daemon(socket: impl Into<PathBuf>) -> Self {
+        Self::daemon_with(socket, Overrides::new(), daemon::Fallback::default())
+    }
+
+    /// The same, with facts that a configuration states of some of them, which win over what the
+    /// daemon says, and what to do while it cannot be reached.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub fn daemon_with(
+        socket: impl Into<PathBuf>,
+        overrides: Overrides,
+        fallback: daemon::Fallback,
+    ) -> Self {
+        let mut settings = system::Settings::new(overrides);
+        settings.daemon = Some(daemon::Subscription::new(socket.into(), fallback));
+        Self::over_system(settings)
     }
 
     /// These networks and no others, always up: the source is what the caller knows.
@@ -168,8 +196,9 @@ impl Scout {
         }
     }
 
-    /// Where the networks come from now, in words: `netlink`, `fixed`, `scripted`, or what is left
-    /// and why, such as `polling (netlink: Operation not permitted)`.
+    /// Where the networks come from now, in words: `netlink`, `daemon PATH`, `fixed`, `scripted`, or
+    /// what is left and why, such as `polling (netlink: Operation not permitted)` or
+    /// `daemon /run/mancom/scout.sock (reconnecting: it closed the connection)`.
     pub fn source(&self) -> String {
         match &self.world.source {
             Source::System(system) => system.source(),

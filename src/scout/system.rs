@@ -10,10 +10,12 @@ use super::estimates::{Estimates, Sample};
 use super::hearsay::Hearsay;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
+use super::publish::turns::Turns;
 use super::publish::{Difference, Ledger, Seen};
 use super::{binding, os};
 use crate::clock::Clock;
 use crate::network::{NetworkId, Snapshot};
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -41,6 +43,9 @@ pub(super) struct Settings {
     pub(super) watch: fn() -> io::Result<if_watch::tokio::IfWatcher>,
     /// How a socket can be bound to a network.
     pub(super) bind: binding::Try,
+    /// The scout of the whole system, where it is to be asked first.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub(super) daemon: Option<super::daemon::Subscription>,
 }
 
 impl Settings {
@@ -53,6 +58,8 @@ impl Settings {
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
             bind: binding::attempt,
+            #[cfg(all(unix, feature = "daemon"))]
+            daemon: None,
         }
     }
 }
@@ -117,6 +124,7 @@ impl System {
             shared: self.shared.clone(),
             out,
             pace: Pace::default(),
+            turns: Turns::default(),
             looks,
             answers: Vec::new(),
             overrides: self.shared.overrides.subscribe(),
@@ -197,6 +205,7 @@ pub(super) struct Feed {
     shared: Arc<Shared>,
     out: watch::Sender<Arc<Snapshot>>,
     pace: Pace,
+    turns: Turns,
     looks: mpsc::Receiver<Look>,
     answers: Vec<Look>,
     overrides: watch::Receiver<Arc<Overrides>>,
@@ -207,8 +216,28 @@ pub(super) struct Feed {
 }
 
 impl Feed {
+    /// What is offered from now on comes from another source, or from one that was started again.
+    pub(super) fn begin(&mut self) {
+        self.turns.begin();
+    }
+
     /// The whole set as it is now.
-    pub(super) fn offer(&mut self, now: Instant, mut seen: Vec<Seen>) {
+    pub(super) fn offer(&mut self, now: Instant, seen: Vec<Seen>) {
+        self.take(now, seen);
+        self.publish(now);
+    }
+
+    /// The same as another process `told` it, which knows for how long it has been so and has waited
+    /// for company already.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub(super) fn offer_told(&mut self, now: Instant, seen: Vec<Seen>, told: &Snapshot) {
+        self.take(now, seen);
+        lock(&self.shared.ledger).backdate(told);
+        self.pace.hurry(now);
+        self.publish(now);
+    }
+
+    fn take(&mut self, now: Instant, mut seen: Vec<Seen>) {
         let over = self.patience.is_none_or(|until| until.into_std() <= now);
         if over || !self.shared.hearsay.is_awaiting() {
             self.patience = None;
@@ -220,13 +249,16 @@ impl Feed {
             }
         }
         let complete = self.patience.is_none();
-        let difference = lock(&self.shared.ledger).see(Clock::now(), seen, complete);
+        let difference = {
+            let mut ledger = lock(&self.shared.ledger);
+            self.turns.fit(&ledger, &mut seen);
+            ledger.see(Clock::now(), seen, complete)
+        };
         match difference {
             Difference::None => self.pace.nothing(),
             Difference::Loss => self.pace.loss(now),
             Difference::Gain => self.pace.gain(now),
         }
-        self.publish(now);
     }
 
     /// Publishes what is due.
@@ -327,15 +359,29 @@ async fn run(settings: Arc<Settings>, mut feed: Feed, gone: oneshot::Receiver<()
     tokio::select! {
         // The sender is dropped, never used.
         _ = gone => {}
-        () = watch_all(&settings, &mut feed) => {}
+        () = watch(&settings, &mut feed) => {}
     }
 }
 
-/// Tries the sources in order, for ever.
-async fn watch_all(settings: &Settings, feed: &mut Feed) {
+async fn watch(settings: &Settings, feed: &mut Feed) {
+    #[cfg(all(unix, feature = "daemon"))]
+    if let Some(daemon) = &settings.daemon {
+        match super::daemon::watch(daemon, settings, feed).await {}
+    }
+    match watch_all(settings, feed, None).await {}
+}
+
+/// Tries the sources of this process in order, for ever; `refused` is why no better one is in use.
+pub(super) async fn watch_all(
+    settings: &Settings,
+    feed: &mut Feed,
+    refused: Option<String>,
+) -> Infallible {
+    let before: Vec<String> = refused.into_iter().collect();
     let mut host = os::Host::default();
     loop {
-        let mut refused = Vec::new();
+        let mut refused = before.clone();
+        feed.begin();
         #[cfg(target_os = "linux")]
         match (settings.open)() {
             Ok(socket) => {
@@ -347,6 +393,7 @@ async fn watch_all(settings: &Settings, feed: &mut Feed) {
             Err(error) => refused.push(format!("netlink: {error}")),
         }
         // The better source is tried again; meanwhile this goes on, also if if-watch fails.
+        feed.begin();
         let without = host.watch(settings, feed, refused);
         let _ = tokio::time::timeout(RETRY, without).await;
     }
