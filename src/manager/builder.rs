@@ -37,8 +37,9 @@ enum Source {
 }
 
 impl ManagerBuilder {
-    /// Where the networks come from. Default: [`Scout::system_with`] the configuration's facts, which
-    /// say nothing about the networks of any other scout.
+    /// Where the networks come from. Default: the daemon whose socket the configuration names, else
+    /// [`Scout::system_with`], with the configuration's facts, which say nothing about the networks of
+    /// any other scout.
     pub fn scout(mut self, scout: Scout) -> Self {
         self.scout = Some(scout);
         self
@@ -116,9 +117,7 @@ impl ManagerBuilder {
             (Source::Unsaid, _) => Config::default(),
         };
         let policy = self.policy.unwrap_or_else(|| config.policy());
-        let scout = self
-            .scout
-            .unwrap_or_else(|| Scout::system_with(config.overrides()));
+        let scout = self.scout.unwrap_or_else(|| of_host(&config));
         let mut transports = built_in(&scout);
         for transport in self.transports {
             transports.register(transport);
@@ -131,6 +130,31 @@ impl ManagerBuilder {
             tracker: Tracker::new(),
             config,
         })))
+    }
+}
+
+/// The scout that the configuration asks for.
+fn of_host(config: &Config) -> Scout {
+    let Some(socket) = &config.scout().socket else {
+        return Scout::system_with(config.overrides());
+    };
+    #[cfg(all(unix, feature = "daemon"))]
+    {
+        use crate::scout::daemon::Fallback;
+        let fallback = match config.scout().fallback {
+            Some(false) => Fallback::None,
+            _ => Fallback::Own,
+        };
+        Scout::daemon_with(socket, config.overrides(), fallback)
+    }
+    #[cfg(not(all(unix, feature = "daemon")))]
+    {
+        tracing::warn!(
+            target: "mancom::manager",
+            socket = %socket.display(),
+            "built without the feature `daemon`: this process looks for itself"
+        );
+        Scout::system_with(config.overrides())
     }
 }
 

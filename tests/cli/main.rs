@@ -6,6 +6,8 @@ mod networks;
 #[path = "../netns/process.rs"]
 mod process;
 mod run;
+#[cfg(unix)]
+mod scout;
 mod usage;
 mod watch;
 mod why;

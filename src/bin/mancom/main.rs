@@ -13,6 +13,8 @@ mod output;
 mod patience;
 mod run;
 mod scan;
+#[cfg(unix)]
+mod scout;
 mod signals;
 mod status;
 mod view;
@@ -61,6 +63,8 @@ enum Command {
     Why(why::Why),
     Wait(wait::Wait),
     Run(run::Run),
+    #[cfg(unix)]
+    Scout(scout::Scout),
     Label(label::Explain),
 }
 
@@ -79,6 +83,8 @@ fn main() -> ExitCode {
         Command::Why(why) => run(why.run(global, &output)),
         Command::Wait(wait) => run(wait.run(global, &output)),
         Command::Run(command) => run(command.run(global)),
+        #[cfg(unix)]
+        Command::Scout(scout) => run(scout.run(global)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {
