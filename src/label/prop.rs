@@ -121,6 +121,12 @@ impl Props {
     /// The eight kinds.
     pub const KINDS: Props = Props(0xff);
 
+    /// One alone.
+    #[must_use]
+    pub const fn of(prop: Prop) -> Self {
+        Self(1 << prop as u16)
+    }
+
     /// With one more.
     #[must_use]
     pub const fn with(self, prop: Prop) -> Self {

@@ -1,14 +1,21 @@
-//! The explanation of no match, for people and for programs.
+//! The explanation of no match, for people; [`serial`](super) has the form for programs.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::reason::{Alternatives, essential};
-use super::{Assumption, Destination, Reason, Shift};
+use super::admit::{Admission, View};
+use super::reason::essential;
+use super::{Assumption, Destination, Policy, Reason, Shift, hint};
 use crate::clock::Clock;
 use crate::label::Label;
-use crate::network::Network;
+use crate::network::{Aspect, Network};
+
+/// Changes told to people; programs get all.
+const TOLD_SHIFTS: usize = 4;
+
+/// Names told of networks that share a line.
+const TOLD_NAMES: usize = 6;
 
 /// The explanation of no match: every network with every reason.
 ///
@@ -34,10 +41,12 @@ pub struct Blocked {
     pub waited: Option<Duration>,
     /// The last 16 changes of the reasons, oldest first; filled in by those who keep snapshots.
     pub history: Vec<Shift>,
-    /// When it was explained, by the clock that counts time asleep; filled in by those who wait.
-    pub(crate) now: Option<Instant>,
     /// The same for the label first asked for, where a looser one took its place meanwhile.
     pub relaxed: Option<Box<Blocked>>,
+    /// When it was explained, by the clock that counts time asleep; without it no age is told.
+    pub(crate) now: Option<Instant>,
+    /// What it was judged by.
+    pub(super) policy: Policy,
 }
 
 /// One network that does not match.
@@ -50,21 +59,131 @@ pub struct Refusal {
     pub reasons: Vec<Reason>,
     /// What was taken for granted.
     pub assumptions: Vec<Assumption>,
+    /// The VPN that it would bypass.
+    pub(super) vpn: Option<Network>,
+}
+
+impl View<'_> {
+    /// Why nothing matches.
+    pub(super) fn explain(&self) -> Blocked {
+        let refuse = |network: &Network| {
+            let Admission {
+                reasons,
+                assumptions,
+            } = self.admit(network);
+            let vpn = reasons.iter().find_map(|reason| match reason {
+                Reason::BypassesVpn { vpn } => self.snapshot.by_name(vpn),
+                _ => None,
+            });
+            Refusal {
+                network: network.clone(),
+                reasons,
+                assumptions,
+                vpn: vpn.cloned(),
+            }
+        };
+        let complete = self.snapshot.is_complete();
+        Blocked {
+            label: self.label,
+            destination: self.to.clone(),
+            generation: self.snapshot.generation(),
+            complete,
+            reasons: match complete {
+                true => Vec::new(),
+                false => vec![Reason::ScoutStarting],
+            },
+            networks: self.snapshot.networks().iter().map(refuse).collect(),
+            policy: self.policy.clone(),
+            ..Blocked::default()
+        }
+    }
 }
 
 impl Refusal {
-    /// How much would have to change, the reasons that go with another not counted.
-    fn weight(&self) -> u32 {
-        self.essential().map(Reason::weight).sum()
+    /// Where that on which a reason rests came from, as [`Network::sources`] names it; `None`
+    /// where nobody said.
+    #[must_use]
+    pub fn source(&self, reason: &Reason) -> Option<&str> {
+        let (network, aspect) = self.rests_on(reason)?;
+        network.sources(aspect).next()
     }
 
-    /// Without those that follow from the network being down.
-    fn essential(&self) -> impl Iterator<Item = &Reason> {
-        essential(&self.reasons)
+    /// For how long that on which a reason rests has been so, time asleep counted; `None` for a
+    /// network that no scout published.
+    #[must_use]
+    pub fn age(&self, reason: &Reason) -> Option<Duration> {
+        self.age_at(reason, Clock::now())
     }
 
-    fn has(&self, wanted: fn(&Reason) -> bool) -> bool {
-        self.reasons.iter().any(wanted)
+    pub(super) fn age_at(&self, reason: &Reason, now: Instant) -> Option<Duration> {
+        let (network, aspect) = self.rests_on(reason)?;
+        Some(now.saturating_duration_since(network.since(aspect)?))
+    }
+
+    /// A reason as it is said of this network: with why it is down.
+    #[must_use]
+    pub fn text(&self, reason: &Reason) -> String {
+        match (reason, self.network.why_down()) {
+            (Reason::Down, [_, ..]) => {
+                format!("{reason}: {}", self.network.why_down().join(", "))
+            }
+            _ => reason.to_string(),
+        }
+    }
+
+    fn rests_on(&self, reason: &Reason) -> Option<(&Network, Aspect)> {
+        let network = match reason {
+            Reason::BypassesVpn { .. } => self.vpn.as_ref()?,
+            _ => &self.network,
+        };
+        Some((network, reason.aspect()?))
+    }
+
+    /// What is said of it in one line; what follows from its being down is left out.
+    fn line(&self, now: Option<Instant>) -> String {
+        let mut line = String::new();
+        let mut mark = ": ";
+        let mut reasons = essential(&self.reasons).peekable();
+        while let Some(reason) = reasons.next() {
+            line += mark;
+            line += &self.text(reason);
+            mark = "; ";
+            let origin = self.origin(reason, now);
+            let next = reasons.peek().map(|next| self.origin(next, now));
+            if next.is_none_or(|next| next != origin) {
+                line += &origin;
+            }
+        }
+        for assumption in &self.assumptions {
+            line += &format!("{mark}{assumption}");
+            mark = "; ";
+        }
+        line
+    }
+
+    /// ` (netlink, for 12 s)`. How long a network has had its kind and its name tells nobody
+    /// anything.
+    fn origin(&self, reason: &Reason, now: Option<Instant>) -> String {
+        let lasts = matches!(reason.aspect(), Some(Aspect::Kind | Aspect::Name));
+        let age = now.filter(|_| !lasts);
+        let age = age.and_then(|now| self.age_at(reason, now)).map(span);
+        match (self.source(reason), age) {
+            (Some(source), Some(age)) => format!(" ({source}, for {age})"),
+            (Some(source), None) => format!(" ({source})"),
+            (None, Some(age)) => format!(" (for {age})"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// A time as people say it: `0.4 s`, `12 s`, `5 min`, `3 h`, `2 d`.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        s @ 10..120 => format!("{s} s"),
+        s @ 120..7_200 => format!("{} min", s / 60),
+        s @ 7_200..172_800 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
     }
 }
 
@@ -84,42 +203,49 @@ impl Blocked {
     }
 
     /// The smallest change that would help: `needs wifi; wlan0 exists but is down`.
+    ///
+    /// Every network is considered, with what would have to change of it (come up, be signed in
+    /// to, get an address or a route) and with the words of the label that stand against it. A
+    /// change that can happen by itself is smaller than one of the label, and that smaller than
+    /// one of the system's policy.
     #[must_use]
     pub fn hint(&self) -> String {
-        if let Some(reason) = self.reasons.first() {
-            return match reason {
-                Reason::Prohibited { prop, .. } => {
-                    format!("this host itself is prohibited: drop prohibit={prop}")
+        hint::of(self)
+    }
+
+    /// What is said of the networks, those of which the same is said in one line.
+    fn lines(&self) -> Vec<String> {
+        struct Line<'a> {
+            names: Vec<&'a str>,
+            /// With and without ages.
+            said: [String; 2],
+        }
+        let mut lines: Vec<Line<'_>> = Vec::new();
+        for refusal in &self.networks {
+            let name = refusal.network.name();
+            let said = [self.now, None].map(|now| refusal.line(now));
+            match lines.iter_mut().find(|line| line.said[1] == said[1]) {
+                Some(line) => {
+                    line.names.push(name);
+                    if line.said[0] != said[0] {
+                        line.said[0] = said[1].clone();
+                    }
                 }
-                reason => reason.to_string(),
+                None => lines.push(Line {
+                    names: vec![name],
+                    said,
+                }),
+            }
+        }
+        let tell = |line: Line<'_>| {
+            let told = line.names.len().min(TOLD_NAMES);
+            let more = match line.names.len() - told {
+                0 => String::new(),
+                more => format!(" and {more} more"),
             };
-        }
-        let mut hint = String::new();
-        let required = self.label.required().kinds();
-        if !required.is_empty() {
-            hint = format!("needs {}; ", Alternatives(required));
-        } else if let Some(name) = self.label.interface_name() {
-            hint = format!("needs {name}; ");
-        }
-        let refusals = self.networks.iter();
-        let Some(nearest) = refusals.min_by_key(|refusal| refusal.weight()) else {
-            return hint + "there is no network";
+            format!("{}{more}{}", line.names[..told].join(", "), line.said[0])
         };
-        let is_other =
-            |reason: &Reason| matches!(reason, Reason::Kind { .. } | Reason::Interface { .. });
-        if nearest.has(is_other) {
-            return hint + "there is none";
-        }
-        if nearest.has(|reason| matches!(reason, Reason::Loopback)) {
-            return hint + "there is no network beyond this host";
-        }
-        hint += nearest.network.name();
-        hint += " exists but ";
-        for (i, reason) in nearest.essential().enumerate() {
-            let and = if i == 0 { "" } else { " and " };
-            hint += &format!("{and}{reason}");
-        }
-        hint
+        lines.into_iter().map(tell).collect()
     }
 }
 
@@ -134,22 +260,20 @@ impl fmt::Display for Blocked {
         }
         write!(f, " (snapshot {}", self.generation)?;
         if let Some(waited) = self.waited {
-            write!(f, ", waited {:.1} s", waited.as_secs_f64())?;
+            write!(f, ", waited {}", span(waited))?;
         }
         f.write_str(")")?;
         for reason in &self.reasons {
             write!(f, "\n  {reason}")?;
         }
-        for refusal in &self.networks {
-            write!(f, "\n  {}", refusal.network.name())?;
-            let mut mark = ": ";
-            for reason in &refusal.reasons {
-                write!(f, "{mark}{reason}")?;
-                mark = "; ";
-            }
-            for assumption in &refusal.assumptions {
-                write!(f, "{mark}{assumption}")?;
-                mark = "; ";
+        for line in self.lines() {
+            write!(f, "\n  {line}")?;
+        }
+        if let Some(now) = self.now {
+            let told = self.history.len().saturating_sub(TOLD_SHIFTS);
+            for shift in &self.history[told..] {
+                let age = now.saturating_duration_since(shift.at);
+                write!(f, "\n  {} ago {shift}", span(age))?;
             }
         }
         write!(f, "\n  hint: {}", self.hint())?;
@@ -161,74 +285,3 @@ impl fmt::Display for Blocked {
 }
 
 impl std::error::Error for Blocked {}
-
-#[cfg(feature = "serde")]
-mod serial {
-    use serde::ser::SerializeStruct;
-    use serde::{Serialize, Serializer};
-
-    use super::{Blocked, Refusal};
-    use crate::label::matching::{Assumption, Destination, Reason};
-
-    /// `{"waited_ms", "label", "to", "generation", "complete", "reasons", "networks", "hint"}`.
-    impl Serialize for Blocked {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut out = serializer.serialize_struct("Blocked", 8)?;
-            out.serialize_field("label", &self.label)?;
-            out.serialize_field("to", &self.destination)?;
-            out.serialize_field("generation", &self.generation)?;
-            out.serialize_field("complete", &self.complete)?;
-            out.serialize_field("reasons", &self.reasons)?;
-            out.serialize_field("networks", &self.networks)?;
-            out.serialize_field("hint", &self.hint())?;
-            let waited = self.waited.map(|waited| waited.as_secs_f64() * 1000.0);
-            out.serialize_field("waited_ms", &waited)?;
-            out.end()
-        }
-    }
-
-    /// `{"id", "name", "reasons", "assumptions"}`.
-    impl Serialize for Refusal {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut out = serializer.serialize_struct("Refusal", 4)?;
-            out.serialize_field("id", &self.network.id())?;
-            out.serialize_field("name", self.network.name())?;
-            out.serialize_field("reasons", &self.reasons)?;
-            out.serialize_field("assumptions", &self.assumptions)?;
-            out.end()
-        }
-    }
-
-    /// `{"reason": "no_route", "text": "has no default route"}`.
-    impl Serialize for Reason {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut out = serializer.serialize_struct("Reason", 2)?;
-            out.serialize_field("reason", self.word())?;
-            out.serialize_field("text", &self.to_string())?;
-            out.end()
-        }
-    }
-
-    /// `{"property": "metered", "fact": "unknown", "taken": false}`.
-    impl Serialize for Assumption {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut out = serializer.serialize_struct("Assumption", 3)?;
-            out.serialize_field("property", self.prop.word())?;
-            out.serialize_field("fact", self.fact.word())?;
-            out.serialize_field("taken", &self.taken)?;
-            out.end()
-        }
-    }
-
-    /// `"anywhere"`, `"host"`, `"name"`, or a list of addresses.
-    impl Serialize for Destination {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self {
-                Destination::Unnamed => serializer.serialize_str("anywhere"),
-                Destination::Host => serializer.serialize_str("host"),
-                Destination::Name => serializer.serialize_str("name"),
-                Destination::Addresses(all) => serializer.collect_seq(all.iter()),
-            }
-        }
-    }
-}

@@ -46,12 +46,12 @@ impl Standing {
     }
 }
 
-/// The reasons in one line.
+/// What is said of a network: `matches`, `is down and is metered, which is prohibited`.
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Standing::Absent => f.write_str("was not there"),
-            Standing::Admitted => f.write_str("matched"),
+            Standing::Absent => f.write_str("is not there"),
+            Standing::Admitted => f.write_str("matches"),
             Standing::Refused(reasons) => {
                 for (i, reason) in super::reason::essential(reasons).enumerate() {
                     let and = if i == 0 { "" } else { " and " };
@@ -84,6 +84,13 @@ impl Shift {
     #[must_use]
     pub fn age(&self) -> Duration {
         Clock::now().saturating_duration_since(self.at)
+    }
+}
+
+/// `wlan0: matches -> is down`.
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} -> {}", self.network, self.was, self.now)
     }
 }
 
@@ -120,7 +127,7 @@ pub(crate) fn history(
 
 /// What changed from one snapshot to the next, last first.
 fn between(before: &View<'_>, after: &View<'_>, at: Instant, shifts: &mut Vec<Shift>) {
-    let pairs = Pairs::of(before.snapshot(), after.snapshot());
+    let pairs = Pairs::of(before.snapshot, after.snapshot);
     // The other networks decide about one through the kernel's choice alone.
     let same_choices = before.choices().eq(after.choices());
     for (old, new) in pairs.0.into_iter().rev() {
@@ -132,7 +139,7 @@ fn between(before: &View<'_>, after: &View<'_>, at: Instant, shifts: &mut Vec<Sh
         let (was, now) = (before.standing(old), after.standing(new));
         if was != now {
             shifts.push(Shift {
-                generation: after.snapshot().generation(),
+                generation: after.snapshot.generation(),
                 network: new.or(old).map_or("", Network::name).to_owned(),
                 was,
                 now,

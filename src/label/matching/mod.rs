@@ -73,12 +73,16 @@
 
 mod admit;
 mod explain;
+mod hint;
 mod history;
 mod migration;
 mod paths;
 mod policy;
 mod rank;
+mod reach;
 mod reason;
+#[cfg(feature = "serde")]
+mod serial;
 
 #[cfg(test)]
 mod tests;
@@ -183,39 +187,18 @@ pub fn candidates(
         return host_scope_admits(label).map(|()| Vec::new());
     }
     let view = View::new(snapshot, label, to, policy);
-    let mut admitted = Vec::new();
-    let mut refused = Vec::new();
-    for network in snapshot.networks() {
-        let Admission {
-            reasons,
-            assumptions,
-        } = view.admit(network);
-        if reasons.is_empty() && snapshot.is_complete() {
-            admitted.push((rank(network, label, to, policy), network));
-        } else if admitted.is_empty() {
-            refused.push(Refusal {
-                network: network.clone(),
-                reasons,
-                assumptions,
-            });
-        }
+    if !snapshot.is_complete() {
+        return Err(Box::new(view.explain()));
     }
+    let networks = snapshot.networks().iter();
+    let mut admitted: Vec<_> = networks
+        .filter(|network| view.admits(network))
+        .map(|network| (rank(network, label, to, policy), network))
+        .collect();
     if admitted.is_empty() {
-        return Err(Box::new(Blocked {
-            label: *label,
-            destination: to.clone(),
-            generation: snapshot.generation(),
-            complete: snapshot.is_complete(),
-            reasons: if snapshot.is_complete() {
-                Vec::new()
-            } else {
-                vec![Reason::ScoutStarting]
-            },
-            networks: refused,
-            ..Blocked::default()
-        }));
+        return Err(Box::new(view.explain()));
     }
-    admitted.sort_by_key(|(key, _)| *key);
+    admitted.sort_unstable_by_key(|(key, _)| *key);
     Ok(admitted
         .into_iter()
         .map(|(_, network)| network.clone())

@@ -181,6 +181,7 @@ impl Rule {
             rule: self.text.clone(),
             file: self.file.clone(),
             line: self.line,
+            on: self.on,
         }
     }
 }
@@ -270,7 +271,7 @@ fn networks(text: &str) -> Result<(Props, Option<&str>), RuleError> {
                 }
             }
             (None, _) => {
-                let known = Prop::ALL.into_iter().map(Prop::word).chain(["if="]);
+                let known = Prop::ALL.into_iter().map(Prop::word).chain(["if=*"]);
                 return Err(RuleError::UnknownWord {
                     part: PART,
                     column,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::label::Prop;
-use crate::network::{Fact, Kinds};
+use crate::label::{Prop, Props};
+use crate::network::{Aspect, Fact, Kinds};
 
 /// Which route a network lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +69,8 @@ pub enum Reason {
         file: Arc<str>,
         /// And in which line.
         line: u32,
+        /// The properties of the networks it is about.
+        on: Props,
     },
     /// It is of no required kind.
     Kind {
@@ -122,32 +124,58 @@ impl Reason {
         }
     }
 
-    /// How much must change for it to go: a network that is down may come up by itself, a kind
-    /// never changes.
-    pub(super) const fn weight(&self) -> u32 {
+    /// What of a network it rests on: for [where that came from](super::Refusal::source) and [how
+    /// long it has been so](super::Refusal::age). `None` where it rests on nothing of a network.
+    /// What [`Reason::BypassesVpn`] rests on is the VPN's.
+    #[must_use]
+    pub fn aspect(&self) -> Option<Aspect> {
         match self {
-            Reason::ScoutStarting | Reason::Suspended | Reason::Dormant | Reason::Down => 1,
-            Reason::Portal => 2,
-            Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. } => 3,
-            Reason::BypassesVpn { .. } | Reason::Satellite | Reason::Missing { .. } => 8,
-            Reason::Prohibited { .. } | Reason::Policy { .. } | Reason::Unbindable { .. } => 16,
-            Reason::Kind { .. } | Reason::Interface { .. } => 64,
-            Reason::Loopback | Reason::BeyondHost => 256,
+            Reason::ScoutStarting => None,
+            Reason::Suspended | Reason::Dormant | Reason::Down => Some(Aspect::State),
+            Reason::NoRoute(_) | Reason::BypassesVpn { .. } => Some(Aspect::Routes),
+            Reason::NoAddress | Reason::NoFamily { .. } => Some(Aspect::Addresses),
+            Reason::Portal => Some(Aspect::Health),
+            Reason::Prohibited { prop, .. } | Reason::Missing { prop, .. } => Some(aspect(*prop)),
+            Reason::Policy { on, .. } => Some(on.first().map_or(Aspect::Name, aspect)),
+            Reason::Loopback | Reason::BeyondHost | Reason::Satellite | Reason::Kind { .. } => {
+                Some(Aspect::Kind)
+            }
+            Reason::Interface { .. } => Some(Aspect::Name),
+            Reason::Unbindable { .. } => Some(Aspect::Binding),
         }
     }
 
-    /// Whether it follows from the network being down, and goes with it.
+    /// Whether it goes by itself when a network comes up.
     const fn follows_from_down(&self) -> bool {
         matches!(
             self,
-            Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. }
+            Reason::NoRoute(_)
+                | Reason::NoAddress
+                | Reason::NoFamily { .. }
+                | Reason::Missing {
+                    prop: Prop::Ipv4 | Prop::Ipv6,
+                    ..
+                }
         )
     }
 }
 
-/// Without those that follow from the network being down.
+/// What of a network a property is.
+fn aspect(prop: Prop) -> Aspect {
+    match prop {
+        Prop::Metered => Aspect::Metered,
+        Prop::Roaming => Aspect::Roaming,
+        Prop::Constrained => Aspect::Constrained,
+        Prop::Validated => Aspect::Health,
+        Prop::Ipv4 | Prop::Ipv6 => Aspect::Addresses,
+        _ => Aspect::Kind,
+    }
+}
+
+/// Without those that follow from the network being down, or not up yet.
 pub(super) fn essential(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
-    let down = reasons.contains(&Reason::Down);
+    let down = |reason: &Reason| matches!(reason, Reason::Down | Reason::Dormant);
+    let down = reasons.iter().any(down);
     let kept = move |reason: &&Reason| !(down && reason.follows_from_down());
     reasons.iter().filter(kept)
 }
@@ -181,7 +209,9 @@ impl fmt::Display for Reason {
             Reason::Satellite => {
                 f.write_str("is satellite, which large and background traffic must name")
             }
-            Reason::Policy { rule, file, line } => {
+            Reason::Policy {
+                rule, file, line, ..
+            } => {
                 write!(f, "is forbidden by `{rule}` ({file}:{line})")
             }
             Reason::Kind { required, has } => {

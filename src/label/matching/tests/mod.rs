@@ -1,18 +1,31 @@
+mod explain;
+mod hints;
+mod history;
 mod migration;
 mod order;
 mod paths;
+mod policy;
 mod properties;
 mod rules;
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use super::*;
-use crate::network::{Address, NetworkId, NetworkSpec};
+use crate::network::{Address, NetworkId, NetworkSpec, Since};
 
 /// A complete snapshot of these, in this order.
 fn world(specs: impl IntoIterator<Item = NetworkSpec>) -> Snapshot {
     let network = |(index, spec)| Network::new(NetworkId { index, epoch: 1 }, spec);
     Snapshot::new(7, true, (1..).zip(specs).map(network).collect())
+}
+
+/// The same, everything as it is since that moment.
+fn aged(since: Instant, specs: impl IntoIterator<Item = NetworkSpec>) -> Snapshot {
+    let age =
+        |network: &Network| Network::aged(network.id(), network.spec().clone(), Since::new(since));
+    let all = world(specs);
+    Snapshot::new(7, true, all.networks().iter().map(age).collect())
 }
 
 fn one(spec: NetworkSpec) -> Network {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::label::{Scope, tests::arbitrary as any_label};
+use crate::label::{Props, Scope, tests::arbitrary as any_label};
 use crate::network::{Binding, Health, Kind, Kinds, Route, State};
 
 const ADDRESSES: [&str; 6] = [
@@ -163,10 +163,28 @@ fn any_destination() -> impl Strategy<Value = Destination> {
     ]
 }
 
+const RULES: [(&str, &str); 6] = [
+    ("background", "metered"),
+    ("any", "roaming constrained"),
+    ("large", "metered if=net*"),
+    ("default", "cellular"),
+    ("interactive", "wifi metered"),
+    ("any", "if=net2"),
+];
+
 fn any_policy() -> impl Strategy<Value = Policy> {
-    any::<bool>().prop_map(|unknown_denied| Policy {
+    policy_of(RULES.len())
+}
+
+/// Some of the first rules.
+fn policy_of(rules: usize) -> impl Strategy<Value = Policy> {
+    let rules = prop::sample::subsequence(RULES[..rules].to_vec(), 0..3.min(rules));
+    (any::<bool>(), rules).prop_map(|(unknown_denied, rules)| Policy {
         unknown_denied,
-        ..Policy::default()
+        rules: (1..)
+            .zip(rules)
+            .map(|(line, (forbid, on))| Rule::new(forbid, on, "f", line).expect("a rule"))
+            .collect(),
     })
 }
 
@@ -270,21 +288,119 @@ proptest! {
     // behaviour: X3
     #[test]
     fn with_every_listed_reason_mended_a_network_matches(
-        all in any_world(false), label in mendable_label(), policy in any_policy(),
+        all in any_world(false), label in mendable_label(), policy in policy_of(3),
         to in any_destination().prop_filter("no network is used", |to| !to.is_host()),
     ) {
         let spare = spare_kind(&label).expect("filtered");
+        let traits = Props::from_iter([Prop::Metered, Prop::Roaming, Prop::Constrained]);
+        // A rule against what the label requires is mended by no network.
+        let policy = match label.required().intersection(traits).is_empty() {
+            true => policy,
+            false => Policy { rules: Arc::default(), ..policy },
+        };
         for network in all.networks() {
             let reasons = admit(&all, network, &label, &to, &policy).reasons;
             let mend = |spec, reason: &Reason| mended(spec, reason, &label, &to, spare);
             let spec = reasons.iter().fold(network.spec().clone(), mend);
-            let changed = Network::new(network.id(), spec);
-            let mut networks = without(&all, network.id()).networks;
-            networks.push(changed.clone());
-            let all = Snapshot::new(8, true, networks);
+            let (all, changed) = with(&all, network, spec);
             let left = admit(&all, &changed, &label, &to, &policy).reasons;
             prop_assert!(left.is_empty(), "{label}: {reasons:?} mended, {left:?} left of {changed:?}");
         }
+    }
+
+    // behaviour: D1, as far as matching goes
+    #[test]
+    fn an_explanation_lists_every_network_with_a_reason(
+        all in any_world(false), label in a_label(), to in any_destination(), policy in any_policy(),
+    ) {
+        if let Err(blocked) = candidates(&all, &label, &to, &policy)
+            && !to.is_host()
+        {
+            let listed: Vec<_> = blocked.networks.iter().map(|refusal| refusal.network.clone()).collect();
+            prop_assert_eq!(&listed[..], all.networks());
+            prop_assert!(blocked.networks.iter().all(|refusal| !refusal.reasons.is_empty()));
+            prop_assert_eq!(blocked.generation, all.generation());
+        }
+    }
+
+    // behaviour: X4
+    #[test]
+    fn the_change_that_is_hinted_at_gives_a_match(
+        all in any_world(false), label in a_label(), policy in any_policy(),
+        to in any_destination().prop_filter("no network is used", |to| !to.is_host()),
+    ) {
+        if let Err(blocked) = candidates(&all, &label, &to, &policy) {
+            let change = hint::smallest(&blocked);
+            prop_assert_eq!(change.is_none(), all.networks().is_empty());
+            if let Some(change) = change {
+                let policy = lifted(&policy, &change.reasons);
+                let network = &change.refusal.network;
+                let mend = |spec, reason: &Reason| mended(spec, reason, &change.label, &to, Kind::Ethernet);
+                let of_network = change.reasons.iter().filter(|reason| reason.word() != "policy");
+                let spec = of_network.fold(network.spec().clone(), mend);
+                let (all, changed) = with(&all, network, spec);
+                let left = admit(&all, &changed, &change.label, &to, &policy).reasons;
+                prop_assert!(left.is_empty(), "{label}: {}, {left:?} left of {changed:?}", blocked.hint());
+            }
+        }
+    }
+
+    #[test]
+    fn a_quick_verdict_is_that_of_the_whole_look(
+        all in any_world(false), label in a_label(), policy in any_policy(),
+        to in any_destination().prop_filter("no network is used", |to| !to.is_host()),
+    ) {
+        let view = View::new(&all, &label, &to, &policy);
+        for network in all.networks() {
+            prop_assert_eq!(view.admits(network), view.admit(network).is_admitted());
+        }
+    }
+
+    // behaviour: I6, as far as matching goes
+    #[test]
+    fn where_the_kernel_has_a_way_an_unrestricted_operation_never_waits(
+        all in any_world(false), to in any_destination(), names in prop::sample::select(vec!["interactive", "any"]),
+    ) {
+        let chosen = |network: &Network, ip: IpAddr| {
+            let family = |a: &Address| a.ip.is_ipv4() == ip.is_ipv4();
+            let link = |ip: IpAddr| crate::network::is_link_local(ip);
+            let mut addresses = network.addresses().iter();
+            let refused = matches!(network.binding(), Binding::Refused(_));
+            network.state() == State::Up
+                && !refused
+                && network.health() != Health::Portal
+                && addresses.any(|a| family(a) && (link(ip) || !link(a.ip)))
+        };
+        if let Destination::Addresses(ips) = &to {
+            let way = |ip: &IpAddr| {
+                crate::network::route_choice(&all, *ip).is_some_and(|network| chosen(network, *ip))
+            };
+            if ips.iter().any(way) {
+                prop_assert!(candidates(&all, &label(names), &to, &Policy::default()).is_ok());
+            }
+        }
+    }
+}
+
+/// The same with one network described otherwise.
+fn with(all: &Snapshot, network: &Network, spec: NetworkSpec) -> (Snapshot, Network) {
+    let changed = Network::new(network.id(), spec);
+    let mut networks = without(all, network.id()).networks;
+    networks.push(changed.clone());
+    (Snapshot::new(8, true, networks), changed)
+}
+
+/// The policy without the rules that these reasons name.
+fn lifted(policy: &Policy, reasons: &[Reason]) -> Policy {
+    let named = |rule: &&Rule| {
+        let is =
+            |reason: &Reason| matches!(reason, Reason::Policy { line, .. } if *line == rule.line());
+        reasons.iter().any(is)
+    };
+    let rules = policy.rules.iter().filter(|rule| !named(rule)).cloned();
+    Policy {
+        rules: rules.collect(),
+        ..policy.clone()
     }
 }
 
@@ -314,6 +430,8 @@ fn mended(
     spare: Kind,
 ) -> NetworkSpec {
     let global = ["198.51.100.7/24", "2001:db8:9::7/64"].map(prefix);
+    let families = [Prop::Ipv4, Prop::Ipv6].into_iter().zip(global);
+    let allowed = families.filter(|(family, _)| !label.prohibited().contains(*family));
     let targets: Arc<[IpAddr]> = match to {
         Destination::Addresses(all) => all.clone(),
         _ => Arc::new([]),
@@ -334,7 +452,7 @@ fn mended(
         Reason::NoRoute(_) => spec
             .routes
             .extend(["0.0.0.0/0", "::/0"].map(|to| Route::to(prefix(to)))),
-        Reason::NoAddress => spec.addresses.extend(global),
+        Reason::NoAddress => spec.addresses.extend(allowed.map(|(_, address)| address)),
         Reason::NoFamily { v6 } => spec.addresses.push(global[usize::from(*v6)]),
         Reason::Portal if spec.health == Health::Portal => spec.health = Health::Limited,
         Reason::BypassesVpn { .. } => spec.bypass_vpn = true,
@@ -348,6 +466,9 @@ fn mended(
                 spec.kinds = spec.kinds.without(kind).with(spare);
             }
         },
+        Reason::Policy { .. } => {
+            (spec.metered, spec.roaming, spec.constrained) = (Fact::No, Fact::No, Fact::No);
+        }
         Reason::Satellite => spec.kinds = spec.kinds.without(Kind::Satellite).with(spare),
         Reason::Kind { required, .. } => {
             spec.kinds = spec
