@@ -18,6 +18,8 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -41,6 +43,7 @@ fn main() -> std::process::ExitCode {
         plain::CASES,
         roaming::CASES,
         command::CASES,
+        daemon::CASES,
     ]
     .concat();
     isolation::main(&cases)
