@@ -51,6 +51,7 @@
 //! asked.
 
 mod client;
+mod connection;
 mod error;
 mod server;
 mod socket;

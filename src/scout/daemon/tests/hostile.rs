@@ -100,6 +100,10 @@ async fn a_line_without_an_end_is_refused() {
 #[tokio::test]
 async fn a_daemon_that_says_nothing_is_away() {
     is_refused(Vec::new(), false, "it says nothing").await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_never_has_a_whole_picture_is_away() {
     let starting = br#"{"snapshot": {"generation": 0, "complete": false, "networks": []}}"#;
     let bytes = and(and(hello().encode(), starting), b"\n");
     is_refused(bytes, false, "it says nothing").await;

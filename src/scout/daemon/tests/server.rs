@@ -51,14 +51,14 @@ async fn a_socket_of_another_user_is_left_alone() {
 // behaviour: K10
 #[tokio::test]
 async fn only_root_and_our_own_user_are_believed() {
-    client::believe(0, 1000).expect("root");
-    client::believe(1000, 1000).expect("ourselves");
-    let error = client::believe(1001, 1000).expect_err("another");
+    connection::believe(0, 1000).expect("root");
+    connection::believe(1000, 1000).expect("ourselves");
+    let error = connection::believe(1001, 1000).expect_err("another");
     assert!(
         error.to_string().contains("belongs to user 1001"),
         "{error}"
     );
-    let error = client::believe(1001, 0).expect_err("another, though we are root");
+    let error = connection::believe(1001, 0).expect_err("another, though we are root");
     assert!(error.to_string().contains("only root"), "{error}");
     assert_eq!(
         socket::own_user().expect("a pair"),
