@@ -153,6 +153,7 @@
 //! | --- | --- |
 //! | `macros` (default) | `#[mancom::main]`, and with `test-util` `#[mancom::test]` |
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
+//! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |

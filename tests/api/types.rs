@@ -48,6 +48,12 @@ errors! {
     ShutdownError LabelError EndpointError
 }
 assert_impl_all!(ConfigError: StdError, Send, Sync);
+#[cfg(all(unix, feature = "daemon"))]
+assert_impl_all!(mancom::scout::daemon::DaemonError: StdError, Send, Sync);
+#[cfg(all(unix, feature = "daemon"))]
+assert_impl_all!(Error: From<mancom::scout::daemon::DaemonError>);
+#[cfg(all(unix, feature = "daemon"))]
+shared! { mancom::scout::daemon::Server mancom::scout::daemon::Fallback }
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
 assert_impl_all!(io::Error: From<Error>);
 const_assert_eq!(size_of::<Error>(), size_of::<usize>());

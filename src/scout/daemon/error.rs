@@ -1,5 +1,6 @@
 //! Why a daemon does not serve, and why a subscriber does not hear one.
 
+use crate::error::{Error, Fault};
 use std::io;
 use std::path::PathBuf;
 
@@ -45,6 +46,31 @@ pub enum DaemonError {
     /// The scout whose snapshots were served has ended.
     #[error("the scout has ended")]
     ScoutGone,
+}
+
+impl Fault for DaemonError {
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            DaemonError::InUse { .. } => io::ErrorKind::AddrInUse,
+            DaemonError::NoSocket { .. } => io::ErrorKind::AlreadyExists,
+            DaemonError::Foreign { .. } => io::ErrorKind::PermissionDenied,
+            DaemonError::NoFolder { .. } => io::ErrorKind::NotFound,
+            DaemonError::Refused { source, .. } => source.kind(),
+            DaemonError::ScoutGone => io::ErrorKind::BrokenPipe,
+        }
+    }
+}
+
+impl From<DaemonError> for Error {
+    fn from(error: DaemonError) -> Self {
+        Error::new(error)
+    }
+}
+
+impl From<DaemonError> for io::Error {
+    fn from(error: DaemonError) -> Self {
+        Error::new(error).into()
+    }
 }
 
 /// Why the daemon is not heard.

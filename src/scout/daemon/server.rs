@@ -47,6 +47,8 @@ pub(super) struct Limits {
     pub(super) subscribers: usize,
     /// One that has not taken a line after so long is left.
     pub(super) patience: Duration,
+    /// A longer line is not sent.
+    pub(super) longest: usize,
 }
 
 impl Default for Limits {
@@ -54,6 +56,7 @@ impl Default for Limits {
         Limits {
             subscribers: 1024,
             patience: Duration::from_secs(10),
+            longest: LONGEST,
         }
     }
 }
@@ -264,8 +267,9 @@ impl Connection {
             return Ok(());
         }
         let line = self.shared.line(&snapshot);
-        if line.len() > LONGEST {
-            let why = format!("a snapshot of {} bytes, more than {LONGEST}", line.len());
+        let longest = self.shared.limits.longest;
+        if line.len() > longest {
+            let why = format!("a snapshot of {} bytes, more than {longest}", line.len());
             self.send(&refusal(why.clone())).await?;
             return Err(io::Error::other(why));
         }

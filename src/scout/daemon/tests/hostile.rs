@@ -131,3 +131,16 @@ async fn a_daemon_that_ends_each_time_is_not_asked_without_a_pause() {
     let all = times[4] - times[0];
     assert!(all >= Duration::from_millis(700), "{all:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_falls_silent_is_away_after_30_s() {
+    let place = Place::new();
+    let whole = br#"{"snapshot": {"generation": 1, "complete": true, "networks": []}}"#;
+    let bytes = and(and(hello().encode(), whole), b"\n");
+    let _telling = tell(&place.socket(), bytes, false);
+    let scout = subscriber(&place.socket());
+    once(&mut scout.snapshots(), |all| all.is_complete()).await;
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert!(!scout.source().contains("reconnecting"));
+    says(&scout, "reconnecting: it says nothing").await;
+}

@@ -112,6 +112,34 @@ async fn one_subscriber_too_many_is_refused_with_the_reason_and_the_others_stay(
     up(&mut third, "wlan0").await;
 }
 
+#[tokio::test]
+async fn a_snapshot_that_is_too_long_is_refused_by_who_would_send_it() {
+    let place = Place::new();
+    let (scout, networks) = scripted();
+    networks.up(Network::wifi("wlan0"));
+    let mut server = Server::bind(place.socket()).await.expect("a free path");
+    server.limits.longest = 100;
+    tokio::spawn(server.serve(scout));
+    let scout = subscriber(&place.socket());
+    let snapshots = scout.snapshots();
+    says(&scout, "it refused: a snapshot of ").await;
+    assert!(!snapshots.borrow().is_complete());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_with_nothing_to_say_says_that() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place.socket()).await;
+    let scout = subscriber(&place.socket());
+    once(&mut scout.snapshots(), |all| all.is_complete()).await;
+    let path = format!("daemon {}", place.socket().display());
+    for _ in 0..120 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(scout.source(), path);
+    }
+    daemon.end().await;
+}
+
 /// A network that takes long to tell.
 fn large(metric: u32) -> crate::NetworkSpec {
     let to = |n: u32| std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);

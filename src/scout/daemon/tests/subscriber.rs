@@ -165,6 +165,11 @@ async fn without_a_daemon_and_a_fallback_nothing_is_known() {
     scout.look_again().await;
     assert!(!snapshots.borrow().is_complete());
     assert_eq!(snapshots.borrow().generation(), 0);
+    let manager = crate::Manager::builder().scout(scout).build().await;
+    let matching = manager.expect("a manager").matching(crate::Label::ANY);
+    let error = matching.within(Duration::from_millis(50)).await;
+    let error = error.expect_err("nothing is known").to_string();
+    assert!(error.contains("has not finished its first scan"), "{error}");
     let daemon = Daemon::start(&place.socket()).await;
     let mut snapshots = snapshots;
     once(&mut snapshots, |all| all.is_complete()).await;
