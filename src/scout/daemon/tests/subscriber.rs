@@ -165,7 +165,7 @@ async fn without_a_daemon_and_a_fallback_nothing_is_known() {
     scout.look_again().await;
     assert!(!snapshots.borrow().is_complete());
     assert_eq!(snapshots.borrow().generation(), 0);
-    let manager = crate::Manager::builder().scout(scout).build().await;
+    let manager = crate::Manager::builder().scout(scout.clone()).build().await;
     let matching = manager.expect("a manager").matching(crate::Label::ANY);
     let error = matching.within(Duration::from_millis(50)).await;
     let error = error.expect_err("nothing is known").to_string();
