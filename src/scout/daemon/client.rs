@@ -230,7 +230,6 @@ impl Picture {
         for network in self.snapshot.networks() {
             let (index, turn) = (network.id().index(), network.id().epoch().into());
             let mut spec = network.spec().clone();
-            feed.hearsay().apply(index, &[], &mut spec);
             overrides.apply(network.name(), &mut spec);
             if spec.state == State::Up && is_interface(network) {
                 spec.notes.unbound = None;

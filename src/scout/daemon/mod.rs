@@ -15,9 +15,10 @@
 //! A subscriber is [`Scout::daemon`](super::Scout::daemon). It takes what it hears as it would take what the kernel says:
 //! into a ledger of its own. So its [`NetworkId`](crate::NetworkId)s, generations and its log are its
 //! own, and outlive the daemon. What this process states in its configuration and what it measured
-//! win over what the daemon says; how a socket is bound is tried here, for privileges differ. Facts
-//! that one network has from another (a VPN from the wifi that carries it) are the daemon's, so what
-//! concerns all belongs in the configuration of the whole system.
+//! win over what the daemon says; how a socket is bound is tried here, for privileges differ. The rest
+//! is the daemon's, with its words for who said it: what managers of networks say, and what one network
+//! has from another (a VPN from the wifi that carries it). So what concerns all belongs in the
+//! configuration of the whole system.
 //!
 //! # While the daemon is away
 //!

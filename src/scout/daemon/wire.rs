@@ -22,7 +22,7 @@
 //! {"snapshot": {"generation": 17, "complete": true, "networks": [{"id": "2.1", "name": "eth0", "kinds": ["ethernet"], "state": "up"}]}}
 //! ```
 //!
-//! in the serialized form of a [`Snapshot`](crate::Snapshot). Each is whole; some may be left out
+//! in the serialized form of a [`Snapshot`]. Each is whole; some may be left out
 //! between two. Every 10 s without anything to say there is an empty line.
 //!
 //! A subscriber may ask for another look at everything, with a number of its choice:
