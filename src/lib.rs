@@ -181,7 +181,7 @@ pub mod testing;
 
 use std::future::Future;
 
-pub use deferral::{MatchError, Matching, Op, Operation, OperationId, Run, Which};
+pub use deferral::{MatchError, Matching, Op, Operation, OperationId, Run, Stop, Which};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::Error;
 pub use label::{Label, LabelError, Prop, Scope};
@@ -209,7 +209,11 @@ pub use stream::{
 /// | `shutdown = "5s"` | `"5s"` | the bound of the waiting at the end: a number with `ms`, `s` or `m` |
 /// | `crate = path` | `mancom` | where this crate is, if it was renamed |
 ///
-/// A wrong configuration is told by the first operation that needs the manager, as an error.
+/// A wrong configuration is told by the first operation that needs the manager, as an error. A file of
+/// it that changes later is read again at once; what is wrong then is logged, and the old one stays in
+/// force. A process without a controlling terminal (a service) also reads it again on SIGHUP; in any
+/// other that signal ends the program as ever, for it says that the terminal is gone.
+/// [`Manager::reload_on_hangup`] asks for it in any case.
 ///
 /// # Panics
 ///
@@ -339,7 +343,7 @@ pub fn cancel(what: impl Into<Which>) -> usize {
     Manager::current().map_or(0, |manager| manager.cancel(what))
 }
 
-/// The label of this name in the configuration.
+/// The label of this name in the configuration, as it is in force now.
 ///
 /// # Errors
 ///

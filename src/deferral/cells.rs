@@ -5,7 +5,7 @@
 //! intervals, and all addresses of one interval are covered by the same routes; so the interval
 //! stands for the address, and destinations of equal intervals share one verdict.
 
-use super::line::View;
+use super::line::{Stamp, View};
 use crate::label::Label;
 use crate::label::matching::Destination;
 use crate::network::{Network, Snapshot};
@@ -19,10 +19,10 @@ type Cell = (bool, usize);
 /// The interval of each address of a destination.
 type Class = Box<[Cell]>;
 
-/// The verdicts of one generation, by label and class.
+/// The verdicts of one snapshot and policy, by label and class.
 #[derive(Default)]
 pub(super) struct Verdicts {
-    generation: Option<u64>,
+    of: Option<Stamp>,
     /// What the intervals were made from.
     networks: Vec<Network>,
     cells: Cells,
@@ -33,14 +33,15 @@ pub(super) struct Verdicts {
 pub(super) type Verdict = Option<Arc<[Network]>>;
 
 impl Verdicts {
-    /// The verdict on this label and destination, evaluated once a generation and class.
+    /// The verdict on this label and destination, evaluated once a view and class.
     pub(super) fn look(&mut self, view: &View<'_>, label: &Label, to: &Destination) -> Verdict {
         let look = || view.look(label, to).ok().map(Arc::from);
         let Destination::Addresses(all) = to else {
             // Equal destinations stand in one line, which asks once.
             return look();
         };
-        if self.generation != Some(view.snapshot.generation()) {
+        if self.of != Some(view.stamp()) {
+            self.of = Some(view.stamp());
             self.renew(view.snapshot);
         }
         let class = (*label, self.cells.class(all));
@@ -48,7 +49,6 @@ impl Verdicts {
     }
 
     fn renew(&mut self, snapshot: &Snapshot) {
-        self.generation = Some(snapshot.generation());
         self.known.clear();
         let unchanged = |(old, new): (&Network, &Network)| {
             old.routes() == new.routes() && old.addresses() == new.addresses()

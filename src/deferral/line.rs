@@ -3,11 +3,13 @@
 use super::cells::{Verdict, Verdicts};
 use super::operation::Operation;
 use super::registry::Key;
+use super::settings::Settings;
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination, Policy};
 use crate::network::{Network, NetworkId, Snapshot};
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -18,22 +20,38 @@ pub(super) const NONE: Key = Key::MAX;
 pub(super) type Judge =
     fn(&Snapshot, &Label, &Destination, &Policy) -> Result<Vec<Network>, Box<Blocked>>;
 
+/// What a verdict was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Stamp {
+    /// Of the snapshot.
+    pub(super) generation: u64,
+    /// Of the policy.
+    pub(super) revision: u64,
+}
+
 /// What is looked at, with which eyes, and when.
 pub(super) struct View<'a> {
     pub(super) snapshot: &'a Snapshot,
-    pub(super) policy: &'a Policy,
+    pub(super) settings: Arc<Settings>,
     pub(super) judge: Judge,
     /// Read at the first question: most entries have no times.
     pub(super) now: OnceCell<Instant>,
 }
 
 impl View<'_> {
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp {
+            generation: self.snapshot.generation(),
+            revision: self.settings.revision,
+        }
+    }
+
     pub(super) fn look(
         &self,
         label: &Label,
         to: &Destination,
     ) -> Result<Vec<Network>, Box<Blocked>> {
-        (self.judge)(self.snapshot, label, to, self.policy)
+        (self.judge)(self.snapshot, label, to, &self.settings.policy)
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -48,6 +66,19 @@ pub(super) enum Role {
     Wait,
     /// The end of this network's match.
     Hold(NetworkId),
+    /// That this network matches again.
+    Regain(NetworkId),
+}
+
+impl Role {
+    /// Whether that is there, by this line's verdict.
+    pub(super) fn is_met(self, line: &Line) -> bool {
+        match self {
+            Role::Wait => line.verdict.is_some(),
+            Role::Hold(id) => !line.admits(id),
+            Role::Regain(id) => line.admits(id),
+        }
+    }
 }
 
 /// The times that concern an entry; most have none and pay a pointer.
@@ -88,9 +119,10 @@ impl Timing {
             .min()
     }
 
-    pub(super) fn strict(&self) -> Option<Label> {
+    /// When the looser label takes over, before it did.
+    pub(super) fn looser(&self) -> Option<(Instant, Label)> {
         let relax = self.relax.as_ref()?;
-        relax.at.is_none().then_some(relax.other)
+        Some((relax.at?, relax.other))
     }
 }
 
@@ -110,10 +142,16 @@ pub(super) struct Entry {
 impl Entry {
     /// The waker to call, once.
     pub(super) fn told(&mut self) -> Option<Waker> {
-        if matches!(self.role, Role::Hold(_)) {
+        if self.role != Role::Wait {
             self.operation.signal();
         }
         self.waker.take()
+    }
+
+    /// The label first asked for, if a looser one took over.
+    pub(super) fn strict(&self) -> Option<Label> {
+        let relax = self.timing.as_ref()?.relax.as_ref()?;
+        relax.at.is_none().then_some(relax.other)
     }
 
     pub(super) fn held_back(&self) -> bool {
@@ -138,10 +176,13 @@ pub(super) const EMPTY: Queue = Queue {
 pub(super) struct Line {
     pub(super) label: Label,
     pub(super) to: Destination,
-    /// The generation of `verdict`.
-    pub(super) judged: u64,
+    /// What `verdict` was made from.
+    pub(super) judged: Stamp,
     pub(super) verdict: Verdict,
+    /// Of every role but `Wait`.
     pub(super) holds: Queue,
+    /// How many of them are for a match that comes back.
+    pub(super) regains: u32,
     /// Highest priority first, none empty.
     pub(super) waits: Vec<(i8, Queue)>,
     pub(super) cursor: Key,
@@ -155,36 +196,42 @@ impl Line {
         }
     }
 
-    /// Judges this line at the view's generation, once, and notes whom that concerns.
+    /// Judges this line by the view, once, and notes whom that concerns.
     pub(super) fn judge(&mut self, view: &View<'_>, verdicts: &mut Verdicts) {
-        if self.judged == view.snapshot.generation() {
+        if self.judged == view.stamp() {
             return;
         }
         let before = self.verdict.take();
         self.verdict = verdicts.look(view, &self.label, &self.to);
-        self.judged = view.snapshot.generation();
-        let lost = before
-            .iter()
-            .flat_map(|networks| networks.iter())
-            .any(|network| !self.admits(network.id()));
+        self.judged = view.stamp();
+        let lost = lacks(&self.verdict, &before);
+        let regained = self.regains > 0 && lacks(&before, &self.verdict);
         // A sweep of an older verdict may not have come to the end of the holds.
         let unfinished = self.cursor != NONE;
         self.cursor = match self.holds.head {
-            head if head != NONE && (lost || unfinished) => head,
+            head if head != NONE && (lost || regained || unfinished) => head,
             _ => self.first_wait(),
         };
     }
 
     pub(super) fn admits(&self, id: NetworkId) -> bool {
-        self.verdict
-            .iter()
-            .flat_map(|networks| networks.iter())
-            .any(|network| network.id() == id)
+        admits(&self.verdict, id)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.holds.head == NONE && self.waits.is_empty()
     }
+}
+
+fn admits(verdict: &Verdict, id: NetworkId) -> bool {
+    let networks = verdict.as_deref().unwrap_or_default();
+    networks.iter().any(|network| network.id() == id)
+}
+
+/// Whether `other` admits a network that `verdict` does not.
+fn lacks(verdict: &Verdict, other: &Verdict) -> bool {
+    let others = other.as_deref().unwrap_or_default();
+    others.iter().any(|network| !admits(verdict, network.id()))
 }
 
 #[cfg(test)]

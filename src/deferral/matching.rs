@@ -69,7 +69,7 @@ impl Matching {
     pub fn new(registry: Result<Arc<Registry>, MatchError>, label: Label) -> Self {
         Matching {
             registry,
-            operation: Operation::new(),
+            operation: Operation::named("matching"),
             patience: Patience::new(label),
         }
     }

@@ -45,11 +45,14 @@
 
 mod cells;
 mod error;
+mod explain;
 mod line;
 mod matching;
 mod operation;
 mod registry;
 mod run;
+mod running;
+mod settings;
 mod table;
 mod wait;
 
@@ -57,13 +60,16 @@ mod wait;
 mod tests;
 
 pub use error::MatchError;
+pub use explain::Pending;
 pub use matching::Matching;
 pub use operation::{Op, Operation, OperationId, OperationIdError, Which};
+pub use registry::Matched;
 #[doc(hidden)]
 pub use registry::Registry;
-pub use registry::{Matched, Pending};
-pub use run::{Run, Running};
+pub use run::{Run, Stop};
+pub use running::Running;
 #[doc(hidden)]
 pub use table::Footprint;
+pub use table::Tally;
 #[doc(hidden)]
 pub use wait::{Wait, Want};

@@ -58,6 +58,7 @@ pub struct Operation(Arc<Shared>);
 
 struct Shared {
     id: OperationId,
+    kind: &'static str,
     /// Something happened to what this operation holds; see `Hold`.
     signal: AtomicBool,
     place: Mutex<Place>,
@@ -76,12 +77,18 @@ enum Place {
 }
 
 impl Operation {
-    /// A new operation that has not started.
+    /// A new operation that has not started and needs no word for what it is.
     #[expect(clippy::new_without_default, reason = "each is another operation")]
     pub fn new() -> Self {
+        Operation::named("operation")
+    }
+
+    /// A new operation that has not started, and what it is in one word: `connect`.
+    pub fn named(kind: &'static str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Operation(Arc::new(Shared {
             id: OperationId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            kind,
             signal: AtomicBool::new(false),
             place: Mutex::new(Place::Busy),
         }))
@@ -90,6 +97,11 @@ impl Operation {
     /// Its number, which `cancel` takes.
     pub fn id(&self) -> OperationId {
         self.0.id
+    }
+
+    /// What it is, in one word: `matching`, `run`, `connect`, ..
+    pub fn kind(&self) -> &'static str {
+        self.0.kind
     }
 
     /// Tries again at once: the scout looks once more, the match is made once more, and a

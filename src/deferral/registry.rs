@@ -1,20 +1,21 @@
 //! The registry: one lock around the table, and the task that sweeps it.
 
-use super::line::{Judge, View};
+use super::explain::Histories;
+use super::line::{Judge, Role, View};
 use super::operation::{Chosen, Operation, OperationId, Which};
-use super::table::{BATCH, Footprint, Table, Unmatched};
+use super::settings::{Names, Settings};
+use super::table::{BATCH, Footprint, Table, Tally};
 use super::wait::{Hold, Wait, Want};
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::{self, Blocked, Destination, Policy};
-use crate::network::{Network, NetworkId, Snapshot};
+use crate::network::{Network, Snapshot};
 use crate::scout::Scout;
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -34,32 +35,16 @@ pub struct Matched {
     pub generation: u64,
 }
 
-/// One waiting operation, as listed by [`Registry::pending`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Pending {
-    /// Its number.
-    pub id: OperationId,
-    /// The label in force.
-    pub label: Label,
-    /// Where it goes.
-    pub destination: Destination,
-    /// How long it has waited.
-    pub age: Duration,
-    /// What is left of its `within`.
-    pub deadline: Option<Duration>,
-    /// Why it waits, one value for all of a label and destination; `None` if it was just matched.
-    pub blocked: Option<Arc<Blocked>>,
-}
-
 /// Everything of one manager that waits for a network.
 #[doc(hidden)]
 pub struct Registry {
     scout: Scout,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    policy: Policy,
+    /// Replaced under the table's lock.
+    settings: RwLock<Arc<Settings>>,
     judge: Judge,
     table: Mutex<Table>,
+    pub(super) histories: Mutex<Histories>,
     /// Told when something is due sooner than the task believes.
     rearmed: Arc<Notify>,
     runtime: Handle,
@@ -79,9 +64,10 @@ impl Registry {
         let registry = Arc::new(Registry {
             snapshots: scout.snapshots(),
             scout,
-            policy,
+            settings: RwLock::new(Arc::new(Settings::new(policy))),
             judge,
             table: Mutex::default(),
+            histories: Mutex::default(),
             rearmed: Arc::new(Notify::new()),
             runtime: Handle::current(),
             tasks: OnceLock::new(),
@@ -105,9 +91,37 @@ impl Registry {
         registry
     }
 
-    /// What the system says of unknown facts.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// What the system says of unknown facts, and what it forbids.
+    pub fn policy(&self) -> Policy {
+        self.settings().policy.clone()
+    }
+
+    /// Judges by this policy from now on. What waits or holds a match is judged again once: those
+    /// for whom a network matches now are woken, those who lost their match are told. An equal
+    /// policy changes nothing.
+    pub fn set_policy(&self, policy: Policy) {
+        let table = self.table();
+        let Some(settings) = self.settings().with_policy(policy) else {
+            return;
+        };
+        self.set(settings);
+        drop(table);
+        self.rearm();
+    }
+
+    /// The configuration's names of labels, for explanations and listings; of several for equal
+    /// labels the first counts. They take the place of those set before, and wake nobody.
+    pub fn set_names(&self, names: impl IntoIterator<Item = (String, Label)>) {
+        // The caller's iterator runs without the lock.
+        let names = Names::new(names);
+        let table = self.table();
+        self.set(self.settings().with_names(names));
+        drop(table);
+    }
+
+    /// The configuration's name of this label.
+    pub fn name(&self, label: &Label) -> Option<Arc<str>> {
+        self.settings().name(label)
     }
 
     /// The scout it listens to.
@@ -128,13 +142,20 @@ impl Registry {
     /// Every network that admits this label now, best first, without waiting.
     ///
     /// # Errors
-    /// The explanation, if there is none.
+    /// The explanation, without the history of the reasons, if there is none.
     pub fn candidates(
         &self,
         label: &Label,
         to: &Destination,
     ) -> Result<Vec<Network>, Box<Blocked>> {
-        self.view(&self.snapshot()).look(label, to)
+        let snapshot = self.snapshot();
+        let view = self.view(&snapshot);
+        let looked = view.look(label, to);
+        looked.map_err(|mut blocked| {
+            blocked.name = view.settings.name(label);
+            blocked.now = Some(view.now());
+            blocked
+        })
     }
 
     /// Waits for a match; see [`Wait`].
@@ -152,15 +173,14 @@ impl Registry {
         Wait::new(self.clone(), want, not_before, operation.clone())
     }
 
-    /// Resolves when `network` no longer admits the label, or at `deadline`; see [`Hold`].
-    pub(crate) fn hold(
+    /// Resolves when the match turns that the role is about, or at `deadline`; see [`Hold`].
+    pub(super) fn hold(
         self: &Arc<Self>,
         label: Label,
-        to: &Destination,
-        network: NetworkId,
+        role: Role,
         deadline: Option<Instant>,
     ) -> Hold {
-        Hold::new(self.clone(), label, to, network, deadline)
+        Hold::new(self.clone(), label, role, deadline)
     }
 
     /// Withdraws what waits: each resolves with [`MatchError::Cancelled`](super::MatchError::Cancelled). Returns how many.
@@ -174,7 +194,11 @@ impl Registry {
         let mut table = self.table();
         let keys: Vec<Key> = match which {
             Chosen::Label(label) => table.waits_of(&label),
-            Chosen::Id(id) => table.wait_with(id).into_iter().collect(),
+            Chosen::Id(id) => table
+                .wait_with(id)
+                .map(|(key, _)| key)
+                .into_iter()
+                .collect(),
             Chosen::Operation(operation) => place
                 .filter(|key| table.waits(*key, &operation))
                 .into_iter()
@@ -186,30 +210,24 @@ impl Registry {
         keys.len()
     }
 
-    /// Everything that waits, in order of its number. Costs a look at each.
-    pub fn pending(&self) -> Vec<Pending> {
-        let (listed, snapshot) = {
-            let table = self.table();
-            (table.list(), self.snapshot())
-        };
-        let view = self.view(&snapshot);
-        let mut reasons: HashMap<Key, Option<Arc<Blocked>>> = HashMap::new();
-        let explain = |listed: super::table::Listed| {
-            let blocked = reasons
-                .entry(listed.line)
-                .or_insert_with(|| view.look(&listed.label, &listed.to).err().map(Arc::from));
-            Pending {
-                blocked: blocked.clone(),
-                id: listed.id,
-                label: listed.label,
-                destination: listed.to,
-                age: view.now().saturating_duration_since(listed.since),
-                deadline: listed
-                    .deadline
-                    .map(|deadline| deadline.saturating_duration_since(view.now())),
-            }
-        };
-        listed.into_iter().map(explain).collect()
+    /// The handle of the operation with this number, if it waits for a network.
+    pub fn find(&self, id: OperationId) -> Option<Operation> {
+        let table = self.table();
+        let found = table.wait_with(id);
+        found.map(|(_, operation)| operation.clone())
+    }
+
+    /// [Nudges](Operation::nudge) everything that waits for a network; returns how many.
+    pub fn nudge_all(&self) -> usize {
+        self.look_again();
+        let (wakers, waiting) = self.table().nudge_all();
+        wakers.into_iter().for_each(Waker::wake);
+        waiting
+    }
+
+    /// How the operations fared, one entry a kind that ever waited.
+    pub fn tallies(&self) -> Vec<Tally> {
+        self.table().tallies()
     }
 
     /// What it holds memory for.
@@ -237,35 +255,40 @@ impl Registry {
 
     /// Why this operation waits, if it still does.
     pub(super) fn blocked(&self, key: Key, operation: &Operation) -> Option<Box<Blocked>> {
-        let (unmatched, snapshot) = {
+        let (unmatched, snapshot, settings) = {
             let table = self.table();
             if !table.waits(key, operation) {
                 return None;
             }
-            (table.unmatched(key), self.snapshot())
+            (table.unmatched(key), self.snapshot(), self.settings())
         };
-        self.try_explain(&snapshot, &unmatched)
+        self.try_explain(&self.view_with(&snapshot, settings), &unmatched)
     }
 
-    /// The explanation for one that did not match in this snapshot.
-    pub(super) fn explain(&self, snapshot: &Snapshot, what: &Unmatched) -> Box<Blocked> {
-        self.try_explain(snapshot, what)
-            .expect("matching is a pure function of the snapshot, which did not match")
+    /// What to judge and explain with. Under the table's lock it only gets newer.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        let settings = self.settings.read();
+        // Each write is a whole value: a panic elsewhere leaves nothing half done.
+        settings.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn try_explain(&self, snapshot: &Snapshot, what: &Unmatched) -> Option<Box<Blocked>> {
-        let view = self.view(snapshot);
-        let mut blocked = view.look(&what.label, &what.to).err()?;
-        let strict = what.strict.as_ref();
-        blocked.waited = Some(view.now().saturating_duration_since(what.since));
-        blocked.relaxed = strict.and_then(|label| view.look(label, &what.to).err());
-        Some(blocked)
+    fn set(&self, settings: Settings) {
+        let place = self.settings.write();
+        *place.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    pub(super) fn view<'a>(&'a self, snapshot: &'a Snapshot) -> View<'a> {
+    pub(super) fn view<'a>(&self, snapshot: &'a Snapshot) -> View<'a> {
+        self.view_with(snapshot, self.settings())
+    }
+
+    pub(super) fn view_with<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        settings: Arc<Settings>,
+    ) -> View<'a> {
         View {
             snapshot,
-            policy: &self.policy,
+            settings,
             judge: self.judge,
             now: OnceCell::new(),
         }

@@ -1,14 +1,14 @@
 //! The futures that stand in the table: one waits for a match, one for the end of a match.
 
 use super::error::MatchError;
-use super::line::{Relax, Role, Timing};
+use super::line::{Relax, Role, Timing, View};
 use super::operation::Operation;
 use super::registry::{Key, Matched, Registry};
-use super::table::{Ended, Fate, Joining};
+use super::table::{End, Ended, Fate, Joining, Unmatched};
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::Destination;
-use crate::network::{NetworkId, Snapshot};
+use crate::network::Network;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -124,6 +124,7 @@ impl Wait {
         if fresh.not_before.is_none()
             && let Some(looked) = self.look(want)
         {
+            looked.iter().for_each(|matched| self.tell(matched));
             return Poll::Ready(looked);
         }
         let mut waker = Some(waker);
@@ -147,7 +148,7 @@ impl Wait {
         let after = table.next_alarm();
         drop(table);
         if let Poll::Ready(fate) = fate {
-            return Poll::Ready(self.finish(key, fate, &snapshot));
+            return Poll::Ready(self.finish(key, fate, &view));
         }
         self.operation.waits_in(&self.registry, key);
         if after != before {
@@ -155,10 +156,24 @@ impl Wait {
         }
         tracing::debug!(
             target: "mancom::deferral",
-            op = %self.operation.id(), label = %want.label, generation = snapshot.generation(),
-            "waits for a network"
+            op = %self.operation.id(), kind = self.operation.kind(), label = %want.label,
+            name = view.settings.name(&want.label).as_deref(), to = %want.destination,
+            generation = snapshot.generation(), "waits for a network"
         );
         Poll::Pending
+    }
+
+    /// Says what was matched, in a log.
+    fn tell(&self, matched: &Matched) {
+        let network = matched.networks.first();
+        tracing::debug!(
+            target: "mancom::deferral",
+            op = %self.operation.id(), kind = self.operation.kind(), label = %matched.label,
+            name = self.registry.name(&matched.label).as_deref(),
+            network = network.map(|network| tracing::field::display(network.id())),
+            interface = network.map(Network::name),
+            generation = matched.generation, "matched"
+        );
     }
 
     /// What is to be had now, or `None` if it is to wait.
@@ -189,28 +204,46 @@ impl Wait {
         let view = self.registry.view(&snapshot);
         match view.look(&want.label, &want.destination) {
             Ok(networks) => matched(networks, snapshot.generation()),
-            Err(blocked) if want.no_wait => Some(Err(MatchError::NoMatch(blocked))),
+            Err(_) if want.no_wait => {
+                let what = Unmatched {
+                    label: want.label,
+                    to: want.destination.clone(),
+                    strict: None,
+                    since: None,
+                };
+                Some(Err(MatchError::NoMatch(
+                    self.registry.explain(&view, &what),
+                )))
+            }
             Err(_) => None,
         }
     }
 
-    /// Leaves the table and tells how it ended, explained by the snapshot that decided it.
-    fn finish(&mut self, key: Key, fate: Fate, by: &Snapshot) -> Result<Matched, MatchError> {
-        self.leave(key);
-        match fate {
-            Fate::Matched(matched) => Ok(matched),
-            Fate::Cancelled => Err(MatchError::Cancelled),
-            Fate::ScoutGone => Err(MatchError::ScoutGone),
-            Fate::TimedOut(what) => Err(MatchError::TimedOut(self.registry.explain(by, &what))),
-            Fate::NoMatch(what) => Err(MatchError::NoMatch(self.registry.explain(by, &what))),
-        }
+    /// Leaves the table and tells how it ended, explained by the view that decided it.
+    fn finish(&mut self, key: Key, fate: Fate, by: &View<'_>) -> Result<Matched, MatchError> {
+        self.leave(key, fate.end());
+        let error = match fate {
+            Fate::Matched(matched) => {
+                self.tell(&matched);
+                return Ok(matched);
+            }
+            Fate::Cancelled => MatchError::Cancelled,
+            Fate::ScoutGone => MatchError::ScoutGone,
+            Fate::TimedOut(what) => MatchError::TimedOut(self.registry.explain(by, &what)),
+            Fate::NoMatch(what) => MatchError::NoMatch(self.registry.explain(by, &what)),
+        };
+        tracing::debug!(
+            target: "mancom::deferral",
+            op = %self.operation.id(), kind = self.operation.kind(), %error, "got no network"
+        );
+        Err(error)
     }
 
-    fn leave(&mut self, key: Key) {
+    fn leave(&mut self, key: Key, how: End) {
         self.stage = Stage::Done;
         self.operation.waits_no_more();
         // Its waker is a user's code: dropped when the lock is free again.
-        let entry = self.registry.table().remove(key);
+        let entry = self.registry.table().remove(key, how);
         drop(entry);
     }
 }
@@ -228,10 +261,11 @@ impl Future for Wait {
                 let registry = self.registry.clone();
                 let mut table = registry.table();
                 let snapshot = registry.snapshot();
-                let fate = table.poll(key, &registry.view(&snapshot), &mut waker);
+                let view = registry.view(&snapshot);
+                let fate = table.poll(key, &view, &mut waker);
                 drop(table);
                 match fate {
-                    Poll::Ready(fate) => Poll::Ready(self.finish(key, fate, &snapshot)),
+                    Poll::Ready(fate) => Poll::Ready(self.finish(key, fate, &view)),
                     Poll::Pending => Poll::Pending,
                 }
             }
@@ -243,12 +277,12 @@ impl Future for Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         if let Stage::Queued(key) = self.stage {
-            self.leave(key);
+            self.leave(key, End::Dropped);
         }
     }
 }
 
-/// Waits for the end of a match: resolves when the network no longer admits the label.
+/// Watches over a match: resolves when the network no longer admits the label, or admits it again.
 ///
 /// A poll that finds nothing told since the last one costs no lock, for it happens at every poll
 /// of the work that runs on the match.
@@ -266,8 +300,7 @@ impl Hold {
     pub(super) fn new(
         registry: Arc<Registry>,
         label: Label,
-        to: &Destination,
-        network: NetworkId,
+        role: Role,
         deadline: Option<Instant>,
     ) -> Self {
         let operation = Operation::new();
@@ -277,9 +310,9 @@ impl Hold {
             let view = registry.view(&snapshot);
             let joining = Joining {
                 label,
-                to,
+                to: &Destination::Unnamed,
                 operation: operation.clone(),
-                role: Role::Hold(network),
+                role,
                 timing: deadline.map(|deadline| Box::new(Timing::until(deadline))),
                 since: view.now(),
                 priority: 0,
@@ -323,7 +356,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let entry = self.registry.table().remove(self.key);
+        let entry = self.registry.table().remove(self.key, End::Dropped);
         drop(entry);
     }
 }

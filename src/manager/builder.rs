@@ -2,11 +2,15 @@
 
 #[cfg(feature = "config")]
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use tokio::runtime::Handle;
 
 use super::config::Config;
+#[cfg(feature = "config")]
+use super::config::{changes::Changes, file::Layers};
+#[cfg(feature = "config")]
+use super::reload::Reload;
 use super::{BuildError, Inner, Manager};
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
@@ -19,6 +23,7 @@ use crate::transport::{self, Transport};
 #[must_use = "a builder does nothing until `build` is awaited"]
 pub struct ManagerBuilder {
     scout: Option<Scout>,
+    own_scout: bool,
     transports: Vec<Arc<dyn Transport>>,
     config: Source,
     policy: Option<Policy>,
@@ -42,6 +47,13 @@ impl ManagerBuilder {
     /// any other scout.
     pub fn scout(mut self, scout: Scout) -> Self {
         self.scout = Some(scout);
+        self
+    }
+
+    /// This process looks at the networks itself, also where the configuration names a daemon's socket:
+    /// for that daemon. Default: no.
+    pub fn own_scout(mut self) -> Self {
+        self.own_scout = true;
         self
     }
 
@@ -108,28 +120,55 @@ impl ManagerBuilder {
         if Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
-        let config = match (self.config, &self.scout) {
-            (Source::Given(config), _) => *config,
-            #[cfg(feature = "config")]
-            (Source::File(path), _) => Config::load(Some(&path))?,
-            #[cfg(feature = "config")]
-            (Source::Unsaid, None) => Config::load(None)?,
-            (Source::Unsaid, _) => Config::default(),
+        #[cfg(feature = "config")]
+        let layers = match (&self.config, &self.scout) {
+            (Source::File(path), _) => Some(Layers::of_process(Some(path))),
+            (Source::Unsaid, None) => Some(Layers::of_process(None)),
+            _ => None,
         };
+        // Before the files are read, so that no change is missed.
+        #[cfg(feature = "config")]
+        let changes = layers.as_ref().map(|layers| Changes::of(layers.paths()));
+        let config = match self.config {
+            Source::Given(config) => *config,
+            #[cfg(feature = "config")]
+            _ => layers
+                .as_ref()
+                .map(Layers::load)
+                .transpose()?
+                .unwrap_or_default(),
+            #[cfg(not(feature = "config"))]
+            _ => Config::default(),
+        };
+        #[cfg(feature = "config")]
+        let reload = Reload::new(layers, self.scout.is_none(), self.policy.is_none());
         let policy = self.policy.unwrap_or_else(|| config.policy());
-        let scout = self.scout.unwrap_or_else(|| of_host(&config));
+        let scout = match self.scout {
+            Some(scout) => scout,
+            None if self.own_scout => Scout::system_with(config.overrides()),
+            None => of_host(&config),
+        };
         let mut transports = built_in(&scout);
         for transport in self.transports {
             transports.register(transport);
         }
-        Ok(Manager(Arc::new(Inner {
-            registry: deferral::Registry::new(scout.clone(), policy),
+        let registry = deferral::Registry::new(scout.clone(), policy);
+        registry.set_names(config.names());
+        let manager = Manager(Arc::new(Inner {
+            registry,
             scout,
             transports,
             settings: self.settings,
             tracker: Tracker::new(),
-            config,
-        })))
+            config: RwLock::new(Arc::new(config)),
+            #[cfg(feature = "config")]
+            reload,
+        }));
+        #[cfg(feature = "config")]
+        if let Some(changes) = changes {
+            manager.reload_on(changes);
+        }
+        Ok(manager)
     }
 }
 

@@ -1,7 +1,5 @@
 //! What goes wrong when a manager is made, found or stopped.
 
-use std::sync::Arc;
-
 use super::config::ConfigError;
 
 /// Why there is no manager.
@@ -18,12 +16,12 @@ pub enum BuildError {
     AlreadyInstalled,
     /// A configuration file is missing, unreadable or wrong.
     #[error(transparent)]
-    Config(Arc<ConfigError>),
+    Config(ConfigError),
 }
 
 impl From<ConfigError> for BuildError {
     fn from(error: ConfigError) -> Self {
-        BuildError::Config(Arc::new(error))
+        BuildError::Config(error)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::config::ConfigError;
 use super::{BuildError, ShutdownError};
 use crate::deferral::MatchError;
 use crate::endpoint::EndpointError;
@@ -39,7 +40,7 @@ macro_rules! operations {
 
 operations! {
     MatchError ConnectError ListenError AcceptError SessionError
-    BuildError ShutdownError LabelError EndpointError
+    BuildError ConfigError ShutdownError LabelError EndpointError
 }
 
 /// Into `io::Error`, for those whose own module does not.
@@ -55,7 +56,7 @@ macro_rules! into_io {
 
 into_io! {
     ConnectError ListenError AcceptError SessionError
-    BuildError ShutdownError LabelError EndpointError
+    BuildError ConfigError ShutdownError LabelError EndpointError
 }
 
 impl Fault for BuildError {
@@ -65,6 +66,12 @@ impl Fault for BuildError {
             BuildError::AlreadyInstalled => io::ErrorKind::AlreadyExists,
             BuildError::Config(error) => error.kind(),
         }
+    }
+}
+
+impl Fault for ConfigError {
+    fn kind(&self) -> io::ErrorKind {
+        self.kind()
     }
 }
 

@@ -27,6 +27,8 @@ mod builder;
 pub mod config;
 mod error;
 mod faults;
+#[cfg(feature = "config")]
+mod reload;
 #[doc(hidden)]
 pub mod runtime;
 #[cfg(feature = "test-util")]
@@ -37,7 +39,7 @@ mod table;
 mod tests;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -45,7 +47,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
-use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Which};
+use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
@@ -78,7 +80,9 @@ struct Inner {
     transports: transport::Registry,
     settings: stream::Settings,
     tracker: Tracker,
-    config: config::Config,
+    config: RwLock<Arc<config::Config>>,
+    #[cfg(feature = "config")]
+    reload: reload::Reload,
 }
 
 impl Manager {
@@ -153,6 +157,9 @@ impl Manager {
         if let Some((patience, looser)) = defaults.relax {
             run = run.relax_after(patience, looser);
         }
+        if let Some(time) = defaults.stop {
+            run = run.stop(Stop::Finish(time));
+        }
         run
     }
 
@@ -162,16 +169,17 @@ impl Manager {
         self.0.registry.cancel(what)
     }
 
-    /// The label of this name in the configuration.
+    /// The label of this name in the configuration, as it is in force now.
     ///
     /// # Errors
     ///
     /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
     pub fn label(&self, name: &str) -> Result<Label, LabelError> {
-        match self.0.config.label(name) {
+        let config = self.0.config();
+        match config.label(name) {
             Some(named) => Ok(named.label),
             None => {
-                let known = self.0.config.labels().map(|(name, _)| name);
+                let known = config.labels().map(|(name, _)| name);
                 let nearest = nearest(name, known).map(str::to_owned);
                 let name = name.to_owned();
                 Err(LabelError::NotDefined { name, nearest })
@@ -186,7 +194,7 @@ impl Manager {
 
     /// How unknown facts are judged, and what the system's policy forbids.
     pub fn policy(&self) -> Policy {
-        self.0.registry.policy().clone()
+        self.0.registry.policy()
     }
 
     /// All networks of this moment.
@@ -233,6 +241,14 @@ impl Manager {
     }
 }
 
+impl Inner {
+    /// The configuration in force.
+    fn config(&self) -> Arc<config::Config> {
+        let config = self.config.read();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Context for Inner {
     fn registry(&self) -> &Arc<deferral::Registry> {
         &self.registry
@@ -247,7 +263,7 @@ impl Context for Inner {
     }
 
     fn defaults(&self, label: &Label) -> LabelDefaults {
-        self.config.defaults(label)
+        self.config().defaults(label)
     }
 
     fn tasks(&self) -> &Tracker {

@@ -103,7 +103,10 @@ impl Main {
         }
         let manager = builder.assemble();
         table::install(manager.clone()).expect("the runtime is new");
-        manager.ok()
+        let manager = manager.ok();
+        #[cfg(all(unix, feature = "config"))]
+        manager.iter().for_each(Manager::reload_without_terminal);
+        manager
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::{Instant, timeout};
 
-use super::config::ConfigError;
+use super::config::{ConfigError, ConfigFault};
 use super::{BuildError, Manager, ShutdownError, runtime, table};
 use crate::deferral::MatchError;
 use crate::label::Label;
@@ -30,13 +30,14 @@ fn same(a: &Manager, b: &Manager) -> bool {
 }
 
 fn wrong() -> BuildError {
-    BuildError::from(ConfigError::Invalid {
+    let fault = ConfigFault::Invalid {
         file: "mancom.toml".into(),
         line: 3,
         column: 9,
         field: "networks.wlan0.kind".into(),
         fault: "unknown kind `wfi`, did you mean `wifi`?".into(),
-    })
+    };
+    BuildError::from(ConfigError::from(fault))
 }
 
 #[test]
@@ -172,10 +173,10 @@ async fn a_wrong_configuration_is_told_where_it_is_awaited() {
 // behaviour: D9
 #[test]
 fn every_error_of_this_layer_has_a_kind_and_its_sources() {
-    let missing = ConfigError::Unreadable {
+    let missing = ConfigError::from(ConfigFault::Unreadable {
         path: "mancom.toml".into(),
         source: io::ErrorKind::NotFound.into(),
-    };
+    });
     let error = Error::from(BuildError::from(missing));
     let reached = error.source().and_then(|e| e.downcast_ref::<io::Error>());
     assert_eq!(reached.map(io::Error::kind), Some(io::ErrorKind::NotFound));

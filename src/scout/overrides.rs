@@ -39,6 +39,8 @@ pub struct Facts {
     pub up: Option<u64>,
     /// Bits a second from the network, a hint until measured.
     pub down: Option<u64>,
+    /// Packets lost of a thousand, a hint until measured.
+    pub loss: Option<u16>,
 }
 
 /// An ordered list of name patterns and what they state.
@@ -77,6 +79,19 @@ impl Overrides {
 }
 
 impl Facts {
+    /// Takes from `weaker` what is not stated here.
+    pub(crate) fn complete(&mut self, weaker: Facts) {
+        self.kind = self.kind.or(weaker.kind);
+        self.metered = self.metered.or(weaker.metered);
+        self.roaming = self.roaming.or(weaker.roaming);
+        self.constrained = self.constrained.or(weaker.constrained);
+        self.bypass_vpn = self.bypass_vpn.or(weaker.bypass_vpn);
+        self.rtt = self.rtt.or(weaker.rtt);
+        self.up = self.up.or(weaker.up);
+        self.down = self.down.or(weaker.down);
+        self.loss = self.loss.or(weaker.loss);
+    }
+
     fn apply(&self, spec: &mut NetworkSpec) {
         let notes = &mut spec.notes;
         let mut stated = |aspect| notes.won(aspect, SOURCE);
@@ -114,6 +129,10 @@ impl Facts {
         if self.down.is_some() {
             spec.down = self.down;
             stated(Aspect::Down);
+        }
+        if self.loss.is_some() {
+            spec.loss = self.loss;
+            stated(Aspect::Loss);
         }
     }
 }
@@ -159,6 +178,7 @@ mod tests {
                 rtt: Some(Duration::from_millis(60)),
                 up: Some(1_000_000),
                 down: Some(10_000_000),
+                loss: Some(20),
             },
         );
         let mut spec = NetworkSpec::new("veth1", Kind::Ethernet);
@@ -171,6 +191,7 @@ mod tests {
         assert!(spec.bypass_vpn);
         assert_eq!(spec.rtt, Some(Duration::from_millis(60)));
         assert_eq!((spec.up, spec.down), (Some(1_000_000), Some(10_000_000)));
+        assert_eq!(spec.loss, Some(20));
         let kind: Vec<_> = spec
             .notes
             .sources

@@ -87,7 +87,7 @@ impl Connect {
             priority: 0,
             rate_limit: None,
             only: None,
-            operation: Operation::new(),
+            operation: Operation::named("connect"),
         }
     }
 

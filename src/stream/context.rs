@@ -34,4 +34,6 @@ pub struct LabelDefaults {
     pub grace: Option<Duration>,
     /// After waiting this long, this label takes the other's place.
     pub relax: Option<(Duration, Label)>,
+    /// How long the work of a `run` may take to finish when its match is lost.
+    pub stop: Option<Duration>,
 }

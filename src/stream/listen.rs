@@ -71,7 +71,7 @@ impl Listen {
             plaintext: false,
             anonymous: false,
             rate_limit: None,
-            operation: Operation::new(),
+            operation: Operation::named("listen"),
         }
     }
 

@@ -122,9 +122,9 @@ impl Plain {
             state: Mutex::new(State::new(link, network, label, keep)),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
-            policy: target.as_ref().map_or_else(Policy::default, |target| {
-                target.context.registry().policy().clone()
-            }),
+            policy: target
+                .as_ref()
+                .map_or_else(Policy::default, |target| target.context.registry().policy()),
             tending: OnceLock::new(),
         });
         if let Some(target) = target.filter(|_| worth_tending) {

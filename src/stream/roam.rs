@@ -320,7 +320,7 @@ impl Roamer {
             return;
         }
         let policy = self.context.registry().policy();
-        let wanted = (&view.label, &self.destination, policy);
+        let wanted = (&view.label, &self.destination, &policy);
         match self.migration.consider(view.now, current, best, wanted) {
             Move::Now => {
                 let best = best.id();

@@ -52,7 +52,7 @@ impl Session {
             label,
             want: Want::new(label),
             within: None,
-            operation: Operation::new(),
+            operation: Operation::named("open"),
         }
     }
 

@@ -216,7 +216,7 @@ impl Tending {
     ) -> Result<(Fresh, Resume), SessionError> {
         hook.teardown(carried).await;
         let mut failures = 0;
-        let operation = Operation::new();
+        let operation = Operation::named("resume");
         loop {
             if let Some(hold) = self.pace.hold(Clock::now()) {
                 tokio::time::sleep(hold).await;

@@ -3,6 +3,8 @@
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod connect;
 mod futures;
+#[cfg(all(feature = "macros", feature = "config", target_os = "linux"))]
+mod hangup;
 mod hostile;
 mod layers;
 mod listening;

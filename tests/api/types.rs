@@ -1,6 +1,6 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
-use mancom::manager::config::{Config, ConfigError, NamedLabel};
+use mancom::manager::config::{Config, ConfigError, ConfigFault, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -45,15 +45,16 @@ macro_rules! errors {
 }
 errors! {
     MatchError ConnectError ListenError AcceptError SessionError BuildError
-    ShutdownError LabelError EndpointError
+    ShutdownError LabelError EndpointError ConfigError
 }
-assert_impl_all!(ConfigError: StdError, Send, Sync);
 #[cfg(all(unix, feature = "daemon"))]
 assert_impl_all!(mancom::scout::daemon::DaemonError: StdError, Send, Sync);
 #[cfg(all(unix, feature = "daemon"))]
 assert_impl_all!(Error: From<mancom::scout::daemon::DaemonError>);
 #[cfg(all(unix, feature = "daemon"))]
 shared! { mancom::scout::daemon::Server mancom::scout::daemon::Fallback }
+assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
+assert_impl_all!(ConfigError: Clone);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
 assert_impl_all!(io::Error: From<Error>);
 const_assert_eq!(size_of::<Error>(), size_of::<usize>());

@@ -1,6 +1,7 @@
 //! The command as a script meets it: what it prints where, and how it ends.
 
 mod cat;
+mod config;
 mod label;
 mod networks;
 #[path = "../netns/process.rs"]

@@ -13,6 +13,7 @@ fn help_names_the_subcommands_and_every_exit_code() {
         "status",
         "wait",
         "label",
+        "config",
         "--config",
         "--json",
         "--no-color",
@@ -28,7 +29,7 @@ fn help_names_the_subcommands_and_every_exit_code() {
     ] {
         assert!(help.contains(exit), "{exit} in\n{help}");
     }
-    for subcommand in ["cat", "status", "wait", "label"] {
+    for subcommand in ["cat", "status", "wait", "label", "config"] {
         let (code, help, _) = answer(&[subcommand, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Exit codes:"), "{help}");
@@ -50,6 +51,8 @@ fn wrong_usage_ends_with_2_and_nothing_on_stdout() {
         &["cat"],
         &["cat", "mc://127.0.0.1:1", "--grace", "1w"],
         &["cat", "mc://127.0.0.1:1", "--label", "interactiv"],
+        &["config"],
+        &["config", "chek"],
     ] {
         let (code, stdout, stderr) = answer(arguments);
         assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");

@@ -8,15 +8,16 @@ use mancom::network::State;
 use mancom::scout::Overrides;
 use mancom::scout::daemon::Fallback;
 use mancom::{Label, Manager, Scout};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![daemon:
-    two_subscribers_see_each_flap_together,
+    two_processes_see_each_flap_together,
+    a_waiting_command_outlives_the_daemon,
     a_killed_daemon_and_its_restart_lose_nothing,
     without_the_daemon_a_process_looks_for_itself,
 ];
@@ -74,52 +75,75 @@ impl Drop for Daemon {
     }
 }
 
-/// Notes when each state of `wlan0` is seen, until this many were.
-fn watch(host: &Host, socket: PathBuf, changes: usize) -> JoinHandle<Vec<(State, Instant)>> {
-    host.spawn_async(move || async move {
-        let scout = Scout::daemon_with(&socket, Overrides::new(), Fallback::None);
-        let mut snapshots = scout.snapshots();
-        let mut seen: Vec<(State, Instant)> = Vec::new();
-        while seen.len() < changes {
-            let now = {
-                let snapshot = snapshots.borrow_and_update();
-                snapshot.by_name("wlan0").map(|network| network.state())
-            };
-            if let Some(state) = now
-                && seen.last().is_none_or(|(last, _)| *last != state)
-            {
-                seen.push((state, Instant::now()));
-            }
-            snapshots.changed().await.unwrap();
-        }
-        assert_eq!(scout.source(), format!("daemon {}", socket.display()));
-        seen
-    })
+/// The command as a subscriber that believes the daemon and nobody else.
+fn subscribed(daemon: &Daemon, arguments: &[&str]) -> Program {
+    let file = daemon.folder.path().join("subscriber.toml");
+    let socket = daemon.socket();
+    let text = format!("[scout]\nsocket = {socket:?}\nfallback = false\n");
+    std::fs::write(&file, text).unwrap();
+    let mut command = daemon.host.command(env!("CARGO_BIN_EXE_mancom"));
+    command.arg("--config").arg(&file).args(arguments);
+    Program::start(&mut command, Vec::new())
+}
+
+/// What a `mancom watch --json` told of `wlan0` going down and up, and at which millisecond.
+fn flaps(watching: Program) -> Vec<(String, i64)> {
+    watching.signal("TERM");
+    let told = String::from_utf8(watching.finish(PATIENCE).stdout).unwrap();
+    let lines = told.lines().map(|line| serde_json::from_str(line).unwrap());
+    let flaps = lines.filter_map(|line: Value| {
+        let event = line["event"].as_str()?.to_owned();
+        let flap = line["name"] == "wlan0" && (event == "up" || event == "down");
+        flap.then(|| (event, line["time_ms"].as_i64().unwrap()))
+    });
+    flaps.collect()
 }
 
 // behaviour: C1, C2
-fn two_subscribers_see_each_flap_together() {
+fn two_processes_see_each_flap_together() {
     const FLAPS: usize = 5;
     let lab = Lab::new();
     let world = World::new(&lab, "200mbit");
     let daemon = Daemon::start(&world);
-    let both = [0, 1].map(|_| watch(&world.client, daemon.socket(), 2 * FLAPS));
+    let both = [0, 1].map(|_| subscribed(&daemon, &["watch", "--json"]));
     for _ in 0..FLAPS {
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(1));
         world.wifi.down();
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(1));
         world.wifi.up();
     }
-    let [one, two] = both.map(join);
-    let states = |seen: &[(State, Instant)]| -> Vec<State> { seen.iter().map(|s| s.0).collect() };
-    let expected = [State::Up, State::Down].repeat(FLAPS);
-    assert_eq!(states(&one), expected);
-    assert_eq!(states(&two), expected);
-    let skews = one.iter().zip(&two).skip(1).map(|(one, two)| {
-        let (early, late) = (one.1.min(two.1), one.1.max(two.1));
-        late - early
-    });
-    println!("apart by {:?}", skews.collect::<Vec<_>>());
+    std::thread::sleep(Duration::from_secs(1));
+    let [one, two] = both.map(flaps);
+    let events = |seen: &[(String, i64)]| -> Vec<String> {
+        let events = seen.iter().map(|(event, _)| event.clone());
+        events.collect()
+    };
+    assert_eq!(events(&one), ["down", "up"].repeat(FLAPS));
+    assert_eq!(events(&two), events(&one));
+    let skews = one.iter().zip(&two).map(|(one, two)| (one.1 - two.1).abs());
+    let skews: Vec<i64> = skews.collect();
+    println!("apart by {skews:?} ms");
+}
+
+// behaviour: I7
+fn a_waiting_command_outlives_the_daemon() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    world.cellular.down();
+    let mut daemon = Daemon::start(&world);
+    let now = subscribed(&daemon, &["wait", "require=wifi", "--timeout", "20"]);
+    let now = now.finish(PATIENCE);
+    assert_eq!(now.stdout, b"wlan0\n", "{}", now.stderr);
+    let mut waiting = subscribed(&daemon, &["wait", "require=cellular", "--timeout", "60"]);
+    std::thread::sleep(Duration::from_secs(1));
+    daemon.kill();
+    world.cellular.up();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(waiting.is_running(), "nobody tells it");
+    daemon.restart();
+    let finished = waiting.finish(PATIENCE);
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert_eq!(finished.stdout, b"wwan0\n");
 }
 
 /// A manager that believes the daemon and nobody else.

@@ -32,6 +32,8 @@ mod plain;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod reload;
+#[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
 mod world;
@@ -44,6 +46,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         command::CASES,
         daemon::CASES,
+        reload::CASES,
     ]
     .concat();
     isolation::main(&cases)

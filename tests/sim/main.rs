@@ -3,6 +3,8 @@
 mod ends;
 mod labels;
 mod migration;
+#[cfg(feature = "config")]
+mod reload;
 mod resources;
 mod roaming;
 mod support;

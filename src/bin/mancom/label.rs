@@ -30,7 +30,7 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let config = Config::load(global.config.as_deref())
-            .map_err(|error| Failure::new(Exit::Usage, crate::exit::chain(&error)))?;
+            .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
         let named = |name: &str| config.label(name).map(|named| named.label);
         let label = parse(&self.text.join(" "), named)?;
         output.print(|| object(&label), |output| output.table(&rows(&label)))?;

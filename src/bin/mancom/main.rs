@@ -6,6 +6,7 @@
 //! read a length of time (`duration`).
 
 mod cat;
+mod config;
 mod duration;
 mod exit;
 mod label;
@@ -66,6 +67,7 @@ enum Command {
     #[cfg(unix)]
     Scout(scout::Scout),
     Label(label::Explain),
+    Config(config::Config),
 }
 
 /// How long a blocking read of a terminal may hold up the end.
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Command::Scout(scout) => run(scout.run(global)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
+        Command::Config(config) => config.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {
         output::say(&failure.message);

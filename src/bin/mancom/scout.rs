@@ -1,17 +1,17 @@
 //! `mancom scout`: one observer of the networks for all processes of this host.
 //!
-//! It says on stderr where it listens, and runs until SIGTERM or SIGINT; at SIGHUP it reads its
-//! configuration again. Programs whose configuration has `[scout] socket = "PATH"` subscribe to it.
+//! It says on stderr where it listens, and runs until SIGTERM or SIGINT. It follows its configuration's
+//! files, and reads them again at SIGHUP. Programs whose configuration has `[scout] socket = "PATH"`
+//! subscribe to it.
 
 use crate::Global;
-use crate::exit::{Exit, Failure, chain};
+use crate::exit::{Exit, Failure};
 use crate::output::say;
 use crate::signals::ended;
 use mancom::manager::config::Config;
 use mancom::scout::daemon::Server;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Descriptors for as many subscribers as are served.
 #[cfg(target_os = "linux")]
@@ -34,41 +34,46 @@ pub(crate) struct Scout {
 
 impl Scout {
     pub(crate) async fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let config = load(global)?;
-        let named = self
-            .socket
-            .clone()
-            .or_else(|| config.scout().socket.clone());
-        let path = named.map_or_else(default_path, Ok)?;
+        let usage = |error| Failure::new(Exit::Usage, error);
+        let mut builder = mancom::Manager::builder().own_scout();
+        if let Some(file) = &global.config {
+            builder = builder.config_file(file);
+        }
+        let manager = builder.build().await.map_err(|error| usage(error.into()))?;
+        manager.reload_on_hangup()?;
+        let path = self.path(global).map_err(usage)?;
         make_room();
-        let fault = |error| Failure::new(Exit::Failed, chain(&error));
+        let fault = |error| Failure::new(Exit::Failed, mancom::Error::from(error));
         let server = Server::bind(&path).await.map_err(fault)?;
-        let scout = mancom::Scout::system_with(config.overrides());
-        let mut serving = std::pin::pin!(server.serve(scout.clone()));
         let mut ended = std::pin::pin!(ended());
-        let mut hung_up = signal(SignalKind::hangup())?;
         // The handlers are there before anybody hears that it listens.
         let _ = futures_util::poll!(ended.as_mut());
         say(format_args!("scout: listening at {}", path.display()));
-        loop {
-            tokio::select! {
-                _ = &mut ended => return Ok(Exit::Fine),
-                served = &mut serving => {
-                    served.map_err(fault)?;
-                    return Ok(Exit::Fine);
-                }
-                Some(()) = hung_up.recv() => match load(global) {
-                    Ok(config) => scout.set_overrides(config.overrides()),
-                    Err(failure) => say(format_args!("{}\nthe old configuration stays", failure.message)),
-                },
-            }
+        tokio::select! {
+            _ = ended => {}
+            served = server.serve(manager.scout().clone()) => served.map_err(fault)?,
         }
+        Ok(Exit::Fine)
     }
-}
 
-fn load(global: &Global) -> Result<Config, Failure> {
-    let config = Config::load(global.config.as_deref());
-    config.map_err(|error| Failure::new(Exit::Usage, chain(&error)))
+    fn path(&self, global: &Global) -> Result<PathBuf, mancom::Error> {
+        if let Some(path) = &self.socket {
+            return Ok(path.clone());
+        }
+        let config = Config::load(global.config.as_deref())?;
+        if let Some(path) = &config.scout().socket {
+            return Ok(path.clone());
+        }
+        if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
+            return Ok(SYSTEM.into());
+        }
+        let folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
+        let folder = folder.ok_or_else(|| {
+            let error = "XDG_RUNTIME_DIR is not set: say where with --socket PATH";
+            std::io::Error::new(std::io::ErrorKind::InvalidInput, error)
+        })?;
+        Ok(PathBuf::from(folder).join("mancom/scout.sock"))
+    }
 }
 
 /// Many systems give a process fewer descriptors than it may have.
@@ -87,17 +92,4 @@ fn make_room() {
             let _ = setrlimit(Resource::Nofile, limit);
         }
     }
-}
-
-fn default_path() -> Result<PathBuf, Failure> {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    if is_root {
-        return Ok(SYSTEM.into());
-    }
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty());
-    let folder = folder.ok_or_else(|| {
-        let error = "XDG_RUNTIME_DIR is not set: say where with --socket PATH";
-        Failure::new(Exit::Usage, error.to_owned())
-    })?;
-    Ok(PathBuf::from(folder).join("mancom/scout.sock"))
 }

@@ -1,28 +1,34 @@
 //! The layers of configuration, and how they lie above each other.
 
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, Monitor, Watch};
+use super::error::Faults;
+use super::tree::Source;
+use super::{Config, ConfigError, ConfigFault, Monitor, Watch};
 use crate::scout::Facts;
 
 /// More than any configuration needs; a wrong path to a large file must not fill the memory.
 const LARGEST: u64 = 1 << 20;
 
 /// Where each layer is, weakest first.
-#[derive(Debug)]
-pub(super) struct Layers {
-    pub(super) system: Option<PathBuf>,
-    pub(super) user: Option<PathBuf>,
-    pub(super) named: Option<PathBuf>,
+#[derive(Debug, Clone)]
+pub(in crate::manager) struct Layers(pub(super) Vec<Layer>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    pub(super) path: PathBuf,
+    /// Whether it must exist, for it was named.
+    pub(super) named: bool,
 }
 
 impl Layers {
     /// The layers of this process; `named` outranks `MANCOM_CONFIG`.
-    fn of_process(named: Option<&Path>) -> Self {
+    pub(in crate::manager) fn of_process(named: Option<&Path>) -> Self {
         Layers::from_environment(named, |variable| {
             env::var_os(variable).filter(|value| !value.is_empty())
         })
@@ -36,30 +42,62 @@ impl Layers {
         let user = variable("XDG_CONFIG_HOME").map(PathBuf::from);
         // The XDG base directory specification: a relative path there is to be ignored.
         let user = user.filter(|path| path.is_absolute()).or_else(home);
-        Layers {
-            system: cfg!(unix).then(|| PathBuf::from("/etc/mancom.toml")),
-            user: user.map(|path| path.join("mancom/mancom.toml")),
-            named: named
-                .map(Path::to_owned)
-                .or_else(|| variable("MANCOM_CONFIG").map(PathBuf::from)),
-        }
+        let system = cfg!(unix).then(|| PathBuf::from("/etc/mancom.toml"));
+        let user = user.map(|path| path.join("mancom/mancom.toml"));
+        let found = [system, user].into_iter().flatten();
+        let named = named
+            .map(Path::to_owned)
+            .or_else(|| variable("MANCOM_CONFIG").map(PathBuf::from));
+        let layer = |named| move |path| Layer { path, named };
+        Layers(
+            found
+                .map(layer(false))
+                .chain(named.map(layer(true)))
+                .collect(),
+        )
     }
 
-    pub(super) fn load(&self) -> Result<Config, ConfigError> {
-        let mut config = Config::default();
-        for path in [&self.system, &self.user].into_iter().flatten() {
+    /// The files, whether they exist or not.
+    pub(in crate::manager) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|layer| layer.path.as_path())
+    }
+
+    /// Reads them all, also after a fault in one.
+    pub(in crate::manager) fn load(&self) -> Result<Config, ConfigError> {
+        let (mut config, mut faults) = (Config::default(), Faults::default());
+        for Layer { path, named } in &self.0 {
             match read(path) {
-                Ok(text) => config = config.under(Config::parse(&text, &path.to_string_lossy())?),
-                Err(error) if is_absent(&error) => {}
-                Err(error) => return Err(ConfigError::unreadable(path, error)),
+                Ok(text) => match layer(path, text) {
+                    Ok(above) => config = config.under(above),
+                    Err(more) => faults.append(more),
+                },
+                Err(error) if is_absent(&error) && !named => {}
+                Err(source) => faults.push(|| {
+                    let path = path.clone();
+                    ConfigFault::Unreadable { path, source }
+                }),
             }
         }
-        if let Some(path) = &self.named {
-            let text = read(path).map_err(|error| ConfigError::unreadable(path, error))?;
-            config = config.under(Config::parse(&text, &path.to_string_lossy())?);
+        match faults.is_empty() {
+            true => Ok(config),
+            false => Err(faults.into()),
         }
-        Ok(config)
     }
+}
+
+/// What one file says.
+fn layer(path: &Path, text: Vec<u8>) -> Result<Config, Faults> {
+    let name = path.to_string_lossy();
+    let text = String::from_utf8(text).map_err(|error| {
+        let right = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(&error.as_bytes()[..right]);
+        let source = Source::new(&text, &name);
+        source.fault_at(right, "", "this is no UTF-8");
+        source.into_faults()
+    })?;
+    let mut config = Config::parse_layer(&text, &name)?;
+    config.files.push(path.to_owned());
+    Ok(config)
 }
 
 impl Config {
@@ -68,18 +106,35 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Unreadable`] for a named file that is missing, and for any that cannot be read;
-    /// [`ConfigError::Invalid`] for a wrong text.
+    /// Every fault of every layer: a named file that is missing, any that cannot be read or is no
+    /// plain file, and each place in a text that is wrong.
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         Layers::of_process(path).load()
+    }
+
+    /// These files and nothing else, each above those before it. All must exist.
+    ///
+    /// # Errors
+    ///
+    /// As of [`load`](Config::load).
+    pub fn from_files<P: Into<PathBuf>>(
+        files: impl IntoIterator<Item = P>,
+    ) -> Result<Config, ConfigError> {
+        let named = |path: P| Layer {
+            path: path.into(),
+            named: true,
+        };
+        Layers(files.into_iter().map(named).collect()).load()
     }
 
     /// This configuration where `above` says nothing, key by key.
     fn under(self, above: Config) -> Config {
         let mut networks = above.networks;
+        let place = |(place, (pattern, _)): (usize, &(String, Facts))| (pattern.clone(), place);
+        let places: HashMap<String, usize> = networks.iter().enumerate().map(place).collect();
         for (pattern, facts) in self.networks {
-            match networks.iter_mut().find(|(same, _)| *same == pattern) {
-                Some((_, stronger)) => *stronger = either(stronger.clone(), facts),
+            match places.get(&pattern) {
+                Some(&place) => networks[place].1.complete(facts),
                 None => networks.push((pattern, facts)),
             }
         }
@@ -90,10 +145,17 @@ impl Config {
             named.within = stronger.within.or(named.within);
             named.grace = stronger.grace.or(named.grace);
             named.relax = stronger.relax.or(named.relax);
+            named.stop = stronger.stop.or(named.stop);
         }
+        let mut files = self.files;
+        files.extend(above.files);
+        let mut rules = above.rules;
+        rules.extend(self.rules);
         Config {
+            files,
             networks,
             labels,
+            rules,
             unknown_denied: above.unknown_denied.or(self.unknown_denied),
             scout: Watch {
                 socket: above.scout.socket.or(self.scout.socket),
@@ -107,29 +169,27 @@ impl Config {
     }
 }
 
-fn either(stronger: Facts, weaker: Facts) -> Facts {
-    Facts {
-        kind: stronger.kind.or(weaker.kind),
-        metered: stronger.metered.or(weaker.metered),
-        roaming: stronger.roaming.or(weaker.roaming),
-        constrained: stronger.constrained.or(weaker.constrained),
-        bypass_vpn: stronger.bypass_vpn.or(weaker.bypass_vpn),
-        rtt: stronger.rtt.or(weaker.rtt),
-        up: stronger.up.or(weaker.up),
-        down: stronger.down.or(weaker.down),
-    }
-}
-
 /// A layer that is not there, be it that the way to it ends at a file.
 fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let file = File::open(path)?;
-    let taken = file.take(LARGEST + 1).read_to_string(&mut text)?;
+/// The file's bytes, without waiting for them: a pipe, a terminal or a socket could keep it for ever.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if path == Path::new("/dev/null") {
+        return Ok(Vec::new());
+    }
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() {
+        let fault = "not a plain file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
+    }
+    let mut text = Vec::new();
+    let taken = File::open(path)?.take(LARGEST + 1).read_to_end(&mut text)?;
     if taken as u64 > LARGEST {
         let fault = format!("over {LARGEST} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, fault));

@@ -1,35 +1,81 @@
-//! Configuration: what the operator of a host says about its networks, and names for labels.
+//! Configuration: what the operator of a host says about its networks, what traffic it allows on
+//! them, and names for labels.
 //!
 //! ```toml
-//! unknown = "deny"              # a fact nobody knows counts against a network; default "allow"
+//! unknown = "allow"             # or "deny": a fact nobody knows counts against a network
 //!
-//! [networks."wwan*"]            # by interface name, with * as a wildcard; the first match in file order
+//! [networks."wwan*"]            # by interface name, * for any characters; the first match in file order
 //! kind = "cellular"             # ethernet wifi bluetooth cellular satellite vpn loopback other
-//! metered = true                # also roaming, constrained, bypass_vpn
-//! rtt = "60ms"                  # hints until measured: rtt, up, down
-//! down = "10Mbit"
+//! metered = true                # its bytes cost money
+//! roaming = false               # it is a foreign operator's
+//! constrained = false           # it asks for restraint
+//! bypass_vpn = false            # traffic may use it beside a VPN
+//! rtt = "60ms"                  # hints until measured: round trip,
+//! up = "5Mbit"                  # bits a second to the network
+//! down = "10Mbit"               # and from it,
+//! loss = "2%"                   # packets lost
 //!
-//! [labels.photos]
+//! [labels.photos]               # defaults of operations with this label, each unsaid by default:
 //! label = "background large prohibit=metered require=wifi"
-//! within = "12h"                # defaults of operations with this label
-//! grace = "1h"
+//! within = "12h"                # deadline, waiting included
+//! grace = "1h"                  # how long a session outlives its last path, else the stream's 10 minutes
+//! relax_after = "6h"            # after waiting this long,
+//! relax_to = "background large" # this takes the label's place; both or neither
+//! stop = "5s"                   # how long `run` lets its work finish when the match is lost, else not at all
+//!
+//! [[policy]]                    # any number of rules, whatever a label says
+//! forbid = "background large"   # an urgency, small or large, or both; or any
+//! on = "metered"                # traits and kinds, all of them, and if=wwan*
+//!
+//! [scout]                       # read once, when the manager is made
+//! socket = "/run/mancom/scout.sock" # the networks as a system-wide scout sees them; default: as this process does
+//! fallback = true               # the default: as this process does while that cannot be reached
+//!
+//! [monitor]                     # read once, too
+//! enabled = true                # the inspection socket; default: where `#[mancom::main]` runs
+//! folder = "/run/user/1000/mancom" # of the sockets; default: `mancom` in `$XDG_RUNTIME_DIR`
 //! ```
 //!
-//! Three layers, the later ones stronger, key by key: the system's `/etc/mancom.toml`, the user's
+//! Every key may be left out, but for a label's `label` and a rule's two. What is not stated of a network
+//! is as the system knows it.
+//!
+//! # Layers
+//!
+//! Three, the later ones stronger, key by key: the system's `/etc/mancom.toml`, the user's
 //! `$XDG_CONFIG_HOME/mancom/mancom.toml` (`~/.config` without the variable), and one file named by
 //! `--config`, by [`ManagerBuilder::config_file`](super::ManagerBuilder::config_file) or else by
 //! `MANCOM_CONFIG`. The first two may be absent, a file that was named may not. Network patterns of a
-//! stronger layer are tried before those of a weaker one.
+//! stronger layer are tried before those of a weaker one. Rules add up, those of a stronger layer first:
+//! no layer can take another's away.
+//!
+//! # Changes
+//!
+//! A manager that read files reads them again when one changes, appears or goes, be it by a rename or
+//! behind a link, once they were quiet for 50 ms; on SIGHUP if asked
+//! ([`Manager::reload_on_hangup`](super::Manager::reload_on_hangup)); and by
+//! [`Manager::reload`](super::Manager::reload). Facts, policy and names take effect, and operations that
+//! wait are judged again once. Those already made keep their label and deadline. Where anything is wrong
+//! the old configuration stays in force and every fault is logged.
+//!
+//! # Text
 //!
 //! Durations are numbers with `ms`, `s`, `m`, `h` or `d`, as in `1.5s` or `1h30m`; rates are bits a
-//! second with `bit`, `kbit`, `Mbit` or `Gbit`. An unknown key or word is an error with its place and
-//! the nearest known word: a misspelt `metered` must not cost money. A file is at most 1 MiB.
+//! second with `bit`, `kbit`, `Mbit` or `Gbit`; shares are percent to one place. Paths are absolute. An
+//! unknown key or word is an error with its place and the nearest known word: a misspelt `metered` must
+//! not cost money. All faults of all layers are told together, 64 at most by their place. A file is UTF-8,
+//! at most 1 MiB, and a plain file (or `/dev/null`): nothing waits for a pipe.
 
+#[cfg(feature = "config")]
+pub(super) mod changes;
 mod error;
 #[cfg(feature = "config")]
-mod file;
+pub(super) mod file;
+#[cfg(all(feature = "config", target_os = "linux"))]
+mod inotify;
 #[cfg(feature = "config")]
 mod text;
+#[cfg(feature = "config")]
+mod tree;
 #[cfg(feature = "config")]
 mod units;
 
@@ -41,20 +87,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigFault};
 
 use crate::label::Label;
-use crate::label::matching::Policy;
+use crate::label::matching::{Policy, Rule};
 use crate::scout::{Facts, Overrides};
 use crate::stream::LabelDefaults;
 
 /// Facts of networks, labels by name, and how unknown facts are judged. See the
 /// [module](crate::manager::config) for the text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
+    /// The files that were read, weakest first.
+    files: Vec<PathBuf>,
     /// By pattern, in the order in which they are tried.
     networks: Vec<(String, Facts)>,
     labels: BTreeMap<String, NamedLabel>,
+    rules: Vec<Rule>,
     unknown_denied: Option<bool>,
     scout: Watch,
     monitor: Monitor,
@@ -94,6 +143,9 @@ pub struct NamedLabel {
     pub grace: Option<Duration>,
     /// After waiting this long, an operation goes by this label; never by default.
     pub relax: Option<(Duration, Label)>,
+    /// How long the work of a [`run`](crate::run) may take to finish when its match is lost; by
+    /// default it is dropped at once.
+    pub stop: Option<Duration>,
 }
 
 impl Config {
@@ -117,8 +169,28 @@ impl Config {
             defaults.within = named.within;
             defaults.grace = named.grace;
             defaults.relax = named.relax;
+            defaults.stop = named.stop;
         }
         defaults
+    }
+
+    /// Every label's name.
+    pub(super) fn names(&self) -> impl Iterator<Item = (String, Label)> {
+        self.labels
+            .iter()
+            .map(|(name, named)| (name.clone(), named.label))
+    }
+
+    /// The files that were read, weakest first; none of a [text](Config::parse).
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// What is stated of networks, by pattern of interface names, in the order in which they are tried.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, &Facts)> {
+        self.networks
+            .iter()
+            .map(|(pattern, facts)| (pattern.as_str(), facts))
     }
 
     /// Where the networks come from.
@@ -140,9 +212,11 @@ impl Config {
         overrides
     }
 
-    pub(super) fn policy(&self) -> Policy {
-        let mut policy = Policy::default();
-        policy.unknown_denied = self.unknown_denied.unwrap_or(policy.unknown_denied);
-        policy
+    /// How unknown facts are judged, and the rules of all layers, the stronger layers' first.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            unknown_denied: self.unknown_denied.unwrap_or_default(),
+            rules: self.rules.as_slice().into(),
+        }
     }
 }

@@ -1,14 +1,9 @@
-//! From TOML to [`Config`]: a walk over the tree with its places, for every complaint names its own.
+//! From TOML to [`Config`]: what each key means.
 
-use std::fmt;
-use std::ops::Range;
-use std::time::Duration;
-
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
-
-use super::{Config, ConfigError, NamedLabel, units};
-use crate::label::{Label, LabelError, nearest};
+use super::error::Faults;
+use super::tree::{Entry, Source};
+use super::{Config, ConfigError, NamedLabel};
+use crate::label::matching::Rule;
 use crate::network::Kind;
 use crate::scout::Facts;
 
@@ -23,8 +18,11 @@ const KINDS: [(&str, Kind); 8] = [
     ("other", Kind::Other),
 ];
 
-const TOP: [&str; 3] = ["labels", "networks", "unknown"];
-const NETWORK: [&str; 8] = [
+const TOP: [&str; 6] = [
+    "labels", "networks", "policy", "scout", "monitor", "unknown",
+];
+const UNKNOWN: [(&str, bool); 2] = [("allow", false), ("deny", true)];
+const NETWORK: [&str; 9] = [
     "kind",
     "metered",
     "roaming",
@@ -33,8 +31,23 @@ const NETWORK: [&str; 8] = [
     "rtt",
     "up",
     "down",
+    "loss",
 ];
-const LABEL: [&str; 5] = ["label", "within", "grace", "relax_after", "relax_to"];
+const LABEL: [&str; 6] = [
+    "label",
+    "within",
+    "grace",
+    "relax_after",
+    "relax_to",
+    "stop",
+];
+const POLICY: [&str; 2] = ["forbid", "on"];
+const SCOUT: [&str; 2] = ["socket", "fallback"];
+const MONITOR: [&str; 2] = ["enabled", "folder"];
+
+/// All of them.
+#[cfg(test)]
+pub(super) const KEYS: &[&[&str]] = &[&TOP, &NETWORK, &LABEL, &POLICY, &SCOUT, &MONITOR];
 
 impl Config {
     /// Reads one text; `name` is what errors call it.
@@ -55,214 +68,131 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Invalid`] with the first place that is wrong.
+    /// Every place that is wrong. Of a text over 64 KiB that is not TOML, the first.
     pub fn parse(text: &str, name: &str) -> Result<Config, ConfigError> {
-        let source = Source { text, name };
-        let tree = DeTable::parse(text).map_err(|error| {
-            source.invalid(error.span().unwrap_or_default(), "", error.message())
-        })?;
-        let mut config = Config::default();
-        for entry in source.entries("", tree.get_ref()) {
-            match entry.known(&TOP)? {
-                "labels" => config.read_labels(&entry)?,
-                "networks" => config.read_networks(&entry)?,
-                _ => config.unknown_denied = Some(entry.word(&["allow", "deny"])? == "deny"),
-            }
-        }
-        Ok(config)
+        Ok(Config::parse_layer(text, name)?)
     }
 
-    fn read_networks(&mut self, section: &Entry<'_>) -> Result<(), ConfigError> {
-        for network in section.table()? {
+    pub(super) fn parse_layer(text: &str, name: &str) -> Result<Config, Faults> {
+        let mut source = Source::new(text, name);
+        let tree = source.parse();
+        let mut config = Config::default();
+        for entry in source.entries("", &tree) {
+            match entry.known(&TOP) {
+                Some("labels") => config.read_labels(&entry),
+                Some("networks") => config.read_networks(&entry),
+                Some("policy") => config.read_policy(&entry),
+                Some("scout") => config.read_scout(&entry),
+                Some("monitor") => config.read_monitor(&entry),
+                Some(_) => config.unknown_denied = entry.word("word", &UNKNOWN),
+                None => {}
+            }
+        }
+        let faults = source.into_faults();
+        match faults.is_empty() {
+            true => Ok(config),
+            false => Err(faults),
+        }
+    }
+
+    fn read_networks(&mut self, section: &Entry<'_>) {
+        for network in section.table() {
             if network.key.is_empty() {
-                return Err(network.invalid_key("an interface name or a pattern as in `wwan*`"));
+                network.fault_of_key("an interface name or a pattern as in `wwan*`");
             }
             let mut facts = Facts::default();
-            for entry in network.table()? {
-                match entry.known(&NETWORK)? {
-                    "kind" => facts.kind = Some(entry.kind()?),
-                    "metered" => facts.metered = Some(entry.boolean()?),
-                    "roaming" => facts.roaming = Some(entry.boolean()?),
-                    "constrained" => facts.constrained = Some(entry.boolean()?),
-                    "bypass_vpn" => facts.bypass_vpn = Some(entry.boolean()?),
-                    "rtt" => facts.rtt = Some(entry.duration()?),
-                    "up" => facts.up = Some(entry.rate()?),
-                    _ => facts.down = Some(entry.rate()?),
+            for entry in network.table() {
+                match entry.known(&NETWORK) {
+                    Some("kind") => facts.kind = entry.word("kind", &KINDS),
+                    Some("metered") => facts.metered = entry.boolean(),
+                    Some("roaming") => facts.roaming = entry.boolean(),
+                    Some("constrained") => facts.constrained = entry.boolean(),
+                    Some("bypass_vpn") => facts.bypass_vpn = entry.boolean(),
+                    Some("rtt") => facts.rtt = entry.duration(),
+                    Some("up") => facts.up = entry.rate(),
+                    Some("down") => facts.down = entry.rate(),
+                    Some(_) => facts.loss = entry.per_mille(),
+                    None => {}
                 }
             }
             self.networks.push((network.key.to_owned(), facts));
         }
-        Ok(())
     }
 
-    fn read_labels(&mut self, section: &Entry<'_>) -> Result<(), ConfigError> {
-        for named in section.table()? {
-            let (mut label, mut within, mut grace) = (None, None, None);
+    fn read_labels(&mut self, section: &Entry<'_>) {
+        for named in section.table() {
+            let entries = named.table();
+            let (mut label, mut within, mut grace, mut stop) = (None, None, None, None);
             let (mut relax_after, mut relax_to) = (None, None);
-            for entry in named.table()? {
-                match entry.known(&LABEL)? {
-                    "label" => label = Some(entry.label()?),
-                    "within" => within = Some(entry.duration()?),
-                    "grace" => grace = Some(entry.duration()?),
-                    "relax_after" => relax_after = Some(entry.duration()?),
-                    _ => relax_to = Some(entry.label()?),
+            for entry in &entries {
+                match entry.known(&LABEL) {
+                    Some("label") => label = entry.label(),
+                    Some("within") => within = entry.duration(),
+                    Some("grace") => grace = entry.duration(),
+                    Some("stop") => stop = entry.duration(),
+                    Some("relax_after") => relax_after = entry.duration(),
+                    Some(_) => relax_to = entry.label(),
+                    None => {}
                 }
             }
-            let label = label.ok_or_else(|| named.invalid_key("`label` is missing"))?;
-            if relax_after.is_some() != relax_to.is_some() {
-                return Err(named.invalid_key("`relax_after` and `relax_to` need each other"));
+            named.needs("label", &entries);
+            if entries.iter().any(|entry| entry.key.starts_with("relax")) {
+                named.needs("relax_after", &entries);
+                named.needs("relax_to", &entries);
             }
-            let defaults = NamedLabel {
-                label,
-                within,
-                grace,
-                relax: relax_after.zip(relax_to),
-            };
-            self.labels.insert(named.key.to_owned(), defaults);
-        }
-        Ok(())
-    }
-}
-
-/// The text that is read and its name.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    text: &'a str,
-    name: &'a str,
-}
-
-impl<'a> Source<'a> {
-    fn invalid(&self, place: Range<usize>, field: &str, fault: impl fmt::Display) -> ConfigError {
-        let before = self.text.get(..place.start).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or(before);
-        ConfigError::Invalid {
-            file: self.name.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: line.chars().count() + 1,
-            field: field.to_owned(),
-            fault: fault.to_string(),
+            if let Some(label) = label {
+                let defaults = NamedLabel {
+                    label,
+                    within,
+                    grace,
+                    relax: relax_after.zip(relax_to),
+                    stop,
+                };
+                self.labels.insert(named.key.to_owned(), defaults);
+            }
         }
     }
 
-    /// The entries of a table in file order, which the map does not keep.
-    fn entries<'b>(self, above: &str, table: &'b DeTable<'a>) -> Vec<Entry<'b>>
-    where
-        'a: 'b,
-    {
-        let entry = |(key, value): (&'b Spanned<DeString<'a>>, &'b Spanned<DeValue<'a>>)| Entry {
-            source: self,
-            field: field(above, key.get_ref()),
-            key: key.get_ref(),
-            key_place: key.span(),
-            value,
-        };
-        let mut entries: Vec<_> = table.iter().map(entry).collect();
-        entries.sort_by_key(|entry| entry.key_place.start);
-        entries
-    }
-}
-
-/// The path of a key, quoted where TOML asks for it.
-fn field(above: &str, key: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let key = match key.chars().all(bare) && !key.is_empty() {
-        true => key.to_owned(),
-        false => format!("{key:?}"),
-    };
-    match above {
-        "" => key,
-        above => format!("{above}.{key}"),
-    }
-}
-
-/// One key with its value.
-struct Entry<'a> {
-    source: Source<'a>,
-    /// The whole path, for errors.
-    field: String,
-    key: &'a str,
-    key_place: Range<usize>,
-    value: &'a Spanned<DeValue<'a>>,
-}
-
-impl<'a> Entry<'a> {
-    fn invalid(&self, fault: impl fmt::Display) -> ConfigError {
-        self.source.invalid(self.value.span(), &self.field, fault)
-    }
-
-    fn invalid_key(&self, fault: impl fmt::Display) -> ConfigError {
-        let place = self.key_place.clone();
-        self.source.invalid(place, &self.field, fault)
-    }
-
-    fn mistyped(&self, expected: &str) -> ConfigError {
-        let found = self.value.get_ref().type_str();
-        self.invalid(format_args!("{expected} is expected here, not {found}"))
-    }
-
-    /// The key, if it is one of these.
-    fn known(&self, known: &[&'static str]) -> Result<&'static str, ConfigError> {
-        let found = known.iter().find(|word| **word == self.key);
-        let unknown = || self.invalid_key(unknown("key", self.key, known));
-        found.copied().ok_or_else(unknown)
-    }
-
-    fn table(&self) -> Result<Vec<Entry<'a>>, ConfigError> {
-        match self.value.get_ref() {
-            DeValue::Table(table) => Ok(self.source.entries(&self.field, table)),
-            _ => Err(self.mistyped("a table")),
+    fn read_policy(&mut self, section: &Entry<'_>) {
+        for rule in section.tables() {
+            let entries = rule.table();
+            let (mut forbid, mut on) = (None, None);
+            for entry in &entries {
+                // Each part is tried beside a right one, so that one fault does not hide another.
+                match entry.known(&POLICY) {
+                    Some("forbid") => forbid = entry.tried(|text| Rule::new(text, "vpn", "", 0)),
+                    Some(_) => on = entry.tried(|text| Rule::new("any", text, "", 0)),
+                    None => {}
+                }
+            }
+            POLICY.iter().for_each(|part| rule.needs(part, &entries));
+            if let (Some(forbid), Some(on)) = (forbid, on) {
+                let (file, line) = rule.stands();
+                match Rule::new(forbid, on, file, line) {
+                    Ok(rule) => self.rules.push(rule),
+                    Err(error) => rule.fault(error),
+                }
+            }
         }
     }
 
-    fn string(&self) -> Result<&'a str, ConfigError> {
-        match self.value.get_ref() {
-            DeValue::String(text) => Ok(text),
-            _ => Err(self.mistyped("a string")),
+    fn read_scout(&mut self, section: &Entry<'_>) {
+        for entry in section.table() {
+            match entry.known(&SCOUT) {
+                Some("socket") => self.scout.socket = entry.path(),
+                Some(_) => self.scout.fallback = entry.boolean(),
+                None => {}
+            }
         }
     }
 
-    fn boolean(&self) -> Result<bool, ConfigError> {
-        match self.value.get_ref() {
-            DeValue::Boolean(value) => Ok(*value),
-            _ => Err(self.mistyped("`true` or `false`")),
+    fn read_monitor(&mut self, section: &Entry<'_>) {
+        for entry in section.table() {
+            match entry.known(&MONITOR) {
+                Some("enabled") => self.monitor.enabled = entry.boolean(),
+                Some(_) => self.monitor.folder = entry.path(),
+                None => {}
+            }
         }
-    }
-
-    fn duration(&self) -> Result<Duration, ConfigError> {
-        units::duration(self.string()?).map_err(|fault| self.invalid(fault))
-    }
-
-    fn label(&self) -> Result<Label, ConfigError> {
-        let parsed = self.string()?.parse();
-        parsed.map_err(|error: LabelError| self.invalid(error))
-    }
-
-    fn rate(&self) -> Result<u64, ConfigError> {
-        units::rate(self.string()?).map_err(|fault| self.invalid(fault))
-    }
-
-    fn kind(&self) -> Result<Kind, ConfigError> {
-        let word = self.string()?;
-        let found = KINDS.iter().find(|(name, _)| *name == word);
-        found.map(|(_, kind)| *kind).ok_or_else(|| {
-            let words: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
-            self.invalid(unknown("kind", word, &words))
-        })
-    }
-
-    /// The value, if it is one of these words.
-    fn word(&self, known: &[&'static str]) -> Result<&'static str, ConfigError> {
-        let word = self.string()?;
-        let found = known.iter().find(|known| **known == word);
-        found
-            .copied()
-            .ok_or_else(|| self.invalid(unknown("word", word, known)))
-    }
-}
-
-fn unknown(what: &str, word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(near) => format!("unknown {what} `{word}`, did you mean `{near}`?"),
-        None => format!("unknown {what} `{word}`, known are {}", known.join(", ")),
     }
 }

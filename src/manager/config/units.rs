@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::tree::shortened;
+
 const TIMES: [(&str, u64); 5] = [
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -17,17 +19,20 @@ const RATES: [(&str, u64); 4] = [
     ("Gbit", 1_000_000_000),
 ];
 
+/// In thousandths.
+const SHARES: [(&str, u64); 1] = [("%", 10)];
+
 /// `60ms`, `1.5s`, `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let (shown, mut rest) = (shortened(text), text);
     let mut nanos = 0_u64;
-    let mut rest = text;
     loop {
         let (part, after) = amount(rest, &TIMES).ok_or_else(|| {
-            format!("no duration: `{text}`, write it as in `60ms`, `5s`, `1h30m`")
+            format!("no duration: `{shown}`, write it as in `60ms`, `5s`, `1h30m`")
         })?;
         nanos = nanos
             .checked_add(part)
-            .ok_or_else(|| format!("too long: `{text}`"))?;
+            .ok_or_else(|| format!("too long: `{shown}`"))?;
         if after.is_empty() {
             return Ok(Duration::from_nanos(nanos));
         }
@@ -37,11 +42,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// `10Mbit`, in bits a second.
 pub(super) fn rate(text: &str) -> Result<u64, String> {
+    let shown = shortened(text);
     match amount(text, &RATES) {
-        Some((0, _)) => Err(format!("a rate above zero, not `{text}`")),
+        Some((0, _)) => Err(format!("a rate above zero, not `{shown}`")),
         Some((rate, "")) => Ok(rate),
         _ => Err(format!(
-            "no rate: `{text}`, write it as in `64kbit`, `10Mbit`, `1.5Gbit`"
+            "no rate: `{shown}`, write it as in `64kbit`, `10Mbit`, `1.5Gbit`"
+        )),
+    }
+}
+
+/// `0.5%`, in thousandths.
+pub(super) fn per_mille(text: &str) -> Result<u16, String> {
+    match amount(text, &SHARES) {
+        Some((share @ 0..=1000, "")) => Ok(share as u16),
+        _ => Err(format!(
+            "no share: `{}`, write it as in `2%`, `0.5%`, at most `100%`",
+            shortened(text)
         )),
     }
 }
@@ -54,7 +71,7 @@ fn amount<'a>(text: &'a str, units: &[(&str, u64)]) -> Option<(u64, &'a str)> {
         None => ("", rest),
     };
     let end = rest
-        .find(|c: char| !c.is_ascii_alphabetic())
+        .find(|c: char| !c.is_ascii_alphabetic() && c != '%')
         .unwrap_or(rest.len());
     let (word, rest) = rest.split_at(end);
     let &(_, unit) = units.iter().find(|(name, _)| *name == word)?;
@@ -96,6 +113,13 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_of_a_thousand() {
+        assert_eq!(per_mille("2%"), Ok(20));
+        assert_eq!(per_mille("0.5%"), Ok(5));
+        assert_eq!(per_mille("100%"), Ok(1000));
+    }
+
+    #[test]
     fn everything_else_is_refused_without_a_panic() {
         let bad = [
             "",
@@ -127,6 +151,9 @@ mod tests {
             "99999999999Gbit",
         ] {
             assert!(rate(text).is_err(), "{text}");
+        }
+        for text in ["", "%", "2", "2 %", "-1%", "100.1%", "1%1%", "2%x"] {
+            assert!(per_mille(text).is_err(), "{text}");
         }
     }
 }

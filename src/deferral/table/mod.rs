@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! index   (label, destination) -> line
-//! line    label, destination, verdict at a generation
-//!           holds     x <-> x <-> x              who runs on a network of the verdict
+//! line    label, destination, verdict by a snapshot and a policy
+//!           holds     x <-> x <-> x              who runs on a network of the verdict, or did
 //!           waits  5  x <-> x                    who waits, by priority,
 //!                  0  x <-> x <-> x <-> x        each queue in order of arrival
 //!           cursor          ^                    whom the present sweep wakes next
@@ -11,13 +11,17 @@
 //! ```
 //!
 //! An entry lives in a slab and is linked through it, so joining and leaving cost the same however
-//! long the line is. A line is judged once a generation, by whoever comes first, and exists while
-//! somebody stands in it. The wakers to be called are handed out in batches: nothing of a user's
+//! long the line is. A line is judged once a snapshot and policy, by whoever comes first, and exists
+//! while somebody stands in it. The wakers to be called are handed out in batches: nothing of a user's
 //! runs under the lock, and nobody holds it for long.
 
+mod find;
+mod sweep;
+mod tally;
+
 use super::cells::{Verdict, Verdicts};
-use super::line::{EMPTY, Entry, Line, NONE, Role, Timing, View};
-use super::operation::{Operation, OperationId};
+use super::line::{EMPTY, Entry, Line, NONE, Role, Stamp, Timing, View};
+use super::operation::Operation;
 use super::registry::{Key, Matched};
 use crate::label::Label;
 use crate::label::matching::Destination;
@@ -26,25 +30,29 @@ use std::collections::{BTreeSet, HashMap};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
+pub(super) use tally::End;
+use tally::Tallies;
+pub use tally::Tally;
+
 /// How many wakers are called, and how many lines judged, between two takes of the lock.
-pub(super) const BATCH: usize = 512;
+pub(in crate::deferral) const BATCH: usize = 512;
 
 /// Below this an empty table keeps its memory.
 const SMALL: usize = 32;
 
 /// What joins a line.
-pub(super) struct Joining<'a> {
-    pub(super) label: Label,
-    pub(super) to: &'a Destination,
-    pub(super) operation: Operation,
-    pub(super) role: Role,
-    pub(super) timing: Option<Box<Timing>>,
-    pub(super) since: Instant,
-    pub(super) priority: i8,
+pub(in crate::deferral) struct Joining<'a> {
+    pub(in crate::deferral) label: Label,
+    pub(in crate::deferral) to: &'a Destination,
+    pub(in crate::deferral) operation: Operation,
+    pub(in crate::deferral) role: Role,
+    pub(in crate::deferral) timing: Option<Box<Timing>>,
+    pub(in crate::deferral) since: Instant,
+    pub(in crate::deferral) priority: i8,
 }
 
 /// What became of a waiting entry.
-pub(super) enum Fate {
+pub(in crate::deferral) enum Fate {
     Matched(Matched),
     Cancelled,
     ScoutGone,
@@ -52,52 +60,69 @@ pub(super) enum Fate {
     NoMatch(Unmatched),
 }
 
-/// What an explanation needs to know.
-pub(super) struct Unmatched {
-    pub(super) label: Label,
-    pub(super) to: Destination,
-    /// The label first asked for, if a looser one took over.
-    pub(super) strict: Option<Label>,
-    pub(super) since: Instant,
+impl Fate {
+    pub(in crate::deferral) fn end(&self) -> End {
+        match self {
+            Fate::Matched(_) => End::Matched,
+            Fate::Cancelled => End::Cancelled,
+            Fate::TimedOut(_) => End::TimedOut,
+            Fate::ScoutGone | Fate::NoMatch(_) => End::Refused,
+        }
+    }
 }
 
-/// What became of a held match.
+/// What an explanation needs to know.
+pub(in crate::deferral) struct Unmatched {
+    pub(in crate::deferral) label: Label,
+    pub(in crate::deferral) to: Destination,
+    /// The label first asked for, if a looser one took over.
+    pub(in crate::deferral) strict: Option<Label>,
+    /// Since when it waits, if it did.
+    pub(in crate::deferral) since: Option<Instant>,
+}
+
+/// How the watch over a match ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The network no longer admits the label, or is gone.
-    Lost,
+pub(in crate::deferral) enum Ended {
+    /// The network no longer admits the label, or is gone; where that was so before, it admits it
+    /// again.
+    Turned,
     /// The time set on the hold is over.
     Overdue,
 }
 
 /// One pending operation, for a listing.
-pub(super) struct Listed {
-    pub(super) id: OperationId,
-    pub(super) line: Key,
-    pub(super) label: Label,
-    pub(super) to: Destination,
-    pub(super) since: Instant,
-    pub(super) deadline: Option<Instant>,
+pub(in crate::deferral) struct Listed {
+    pub(in crate::deferral) operation: Operation,
+    pub(in crate::deferral) line: Key,
+    pub(in crate::deferral) label: Label,
+    pub(in crate::deferral) strict: Option<Label>,
+    pub(in crate::deferral) to: Destination,
+    pub(in crate::deferral) since: Instant,
+    pub(in crate::deferral) deadline: Option<Instant>,
+    pub(in crate::deferral) relax: Option<(Instant, Label)>,
+    pub(in crate::deferral) priority: i8,
 }
 
 #[derive(Default)]
-pub(super) struct Table {
+pub(in crate::deferral) struct Table {
     entries: Slab<Entry>,
     lines: Slab<Line>,
     index: HashMap<(Label, Destination), Key>,
     verdicts: Verdicts,
     alarms: BTreeSet<(Instant, Key)>,
-    /// The first line the present sweep has not finished, and its generation.
-    swept: (u64, usize),
+    /// The first line the present sweep has not finished, and what it judges by.
+    swept: (Stamp, usize),
+    tallies: Tallies,
     /// Memory is given back when fewer entries than this are left.
     shrink_at: usize,
     /// The scout is gone.
-    pub(super) closed: bool,
+    pub(in crate::deferral) closed: bool,
 }
 
 impl Table {
     /// The verdict of a line that exists.
-    pub(super) fn verdict(
+    pub(in crate::deferral) fn verdict(
         &mut self,
         view: &View<'_>,
         label: &Label,
@@ -114,8 +139,11 @@ impl Table {
 
     /// Puts an entry at the end of its line. The line is judged first: see [`Table::poll`] for
     /// what that leaves to be done.
-    pub(super) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
+    pub(in crate::deferral) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
         let line = self.line(view, joining.label, joining.to);
+        if joining.role == Role::Wait {
+            self.tallies.begin(joining.operation.kind());
+        }
         let key = self.entries.insert(Entry {
             waker: None,
             operation: joining.operation,
@@ -144,9 +172,10 @@ impl Table {
             let line = lines.insert(Line {
                 label,
                 to: to.clone(),
-                judged: view.snapshot.generation(),
+                judged: view.stamp(),
                 verdict,
                 holds: EMPTY,
+                regains: 0,
                 waits: Vec::new(),
                 cursor: NONE,
             });
@@ -163,7 +192,10 @@ impl Table {
         };
         let line = &mut self.lines[line as usize];
         let queue = match role {
-            Role::Hold(_) => &mut line.holds,
+            Role::Hold(_) | Role::Regain(_) => {
+                line.regains += u32::from(matches!(role, Role::Regain(_)));
+                &mut line.holds
+            }
             Role::Wait => {
                 let waits = &mut line.waits;
                 let at = waits.partition_point(|(other, _)| *other > priority);
@@ -193,6 +225,7 @@ impl Table {
         if line.cursor == key {
             line.cursor = after;
         }
+        line.regains -= u32::from(matches!(role, Role::Regain(_)));
         let place = line.waits.iter().position(|(other, _)| *other == priority);
         let queue = match (role, place) {
             (Role::Wait, Some(place)) => &mut line.waits[place].1,
@@ -225,7 +258,7 @@ impl Table {
         }
         let line = &self.lines[entry.line as usize];
         match entry.role {
-            Role::Hold(_) => line.first_wait(),
+            Role::Hold(_) | Role::Regain(_) => line.first_wait(),
             Role::Wait => line
                 .waits
                 .iter()
@@ -235,8 +268,12 @@ impl Table {
     }
 
     /// Removes an entry; what it held is the caller's to drop, outside the lock.
-    pub(super) fn remove(&mut self, key: Key) -> Entry {
-        if !self.entries[key as usize].cancelled {
+    pub(in crate::deferral) fn remove(&mut self, key: Key, how: End) -> Entry {
+        let entry = &self.entries[key as usize];
+        if !entry.cancelled {
+            if entry.role == Role::Wait {
+                self.tallies.end(entry.operation.kind(), how);
+            }
             self.unlink(key);
         }
         if let Some(at) = self.entries[key as usize]
@@ -270,7 +307,7 @@ impl Table {
 
     /// Looks at a waiting entry: its fate, or the waker is kept and the one that was there given
     /// for it. Whichever is left is the caller's to drop, outside the lock.
-    pub(super) fn poll(
+    pub(in crate::deferral) fn poll(
         &mut self,
         key: Key,
         view: &View<'_>,
@@ -288,15 +325,15 @@ impl Table {
         let unmatched = || Unmatched {
             label: line.label,
             to: line.to.clone(),
-            strict: timing.and_then(|timing| timing.strict()),
-            since: entry.since,
+            strict: entry.strict(),
+            since: Some(entry.since),
         };
         if !entry.held_back() {
             if let Some(networks) = &line.verdict {
                 return Poll::Ready(Fate::Matched(Matched {
                     networks: networks.to_vec(),
                     label: line.label,
-                    generation: line.judged,
+                    generation: line.judged.generation,
                 }));
             }
             if timing.is_some_and(|timing| timing.no_wait) {
@@ -313,8 +350,8 @@ impl Table {
         Poll::Pending
     }
 
-    /// Looks at a held match: how it ended, or the waker is kept.
-    pub(super) fn poll_hold(
+    /// Looks at a hold: how it ended, or the waker is kept.
+    pub(in crate::deferral) fn poll_hold(
         &mut self,
         key: Key,
         view: &View<'_>,
@@ -323,10 +360,8 @@ impl Table {
         let entry = &mut self.entries[key as usize];
         let line = &mut self.lines[entry.line as usize];
         line.judge(view, &mut self.verdicts);
-        if let Role::Hold(id) = entry.role
-            && !line.admits(id)
-        {
-            return Poll::Ready(Ended::Lost);
+        if entry.role.is_met(line) {
+            return Poll::Ready(Ended::Turned);
         }
         let deadline = entry.timing.as_ref().and_then(|timing| timing.deadline);
         if deadline.is_some_and(|deadline| deadline <= view.now()) {
@@ -337,8 +372,8 @@ impl Table {
         Poll::Pending
     }
 
-    /// Sets another deadline on a held match.
-    pub(super) fn set_deadline(&mut self, key: Key, deadline: Option<Instant>) {
+    /// Sets another deadline on a hold.
+    pub(in crate::deferral) fn set_deadline(&mut self, key: Key, deadline: Option<Instant>) {
         let timing = &mut self.entries[key as usize].timing;
         timing.get_or_insert_default().deadline = deadline;
         self.rearm(key);
@@ -387,146 +422,15 @@ impl Table {
     }
 
     /// When something is due next.
-    pub(super) fn next_alarm(&self) -> Option<Instant> {
+    pub(in crate::deferral) fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Fills `batch` with the wakers of whom this moment concerns, in the order to call them.
-    /// True if there are more.
-    pub(super) fn sweep(&mut self, view: &View<'_>, batch: &mut Vec<Waker>) -> bool {
-        if self.swept.0 != view.snapshot.generation() {
-            self.swept = (view.snapshot.generation(), 0);
-        }
-        let mut judged = 0;
-        while self.swept.1 < self.lines.capacity() {
-            let Some(line) = self.lines.get_mut(self.swept.1) else {
-                self.swept.1 += 1;
-                continue;
-            };
-            if judged == BATCH {
-                return true;
-            }
-            judged += 1;
-            line.judge(view, &mut self.verdicts);
-            while self.lines[self.swept.1].cursor != NONE {
-                if batch.len() == BATCH {
-                    return true;
-                }
-                self.visit(self.swept.1, batch);
-            }
-            self.swept.1 += 1;
-        }
-        self.ring(view, batch)
-    }
-
-    /// Wakes the entry under a line's cursor if the verdict concerns it, and moves on.
-    fn visit(&mut self, line: usize, batch: &mut Vec<Waker>) {
-        let key = self.lines[line].cursor;
-        let after = self.successor(key);
-        let line = &mut self.lines[line];
-        line.cursor = after;
-        let entry = &mut self.entries[key as usize];
-        let concerned = match entry.role {
-            Role::Wait => line.verdict.is_some() && !entry.held_back(),
-            Role::Hold(id) => !line.admits(id),
-        };
-        if concerned {
-            batch.extend(entry.told());
-        }
-    }
-
-    /// Lets the alarms ring that are due.
-    fn ring(&mut self, view: &View<'_>, batch: &mut Vec<Waker>) -> bool {
-        while let Some(&(at, key)) = self.alarms.first()
-            && at <= view.now()
-        {
-            if batch.len() == BATCH {
-                return true;
-            }
-            self.settle(key, view);
-            let entry = &mut self.entries[key as usize];
-            let timing = entry.timing.as_mut().expect("an alarm comes from a timing");
-            if timing
-                .deadline
-                .is_some_and(|deadline| deadline <= view.now())
-            {
-                self.alarms.remove(&(at, key));
-                timing.alarm = None;
-            } else if entry.held_back()
-                || self.lines[entry.line as usize].verdict.is_none()
-                    && !entry.timing.as_ref().is_some_and(|timing| timing.no_wait)
-            {
-                continue;
-            }
-            batch.extend(entry.told());
-        }
-        false
-    }
-
-    /// Ends every wait with `ScoutGone`; their wakers, line by line in order of place.
-    pub(super) fn close(&mut self) -> Vec<Waker> {
-        self.closed = true;
-        let mut wakers = Vec::new();
-        let lines: Vec<usize> = self.lines.iter().map(|(line, _)| line).collect();
-        for line in lines {
-            self.for_waits(line, |entry| wakers.extend(entry.waker.take()));
-        }
-        wakers
-    }
-
-    fn for_waits(&mut self, line: usize, mut each: impl FnMut(&mut Entry)) {
-        for (_, queue) in &self.lines[line].waits {
-            let mut key = queue.head;
-            while key != NONE {
-                let entry = &mut self.entries[key as usize];
-                key = entry.next;
-                each(entry);
-            }
-        }
-    }
-
-    /// The waits of a label, also of those that asked for it and were relaxed since; in order.
-    pub(super) fn waits_of(&self, label: &Label) -> Vec<Key> {
-        let mut found = Vec::new();
-        for (_, line) in self.lines.iter().filter(|(_, line)| line.label == *label) {
-            for (_, queue) in &line.waits {
-                let mut key = queue.head;
-                while key != NONE {
-                    found.push(key);
-                    key = self.entries[key as usize].next;
-                }
-            }
-        }
-        let relaxed = self.entries.iter().filter(|(_, entry)| {
-            entry.role == Role::Wait
-                && !entry.cancelled
-                && self.lines[entry.line as usize].label != *label
-                && entry.timing.as_ref().and_then(|timing| timing.strict()) == Some(*label)
-        });
-        found.extend(relaxed.map(|(key, _)| key as Key));
-        found
-    }
-
-    /// The wait with this number.
-    pub(super) fn wait_with(&self, id: OperationId) -> Option<Key> {
-        let mut waits = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.role == Role::Wait && !entry.cancelled);
-        let found = waits.find(|(_, entry)| entry.operation.id() == id);
-        found.map(|(key, _)| key as Key)
-    }
-
-    /// True if this entry is that operation's and still waits.
-    pub(super) fn waits(&self, key: Key, operation: &Operation) -> bool {
-        self.entries.get(key as usize).is_some_and(|entry| {
-            entry.role == Role::Wait && !entry.cancelled && entry.operation.is(operation)
-        })
-    }
-
     /// Withdraws a wait; it keeps its entry until it is polled or dropped.
-    pub(super) fn cancel(&mut self, key: Key) -> Option<Waker> {
+    pub(in crate::deferral) fn cancel(&mut self, key: Key) -> Option<Waker> {
         self.unlink(key);
+        let kind = self.entries[key as usize].operation.kind();
+        self.tallies.end(kind, End::Cancelled);
         let entry = &mut self.entries[key as usize];
         entry.cancelled = true;
         if let Some(mut timing) = entry.timing.take()
@@ -537,43 +441,15 @@ impl Table {
         self.entries[key as usize].waker.take()
     }
 
-    pub(super) fn take_waker(&mut self, key: Key) -> Option<Waker> {
+    pub(in crate::deferral) fn take_waker(&mut self, key: Key) -> Option<Waker> {
         self.entries[key as usize].waker.take()
     }
 
-    pub(super) fn unmatched(&self, key: Key) -> Unmatched {
-        let entry = &self.entries[key as usize];
-        let line = &self.lines[entry.line as usize];
-        Unmatched {
-            label: line.label,
-            to: line.to.clone(),
-            strict: entry.timing.as_ref().and_then(|timing| timing.strict()),
-            since: entry.since,
-        }
+    pub(in crate::deferral) fn tallies(&self) -> Vec<Tally> {
+        self.tallies.all().to_vec()
     }
 
-    /// Every wait, in order of its number.
-    pub(super) fn list(&self) -> Vec<Listed> {
-        let waits = self.entries.iter().map(|(_, entry)| entry);
-        let waits = waits.filter(|entry| entry.role == Role::Wait && !entry.cancelled);
-        let mut listed: Vec<_> = waits
-            .map(|entry| {
-                let line = &self.lines[entry.line as usize];
-                Listed {
-                    id: entry.operation.id(),
-                    line: entry.line,
-                    label: line.label,
-                    to: line.to.clone(),
-                    since: entry.since,
-                    deadline: entry.timing.as_ref().and_then(|timing| timing.deadline),
-                }
-            })
-            .collect();
-        listed.sort_unstable_by_key(|listed| listed.id);
-        listed
-    }
-
-    pub(super) fn footprint(&self) -> Footprint {
+    pub(in crate::deferral) fn footprint(&self) -> Footprint {
         Footprint {
             entries: self.entries.len(),
             lines: self.lines.len(),
