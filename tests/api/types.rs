@@ -1,5 +1,9 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::label::matching::{
+    Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
+    Standing,
+};
 use mancom::manager::config::{Config, ConfigError, ConfigFault, NamedLabel};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
@@ -18,6 +22,7 @@ macro_rules! shared {
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
     Listener Session Config NamedLabel
+    Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 
 assert_impl_all!(Manager: Clone);
@@ -55,6 +60,8 @@ assert_impl_all!(Error: From<mancom::scout::daemon::DaemonError>);
 shared! { mancom::scout::daemon::Server mancom::scout::daemon::Fallback }
 assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
 assert_impl_all!(ConfigError: Clone);
+assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);
+assert_impl_all!(Blocked: StdError);
 assert_impl_all!(Error: StdError, Send, Sync, Unpin, From<io::Error>);
 assert_impl_all!(io::Error: From<Error>);
 const_assert_eq!(size_of::<Error>(), size_of::<usize>());

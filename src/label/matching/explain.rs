@@ -1,4 +1,4 @@
-//! The explanation of no match, for people; [`serial`](super) has the form for programs.
+//! The explanation of no match, for people; `serial` has the form for programs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -139,8 +139,11 @@ impl Refusal {
         Some((network, reason.aspect()?))
     }
 
-    /// What is said of it in one line; what follows from its being down is left out.
+    /// What is said of it in one line, without what follows from its being down or loopback.
     fn line(&self, now: Option<Instant>) -> String {
+        if self.reasons.contains(&Reason::Loopback) {
+            return format!(": {}", Reason::Loopback);
+        }
         let mut line = String::new();
         let mut mark = ": ";
         let mut reasons = essential(&self.reasons).peekable();

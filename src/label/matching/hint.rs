@@ -41,19 +41,17 @@ pub(super) fn of(blocked: &Blocked) -> String {
         Some(reason) => return reason.to_string(),
         None => {}
     }
-    let label = &blocked.label;
-    let required = label.required().kinds();
-    let (needs, is_meant): (_, &dyn Fn(&Network) -> bool) =
-        match (required.is_empty(), label.interface_name()) {
-            (false, _) => (
-                format!("needs {}; ", Alternatives(required)),
-                &|network: &Network| network.kinds().intersects(required),
-            ),
-            (true, Some(name)) => (format!("needs {name}; "), &move |network: &Network| {
-                network.name() == name
-            }),
-            (true, None) => (String::new(), &|_: &Network| true),
-        };
+    let required = blocked.label.required().kinds();
+    let interface = blocked.label.interface_name();
+    let needs = match interface {
+        _ if !required.is_empty() => format!("needs {}; ", Alternatives(required)),
+        Some(name) => format!("needs {name}; "),
+        None => String::new(),
+    };
+    let is_meant = |network: &Network| match required.is_empty() {
+        false => network.kinds().intersects(required),
+        true => interface.is_none_or(|name| name == network.name()),
+    };
     let exists = blocked.networks.iter().any(|r| is_meant(&r.network));
     match smallest(blocked) {
         Some(change) if exists => format!("{needs}{}", change.told()),
@@ -91,16 +89,27 @@ impl<'a> Change<'a> {
         loop {
             view.label = change.label;
             change.reasons = view.admit(&refusal.network).reasons;
-            for reason in essential(&change.reasons.clone()) {
-                change.relabel(reason, &blocked.destination)?;
+            for reason in change.against() {
+                change.relabel(&reason, &blocked.destination)?;
             }
             if change.label == view.label {
                 break;
             }
         }
-        let of_network = essential(&change.reasons).map(|r| weight(r, &refusal.network));
-        change.weight += of_network.sum::<u32>();
+        let leads_nowhere = leads_nowhere(&refusal.network);
+        let against = change.against();
+        let weights = against.iter().map(|reason| weight(reason, leads_nowhere));
+        change.weight += weights.sum::<u32>();
         Some(change)
+    }
+
+    /// What would have to go, without what goes when the network comes up. A bridge that comes up
+    /// leads nowhere still.
+    fn against(&self) -> Vec<Reason> {
+        match leads_nowhere(&self.refusal.network) {
+            true => self.reasons.clone(),
+            false => essential(&self.reasons).cloned().collect(),
+        }
     }
 
     /// Lifts what would leave no address family to reach the destination by.
@@ -171,17 +180,20 @@ impl<'a> Change<'a> {
     /// `wlan0 exists but is down`, `wwan0 would do without prohibit=metered`.
     fn told(&self) -> String {
         let name = self.refusal.network.name();
-        let is_rule = |reason: &&Reason| matches!(reason, Reason::Policy { .. });
-        let rules = self.reasons.iter().filter(is_rule);
-        let rules = rules.filter_map(|reason| match reason {
-            Reason::Policy {
-                rule, file, line, ..
-            } => Some(format!("the rule `{rule}` ({file}:{line})")),
-            _ => None,
-        });
-        let without: Vec<String> = self.without.iter().cloned().chain(rules).collect();
-        let reasons = essential(&self.reasons).filter(|reason| !is_rule(reason));
-        let reasons: Vec<String> = reasons.map(|reason| self.refusal.text(reason)).collect();
+        let (mut without, mut reasons) = (self.without.clone(), Vec::new());
+        for reason in self.against() {
+            match reason {
+                Reason::Policy {
+                    rule, file, line, ..
+                } => without.push(format!("the rule `{rule}` ({file}:{line})")),
+                Reason::Down => {
+                    let why = self.refusal.network.why_down().first();
+                    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                    reasons.push(format!("{reason}{why}"));
+                }
+                reason => reasons.push(reason.to_string()),
+            }
+        }
         let reasons = reasons.join(" and ");
         let terms = [
             ("without", without.join(" and ")),
@@ -202,10 +214,14 @@ fn may_come(prop: Prop) -> bool {
     matches!(prop, Prop::Validated | Prop::Ipv4 | Prop::Ipv6)
 }
 
+/// A bridge, or another link of no physical kind.
+fn leads_nowhere(network: &Network) -> bool {
+    network.kinds().without(Kind::Other).is_empty()
+}
+
 /// How much must change of a network for a reason to go: one that is down may come up by itself,
 /// a bridge never becomes a way to the internet.
-fn weight(reason: &Reason, network: &Network) -> u32 {
-    let leads_nowhere = network.kinds().without(Kind::Other).is_empty();
+fn weight(reason: &Reason, leads_nowhere: bool) -> u32 {
     match reason {
         Reason::Suspended | Reason::Dormant | Reason::Down => 1,
         Reason::Portal => 2,

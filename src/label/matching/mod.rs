@@ -4,13 +4,14 @@
 //! order, so that a decision can be repeated, explained and tested.
 //!
 //! ```text
-//!  snapshot --> admit, each network: every failing Reason, never only the first
-//!                 | none fails                        | some fail
+//!  snapshot --> does anything stand against it? asked of each network, up to the first objection
+//!                 | nothing, of some                  | something, of all
 //!                 v                                   v
-//!               rank: one lexicographic RankKey     Blocked: every network, every reason,
-//!                 |   for each, the least first     every assumption, the smallest change
-//!                 v
-//!               candidates(..) = Ok(best first)     = Err(Blocked) when none is admitted
+//!               rank: one lexicographic RankKey     admit, each network: every failing Reason
+//!                 |   for each, the least first       |
+//!                 v                                   v
+//!               candidates(..) = Ok(best first)     = Err(Blocked): every reason with its source
+//!                                                   and age, every assumption, the smallest change
 //! ```
 //!
 //! # Rules
@@ -69,7 +70,8 @@
 //!
 //! # Limits
 //!
-//! Work grows with networks times routes times addresses; the snapshot bounds the first two.
+//! Work grows with networks times routes times addresses; the snapshot bounds the first two. An
+//! explanation keeps the last 16 changes of the reasons.
 
 mod admit;
 mod explain;

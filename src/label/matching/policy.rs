@@ -215,14 +215,11 @@ fn traffic(text: &str) -> Result<(Option<Urgency>, Option<bool>), RuleError> {
         "any",
     ];
     let (mut urgency, mut large, mut any) = (None, None, None);
-    for (place, (column, word)) in columns(text).enumerate() {
-        let earlier = match word {
-            "interactive" => urgency.replace((word, Urgency::Interactive)).map(|e| e.0),
-            "default" => urgency.replace((word, Urgency::Default)).map(|e| e.0),
-            "background" => urgency.replace((word, Urgency::Background)).map(|e| e.0),
-            "small" => large.replace((word, false)).map(|e| e.0),
-            "large" => large.replace((word, true)).map(|e| e.0),
-            "any" => any.replace(word),
+    for (column, word) in columns(text) {
+        let (slot, others) = match word {
+            "interactive" | "default" | "background" => (&mut urgency, any),
+            "small" | "large" => (&mut large, any),
+            "any" => (&mut any, urgency.or(large)),
             _ => {
                 return Err(RuleError::UnknownWord {
                     part: PART,
@@ -232,9 +229,7 @@ fn traffic(text: &str) -> Result<(Option<Urgency>, Option<bool>), RuleError> {
                 });
             }
         };
-        let first = || columns(text).next().map(|(_, word)| word);
-        let earlier = earlier.or_else(|| any.filter(|_| place > 0).and_then(|_| first()));
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = slot.replace(word).or(others) {
             return Err(RuleError::Conflict {
                 part: PART,
                 column,
@@ -243,13 +238,18 @@ fn traffic(text: &str) -> Result<(Option<Urgency>, Option<bool>), RuleError> {
             });
         }
     }
-    if urgency.is_none() && large.is_none() && any.is_none() {
+    if urgency.or(large).or(any).is_none() {
         return Err(RuleError::Empty {
             part: PART,
             example: "`any` forbids all traffic",
         });
     }
-    Ok((urgency.map(|u| u.1), large.map(|l| l.1)))
+    let urgency = urgency.map(|word| match word {
+        "interactive" => Urgency::Interactive,
+        "background" => Urgency::Background,
+        _ => Urgency::Default,
+    });
+    Ok((urgency, large.map(|word| word == "large")))
 }
 
 fn networks(text: &str) -> Result<(Props, Option<&str>), RuleError> {

@@ -29,6 +29,7 @@ fn every_reason_is_collected_and_the_explanation_is_for_people() {
         Network::ethernet("eth0").address(prefix("10.0.0.2/24")),
         NetworkSpec::new("wlan0", Kind::Wifi).state(State::Down),
         wwan,
+        Network::loopback("lo"),
     ]);
     let text = "require=wifi prohibit=metered";
     assert_eq!(
@@ -42,6 +43,7 @@ fn every_reason_is_collected_and_the_explanation_is_for_people() {
          eth0: is ethernet, not wifi; taken to be not metered (unknown)\n  \
          wlan0: is down; taken to be not metered (unknown)\n  \
          wwan0: is dormant; is metered, which is prohibited; is cellular, not wifi\n  \
+         lo: is loopback, which must be named\n  \
          hint: needs wifi; wlan0 exists but is down"
     );
 }

@@ -11,7 +11,7 @@ fn hint(specs: impl IntoIterator<Item = NetworkSpec>, text: &str) -> String {
 
 fn unplugged() -> NetworkSpec {
     let mut spec = NetworkSpec::new("wlan0", Kind::Wifi).state(State::Down);
-    spec.notes.down.push("no carrier".into());
+    spec.notes.down = vec!["no carrier".into(), "no address".into()];
     spec.notes.said(Aspect::State, "netlink");
     spec
 }
@@ -42,10 +42,13 @@ fn what_may_change_by_itself_is_the_smallest_change() {
 fn where_nothing_changes_by_itself_it_is_a_word_of_the_label() {
     let modem = || Network::cellular("wwan0").metered(true).roaming(true);
     let bridge = NetworkSpec::new("docker0", Kind::Other).address(prefix("172.17.0.1/16"));
-    assert_eq!(
-        hint([bridge, modem()], "prohibit=metered"),
-        "wwan0 would do without prohibit=metered"
-    );
+    // A bridge leads nowhere, also when it comes up.
+    for bridge in [bridge.clone(), bridge.state(State::Down)] {
+        assert_eq!(
+            hint([bridge, modem()], "prohibit=metered"),
+            "wwan0 would do without prohibit=metered"
+        );
+    }
     assert_eq!(
         hint([modem()], "prohibit=metered,roaming"),
         "wwan0 would do without prohibit=metered and prohibit=roaming"

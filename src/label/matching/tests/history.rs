@@ -7,21 +7,24 @@ use super::*;
 use crate::network::State;
 
 /// Snapshots a second apart. A network equal to the one before is the same value, as a scout has it.
-fn past(start: Instant, worlds: &[&[NetworkSpec]]) -> Vec<(Instant, Arc<Snapshot>)> {
+fn past(
+    start: Instant,
+    worlds: impl IntoIterator<Item = Vec<NetworkSpec>>,
+) -> Vec<(Instant, Arc<Snapshot>)> {
     let mut known: Vec<Network> = Vec::new();
     let mut snapshots = Vec::new();
     for (second, specs) in (0u32..).zip(worlds) {
-        let meet = |spec: &NetworkSpec| {
+        let meet = |spec: NetworkSpec| {
             let index = spec.name().bytes().map(u32::from).sum();
             let id = NetworkId { index, epoch: 1 };
-            let network = Network::new(id, spec.clone());
+            let network = Network::new(id, spec);
             known
                 .iter()
                 .find(|old| **old == network)
                 .cloned()
                 .unwrap_or(network)
         };
-        let networks: Vec<Network> = specs.iter().map(meet).collect();
+        let networks: Vec<Network> = specs.into_iter().map(meet).collect();
         known.extend(networks.iter().cloned());
         let snapshot = Snapshot::new(u64::from(second) + 1, true, networks);
         snapshots.push((start + Duration::from_secs(1) * second, Arc::new(snapshot)));
@@ -45,18 +48,16 @@ fn a_change_is_told_with_what_was_and_when() {
     let start = Instant::now();
     let wifi = || Network::wifi("wlan0");
     let eth = Network::ethernet("eth0").metered(true);
+    let dear = || wifi().metered(true);
     let past = past(
         start,
-        &[
-            &[eth.clone()],
-            &[eth.clone(), wifi()],
-            &[eth.clone(), wifi().metered(true)],
-            &[eth.clone(), wifi().metered(true).state(State::Down)],
-            &[
-                eth.clone(),
-                wifi().metered(true).state(State::Down).signal(4),
-            ],
-            &[eth],
+        [
+            vec![eth.clone()],
+            vec![eth.clone(), wifi()],
+            vec![eth.clone(), dear()],
+            vec![eth.clone(), dear().state(State::Down)],
+            vec![eth.clone(), dear().state(State::Down).signal(4)],
+            vec![eth],
         ],
     );
     assert_eq!(
@@ -86,12 +87,9 @@ fn a_change_is_told_with_what_was_and_when() {
 // behaviour: X2
 #[test]
 fn no_more_than_the_last_sixteen_changes_are_kept() {
-    let up = [Network::wifi("wlan0")];
-    let down = [Network::wifi("wlan0").state(State::Down)];
-    let flaps: Vec<&[NetworkSpec]> = (0..64)
-        .map(|i| if i % 2 == 0 { &up[..] } else { &down[..] })
-        .collect();
-    let past = past(Instant::now(), &flaps);
+    let states = [State::Up, State::Down].into_iter().cycle().take(64);
+    let flaps = states.map(|state| vec![Network::wifi("wlan0").state(state)]);
+    let past = past(Instant::now(), flaps);
     let all = history(
         &past,
         &Label::ANY,
@@ -112,7 +110,7 @@ fn a_vpn_that_comes_changes_what_is_said_of_a_network_that_did_not() {
     let tunnel = Network::vpn("tun0")
         .route(prefix("0.0.0.0/1"))
         .route(prefix("::/1"));
-    let past = past(Instant::now(), &[&[eth.clone()], &[eth, tunnel]]);
+    let past = past(Instant::now(), [vec![eth.clone()], vec![eth, tunnel]]);
     let mut told = shifts(&past, "any");
     told.sort();
     assert_eq!(
@@ -128,10 +126,10 @@ fn a_vpn_that_comes_changes_what_is_said_of_a_network_that_did_not() {
 fn what_came_before_the_first_whole_scan_and_what_stays_on_this_host_has_no_history() {
     let mut past = past(
         Instant::now(),
-        &[
-            &[],
-            &[Network::wifi("wlan0")],
-            &[Network::wifi("wlan0").losing(true)],
+        [
+            vec![],
+            vec![Network::wifi("wlan0")],
+            vec![Network::wifi("wlan0").losing(true)],
         ],
     );
     let first = Snapshot::new(1, false, Vec::new());
