@@ -155,6 +155,7 @@
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
+//! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -13,13 +13,16 @@
 //! # Sources, and which of them wins
 //!
 //! 1. Overrides of the configuration ([`Overrides`]).
-//! 2. Netlink (Linux): links, addresses, routes and rules, from one socket of our own.
-//! 3. sysfs (Linux): wireless, cellular, Bluetooth. Believed only where its index and hardware
+//! 2. What others say, over the system bus (Linux, feature `dbus`; absent gracefully): ModemManager,
+//!    then NetworkManager, then systemd-resolved. Metered, roaming, connectivity, portals, signal,
+//!    name servers, and the kind of a radio.
+//! 3. Netlink (Linux): links, addresses, routes and rules, from one socket of our own.
+//! 4. sysfs (Linux): wireless, cellular, Bluetooth. Believed only where its index and hardware
 //!    address are netlink's, for a fresh namespace may still show its parent's.
-//! 4. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
+//! 5. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
 //!    than a plain `TcpStream`. if-watch, else a look every 2 s, tells when its addresses changed.
 //!
-//! Instead of 2 to 4, one process may do it for all: a scout at a Unix socket, the `daemon` module,
+//! Instead of 2 to 5, one process may do it for all: a scout at a Unix socket, the `daemon` module,
 //! which is believed like netlink.
 //!
 //! [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
@@ -45,8 +48,14 @@
 mod binding;
 #[cfg(all(unix, feature = "daemon"))]
 pub mod daemon;
+#[cfg(all(target_os = "linux", feature = "dbus"))]
+mod dbus;
 mod estimates;
 mod fixed;
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "dbus")),
+    expect(dead_code, reason = "tellers are features")
+)]
 mod hearsay;
 #[cfg(target_os = "linux")]
 mod netlink;

@@ -46,6 +46,9 @@ pub(super) struct Settings {
     /// The scout of the whole system, where it is to be asked first.
     #[cfg(all(unix, feature = "daemon"))]
     pub(super) daemon: Option<super::daemon::Subscription>,
+    /// The address of the system bus, if not the usual one.
+    #[cfg(all(target_os = "linux", feature = "dbus"))]
+    pub(super) bus: Option<String>,
 }
 
 impl Settings {
@@ -60,6 +63,8 @@ impl Settings {
             bind: binding::attempt,
             #[cfg(all(unix, feature = "daemon"))]
             daemon: None,
+            #[cfg(all(target_os = "linux", feature = "dbus"))]
+            bus: None,
         }
     }
 }
@@ -130,7 +135,7 @@ impl System {
             overrides: self.shared.overrides.subscribe(),
             heard: self.shared.hearsay.changes(),
             estimated: self.shared.estimated.subscribe(),
-            patience: Some(tokio::time::Instant::now() + HEARING),
+            patience: None,
         };
         runtime.spawn(run(self.settings.clone(), feed, gone));
         *running = Some(Running {
@@ -231,6 +236,7 @@ impl Feed {
     /// for company already.
     #[cfg(all(unix, feature = "daemon"))]
     pub(super) fn offer_told(&mut self, now: Instant, seen: Vec<Seen>, told: &Snapshot) {
+        self.patience = None;
         self.take(now, seen);
         lock(&self.shared.ledger).backdate(told);
         self.pace.hurry(now);
@@ -242,13 +248,17 @@ impl Feed {
         if over || !self.shared.hearsay.is_awaiting() {
             self.patience = None;
         }
+        let complete = self.patience.is_none();
+        // Who looked before this process knew more than is seen without those that are awaited.
+        if !complete && lock(&self.shared.ledger).published().complete {
+            return;
+        }
         {
             let estimates = lock(&self.shared.estimates);
             for seen in &mut seen {
                 estimates.apply(Clock::now(), seen.index, &mut seen.spec);
             }
         }
-        let complete = self.patience.is_none();
         let difference = {
             let mut ledger = lock(&self.shared.ledger);
             self.turns.fit(&ledger, &mut seen);
@@ -359,24 +369,48 @@ async fn run(settings: Arc<Settings>, mut feed: Feed, gone: oneshot::Receiver<()
     tokio::select! {
         // The sender is dropped, never used.
         _ = gone => {}
-        () = watch(&settings, &mut feed) => {}
+        never = watch(&settings, &mut feed) => match never {},
     }
 }
 
-async fn watch(settings: &Settings, feed: &mut Feed) {
+async fn watch(settings: &Settings, feed: &mut Feed) -> Infallible {
     #[cfg(all(unix, feature = "daemon"))]
     if let Some(daemon) = &settings.daemon {
-        match super::daemon::watch(daemon, settings, feed).await {}
+        return super::daemon::watch(daemon, settings, feed).await;
     }
-    match watch_all(settings, feed, None).await {}
+    watch_all(settings, feed, None).await
 }
 
-/// Tries the sources of this process in order, for ever; `refused` is why no better one is in use.
+/// Hears those beside the kernel that this build knows.
+#[cfg(all(target_os = "linux", feature = "dbus"))]
+fn hear_all(settings: &Settings, hearsay: &Hearsay) -> impl Future<Output = Infallible> {
+    super::dbus::listen(settings.bus.as_deref(), hearsay)
+}
+
+/// This build knows nobody beside the kernel.
+#[cfg(not(all(target_os = "linux", feature = "dbus")))]
+fn hear_all(_: &Settings, _: &Hearsay) -> impl Future<Output = Infallible> {
+    std::future::pending()
+}
+
+/// Looks and listens in this process, for ever; `refused` is why no better source is in use.
 pub(super) async fn watch_all(
     settings: &Settings,
     feed: &mut Feed,
     refused: Option<String>,
 ) -> Infallible {
+    let shared = feed.shared.clone();
+    // Before the first look, which waits for those that are there.
+    let tellers = hear_all(settings, &shared.hearsay);
+    feed.patience = Some(tokio::time::Instant::now() + HEARING);
+    tokio::select! {
+        never = look_all(settings, feed, refused) => never,
+        never = tellers => never,
+    }
+}
+
+/// Tries the sources in order, for ever.
+async fn look_all(settings: &Settings, feed: &mut Feed, refused: Option<String>) -> Infallible {
     let before: Vec<String> = refused.into_iter().collect();
     let mut host = os::Host::default();
     loop {

@@ -26,6 +26,10 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod lab_works;
 #[cfg(target_os = "linux")]
+mod managed;
+#[cfg(target_os = "linux")]
+mod managers;
+#[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
 mod plain;
@@ -47,6 +51,7 @@ fn main() -> std::process::ExitCode {
         command::CASES,
         daemon::CASES,
         reload::CASES,
+        managers::CASES,
     ]
     .concat();
     isolation::main(&cases)
