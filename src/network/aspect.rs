@@ -1,6 +1,6 @@
 //! What can be known of a network, one name each: for sources, ages and listings.
 
-use super::{Network, NetworkSpec, Word};
+use super::{Network, NetworkSpec, Route, Word};
 use crate::clock::Clock;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -201,7 +201,7 @@ impl Network {
     ///
     /// Sources are `override`, `measured`, `ModemManager`, `NetworkManager`, `systemd-resolved`,
     /// `resolv.conf`, `netlink`, `sysfs`, `lower device`, `carrier` (of the network that carries a
-    /// VPN), and those of a scout in another process as it tells them.
+    /// VPN), `tried` (by a socket), `if-watch` and `polling` (without netlink), and those of a scout in another process as it tells them.
     pub fn sources(&self, aspect: Aspect) -> impl Iterator<Item = &str> {
         let all = self.0.spec.notes.sources.iter();
         all.filter(move |(of, _)| *of == aspect)
@@ -262,7 +262,7 @@ impl Network {
                 .map(|loss| format!("{} %", f64::from(loss) / 10.0)),
             Aspect::Signal => spec.signal.map(|signal| format!("{signal} %")),
             Aspect::Addresses => list(&spec.addresses),
-            Aspect::Routes => list(&spec.routes),
+            Aspect::Routes => list(&spec.routes.iter().map(whole).collect::<Vec<_>>()),
             Aspect::Dns => list(&spec.dns),
             Aspect::Mtu => spec.mtu.map(|mtu| format!("{mtu} bytes")),
             Aspect::Binding => Some(match &spec.notes.unbound {
@@ -281,6 +281,19 @@ fn milliseconds(time: Duration) -> f64 {
 fn rate(bits: u64) -> String {
     let mbit = bits as f64 / 1e6;
     format!("{} Mbit/s", (mbit * 100.0).round() / 100.0)
+}
+
+/// A route with what tells it from others of its destination.
+fn whole(route: &Route) -> String {
+    let mut text = route.to_string();
+    if route.metric != 0 {
+        text += &format!(" metric {}", route.metric);
+    }
+    // 254 is the main table, 0 that of a source without tables.
+    if !matches!(route.table, 0 | 254) {
+        text += &format!(" table {}", route.table);
+    }
+    text
 }
 
 fn list<T: fmt::Display>(all: &[T]) -> Option<String> {

@@ -266,6 +266,12 @@ impl Choice {
         }
     }
 
+    /// The place of the best of these in the kernel's order, the smaller the sooner.
+    pub(crate) fn best(self, routes: &[Route]) -> Option<(u32, u8, u32)> {
+        let concerned = routes.iter().filter(|route| self.concerns(route));
+        concerned.map(Route::order).min()
+    }
+
     /// The network the kernel itself would choose. A network that is down has no routes.
     pub(crate) fn among(self, snapshot: &Snapshot) -> Option<&Network> {
         snapshot
@@ -273,8 +279,7 @@ impl Choice {
             .iter()
             .filter(|network| network.state() != State::Down)
             .filter_map(|network| {
-                let routes = network.routes().iter().filter(|route| self.concerns(route));
-                let best = routes.map(Route::order).min()?;
+                let best = self.best(network.routes())?;
                 Some((best, network.id(), network))
             })
             .min_by_key(|(order, id, _)| (*order, *id))

@@ -3,32 +3,43 @@
 //! The ladder is device, source address, nothing. Linux lets anybody bind a fresh socket to a
 //! device since 5.7; older kernels and some containers do not.
 
-use crate::network::{Binding, NetworkSpec, is_link_local};
+use crate::network::{Aspect, Binding, NetworkSpec, is_link_local};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+/// The name under which it stands among an aspect's sources.
+const SOURCE: &str = "tried";
+
+/// What came of trying: how far down the ladder, and why not higher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub(super) binding: Binding,
+    pub(super) why: Option<String>,
+}
+
 /// Tries it on a network that is up; `None` if this moment tells nothing.
-pub(super) type Try = fn(&NetworkSpec) -> Option<Binding>;
+pub(super) type Try = fn(&NetworkSpec) -> Option<Tried>;
 
 /// What was found, by index and turn.
 #[derive(Debug, Default)]
-pub(super) struct Bindings(BTreeMap<u32, (u64, Binding)>);
+pub(super) struct Bindings(BTreeMap<u32, (u64, Tried)>);
 
 impl Bindings {
-    /// How to bind to this network, from memory if it was tried at this turn.
-    pub(super) fn of(&mut self, index: u32, turn: u64, spec: &NetworkSpec, try_it: Try) -> Binding {
-        if let Some((then, binding)) = self.0.get(&index)
-            && *then == turn
-        {
-            return binding.clone();
-        }
-        let Some(binding) = try_it(spec) else {
-            return Binding::Device;
+    /// Tells `spec` how to bind to it, from memory if it was tried at this turn.
+    pub(super) fn apply(&mut self, index: u32, turn: u64, spec: &mut NetworkSpec, try_it: Try) {
+        let known = self.0.get(&index).filter(|(then, _)| *then == turn);
+        let Some(tried) = known
+            .map(|(_, tried)| tried.clone())
+            .or_else(|| try_it(spec))
+        else {
+            return;
         };
-        self.0.insert(index, (turn, binding.clone()));
-        binding
+        spec.binding = tried.binding.clone();
+        spec.notes.unbound = tried.why.clone().map(Into::into);
+        spec.notes.said(Aspect::Binding, SOURCE);
+        self.0.insert(index, (turn, tried));
     }
 
     /// Forgets the interfaces that are gone.
@@ -38,30 +49,57 @@ impl Bindings {
 }
 
 /// Tries it with datagram sockets that send nothing.
-pub(super) fn attempt(spec: &NetworkSpec) -> Option<Binding> {
+pub(super) fn attempt(spec: &NetworkSpec) -> Option<Tried> {
     let far = spec.addresses.iter().find(|a| !is_link_local(a.ip));
     let ip = far.or(spec.addresses.first())?.ip;
     let socket = || {
-        Socket::new(
-            Domain::for_address(SocketAddr::new(ip, 0)),
-            Type::DGRAM,
-            None,
-        )
+        let domain = Domain::for_address(SocketAddr::new(ip, 0));
+        Socket::new(domain, Type::DGRAM, None)
     };
-    match to_device(&socket().ok()?, &spec.name) {
-        Ok(()) => return Some(Binding::Device),
-        // Renamed or gone in this moment.
-        Err(error) if error.raw_os_error() == Some(NO_DEVICE) => return None,
-        Err(_) => {}
-    }
+    let to_device = to_device(&socket().ok()?, &spec.name);
     // A link-local address needs a scope that an `IpAddr` has not.
-    if is_link_local(ip) {
-        return Some(Binding::Address);
+    let to_address = || match is_link_local(ip) {
+        true => Ok(()),
+        false => to_address(&socket()?, ip),
+    };
+    descend(to_device, to_address)
+}
+
+/// Down the ladder, by what came of its first steps.
+fn descend(
+    to_device: io::Result<()>,
+    to_address: impl FnOnce() -> io::Result<()>,
+) -> Option<Tried> {
+    let Err(device) = to_device else {
+        return Some(Tried {
+            binding: Binding::Device,
+            why: None,
+        });
+    };
+    // Renamed or gone in this moment.
+    if device.raw_os_error() == Some(NO_DEVICE) {
+        return None;
     }
-    match to_address(&socket().ok()?, ip) {
-        Ok(()) => Some(Binding::Address),
+    let why = format!("SO_BINDTODEVICE: {}", plain(&device));
+    match to_address() {
+        Ok(()) => Some(Tried {
+            binding: Binding::Address,
+            why: Some(why),
+        }),
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => None,
-        Err(_) => Some(Binding::Unbound),
+        Err(address) => Some(Tried {
+            binding: Binding::Unbound,
+            why: Some(format!("{why}; bind: {}", plain(&address))),
+        }),
+    }
+}
+
+/// An error in words, without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
     }
 }
 
@@ -91,28 +129,83 @@ mod tests {
         NetworkSpec::described("lo", Kind::Loopback)
     }
 
+    fn tried(bindings: &mut Bindings, turn: u64, try_it: Try) -> NetworkSpec {
+        let mut spec = loopback();
+        bindings.apply(1, turn, &mut spec, try_it);
+        spec
+    }
+
+    const REFUSED: Try = |_| {
+        Some(Tried {
+            binding: Binding::Address,
+            why: Some("refused".to_owned()),
+        })
+    };
+    const GRANTED: Try = |_| {
+        Some(Tried {
+            binding: Binding::Device,
+            why: None,
+        })
+    };
+
     #[test]
     fn is_tried_once_a_turn() {
         let mut bindings = Bindings::default();
-        let refused: Try = |_| Some(Binding::Address);
-        let granted: Try = |_| Some(Binding::Device);
-        let spec = loopback();
-        assert_eq!(bindings.of(1, 0, &spec, refused), Binding::Address);
-        assert_eq!(bindings.of(1, 0, &spec, granted), Binding::Address);
-        assert_eq!(bindings.of(1, 1, &spec, granted), Binding::Device);
+        for (turn, try_it, binding) in [
+            (0, REFUSED, Binding::Address),
+            (0, GRANTED, Binding::Address),
+            (1, GRANTED, Binding::Device),
+        ] {
+            let spec = tried(&mut bindings, turn, try_it);
+            assert_eq!(spec.binding, binding);
+            let why = (binding == Binding::Address).then_some("refused");
+            assert_eq!(spec.notes.unbound.as_deref(), why);
+        }
         bindings.keep(|_| false);
-        assert_eq!(bindings.of(1, 1, &spec, refused), Binding::Address);
+        assert_eq!(tried(&mut bindings, 1, REFUSED).binding, Binding::Address);
     }
 
     #[test]
     fn a_moment_that_tells_nothing_is_not_remembered() {
         let mut bindings = Bindings::default();
-        let spec = loopback();
-        assert_eq!(bindings.of(1, 0, &spec, |_| None), Binding::Device);
+        let spec = tried(&mut bindings, 0, |_| None);
         assert_eq!(
-            bindings.of(1, 0, &spec, |_| Some(Binding::Unbound)),
-            Binding::Unbound
+            (spec.binding, spec.notes.sources.len()),
+            (Binding::Device, 0)
         );
+        assert_eq!(tried(&mut bindings, 0, REFUSED).binding, Binding::Address);
+    }
+
+    #[test]
+    fn each_step_down_the_ladder_says_why() {
+        let refused = |code| Err(io::Error::from_raw_os_error(code));
+        let (denied, forbidden) = (13, 1);
+        for (device, address, expected) in [
+            (Ok(()), Ok(()), Some((Binding::Device, None))),
+            (
+                refused(forbidden),
+                Ok(()),
+                Some((
+                    Binding::Address,
+                    Some("SO_BINDTODEVICE: Operation not permitted"),
+                )),
+            ),
+            (
+                refused(forbidden),
+                refused(denied),
+                Some((
+                    Binding::Unbound,
+                    Some("SO_BINDTODEVICE: Operation not permitted; bind: Permission denied"),
+                )),
+            ),
+            (refused(NO_DEVICE), Ok(()), None),
+        ] {
+            let tried = descend(device, || address);
+            let found = tried
+                .as_ref()
+                .map(|tried| (tried.binding.clone(), tried.why.as_deref()));
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
@@ -130,7 +223,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_machines_loopback_can_be_bound() {
-        let binding = attempt(&loopback()).expect("loopback is there");
-        assert!(matches!(binding, Binding::Device | Binding::Address));
+        let tried = attempt(&loopback()).expect("loopback is there");
+        assert!(matches!(tried.binding, Binding::Device | Binding::Address));
+        assert_eq!(tried.binding == Binding::Device, tried.why.is_none());
     }
 }

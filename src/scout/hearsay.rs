@@ -10,6 +10,8 @@
 //! network namespace: a saying that tells a hardware address or an index is believed only of the
 //! interface that has it. Of one aspect the strongest teller wins, in the order of [`Teller`]; the
 //! others are noted behind it.
+//!
+//! Limits: 4,096 interfaces a teller, 16 name servers an interface, and a signal of 100 percent.
 
 use crate::network::{Aspect, Fact, Health, Kind, Kinds, NetworkSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +19,17 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
+/// A teller that knows of more than this is not listened to any further.
+const INTERFACES: usize = 4096;
+/// More name servers of one interface than this are not kept.
+const SERVERS: usize = 16;
+
 /// Who says something, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Teller {
     ModemManager,
     NetworkManager,
     Resolved,
-    ResolvConf,
 }
 
 impl Teller {
@@ -33,7 +39,6 @@ impl Teller {
             Teller::ModemManager => "ModemManager",
             Teller::NetworkManager => "NetworkManager",
             Teller::Resolved => "systemd-resolved",
-            Teller::ResolvConf => "resolv.conf",
         }
     }
 }
@@ -86,8 +91,14 @@ impl Hearsay {
         self.lock().awaited.insert(teller);
     }
 
-    /// `teller` says this now, and no longer what it said before.
+    /// `teller` says this now, and no longer what it said before. Of more than the limits allow the
+    /// rest is not heard.
     pub(crate) fn say(&self, teller: Teller, sayings: Sayings) {
+        let sayings: Sayings = sayings
+            .into_iter()
+            .take(INTERFACES)
+            .map(|(name, saying)| (name, saying.bounded()))
+            .collect();
         let mut said = self.lock();
         let first = said.awaited.remove(&teller);
         let same = said
@@ -118,21 +129,17 @@ impl Hearsay {
 
     /// Adds to `spec` what is said of the interface with this index and hardware address.
     pub(crate) fn apply(&self, index: u32, hardware: &[u8], spec: &mut NetworkSpec) {
-        let said = self.lock();
-        let mut told = BTreeSet::new();
-        for (teller, sayings) in &said.by {
+        // The strongest comes last, and stands first.
+        for (teller, sayings) in self.lock().by.iter().rev() {
             let Some(saying) = sayings.get(&spec.name) else {
                 continue;
             };
-            if saying.index.is_some_and(|other| other != index)
-                || saying
-                    .hardware
-                    .as_deref()
-                    .is_some_and(|other| other != hardware)
-            {
+            let other = saying.index.is_some_and(|other| other != index);
+            let known = saying.hardware.as_deref();
+            if other || known.is_some_and(|other| other != hardware) {
                 continue;
             }
-            saying.give(*teller, &mut told, spec);
+            saying.give(teller.word(), spec);
         }
     }
 
@@ -143,45 +150,124 @@ impl Hearsay {
 }
 
 impl Saying {
-    /// Sets what no stronger teller has `told`, and notes the rest.
-    fn give(&self, teller: Teller, told: &mut BTreeSet<Aspect>, spec: &mut NetworkSpec) {
-        let mut news = |aspect: Aspect, said: bool, spec: &mut NetworkSpec| {
-            if !said {
-                return false;
+    fn bounded(mut self) -> Self {
+        self.signal = self.signal.map(|percent| percent.min(100));
+        if let Some(servers) = &mut self.dns {
+            servers.truncate(SERVERS);
+        }
+        self
+    }
+
+    /// Lets what is said win over what `spec` has.
+    fn give(&self, source: &'static str, spec: &mut NetworkSpec) {
+        match self.kind {
+            // A tunnel stays one, whatever a manager calls the device.
+            Some(kind) if spec.kinds.contains(Kind::Vpn) && kind != Kind::Vpn => {
+                spec.notes.said(Aspect::Kind, source);
             }
-            if told.insert(aspect) {
-                spec.notes.won(aspect, teller.word());
-                return true;
-            }
-            spec.notes.said(aspect, teller.word());
-            false
-        };
-        if news(Aspect::Kind, self.kind.is_some(), spec) {
-            let carried = spec.kinds.contains(Kind::Vpn);
-            if let (Some(kind), false) = (self.kind, carried) {
+            Some(kind) => {
                 spec.kinds = Kinds::of(kind);
+                spec.notes.won(Aspect::Kind, source);
+            }
+            None => {}
+        }
+        let NetworkSpec { notes, .. } = spec;
+        let mut won = |aspect: Aspect| notes.won(aspect, source);
+        for (aspect, said, fact) in [
+            (Aspect::Metered, self.metered, &mut spec.metered),
+            (Aspect::Roaming, self.roaming, &mut spec.roaming),
+            (Aspect::Constrained, self.constrained, &mut spec.constrained),
+        ] {
+            if let Some(said) = said {
+                *fact = said;
+                won(aspect);
             }
         }
-        if news(Aspect::Metered, self.metered.is_some(), spec) {
-            spec.metered = self.metered.unwrap_or(spec.metered);
+        if let Some(health) = self.health {
+            spec.health = health;
+            won(Aspect::Health);
         }
-        if news(Aspect::Roaming, self.roaming.is_some(), spec) {
-            spec.roaming = self.roaming.unwrap_or(spec.roaming);
+        if let Some(losing) = self.losing {
+            spec.losing = losing;
+            won(Aspect::Losing);
         }
-        if news(Aspect::Constrained, self.constrained.is_some(), spec) {
-            spec.constrained = self.constrained.unwrap_or(spec.constrained);
+        if let Some(signal) = self.signal {
+            spec.signal = Some(signal);
+            won(Aspect::Signal);
         }
-        if news(Aspect::Health, self.health.is_some(), spec) {
-            spec.health = self.health.unwrap_or(spec.health);
+        if let Some(dns) = &self.dns {
+            spec.dns.clone_from(dns);
+            won(Aspect::Dns);
         }
-        if news(Aspect::Losing, self.losing.is_some(), spec) {
-            spec.losing = self.losing.unwrap_or(spec.losing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(percent: u8) -> Saying {
+        Saying {
+            signal: Some(percent),
+            ..Saying::default()
         }
-        if news(Aspect::Signal, self.signal.is_some(), spec) {
-            spec.signal = self.signal;
-        }
-        if news(Aspect::Dns, self.dns.is_some(), spec) {
-            spec.dns = self.dns.clone().unwrap_or_default();
-        }
+    }
+
+    fn heard(hearsay: &Hearsay, name: &str) -> NetworkSpec {
+        let mut spec = NetworkSpec::new(name, Kind::Wifi);
+        hearsay.apply(3, &[], &mut spec);
+        spec
+    }
+
+    #[test]
+    fn what_is_said_again_is_no_news() {
+        let hearsay = Hearsay::new();
+        let mut changes = hearsay.changes();
+        let news = |changes: &mut watch::Receiver<u64>| {
+            let news = changes.has_changed().expect("the hearsay lives");
+            changes.mark_unchanged();
+            news
+        };
+        hearsay.unsay(Teller::NetworkManager);
+        assert!(!news(&mut changes), "nothing was said before");
+        let wlan0 = Sayings::from([("wlan0".to_owned(), signal(40))]);
+        hearsay.say(Teller::NetworkManager, wlan0.clone());
+        assert!(news(&mut changes));
+        hearsay.say(Teller::NetworkManager, wlan0);
+        assert!(!news(&mut changes));
+        assert_eq!(heard(&hearsay, "wlan0").signal, Some(40));
+        hearsay.unsay(Teller::NetworkManager);
+        assert!(news(&mut changes));
+        assert_eq!(heard(&hearsay, "wlan0").signal, None);
+    }
+
+    #[test]
+    fn who_is_awaited_is_heard_also_if_it_says_nothing() {
+        let hearsay = Hearsay::new();
+        hearsay.await_first(Teller::ModemManager);
+        assert!(hearsay.is_awaiting());
+        let changes = hearsay.changes();
+        hearsay.unsay(Teller::ModemManager);
+        assert!(!hearsay.is_awaiting());
+        assert!(changes.has_changed().expect("the hearsay lives"));
+    }
+
+    #[test]
+    fn a_teller_that_does_not_stop_is_cut_short() {
+        let hearsay = Hearsay::new();
+        let boundless = |n: u32| {
+            let servers = (0..1000_u32).map(|n| std::net::Ipv4Addr::from_bits(n).into());
+            let saying = Saying {
+                dns: Some(servers.collect()),
+                ..signal(200)
+            };
+            (format!("wlan{n:05}"), saying)
+        };
+        let sayings = (0..2 * INTERFACES as u32).map(boundless).collect();
+        hearsay.say(Teller::NetworkManager, sayings);
+        let kept = hearsay.lock().by[&Teller::NetworkManager].len();
+        assert_eq!(kept, INTERFACES);
+        let first = heard(&hearsay, "wlan00000");
+        assert_eq!((first.signal, first.dns.len()), (Some(100), SERVERS));
     }
 }

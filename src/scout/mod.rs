@@ -5,28 +5,45 @@
 //! [`Snapshot`]s through a [`watch`] channel.
 //!
 //! ```text
-//!  kernel ──netlink──▶ tables ──derive──▶ set of networks ──ledger──▶ snapshot ──watch──▶ all
-//!  /sys ────kind facts────────▲                  ▲            ids, generations,  above
-//!  configuration ──overrides──┘       fixed, scripted         log, pace
+//!  kernel ──netlink──▶ tables ──┐
+//!  /sys ─────────radios─────────┤
+//!  managers ─────hearsay────────┼─derive─▶ set of ─estimates─▶ ledger ──▶ snapshot ──watch──▶ all
+//!  resolv.conf ──name servers───┤          networks    ▲       ids, log,    fixed, scripted    above
+//!  configuration ──overrides────┘                   sessions   pace
 //! ```
 //!
 //! # Sources, and which of them wins
 //!
-//! 1. Overrides of the configuration ([`Overrides`]).
-//! 2. What others say, over the system bus (Linux, feature `dbus`; absent gracefully): ModemManager,
-//!    then NetworkManager, then systemd-resolved. Metered, roaming, connectivity, portals, signal,
-//!    name servers, and the kind of a radio.
-//! 3. Netlink (Linux): links, addresses, routes and rules, from one socket of our own.
-//! 4. sysfs (Linux): wireless, cellular, Bluetooth. Believed only where its index and hardware
-//!    address are netlink's, for a fresh namespace may still show its parent's.
-//! 5. Without netlink: one network `default` of which nothing is known, so that nothing is stricter
-//!    than a plain `TcpStream`. if-watch, else a look every 2 s, tells when its addresses changed.
+//! Who is listed first wins; the others are noted behind, in
+//! [`Network::sources`](crate::network::Network::sources), by these names.
 //!
-//! Instead of 2 to 5, one process may do it for all: a scout at a Unix socket, the `daemon` module,
-//! which is believed like netlink.
+//! | aspect | sources |
+//! | --- | --- |
+//! | name, state, carrier, operstate, addresses, routes, mtu | `netlink` |
+//! | kind | `override`, `ModemManager`, `NetworkManager`, `sysfs`, `netlink` or `lower device`; and of a VPN, `carrier` |
+//! | metered, roaming, constrained | `override`, then the worst of `ModemManager` or `NetworkManager`, and `lower device` or `carrier` |
+//! | health, losing, signal | `ModemManager`, `NetworkManager` |
+//! | rtt, up, down, loss | `measured`, `override` (a hint) |
+//! | dns | `NetworkManager`, `systemd-resolved`, `resolv.conf` |
+//! | bypass_vpn | `override` |
+//! | binding | `tried`, with the reason of each refusal |
 //!
-//! [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
-//! with none. Each network's notes name the source of its facts, losers after the winner.
+//! - Netlink (Linux) is one socket of our own. No manager makes a network up or down: an interface
+//!   that has an address and a route is up also where a manager calls the host offline.
+//! - sysfs is believed only where its index and hardware address are netlink's, for a fresh namespace
+//!   may still show its parent's.
+//! - Managers (hearsay; Linux, feature `dbus`, over the system bus, absent gracefully) speak of names. What they say is believed of the interface of that name, if
+//!   it also has the index and the hardware address that they tell.
+//! - A bridge, bond, VLAN or macvlan costs what the worst of the devices below it costs, a VPN what
+//!   the network costs that the kernel would use without it. Overrides and hearsay of the lower device
+//!   are in it, an override of the upper one wins over it.
+//! - Without netlink there is one network `default` of which nothing is known, so that nothing is
+//!   stricter than a plain `TcpStream`; `if-watch`, else `polling` every 2 s, tells when its addresses
+//!   changed.
+//! - All that but overrides, `measured` and `tried` may be another process's: a scout at a Unix socket,
+//!   the `daemon` module, whose words for its sources are kept.
+//! - [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
+//!   with none, but for what sessions measured.
 //!
 //! # Rules
 //!
@@ -35,15 +52,23 @@
 //!   are not up are listed too, as down and with every reason.
 //! - An up is published at once. Losses wait 20 ms for company, 50 ms at most. At most 20 snapshots
 //!   a second, and the last state is always out within 100 ms.
+//! - Facts that change at run time (overrides, hearsay, estimates) make a snapshot, never an epoch.
 //! - A watch hides what happens between two looks: ids and generations tell of it, and
 //!   [`Scout::changes`] has the last 256 events.
 //! - A scout that dies is an error for every watcher, never silence.
 //!
 //! # Limits
 //!
-//! 4,096 routes are kept whole, beyond that only the default-like and the connected ones (another
-//! 4,096), and what was left out counts as a last resort default, for the scout does not know
-//! better. Bonds of bridges of VLANs are followed eight deep.
+//! | what | how much |
+//! | --- | --- |
+//! | interfaces | as many as there are; thousands are tested |
+//! | routes | 4,096, and beyond that another 4,096 default-like or connected ones; a last resort default stands for the rest, for the scout does not know better |
+//! | addresses of an interface, rules | 1,024 |
+//! | devices above each other | 8 |
+//! | interfaces of a manager, name servers of an interface | 4,096 and 16 |
+//! | networks with estimates, their life without a sample | 256 and ten minutes |
+//! | log, history | 256 events, 64 snapshots |
+//! | `resolv.conf` | 64 KiB, 16 servers |
 
 mod binding;
 #[cfg(all(unix, feature = "daemon"))]
@@ -57,11 +82,14 @@ mod fixed;
     expect(dead_code, reason = "tellers are features")
 )]
 mod hearsay;
+mod held;
 #[cfg(target_os = "linux")]
 mod netlink;
 mod os;
 mod overrides;
 mod publish;
+#[cfg(target_os = "linux")]
+mod resolv_conf;
 #[cfg(any(test, feature = "test-util"))]
 mod scripted;
 #[cfg(target_os = "linux")]
@@ -70,14 +98,14 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use estimates::Sample;
+pub use estimates::{Estimate, Sample};
 pub use overrides::{Facts, Overrides};
 pub use publish::{Change, Happened};
 #[cfg(any(test, feature = "test-util"))]
 pub use scripted::{Networks, scripted};
 
-use crate::clock::Clock;
 use crate::network::{NetworkId, NetworkSpec, Snapshot};
+use held::Held;
 use publish::Ledger;
 use std::any::{Any, TypeId};
 use std::collections::{BTreeSet, HashMap};
@@ -107,7 +135,7 @@ struct World {
 
 enum Source {
     System(system::System),
-    Fixed(watch::Sender<Arc<Snapshot>>, Ledger),
+    Fixed(Arc<Held>),
     #[cfg(any(test, feature = "test-util"))]
     Scripted(Arc<scripted::Script>),
 }
@@ -157,11 +185,8 @@ impl Scout {
     /// assert!(scout.snapshots().borrow().networks().is_empty());
     /// ```
     pub fn fixed(networks: impl IntoIterator<Item = NetworkSpec>) -> Self {
-        let mut ledger = Ledger::new();
-        ledger.see(Clock::now(), fixed::seen(networks), true);
-        ledger.publish();
-        let (out, _) = watch::channel(ledger.published());
-        Self::over(Source::Fixed(out, ledger))
+        let held = Held::new(fixed::seen(networks));
+        Self::over(Source::Fixed(Arc::new(held)))
     }
 
     /// The snapshots: the newest now, and a wake-up for each that follows.
@@ -174,35 +199,21 @@ impl Scout {
     /// Outside a runtime the system's scout cannot run, and the receiver says at once that it
     /// ended.
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        match &self.world.source {
-            Source::System(system) => system.snapshots(),
-            Source::Fixed(out, _) => out.subscribe(),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(script) => script.snapshots(),
+        match self.watched() {
+            Ok(system) => system.snapshots(),
+            Err(held) => held.snapshots(),
         }
     }
 
     /// The last 256 events, oldest first: what a look at the snapshots may have missed.
     pub fn changes(&self) -> Vec<Change> {
-        let copy = |ledger: &Ledger| ledger.changes().cloned().collect();
-        match &self.world.source {
-            Source::System(system) => system.with_ledger(copy),
-            Source::Fixed(_, ledger) => copy(ledger),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(script) => script.with_ledger(copy),
-        }
+        self.with_ledger(|ledger| ledger.changes().cloned().collect())
     }
 
     /// The last 64 snapshots and when each was seen to hold, by the clock that counts time asleep;
     /// oldest first.
     pub(crate) fn history(&self) -> Vec<(Instant, Arc<Snapshot>)> {
-        let copy = |ledger: &Ledger| ledger.history().cloned().collect();
-        match &self.world.source {
-            Source::System(system) => system.with_ledger(copy),
-            Source::Fixed(_, ledger) => copy(ledger),
-            #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(script) => script.with_ledger(copy),
-        }
+        self.with_ledger(|ledger| ledger.history().cloned().collect())
     }
 
     /// Where the networks come from now, in words: `netlink`, `daemon PATH`, `fixed`, `scripted`, or
@@ -211,7 +222,7 @@ impl Scout {
     pub fn source(&self) -> String {
         match &self.world.source {
             Source::System(system) => system.source(),
-            Source::Fixed(..) => "fixed".to_owned(),
+            Source::Fixed(_) => "fixed".to_owned(),
             #[cfg(any(test, feature = "test-util"))]
             Source::Scripted(_) => "scripted".to_owned(),
         }
@@ -226,12 +237,22 @@ impl Scout {
         }
     }
 
-    /// What a session measured of a network; published where it differs by a fifth from what is.
+    /// What sessions measured of the networks within the last ten minutes, in order of index.
     ///
-    /// For the networks of the system's scout alone.
+    /// Finer than what a snapshot shows, which follows where a figure has moved by a fifth.
+    #[must_use]
+    pub fn estimates(&self) -> Vec<Estimate> {
+        match self.watched() {
+            Ok(system) => system.estimates(),
+            Err(held) => held.estimates(),
+        }
+    }
+
+    /// What a session measured of a network; published where it differs by a fifth from what is.
     pub(crate) fn report(&self, network: NetworkId, sample: Sample) {
-        if let Source::System(system) = &self.world.source {
-            system.report(network, sample);
+        match self.watched() {
+            Ok(system) => system.report(network, sample),
+            Err(held) => held.report(network, sample),
         }
     }
 
@@ -278,6 +299,23 @@ impl Scout {
     pub(crate) async fn look_again(&self) {
         if let Source::System(system) = &self.world.source {
             system.look_again().await;
+        }
+    }
+
+    /// The system's networks, or those that somebody else knows.
+    fn watched(&self) -> Result<&system::System, &Arc<Held>> {
+        match &self.world.source {
+            Source::System(system) => Ok(system),
+            Source::Fixed(held) => Err(held),
+            #[cfg(any(test, feature = "test-util"))]
+            Source::Scripted(script) => Err(script.held()),
+        }
+    }
+
+    fn with_ledger<R>(&self, f: impl FnOnce(&Ledger) -> R) -> R {
+        match self.watched() {
+            Ok(system) => system.with_ledger(f),
+            Err(held) => held.with_ledger(f),
         }
     }
 

@@ -12,11 +12,10 @@
 use super::overrides::Overrides;
 use super::publish::Seen;
 use super::system::{Feed, Settings};
-use crate::network::{Address, Binding, Kind, Kinds, NetworkSpec};
+use crate::network::{Address, Aspect, Binding, Kind, Kinds, NetworkSpec, Word};
 use if_watch::IfEvent;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,6 +28,8 @@ const ADDRESSES: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Host {
     addresses: BTreeSet<Address>,
+    /// Who told them.
+    source: &'static str,
     turn: u64,
 }
 
@@ -44,6 +45,7 @@ impl Host {
         match (settings.watch)() {
             Ok(mut watcher) => {
                 feed.tell("if-watch", &refused);
+                self.source = "if-watch";
                 loop {
                     let due = feed.due();
                     tokio::select! {
@@ -63,6 +65,7 @@ impl Host {
             Err(error) => refused.push(format!("if-watch: {error}")),
         }
         feed.tell("polling", &refused);
+        self.source = "polling";
         loop {
             if let Some(addresses) = listed() {
                 self.replace(addresses);
@@ -115,6 +118,10 @@ impl Host {
             .binding(Binding::Unbound);
         // Beside the unspecified ones, which say that both families may be tried.
         spec.addresses.extend(&self.addresses);
+        if !self.addresses.is_empty() {
+            spec.notes.said(Aspect::Addresses, self.source);
+        }
+        spec.notes.unbound = Some(Word::Borrowed("no interface is known"));
         overrides.apply("default", &mut spec);
         Seen {
             index: 0,

@@ -6,11 +6,11 @@
 
 use super::Scout;
 use super::fixed::detached;
-use super::publish::{Ledger, Seen};
-use crate::clock::Clock;
-use crate::network::{NetworkId, NetworkSpec, Snapshot, State};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use super::held::{Held, Holding};
+use super::publish::Seen;
+use crate::network::{NetworkId, NetworkSpec, State};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A scout whose networks a test scripts, and the handle that does it; none is up at first.
@@ -33,17 +33,8 @@ pub struct Networks(Arc<Script>);
 
 #[derive(Debug)]
 pub(super) struct Script {
-    state: Mutex<Scripted>,
+    held: Arc<Held>,
     stalls: watch::Sender<Arc<BTreeSet<String>>>,
-}
-
-#[derive(Debug)]
-struct Scripted {
-    ledger: Ledger,
-    /// `None` once the scout was killed.
-    out: Option<watch::Sender<Arc<Snapshot>>>,
-    /// By index, in order of naming.
-    networks: BTreeMap<u32, Seen>,
 }
 
 impl Networks {
@@ -51,11 +42,9 @@ impl Networks {
     /// sees it: the id tells.
     #[expect(clippy::missing_panics_doc, reason = "what was just seen has an id")]
     pub fn up(&self, network: NetworkSpec) -> NetworkId {
-        let mut state = self.0.lock();
+        let mut state = self.0.held.lock();
         let unnamed = state.networks.len() as u32 + 1;
-        let old = state
-            .named(&network.name)
-            .map(|old| (old.index, old.turn + 1));
+        let old = named(&mut state, &network.name).map(|old| (old.index, old.turn + 1));
         let (index, turn) = old.unwrap_or((unnamed, 0));
         let spec = detached(network.state(State::Up));
         let seen = Seen { index, turn, spec };
@@ -78,15 +67,16 @@ impl Networks {
     ///
     /// As on a real host, a set of addresses without one in common with the last is a new id.
     pub fn change(&self, name: &str, change: impl FnOnce(NetworkSpec) -> NetworkSpec) {
-        let Some(spec) = self.0.lock().named(name).map(|seen| seen.spec.clone()) else {
+        let known = named(&mut self.0.held.lock(), name).map(|seen| seen.spec.clone());
+        let Some(spec) = known else {
             tracing::warn!(target: "mancom::scout", name, "no such scripted network");
             return;
         };
         // The caller's code runs without the lock: it may use this handle.
         let mut spec = change(spec);
         spec.name = name.to_owned();
-        let mut state = self.0.lock();
-        if let Some(seen) = state.named(name) {
+        let mut state = self.0.held.lock();
+        if let Some(seen) = named(&mut state, name) {
             seen.spec = spec;
         }
         state.publish();
@@ -110,62 +100,28 @@ impl Networks {
     /// Ends the scout as if its task had died: every watcher gets an error, and no later change is
     /// seen.
     pub fn kill(&self) {
-        self.0.lock().out = None;
+        self.0.held.lock().out = None;
     }
 }
 
 impl Script {
     fn new() -> Self {
-        let mut ledger = Ledger::new();
-        ledger.see(Clock::now(), [], true);
-        ledger.publish();
-        let (out, _) = watch::channel(ledger.published());
-        let state = Scripted {
-            ledger,
-            out: Some(out),
-            networks: BTreeMap::new(),
-        };
         Script {
-            state: Mutex::new(state),
+            held: Arc::new(Held::new([])),
             stalls: watch::Sender::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Scripted> {
-        self.state
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
-    }
-
-    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        let state = self.lock();
-        match &state.out {
-            Some(out) => out.subscribe(),
-            None => watch::channel(state.ledger.published()).1,
-        }
+    pub(super) fn held(&self) -> &Arc<Held> {
+        &self.held
     }
 
     pub(super) fn stalls(&self) -> watch::Receiver<Arc<BTreeSet<String>>> {
         self.stalls.subscribe()
     }
-
-    pub(super) fn with_ledger<R>(&self, f: impl FnOnce(&Ledger) -> R) -> R {
-        f(&self.lock().ledger)
-    }
 }
 
-impl Scripted {
-    fn named(&mut self, name: &str) -> Option<&mut Seen> {
-        self.networks
-            .values_mut()
-            .find(|seen| seen.spec.name == name)
-    }
-
-    fn publish(&mut self) {
-        self.ledger
-            .see(Clock::now(), self.networks.values().cloned(), true);
-        if let (Some(snapshot), Some(out)) = (self.ledger.publish(), &self.out) {
-            out.send_replace(snapshot);
-        }
-    }
+fn named<'a>(state: &'a mut Holding, name: &str) -> Option<&'a mut Seen> {
+    let mut all = state.networks.values_mut();
+    all.find(|seen| seen.spec.name == name)
 }

@@ -38,6 +38,11 @@ impl Sysfs {
         kind
     }
 
+    /// Forgets the interfaces that are gone.
+    pub(super) fn keep(&mut self, there: impl Fn(u32) -> bool) {
+        self.known.retain(|index, _| there(*index));
+    }
+
     /// Looks anew from now on.
     pub(super) fn forget(&mut self) {
         self.known.clear();
@@ -135,7 +140,11 @@ mod tests {
         assert_eq!(sysfs.kind(7, "x0", HARDWARE), Some(Kind::Wifi));
         interface(root.path(), "x0", "DEVTYPE=wwan\n");
         assert_eq!(sysfs.kind(7, "x0", HARDWARE), Some(Kind::Wifi));
+        sysfs.keep(|index| index == 7);
+        assert_eq!(sysfs.kind(7, "x0", HARDWARE), Some(Kind::Wifi));
         sysfs.forget();
         assert_eq!(sysfs.kind(7, "x0", HARDWARE), Some(Kind::Cellular));
+        sysfs.keep(|_| false);
+        assert!(sysfs.known.is_empty());
     }
 }

@@ -6,7 +6,7 @@
 //!    └────── every 30 s ──┴─────────────────────┘
 //! ```
 
-use super::estimates::{Estimates, Sample};
+use super::estimates::{Estimate, Estimates, Sample};
 use super::hearsay::Hearsay;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
@@ -36,6 +36,8 @@ pub(super) struct Settings {
     pub(super) overrides: Overrides,
     #[cfg(target_os = "linux")]
     pub(super) sysfs: std::path::PathBuf,
+    #[cfg(target_os = "linux")]
+    pub(super) resolv_conf: std::path::PathBuf,
     /// Opens the netlink socket.
     #[cfg(target_os = "linux")]
     pub(super) open: fn() -> io::Result<super::netlink::Socket>,
@@ -57,6 +59,8 @@ impl Settings {
             overrides,
             #[cfg(target_os = "linux")]
             sysfs: "/sys/class/net".into(),
+            #[cfg(target_os = "linux")]
+            resolv_conf: "/etc/resolv.conf".into(),
             #[cfg(target_os = "linux")]
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
@@ -135,7 +139,7 @@ impl System {
             overrides: self.shared.overrides.subscribe(),
             heard: self.shared.hearsay.changes(),
             estimated: self.shared.estimated.subscribe(),
-            patience: None,
+            patience: Some(tokio::time::Instant::now() + HEARING),
         };
         runtime.spawn(run(self.settings.clone(), feed, gone));
         *running = Some(Running {
@@ -174,6 +178,10 @@ impl System {
         if lock(&self.shared.estimates).report(Clock::now(), network, sample) {
             self.shared.estimated.send_modify(|n| *n += 1);
         }
+    }
+
+    pub(super) fn estimates(&self) -> Vec<Estimate> {
+        lock(&self.shared.estimates).list(Clock::now())
     }
 
     pub(super) async fn look_again(&self) {
@@ -310,31 +318,40 @@ impl Feed {
 
     /// Waits until somebody asks for a whole look, which [`Feed::looked`] answers, or until something
     /// other than the source makes the networks differ: the configuration, what others say, an
-    /// estimate, or the end of waiting for them.
+    /// estimate that moved or grew old, or the end of waiting for them.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a question is kept until it is answered. A change is told once, so that the
     /// caller must look at once.
     pub(super) async fn called(&mut self) -> Call {
-        let patience = async {
-            match self.patience {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
+        loop {
+            let stale = lock(&self.shared.estimates).stale_at();
+            let patience = async {
+                match self.patience {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // The other ends of all live as long as the feed, but for the questions'.
+            tokio::select! {
+                Some(look) = self.looks.recv() => {
+                    self.answers.push(look);
+                    return Call::Look;
+                }
+                Ok(()) = self.overrides.changed() => {}
+                Ok(()) = self.heard.changed() => {}
+                Ok(()) = self.estimated.changed() => {}
+                () = patience => {}
+                // Samples that came meanwhile put it off.
+                () = Clock::reached(stale) => {
+                    if !lock(&self.shared.estimates).forget(Clock::now()) {
+                        continue;
+                    }
+                }
             }
-        };
-        // The other ends of all live as long as the feed, but for the questions'.
-        tokio::select! {
-            Some(look) = self.looks.recv() => {
-                self.answers.push(look);
-                return Call::Look;
-            }
-            Ok(()) = self.overrides.changed() => {}
-            Ok(()) = self.heard.changed() => {}
-            Ok(()) = self.estimated.changed() => {}
-            () = patience => {}
+            return Call::Stir;
         }
-        Call::Stir
     }
 
     /// Everything was looked at: who asked is told, after what was found.
@@ -432,3 +449,6 @@ async fn look_all(settings: &Settings, feed: &mut Feed, refused: Option<String>)
         let _ = tokio::time::timeout(RETRY, without).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The scout as a whole: scripted, with sources refused, and over this machine's own interfaces.
 
+mod moving;
+
 use super::*;
 use crate::network::{Network, State};
 use std::time::Duration;
@@ -296,6 +298,20 @@ mod linux {
             }
             let up = network.state() == State::Up;
             assert_eq!(up, network.why_down().is_empty(), "{name}");
+        }
+    }
+
+    // behaviour: C9
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_comes_late_is_no_reason_to_give_netlink_up() {
+        // Paused time is at the kernel's time-out before anybody has read what it answered.
+        for _ in 0..20 {
+            let scout = Scout::system();
+            let mut snapshots = scout.snapshots();
+            tokio::task::yield_now().await;
+            tokio::time::advance(Duration::from_secs(3)).await;
+            complete(&mut snapshots).await;
+            assert_eq!(scout.source(), "netlink");
         }
     }
 

@@ -5,6 +5,7 @@ use mancom::label::matching::{
     Standing,
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, NamedLabel};
+use mancom::scout::{Estimate, Sample};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -21,7 +22,7 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel
+    Listener Session Config NamedLabel Estimate Sample
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
 }
 

@@ -48,6 +48,11 @@ impl Lab {
         host
     }
 
+    /// Ends a host, with the links that have an end on it.
+    pub(crate) fn end(&self, name: &str) {
+        run(Command::new("ip").args(["netns", "delete", name]));
+    }
+
     /// Joins two hosts, both ends up and with their addresses (`10.1.0.2/24`).
     pub(crate) fn link(
         &self,

@@ -40,6 +40,10 @@ mod reload;
 #[cfg(target_os = "linux")]
 mod roaming;
 #[cfg(target_os = "linux")]
+mod scout;
+#[cfg(target_os = "linux")]
+mod watching;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
@@ -52,6 +56,8 @@ fn main() -> std::process::ExitCode {
         daemon::CASES,
         reload::CASES,
         managers::CASES,
+        scout::CASES,
+        watching::CASES,
     ]
     .concat();
     isolation::main(&cases)

@@ -3,7 +3,7 @@
 use super::connection::{Connection, Heard};
 use super::error::Away;
 use super::{Fallback, Subscription};
-use crate::network::{Binding, Network, Snapshot, State};
+use crate::network::{Aspect, Binding, Network, Snapshot, State};
 use crate::scout::binding::Bindings;
 use crate::scout::os::until;
 use crate::scout::publish::Seen;
@@ -232,8 +232,11 @@ impl Picture {
             let mut spec = network.spec().clone();
             overrides.apply(network.name(), &mut spec);
             if spec.state == State::Up && is_interface(network) {
+                // The daemon's own tries are no matter here.
+                spec.binding = Binding::default();
                 spec.notes.unbound = None;
-                spec.binding = self.bindings.of(index, turn, &spec, settings.bind);
+                spec.notes.sources.retain(|(of, _)| *of != Aspect::Binding);
+                self.bindings.apply(index, turn, &mut spec, settings.bind);
             }
             all.push(Seen { index, turn, spec });
         }

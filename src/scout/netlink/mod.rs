@@ -14,6 +14,8 @@
 //! Limits: 2 × 4,096 routes, 1,024 rules, 1,024 addresses an interface; as many links as there are.
 
 mod derive;
+mod inherit;
+mod kinds;
 mod rules;
 mod tables;
 mod talk;
@@ -21,8 +23,10 @@ mod talk;
 mod tests;
 mod wire;
 
+use super::resolv_conf::ResolvConf;
 use super::system::{Call, Feed, Settings};
 use derive::Derive;
+use futures_util::FutureExt;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
 use std::future::poll_fn;
@@ -79,6 +83,8 @@ async fn watch(
 ) -> io::Result<std::convert::Infallible> {
     let mut talk = Talk::new(Instant::now().into_std(), socket.port, own_uid());
     let mut derive = Derive::new(&settings.sysfs, settings.bind);
+    let mut resolv_conf = ResolvConf::new(&settings.resolv_conf);
+    derive.serve(resolv_conf.servers());
     let mut changed = false;
     loop {
         let now = Instant::now().into_std();
@@ -91,6 +97,8 @@ async fn watch(
         let ended = talk.take_ended();
         if ended {
             derive.refresh();
+            resolv_conf.look();
+            derive.serve(resolv_conf.servers());
         }
         changed |= talk.tables.take_changed() | ended;
         let held = feed.held_until().filter(|until| *until > now);
@@ -116,7 +124,13 @@ async fn watch(
                 Call::Look => talk.look(Instant::now().into_std()),
                 Call::Stir => changed = true,
             },
+            () = resolv_conf.touched() => {
+                changed |= resolv_conf.look();
+                derive.serve(resolv_conf.servers());
+            }
             () = tokio::time::sleep_until(next.into()) => {
+                // An answer that waits in the socket was in time, if this task was not.
+                hear(&socket.raw, &mut talk).now_or_never().transpose()?;
                 talk.handle_timeout(Instant::now().into_std())?;
             }
         }

@@ -10,6 +10,10 @@
 //! One dump at a time, for the kernel allows no more; events that arrive meanwhile count for both
 //! what was known and what the dump shows. Looks that faults ask for are at least 100 ms apart,
 //! those for messages that do not decode 1 s, and the regular ones take at most 1 % of the time.
+//!
+//! What a dump does not show is gone, but for one that was interrupted by changes or by an overrun:
+//! that is asked for again. Where the changes do not end, the third takes nothing away, so that
+//! there is something to see, and the next look follows soon.
 
 use super::tables::Tables;
 use super::wire::{self, Part};
@@ -26,10 +30,12 @@ const REGULAR: Duration = Duration::from_secs(30);
 const APART: Duration = Duration::from_millis(100);
 /// And after a fault that may well be permanent, this.
 const RELUCTANT: Duration = Duration::from_secs(1);
-/// A dump that takes longer is lost.
+/// A dump that shows nothing for longer is lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So many dumps in a row may fail.
 const FAILURES: u32 = 3;
+/// After a look that took nothing away another one follows.
+const SOON: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -46,6 +52,10 @@ pub(super) struct Talk {
     whole: bool,
     regular: Instant,
     failures: u32,
+    /// Dumps that were interrupted since the last look that was whole in every part.
+    disturbed: u32,
+    /// The look under way took nothing away in some part.
+    partial: bool,
     ended: bool,
 }
 
@@ -72,6 +82,8 @@ impl Talk {
             whole: false,
             regular: now + REGULAR,
             failures: 0,
+            disturbed: 0,
+            partial: false,
             ended: false,
         }
     }
@@ -94,6 +106,9 @@ impl Talk {
     /// The kernel had more to say than the socket could hold.
     pub(super) fn overrun(&mut self, now: Instant) {
         tracing::debug!(target: "mancom::scout", "netlink overrun");
+        if self.asked.is_some() && self.whole && self.is_hopeless() {
+            return;
+        }
         self.lose();
         self.want(Part::ALL, now.max(self.began + APART));
     }
@@ -174,6 +189,7 @@ impl Talk {
                 return Ok(());
             };
             asked.interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
+            asked.at = now;
         }
         match kind {
             NLMSG_DONE if answer => self.done(now, done_code(message.payload())),
@@ -209,17 +225,22 @@ impl Talk {
             self.asked = Some(asked);
             return self.fail(now, io::Error::from_raw_os_error(-code));
         }
-        if asked.interrupted {
+        if asked.interrupted && !self.is_hopeless() {
             self.tables.abandon();
             self.want([asked.part], now);
-            return self.count_failure(io::ErrorKind::Interrupted.into());
+            return Ok(());
         }
         self.tables.end(asked.part);
         self.shown.insert(asked.part);
         self.failures = 0;
         if self.wanted.is_empty() && std::mem::take(&mut self.whole) {
-            let pause = REGULAR.max((now - self.began) * 100);
-            self.regular = now + pause;
+            let took = now - self.began;
+            self.regular = if std::mem::take(&mut self.partial) {
+                now + SOON.max(took * 10)
+            } else {
+                self.disturbed = 0;
+                now + REGULAR.max(took * 100)
+            };
             self.ended = true;
         }
         Ok(())
@@ -230,18 +251,24 @@ impl Talk {
         self.lose();
         self.want(Part::ALL, now + RELUCTANT);
         if self.is_complete() {
-            return self.count_failure(error);
+            self.failures += 1;
+            if self.failures < FAILURES {
+                return Ok(());
+            }
         }
         Err(error)
     }
 
-    fn count_failure(&mut self, error: io::Error) -> io::Result<()> {
-        self.failures += 1;
-        // Endless interruptions are a table in motion, not a broken socket.
-        if self.failures >= FAILURES && error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+    /// Counts a dump that was interrupted; true if there were so many that the changes do not end,
+    /// and what the dump shows must do. What it does not show stays then.
+    fn is_hopeless(&mut self) -> bool {
+        self.disturbed += 1;
+        let hopeless = self.disturbed >= FAILURES;
+        if hopeless {
+            self.partial = true;
+            self.tables.abandon();
         }
-        Ok(())
+        hopeless
     }
 
     fn garbled(&mut self, now: Instant) {

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::network::{
     Aspect, Network, NetworkId, NetworkSpec, Since, Snapshot, State, is_link_local,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -236,6 +236,9 @@ impl Ledger {
             }
             return Known { turn, network };
         };
+        if old.turn == turn && *old.network.spec() == seen.spec {
+            return old;
+        }
         let was_up = up(&old.network);
         let since = old.network.0.since.clone();
         let since = since.map_or_else(
@@ -254,6 +257,7 @@ impl Ledger {
             return Known { turn, network };
         }
         if *old.network.spec() == seen.spec {
+            // A turn of what is not up.
             return Known { turn, ..old };
         }
         let network = Network::aged(old.network.id(), seen.spec.clone(), since);
@@ -337,8 +341,13 @@ fn gains(before: Option<&Network>, now: &Network) -> bool {
         return true;
     };
     let (before, now) = (before.spec(), now.spec());
-    let address = now.addresses.iter().any(|a| !before.addresses.contains(a));
-    address || now.routes.iter().any(|r| !before.routes.contains(r))
+    has_more(&before.addresses, &now.addresses) || has_more(&before.routes, &now.routes)
+}
+
+/// Whether something is in `now` that was not `before`; there may be thousands.
+fn has_more<T: Ord>(before: &[T], now: &[T]) -> bool {
+    let before: BTreeSet<&T> = before.iter().collect();
+    now.iter().any(|one| !before.contains(one))
 }
 
 /// Whether not one address is left of those that reach beyond the link.

@@ -238,6 +238,88 @@ fn the_log_is_bounded() {
 }
 
 #[test]
+fn so_is_the_history_and_it_ends_with_what_is_published() {
+    let (mut ledger, start) = (Ledger::new(), Instant::now());
+    for turn in 0..1000 {
+        let now = start + Duration::from_millis(turn);
+        ledger.see(now, [seen(1, turn, State::Up)], true);
+        ledger.publish();
+    }
+    assert_eq!(ledger.history().count(), HISTORY);
+    assert!(ledger.history.capacity() <= 2 * HISTORY);
+    let (at, last) = ledger.history().last().expect("a history");
+    assert_eq!(*at, start + Duration::from_millis(999));
+    assert_eq!(*last, ledger.published());
+}
+
+#[test]
+fn only_the_age_of_what_changed_begins_again() {
+    let (mut ledger, start) = (Ledger::new(), Instant::now());
+    let at = |s| start + Duration::from_secs(s);
+    ledger.see(at(0), [seen(1, 0, State::Up)], true);
+    ledger.publish();
+    let mut metered = seen(1, 0, State::Up);
+    metered.spec = metered.spec.metered(true);
+    let since = |ledger: &Ledger, aspect| {
+        let snapshot = ledger.published();
+        snapshot.networks()[0].since(aspect).expect("published")
+    };
+    ledger.see(at(10), [metered.clone()], true);
+    ledger.publish();
+    for aspect in Aspect::ALL {
+        let expected = if aspect == Aspect::Metered { 10 } else { 0 };
+        assert_eq!(since(&ledger, aspect), at(expected), "{aspect}");
+    }
+    // The same again is no change, and another epoch changes the state alone.
+    ledger.see(at(20), [metered.clone()], true);
+    metered.turn = 1;
+    ledger.see(at(30), [metered], true);
+    ledger.publish();
+    for (aspect, expected) in [
+        (Aspect::State, 30),
+        (Aspect::Metered, 10),
+        (Aspect::Addresses, 0),
+    ] {
+        assert_eq!(since(&ledger, aspect), at(expected), "{aspect}");
+    }
+}
+
+#[test]
+fn another_source_of_the_same_fact_makes_nothing_younger() {
+    let (mut ledger, start) = (Ledger::new(), Instant::now());
+    ledger.see(start, [seen(1, 0, State::Up)], true);
+    let mut told = seen(1, 0, State::Up);
+    told.spec.notes.said(Aspect::Kind, "override");
+    ledger.see(start + Duration::from_secs(1), [told], true);
+    let snapshot = ledger.publish().expect("a source is news");
+    let eth1 = &snapshot.networks()[0];
+    assert_eq!(eth1.since(Aspect::Kind), Some(start));
+    assert!(eth1.sources(Aspect::Kind).eq(["override"]));
+}
+
+#[test]
+fn thousands_of_networks_and_routes_are_compared() {
+    let full = |turn| {
+        let mut seen = seen(1, turn, State::Up);
+        seen.spec.routes = (0..8192_u32)
+            .map(|n| Route::to((Ipv4Addr::from_bits(n << 8), 24)))
+            .collect();
+        seen
+    };
+    let mut ledger = Ledger::new();
+    for round in 0..10_u64 {
+        let mut all = vec![full(0)];
+        all[0].spec.mtu = Some(1000 + round as u32);
+        all.extend((2..1000).map(|index| seen(index, 0, State::Down)));
+        let difference = ledger.see(Instant::now(), all, true);
+        // The first is a gain, and then the largest packet is another each time.
+        assert_eq!(difference == Difference::Gain, round == 0);
+        ledger.publish().expect("news");
+    }
+    assert_eq!(ledger.published().networks().len(), 999);
+}
+
+#[test]
 fn a_gain_is_due_at_once() {
     let now = Instant::now();
     let mut pace = Pace::default();
@@ -318,4 +400,5 @@ fn a_thousand_flaps_a_second_give_at_most_twenty_snapshots_and_the_right_end() {
     assert!(*at <= last_flap + Duration::from_secs(1));
     assert_eq!(end.networks()[0].state(), State::Up);
     assert_eq!(Some(end.networks()[0].id()), ledger.id(1));
+    assert!(ledger.changes().count() <= LOG && ledger.history().count() <= HISTORY);
 }

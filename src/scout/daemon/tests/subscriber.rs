@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::network::{Address, Aspect, Binding, Fact, NetworkSpec};
+use crate::scout::binding::Tried;
 use crate::scout::system::Settings;
 use crate::scout::{Facts, Happened};
 
@@ -266,16 +267,23 @@ async fn how_a_socket_is_bound_is_tried_here() {
     let daemon = Daemon::start(&place.socket()).await;
     let mut told = Network::wifi("wlan0").binding(Binding::Address);
     told.notes.unbound = Some("not allowed there".into());
+    told.notes.said(Aspect::Binding, "tried");
     daemon.networks.up(told);
     daemon.networks.up(Network::other("forwarder").detached());
     let mut settings = Settings::new(Overrides::new());
-    settings.bind = |_| Some(Binding::Unbound);
+    settings.bind = |_| {
+        Some(Tried {
+            binding: Binding::Unbound,
+            why: Some("not allowed here".to_owned()),
+        })
+    };
     settings.daemon = Some(Subscription::new(place.socket(), Fallback::None));
     let scout = Scout::over_system(settings);
     let mut snapshots = scout.snapshots();
     let wlan0 = up(&mut snapshots, "wlan0").await;
     assert_eq!(*wlan0.binding(), Binding::Unbound);
-    assert_ne!(wlan0.why_unbound(), Some("not allowed there"));
+    assert_eq!(wlan0.why_unbound(), Some("not allowed here"));
+    assert_eq!(sources(&wlan0, Aspect::Binding), ["tried"]);
     let forwarder = up(&mut snapshots, "forwarder").await;
     assert_eq!(*forwarder.binding(), Binding::Detached);
 }

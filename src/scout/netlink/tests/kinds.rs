@@ -225,11 +225,20 @@ fn an_up_network_is_tried_for_binding_and_a_down_one_is_not() {
     let kernel = Kernel::looked(has);
     let mut derive = Derive::new(Path::new("/nonexistent"), |spec| {
         assert_eq!(spec.name, "eth0");
-        Some(Binding::Address)
+        Some(Tried {
+            binding: Binding::Address,
+            why: Some("SO_BINDTODEVICE: Operation not permitted".to_owned()),
+        })
     });
     let seen = derive.networks(&kernel.talk.tables, &kernel.overrides, &kernel.hearsay);
-    assert_eq!(seen[0].spec.binding, Binding::Address);
-    assert_eq!(seen[1].spec.binding, Binding::Device);
+    let [eth0, eth1] = [0, 1].map(|at| published(seen[at].clone()));
+    assert_eq!(
+        eth0.value(Aspect::Binding).as_deref(),
+        Some("address: SO_BINDTODEVICE: Operation not permitted")
+    );
+    assert_eq!(sources(&eth0, Aspect::Binding), ["tried"]);
+    assert_eq!(eth1.value(Aspect::Binding).as_deref(), Some("device"));
+    assert!(sources(&eth1, Aspect::Binding).is_empty());
 }
 
 #[test]

@@ -213,6 +213,80 @@ fn an_interrupted_dump_is_asked_for_again_and_takes_nothing_away() {
     assert_eq!(kernel.seen().len(), 1);
 }
 
+/// Answers every request by an interrupted dump until a look ends; how many that took.
+fn look_disturbed(kernel: &mut Kernel) -> usize {
+    for answered in 0..100 {
+        if kernel.talk.take_ended() {
+            return answered;
+        }
+        let request = kernel.talk.request(kernel.now).expect("a request");
+        kernel.answer(&request, NLM_F_DUMP_INTR);
+    }
+    panic!("no end");
+}
+
+// behaviour: C4
+#[test]
+fn a_table_that_never_rests_is_shown_all_the_same_and_put_right_when_it_does() {
+    let mut kernel = Kernel::new(ethernet(2, "eth0", None));
+    assert_eq!(look_disturbed(&mut kernel), 2 + 4);
+    assert!(kernel.talk.is_complete());
+    assert_eq!(kernel.network("eth0").state, State::Up);
+    // What was told of meanwhile counts, and what was not shown is not taken away.
+    kernel.tell(ethernet(3, "eth1", None));
+    let soon = kernel.talk.timeout();
+    assert_eq!(soon, kernel.now + Duration::from_millis(300));
+    kernel.now = soon;
+    kernel.talk.handle_timeout(kernel.now).expect("time");
+    assert_eq!(look_disturbed(&mut kernel), 4);
+    assert_eq!(kernel.seen().len(), 2);
+    kernel.now = kernel.talk.timeout();
+    kernel.talk.handle_timeout(kernel.now).expect("time");
+    assert_eq!(kernel.answer_all(), 4);
+    assert_eq!(kernel.seen().len(), 1, "eth1 had gone");
+    assert_eq!(kernel.talk.timeout(), kernel.now + Duration::from_secs(30));
+}
+
+// behaviour: C5
+#[test]
+fn overruns_without_end_do_not_keep_a_look_from_its_end() {
+    let mut kernel = Kernel::new(ethernet(2, "eth0", None));
+    let mut overruns = 0;
+    while !kernel.talk.is_complete() {
+        kernel.now += Duration::from_secs(1);
+        let request = kernel.talk.request(kernel.now).expect("a request");
+        kernel.talk.overrun(kernel.now);
+        overruns += 1;
+        assert!(overruns < 10, "no end");
+        kernel.answer(&request, 0);
+    }
+    assert_eq!(kernel.network("eth0").state, State::Up);
+    // The flood is over: what it washed away is found missing at once.
+    kernel.has.clear();
+    kernel.now = kernel.talk.timeout();
+    kernel.talk.handle_timeout(kernel.now).expect("time");
+    assert_eq!(kernel.answer_all(), 4);
+    assert!(kernel.seen().is_empty());
+}
+
+#[test]
+fn a_long_dump_is_waited_for_as_long_as_it_goes_on() {
+    let mut kernel = Kernel::new(Vec::new());
+    let request = kernel.talk.request(kernel.now).expect("links");
+    let request = NetlinkMessage::<Message>::deserialize(&request).expect("a request");
+    for index in 1..=5 {
+        kernel.now += Duration::from_millis(1900);
+        let one = Message::NewLink(link(index, &format!("eth{index}"), None));
+        let part = bytes(one, 0, request.header.sequence_number, PORT);
+        kernel.talk.receive(kernel.now, &part).expect("a part");
+        kernel.talk.handle_timeout(kernel.now).expect("still at it");
+    }
+    assert_eq!(kernel.seen().len(), 5);
+    kernel.now = kernel.talk.timeout();
+    let given_up = kernel.talk.handle_timeout(kernel.now);
+    given_up.expect_err("two seconds of silence");
+}
+
 #[test]
 fn everything_is_looked_at_every_30_seconds() {
     let mut kernel = Kernel::looked(Vec::new());

@@ -3,9 +3,13 @@
 mod facts;
 mod kinds;
 mod looks;
+mod sources;
 
-use crate::network::{Binding, Fact, Kind, Kinds, NetworkSpec, Route, State};
-use crate::scout::hearsay::Hearsay;
+use crate::network::{
+    Aspect, Binding, Fact, Health, Kind, Kinds, Network, NetworkId, NetworkSpec, Route, State,
+};
+use crate::scout::binding::Tried;
+use crate::scout::hearsay::{Hearsay, Saying, Teller};
 use crate::scout::netlink::derive::Derive;
 use crate::scout::netlink::tables::ROUTES;
 use crate::scout::netlink::talk::Talk;
@@ -110,11 +114,30 @@ impl Kernel {
         self.find(name).spec
     }
 
+    /// Where a fact came from, the source that won first.
+    fn sources(&self, name: &str, aspect: Aspect) -> Vec<String> {
+        sources(&published(self.find(name)), aspect)
+    }
+
+    /// `teller` says this of these interfaces, and nothing else.
+    fn hear<const N: usize>(&self, teller: Teller, sayings: [(&str, Saying); N]) {
+        let sayings = sayings.map(|(name, saying)| (name.to_owned(), saying));
+        self.hearsay.say(teller, sayings.into());
+    }
+
     fn find(&self, name: &str) -> Seen {
         let mut seen = self.seen().into_iter();
         seen.find(|seen| seen.spec.name == name)
             .expect("a known network")
     }
+}
+
+fn published(seen: Seen) -> Network {
+    Network::new(NetworkId::new(seen.index, 1), seen.spec)
+}
+
+fn sources(network: &Network, aspect: Aspect) -> Vec<String> {
+    network.sources(aspect).map(str::to_owned).collect()
 }
 
 fn bytes(message: Message, flags: u16, sequence: u32, port: u32) -> Vec<u8> {

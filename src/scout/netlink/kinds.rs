@@ -1,0 +1,99 @@
+//! What an interface is by itself, and what lies below it.
+
+use super::tables::{Link, Tables};
+use crate::network::Kind;
+use crate::scout::sysfs::Sysfs;
+use netlink_packet_route::link::{InfoKind, LinkLayerType};
+use std::collections::BTreeMap;
+
+/// What an interface is by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    /// As netlink tells it.
+    Told(Kind),
+    /// As sysfs tells it, which knows radios, against netlink.
+    Radio(Kind),
+    /// What the devices below it are; this kind if none is known.
+    Below(Kind),
+}
+
+pub(super) fn own(sysfs: &mut Sysfs, tables: &Tables, link: &Link) -> Own {
+    let facts = &link.facts;
+    if link.is_loopback() {
+        return Own::Told(Kind::Loopback);
+    }
+    let ether = facts.layer == LinkLayerType::Ether;
+    let other = match &facts.info {
+        Some(InfoKind::Bridge | InfoKind::Bond) => return Own::Below(Kind::Other),
+        Some(
+            InfoKind::Vlan
+            | InfoKind::MacVlan
+            | InfoKind::MacVtap
+            | InfoKind::IpVlan
+            | InfoKind::IpVtap
+            | InfoKind::MacSec,
+        ) => return Own::Below(Kind::Ethernet),
+        Some(InfoKind::Veth | InfoKind::Netkit | InfoKind::Hsr) => Kind::Ethernet,
+        Some(InfoKind::Wireguard | InfoKind::Xfrm | InfoKind::Vti) => Kind::Vpn,
+        // A TAP is a cable to a program; a TUN with routes is somebody's tunnel.
+        Some(InfoKind::Tun) if ether => Kind::Ethernet,
+        Some(InfoKind::Tun) if tables.routes_of(facts.index).next().is_some() => Kind::Vpn,
+        Some(InfoKind::Other(name)) => match name.as_str() {
+            "team" => return Own::Below(Kind::Other),
+            "dsa" => Kind::Ethernet,
+            "ovpn" => Kind::Vpn,
+            "rmnet" | "wwan" => Kind::Cellular,
+            "virt_wifi" => Kind::Wifi,
+            _ => Kind::Other,
+        },
+        None if ether => Kind::Ethernet,
+        None if facts.layer == LinkLayerType::Rawip => Kind::Cellular,
+        _ => Kind::Other,
+    };
+    // Only what netlink knows by its hardware type alone can be a radio.
+    let radio = match &facts.info {
+        None | Some(InfoKind::Other(_)) => sysfs.kind(facts.index, &facts.name, &facts.hardware),
+        _ => None,
+    };
+    radio.map_or(Own::Told(other), Own::Radio)
+}
+
+/// The devices directly below each link, as the links themselves tell.
+#[derive(Debug)]
+pub(super) struct Lowers<'a> {
+    tables: &'a Tables,
+    ports: BTreeMap<u32, Vec<u32>>,
+}
+
+impl<'a> Lowers<'a> {
+    pub(super) fn new(tables: &'a Tables) -> Self {
+        let mut ports: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (index, link) in &tables.links {
+            if let Some(master) = link.facts.master {
+                ports.entry(master).or_default().push(*index);
+            }
+        }
+        Lowers { tables, ports }
+    }
+
+    pub(super) fn of(&self, index: u32) -> Vec<u32> {
+        let Some(link) = self.tables.links.get(&index) else {
+            return Vec::new();
+        };
+        let ports = || self.ports.get(&index).cloned().unwrap_or_default();
+        match &link.facts.info {
+            Some(InfoKind::Bridge | InfoKind::Bond) => ports(),
+            Some(InfoKind::Other(name)) if name == "team" => ports(),
+            Some(
+                InfoKind::Vlan
+                | InfoKind::MacVlan
+                | InfoKind::MacVtap
+                | InfoKind::IpVlan
+                | InfoKind::IpVtap
+                | InfoKind::MacSec,
+            ) => link.facts.lower.into_iter().collect(),
+            // A veth's "lower" is its other end.
+            _ => Vec::new(),
+        }
+    }
+}
