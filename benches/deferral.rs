@@ -1,6 +1,9 @@
 //! A million pending operations of ten labels, beside the plain way: a million futures that await
 //! `watch::Receiver::changed` and look for themselves.
 //!
+//! Nine labels want a satellite network, one is content with a cellular one. So a wifi that comes
+//! matches none, a cellular network one label, and a satellite all that are left.
+//!
 //! `cargo bench --bench deferral` prints medians of five rounds, in which the two take turns.
 #![allow(
     unsafe_code,
@@ -9,8 +12,9 @@
 
 use mancom::deferral::{MatchError, Matching, Op, Registry};
 use mancom::label::matching::Policy;
+use mancom::network::{Kind, Kinds};
 use mancom::scout::{Networks, scripted};
-use mancom::{Label, Network, Snapshot};
+use mancom::{Label, Network, Prop, Snapshot};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::future::Future;
 use std::hint::black_box;
@@ -25,6 +29,9 @@ use tokio::task::coop::unconstrained;
 const OPERATIONS: usize = 1_000_000;
 const LABELS: usize = 10;
 const ROUNDS: usize = 5;
+
+/// Half of those that one label's match leaves: so many are dropped, and so many woken at once.
+const LEFT: usize = OPERATIONS / LABELS * (LABELS - 1) / 2;
 
 /// The system's allocator, counting the bytes handed out.
 struct Counting;
@@ -72,6 +79,11 @@ struct Figures {
     one_woken: usize,
     /// Until those that match have completed and the rest waits again.
     complete: Duration,
+    /// A snapshot that matches every operation left, until all of them are woken.
+    all: Duration,
+    all_woken: usize,
+    /// Until all of them have completed.
+    complete_all: Duration,
     drop: Duration,
     left: usize,
 }
@@ -90,8 +102,18 @@ fn main() {
     report(&ours, &plain);
 }
 
-fn label(number: usize) -> Label {
-    Label::new().interface(&format!("wlan{number}"))
+/// The label that a cellular network matches.
+const CHOSEN: usize = 3;
+
+fn labels() -> Vec<Label> {
+    let label = |number| {
+        let label = Label::new().bytes(number as u64 + 1);
+        match number {
+            CHOSEN => label.require(Prop::Satellite).require(Prop::Cellular),
+            _ => label.require(Prop::Satellite),
+        }
+    };
+    (0..LABELS).map(label).collect()
 }
 
 async fn settle() {
@@ -120,12 +142,13 @@ async fn deferred() -> Figures {
     let waker = Waker::from(bell.clone());
     let mut cx = Context::from_waker(&waker);
     let mut figures = Figures::default();
+    let labels = labels();
 
     let (start, before) = (Instant::now(), BYTES.load(Ordering::Relaxed));
     let mut waiting: Vec<Option<Op<Result<Network, MatchError>>>> = Vec::new();
     waiting.reserve_exact(OPERATIONS);
     for number in 0..OPERATIONS {
-        let label = label(number % LABELS);
+        let label = labels[number % LABELS];
         let mut op = Matching::new(Ok(registry.clone()), label).into_future();
         assert!(Pin::new(&mut op).poll(&mut cx).is_pending());
         waiting.push(Some(op));
@@ -141,23 +164,42 @@ async fn deferred() -> Figures {
     figures.none_woken = bell.0.swap(0, Ordering::Relaxed);
 
     let start = Instant::now();
-    networks.up(Network::wifi("wlan3"));
+    networks.up(Network::cellular("wwan0"));
     while bell.0.load(Ordering::Relaxed) < OPERATIONS / LABELS {
         tokio::task::yield_now().await;
     }
     figures.one = start.elapsed();
     settle().await;
     figures.one_woken = bell.0.load(Ordering::Relaxed);
-    for at in (3..OPERATIONS).step_by(LABELS) {
-        let op = waiting[at].as_mut().expect("it waits");
-        assert!(Pin::new(op).poll(&mut cx).is_ready());
-        waiting[at] = None;
+    let mut complete = |op: &mut Option<Op<_>>| {
+        let waiting = op.as_mut().expect("it waits");
+        assert!(Pin::new(waiting).poll(&mut cx).is_ready());
+        *op = None;
+    };
+    for at in (CHOSEN..OPERATIONS).step_by(LABELS) {
+        complete(&mut waiting[at]);
     }
     figures.complete = start.elapsed();
 
+    // One half is dropped while it waits, the other waits for the next network.
+    let rest = waiting.split_off(OPERATIONS / 2);
     let start = Instant::now();
-    drop(waiting);
+    drop(rest);
     figures.drop = start.elapsed();
+
+    waiting.retain(Option::is_some);
+    bell.0.store(0, Ordering::Relaxed);
+    let start = Instant::now();
+    networks.up(Network::satellite("sat0"));
+    while bell.0.load(Ordering::Relaxed) < waiting.len() {
+        tokio::task::yield_now().await;
+    }
+    figures.all = start.elapsed();
+    settle().await;
+    figures.all_woken = bell.0.load(Ordering::Relaxed);
+    waiting.iter_mut().for_each(complete);
+    figures.complete_all = start.elapsed();
+    drop(waiting);
     assert_eq!(registry.footprint().entries, 0);
     figures.left = BYTES.load(Ordering::Relaxed).saturating_sub(before);
     figures
@@ -166,10 +208,11 @@ async fn deferred() -> Figures {
 type Looking = Pin<Box<dyn Future<Output = Network> + Send>>;
 
 /// The plain way: each looks at every snapshot for itself.
-fn looking(mut snapshots: watch::Receiver<Arc<Snapshot>>, name: Arc<str>) -> Looking {
+fn looking(mut snapshots: watch::Receiver<Arc<Snapshot>>, kinds: Kinds) -> Looking {
     Box::pin(async move {
         loop {
-            if let Some(network) = snapshots.borrow_and_update().by_name(&name) {
+            let fits = |network: &&Network| network.kinds().intersects(kinds);
+            if let Some(network) = snapshots.borrow_and_update().networks().iter().find(fits) {
                 return network.clone();
             }
             snapshots.changed().await.expect("the scout lives");
@@ -184,13 +227,17 @@ async fn awaiting_changed() -> Figures {
     let waker = Waker::from(bell.clone());
     let mut cx = Context::from_waker(&waker);
     let mut figures = Figures::default();
-    let names: Vec<Arc<str>> = (0..LABELS).map(|n| format!("wlan{n}").into()).collect();
+    let satellite = Kinds::of(Kind::Satellite);
+    let kinds = |number| match number {
+        CHOSEN => satellite.with(Kind::Cellular),
+        _ => satellite,
+    };
 
     let (start, before) = (Instant::now(), BYTES.load(Ordering::Relaxed));
     let mut waiting: Vec<Option<Looking>> = Vec::new();
     waiting.reserve_exact(OPERATIONS);
     for number in 0..OPERATIONS {
-        let mut op = looking(snapshots.clone(), names[number % LABELS].clone());
+        let mut op = looking(snapshots.clone(), kinds(number % LABELS));
         assert!(op.as_mut().poll(&mut cx).is_pending());
         waiting.push(Some(op));
     }
@@ -222,15 +269,27 @@ async fn awaiting_changed() -> Figures {
 
     bell.0.store(0, Ordering::Relaxed);
     let start = Instant::now();
-    networks.up(Network::wifi("wlan3"));
+    networks.up(Network::cellular("wwan0"));
     figures.one = start.elapsed();
     figures.one_woken = bell.0.load(Ordering::Relaxed);
     poll_all(&mut waiting);
     figures.complete = start.elapsed();
 
+    let rest = waiting.split_off(OPERATIONS / 2);
     let start = Instant::now();
-    drop(waiting);
+    drop(rest);
     figures.drop = start.elapsed();
+
+    waiting.retain(Option::is_some);
+    bell.0.store(0, Ordering::Relaxed);
+    let start = Instant::now();
+    networks.up(Network::satellite("sat0"));
+    figures.all = start.elapsed();
+    figures.all_woken = bell.0.load(Ordering::Relaxed);
+    poll_all(&mut waiting);
+    figures.complete_all = start.elapsed();
+    assert!(waiting.iter().all(Option::is_none));
+    drop(waiting);
     figures.left = BYTES.load(Ordering::Relaxed).saturating_sub(before);
     figures
 }
@@ -255,6 +314,7 @@ fn report(ours: &[Figures], plain: &[Figures]) {
         println!("{what:<44}{a:>11.2} {unit:<2}{b:>11.2} {unit:<2}{ratio:>10}");
     };
     let each = |time: Duration| time.as_secs_f64() * 1e9 / OPERATIONS as f64;
+    let each_left = |time: Duration| time.as_secs_f64() * 1e9 / LEFT as f64;
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     line("create and first poll, each", "ns", &|f| each(f.create));
     line("memory, each", "B", &|f| f.bytes as f64 / OPERATIONS as f64);
@@ -267,7 +327,12 @@ fn report(ours: &[Figures], plain: &[Figures]) {
     line("  until all of that label are complete", "us", &|f| {
         micros(f.complete)
     });
-    line("drop, each", "ns", &|f| each(f.drop));
+    line("wake all that are left, each", "ns", &|f| each_left(f.all));
+    line("  it wakes", "", &|f| f.all_woken as f64);
+    line("  until all are complete, each", "ns", &|f| {
+        each_left(f.complete_all)
+    });
+    line("drop, each", "ns", &|f| each_left(f.drop));
     line("memory left afterwards", "B", &|f| f.left as f64);
 
     for round in ours {
@@ -280,6 +345,16 @@ fn report(ours: &[Figures], plain: &[Figures]) {
             OPERATIONS / LABELS,
             "exactly its waiters are woken"
         );
+        assert_eq!(round.all_woken, LEFT, "each is woken, once");
     }
+    let medians = |rounds: &[Figures]| {
+        let mut all: Vec<_> = rounds.iter().map(|figures| figures.none).collect();
+        all.sort_unstable();
+        all[all.len() / 2]
+    };
+    assert!(
+        medians(plain) >= 50 * medians(ours),
+        "a snapshot that matches none is at least 50 times cheaper"
+    );
     println!("ratio: plain by mancom; above 1 mancom is better");
 }

@@ -88,19 +88,25 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.to_string();
-        f.write_str(&said)?;
-        let mut source = self.source();
-        while let Some(error) = source {
-            let more = error.to_string();
-            if !said.contains(&more) {
-                write!(f, "\n  because {more}")?;
-                said.push_str(&more);
-            }
-            source = error.source();
-        }
-        Ok(())
+        tell(self, f)
     }
+}
+
+/// An error as people want to see it also where `Debug` prints it: what it says, then its sources, each
+/// on a line of its own and once.
+pub(crate) fn tell(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut said = error.to_string();
+    f.write_str(&said)?;
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !said.contains(&more) {
+            write!(f, "\n  because {more}")?;
+            said.push_str(&more);
+        }
+        source = error.source();
+    }
+    Ok(())
 }
 
 impl StdError for Error {

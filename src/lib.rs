@@ -154,6 +154,7 @@
 //! | `macros` (default) | `#[mancom::main]`, and with `test-util` `#[mancom::test]` |
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |
+//! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `test-util` | `mancom::testing`: scripted networks |
@@ -339,7 +340,7 @@ where
 }
 
 /// Withdraws the pending operations of this runtime's manager that have this label, id or handle; returns
-/// how many there were. Outside a tokio runtime there are none.
+/// how many there were. A session that no network carries is pending too, and ends. Outside a tokio runtime there are none.
 pub fn cancel(what: impl Into<Which>) -> usize {
     Manager::current().map_or(0, |manager| manager.cancel(what))
 }

@@ -51,7 +51,7 @@ pub struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Histories {
     of: Stamp,
-    known: HashMap<(Label, Destination), Vec<Shift>>,
+    pub(super) known: HashMap<(Label, Destination), Vec<Shift>>,
 }
 
 /// So many of them are kept.
@@ -61,12 +61,7 @@ impl Registry {
     /// Why nothing matches now, with the history of the reasons; `None` if something does.
     pub fn why(&self, label: &Label, to: &Destination) -> Option<Box<Blocked>> {
         let snapshot = self.snapshot();
-        let what = Unmatched {
-            label: *label,
-            to: to.clone(),
-            strict: None,
-            since: None,
-        };
+        let what = Unmatched::asked(*label, to);
         self.try_explain(&self.view(&snapshot), &what)
     }
 

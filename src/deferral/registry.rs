@@ -2,9 +2,10 @@
 
 use super::explain::Histories;
 use super::line::{Judge, Role, View};
+use super::metrics::{self, End};
 use super::operation::{Chosen, Operation, OperationId, Which};
 use super::settings::{Names, Settings};
-use super::table::{BATCH, Footprint, Table, Tally};
+use super::table::{BATCH, Footprint, Table};
 use super::wait::{Hold, Wait, Want};
 use crate::clock::Clock;
 use crate::label::Label;
@@ -42,6 +43,8 @@ pub struct Registry {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Replaced under the table's lock.
     settings: RwLock<Arc<Settings>>,
+    /// Told of each other policy.
+    revised: watch::Sender<()>,
     judge: Judge,
     table: Mutex<Table>,
     pub(super) histories: Mutex<Histories>,
@@ -65,6 +68,7 @@ impl Registry {
             snapshots: scout.snapshots(),
             scout,
             settings: RwLock::new(Arc::new(Settings::new(policy))),
+            revised: watch::Sender::new(()),
             judge,
             table: Mutex::default(),
             histories: Mutex::default(),
@@ -106,7 +110,13 @@ impl Registry {
         };
         self.set(settings);
         drop(table);
+        self.revised.send_replace(());
         self.rearm();
+    }
+
+    /// Changes when [`policy`](Self::policy) does: what is open is then judged again, too.
+    pub(crate) fn revised(&self) -> watch::Receiver<()> {
+        self.revised.subscribe()
     }
 
     /// The configuration's names of labels, for explanations and listings; of several for equal
@@ -142,7 +152,7 @@ impl Registry {
     /// Every network that admits this label now, best first, without waiting.
     ///
     /// # Errors
-    /// The explanation, without the history of the reasons, if there is none.
+    /// The explanation, without ages and history, if there is none; [`why`](Registry::why) has them.
     pub fn candidates(
         &self,
         label: &Label,
@@ -153,7 +163,6 @@ impl Registry {
         let looked = view.look(label, to);
         looked.map_err(|mut blocked| {
             blocked.name = view.settings.name(label);
-            blocked.now = Some(view.now());
             blocked
         })
     }
@@ -164,7 +173,7 @@ impl Registry {
     }
 
     /// As [`wait`](Registry::wait), but takes no match before this instant.
-    pub(super) fn wait_from(
+    pub(crate) fn wait_from(
         self: &Arc<Self>,
         not_before: Option<Instant>,
         want: Want,
@@ -204,9 +213,12 @@ impl Registry {
                 .into_iter()
                 .collect(),
         };
-        let wakers: Vec<_> = keys.iter().map(|key| table.cancel(*key)).collect();
+        let cancelled: Vec<_> = keys.iter().map(|key| table.cancel(*key)).collect();
         drop(table);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        for (kind, waker) in cancelled {
+            metrics::ended(kind, End::Cancelled);
+            waker.into_iter().for_each(Waker::wake);
+        }
         keys.len()
     }
 
@@ -223,11 +235,6 @@ impl Registry {
         let (wakers, waiting) = self.table().nudge_all();
         wakers.into_iter().for_each(Waker::wake);
         waiting
-    }
-
-    /// How the operations fared, one entry a kind that ever waited.
-    pub fn tallies(&self) -> Vec<Tally> {
-        self.table().tallies()
     }
 
     /// What it holds memory for.

@@ -1,17 +1,18 @@
 //! The futures that stand in the table: one waits for a match, one for the end of a match.
 
 use super::error::MatchError;
-use super::line::{Relax, Role, Timing, View};
+use super::line::{Entry, Relax, Role, Timing, View};
+use super::metrics::{self, End};
 use super::operation::Operation;
 use super::registry::{Key, Matched, Registry};
-use super::table::{End, Ended, Fate, Joining, Unmatched};
+use super::table::{Ended, Fate, Joining, Table, Unmatched};
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::Destination;
 use crate::network::Network;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -120,35 +121,66 @@ impl Wait {
 
     /// Looks at once and joins the line if there is nothing to be had.
     fn start(&mut self, fresh: &Fresh, waker: Waker) -> Poll<Result<Matched, MatchError>> {
-        let want = &fresh.want;
-        if fresh.not_before.is_none()
-            && let Some(looked) = self.look(want)
-        {
-            looked.iter().for_each(|matched| self.tell(matched));
-            return Poll::Ready(looked);
+        let (want, registry) = (&fresh.want, self.registry.clone());
+        if fresh.not_before.is_none() {
+            let mut table = registry.table();
+            let snapshot = registry.snapshot();
+            let view = registry.view(&snapshot);
+            let known = table.known(&view, &want.label, &want.destination);
+            if let (Some((line, None)), false) = (&known, want.no_wait) {
+                return self.join(fresh, waker, table, &view, *line);
+            }
+            // Operations that need not wait are judged side by side.
+            drop(table);
+            let looked = match known {
+                Some((_, Some(networks))) => Ok(networks.to_vec()),
+                _ => view.look(&want.label, &want.destination),
+            };
+            match looked {
+                Ok(networks) => return Poll::Ready(Ok(self.matched(networks, want.label, &view))),
+                Err(_) if want.no_wait => {
+                    let what = Unmatched::asked(want.label, &want.destination);
+                    let blocked = registry.explain(&view, &what);
+                    return Poll::Ready(Err(MatchError::NoMatch(blocked)));
+                }
+                Err(_) => {}
+            }
         }
+        let mut table = registry.table();
+        let snapshot = registry.snapshot();
+        let view = registry.view(&snapshot);
+        let line = table.line(&view, want.label, &want.destination);
+        self.join(fresh, waker, table, &view, line)
+    }
+
+    /// Joins a line under the lock under which it was judged: whoever sweeps a later snapshot or
+    /// policy finds us there.
+    fn join(
+        &mut self,
+        fresh: &Fresh,
+        waker: Waker,
+        mut table: MutexGuard<'_, Table>,
+        view: &View<'_>,
+        line: Key,
+    ) -> Poll<Result<Matched, MatchError>> {
         let mut waker = Some(waker);
-        let mut table = self.registry.table();
-        // Read under the lock: whoever sweeps a later generation finds us in line.
-        let snapshot = self.registry.snapshot();
-        let view = self.registry.view(&snapshot);
         let before = table.next_alarm();
         let joining = Joining {
-            label: want.label,
-            to: &want.destination,
             operation: self.operation.clone(),
             role: Role::Wait,
             timing: fresh.timing(),
             since: fresh.since,
-            priority: want.priority,
+            priority: fresh.want.priority,
         };
-        let key = table.join(&view, joining);
+        let key = table.join(line, joining);
         self.stage = Stage::Queued(key);
-        let fate = table.poll(key, &view, &mut waker);
+        let fate = table.poll(key, view, &mut waker);
+        let over = fate.map(|fate| (fate, table.remove(key)));
         let after = table.next_alarm();
         drop(table);
-        if let Poll::Ready(fate) = fate {
-            return Poll::Ready(self.finish(key, fate, &view));
+        metrics::began(self.operation.kind());
+        if let Poll::Ready((fate, entry)) = over {
+            return Poll::Ready(self.finish(fate, entry, view));
         }
         self.operation.waits_in(&self.registry, key);
         if after != before {
@@ -156,76 +188,38 @@ impl Wait {
         }
         tracing::debug!(
             target: "mancom::deferral",
-            op = %self.operation.id(), kind = self.operation.kind(), label = %want.label,
-            name = view.settings.name(&want.label).as_deref(), to = %want.destination,
-            generation = snapshot.generation(), "waits for a network"
+            op = %self.operation.id(), kind = self.operation.kind(), label = %fresh.want.label,
+            name = view.settings.name(&fresh.want.label).as_deref(),
+            to = %fresh.want.destination, generation = view.snapshot.generation(),
+            "waits for a network"
         );
         Poll::Pending
     }
 
-    /// Says what was matched, in a log.
-    fn tell(&self, matched: &Matched) {
-        let network = matched.networks.first();
+    /// What was matched, said in a log.
+    fn matched(&self, networks: Vec<Network>, label: Label, by: &View<'_>) -> Matched {
+        let network = networks.first();
+        let generation = by.snapshot.generation();
         tracing::debug!(
             target: "mancom::deferral",
-            op = %self.operation.id(), kind = self.operation.kind(), label = %matched.label,
-            name = self.registry.name(&matched.label).as_deref(),
+            op = %self.operation.id(), kind = self.operation.kind(), %label,
+            name = by.settings.name(&label).as_deref(),
             network = network.map(|network| tracing::field::display(network.id())),
-            interface = network.map(Network::name),
-            generation = matched.generation, "matched"
+            interface = network.map(Network::name), generation, "matched"
         );
-    }
-
-    /// What is to be had now, or `None` if it is to wait.
-    ///
-    /// The lock is taken for a look into the index at most: operations that need not wait are
-    /// judged side by side.
-    fn look(&self, want: &Want) -> Option<Result<Matched, MatchError>> {
-        let matched = |networks, generation| {
-            Some(Ok(Matched {
-                networks,
-                label: want.label,
-                generation,
-            }))
-        };
-        if !want.no_wait {
-            let mut table = self.registry.table();
-            let snapshot = self.registry.snapshot();
-            let view = self.registry.view(&snapshot);
-            let known = table.verdict(&view, &want.label, &want.destination);
-            drop(table);
-            match known {
-                Some(Some(networks)) => return matched(networks.to_vec(), snapshot.generation()),
-                Some(None) => return None,
-                None => {}
-            }
-        }
-        let snapshot = self.registry.snapshot();
-        let view = self.registry.view(&snapshot);
-        match view.look(&want.label, &want.destination) {
-            Ok(networks) => matched(networks, snapshot.generation()),
-            Err(_) if want.no_wait => {
-                let what = Unmatched {
-                    label: want.label,
-                    to: want.destination.clone(),
-                    strict: None,
-                    since: None,
-                };
-                Some(Err(MatchError::NoMatch(
-                    self.registry.explain(&view, &what),
-                )))
-            }
-            Err(_) => None,
+        Matched {
+            networks,
+            label,
+            generation,
         }
     }
 
-    /// Leaves the table and tells how it ended, explained by the view that decided it.
-    fn finish(&mut self, key: Key, fate: Fate, by: &View<'_>) -> Result<Matched, MatchError> {
-        self.leave(key, fate.end());
+    /// Tells how it ended, explained by the view that decided it.
+    fn finish(&mut self, fate: Fate, entry: Entry, by: &View<'_>) -> Result<Matched, MatchError> {
+        self.left(entry, fate.end());
         let error = match fate {
-            Fate::Matched(matched) => {
-                self.tell(&matched);
-                return Ok(matched);
+            Fate::Matched(networks, label) => {
+                return Ok(self.matched(networks.to_vec(), label, by));
             }
             Fate::Cancelled => MatchError::Cancelled,
             Fate::ScoutGone => MatchError::ScoutGone,
@@ -239,12 +233,13 @@ impl Wait {
         Err(error)
     }
 
-    fn leave(&mut self, key: Key, how: End) {
+    /// After its entry left the table: the waker in it is a user's code, dropped without the lock.
+    fn left(&mut self, entry: Entry, how: End) {
         self.stage = Stage::Done;
         self.operation.waits_no_more();
-        // Its waker is a user's code: dropped when the lock is free again.
-        let entry = self.registry.table().remove(key, how);
-        drop(entry);
+        if !entry.cancelled {
+            metrics::ended(self.operation.kind(), how);
+        }
     }
 }
 
@@ -263,11 +258,9 @@ impl Future for Wait {
                 let snapshot = registry.snapshot();
                 let view = registry.view(&snapshot);
                 let fate = table.poll(key, &view, &mut waker);
+                let over = fate.map(|fate| (fate, table.remove(key)));
                 drop(table);
-                match fate {
-                    Poll::Ready(fate) => Poll::Ready(self.finish(key, fate, &view)),
-                    Poll::Pending => Poll::Pending,
-                }
+                over.map(|(fate, entry)| self.finish(fate, entry, &view))
             }
             Stage::Done => panic!("a wait is polled after it ended"),
         }
@@ -277,7 +270,8 @@ impl Future for Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         if let Stage::Queued(key) = self.stage {
-            self.leave(key, End::Dropped);
+            let entry = self.registry.table().remove(key);
+            self.left(entry, End::Dropped);
         }
     }
 }
@@ -308,16 +302,15 @@ impl Hold {
             let mut table = registry.table();
             let snapshot = registry.snapshot();
             let view = registry.view(&snapshot);
+            let line = table.line(&view, label, &Destination::Unnamed);
             let joining = Joining {
-                label,
-                to: &Destination::Unnamed,
                 operation: operation.clone(),
                 role,
                 timing: deadline.map(|deadline| Box::new(Timing::until(deadline))),
                 since: view.now(),
                 priority: 0,
             };
-            table.join(&view, joining)
+            table.join(line, joining)
         };
         if deadline.is_some() {
             registry.rearm();
@@ -356,7 +349,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let entry = self.registry.table().remove(self.key, End::Dropped);
+        let entry = self.registry.table().remove(self.key);
         drop(entry);
     }
 }

@@ -28,6 +28,8 @@ pub struct ManagerBuilder {
     config: Source,
     policy: Option<Policy>,
     settings: stream::Settings,
+    #[cfg(all(unix, feature = "inspect"))]
+    inspect: super::inspect::Wish,
 }
 
 /// Where the configuration comes from.
@@ -87,6 +89,26 @@ impl ManagerBuilder {
     /// What streams start from: buffers, grace, bounds.
     pub fn settings(mut self, settings: stream::Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Whether others of this user may see what waits here, and make it retry: an
+    /// [inspection socket](super::inspect). Default: what the configuration says, else only under
+    /// `#[mancom::main]`. Without Unix sockets there is none.
+    #[cfg(feature = "inspect")]
+    #[cfg_attr(not(unix), allow(unused_mut, unused_variables))]
+    pub fn inspect(mut self, wanted: bool) -> Self {
+        #[cfg(unix)]
+        {
+            self.inspect.said = Some(wanted);
+        }
+        self
+    }
+
+    /// It is the one of `#[mancom::main]`.
+    #[cfg(all(unix, feature = "inspect"))]
+    pub(super) fn of_main(mut self) -> Self {
+        self.inspect.of_main = true;
         self
     }
 
@@ -154,12 +176,15 @@ impl ManagerBuilder {
         }
         let registry = deferral::Registry::new(scout.clone(), policy);
         registry.set_names(config.names());
+        let tracker = Tracker::new();
         let manager = Manager(Arc::new(Inner {
+            #[cfg(all(unix, feature = "inspect"))]
+            inspection: self.inspect.grant(config.monitor(), &registry, &tracker),
             registry,
             scout,
             transports,
             settings: self.settings,
-            tracker: Tracker::new(),
+            tracker,
             config: RwLock::new(Arc::new(config)),
             #[cfg(feature = "config")]
             reload,

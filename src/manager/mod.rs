@@ -27,6 +27,8 @@ mod builder;
 pub mod config;
 mod error;
 mod faults;
+#[cfg(all(unix, feature = "inspect"))]
+pub mod inspect;
 #[cfg(feature = "config")]
 mod reload;
 #[doc(hidden)]
@@ -47,7 +49,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
-use crate::deferral::{self, MatchError, Matching, Op, Operation, Run, Stop, Which};
+use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::Policy;
 use crate::label::{Label, LabelError, nearest};
@@ -83,6 +85,9 @@ struct Inner {
     config: RwLock<Arc<config::Config>>,
     #[cfg(feature = "config")]
     reload: reload::Reload,
+    #[cfg(all(unix, feature = "inspect"))]
+    #[expect(dead_code, reason = "it ends with the manager")]
+    inspection: Option<inspect::Server>,
 }
 
 impl Manager {
@@ -164,9 +169,15 @@ impl Manager {
     }
 
     /// Withdraws pending operations by label, id or handle; returns how many. What is under way with a
-    /// network is not pending.
+    /// network is not pending; an established session that no network carries is, and ends.
     pub fn cancel(&self, what: impl Into<Which>) -> usize {
         self.0.registry.cancel(what)
+    }
+
+    /// Everything that waits for a network now, in order of its number: builders that are awaited, and
+    /// sessions that no network carries. Costs a look at each.
+    pub fn pending(&self) -> Vec<Pending> {
+        self.0.registry.pending()
     }
 
     /// The label of this name in the configuration, as it is in force now.
@@ -263,7 +274,10 @@ impl Context for Inner {
     }
 
     fn defaults(&self, label: &Label) -> LabelDefaults {
-        self.config().defaults(label)
+        let config = self.config.read();
+        config
+            .unwrap_or_else(PoisonError::into_inner)
+            .defaults(label)
     }
 
     fn tasks(&self) -> &Tracker {

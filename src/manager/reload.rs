@@ -13,19 +13,17 @@
 //! operation keeps the label, the deadline and the grace that it was made with; the next
 //! [`mancom::label`](crate::label) of a name gives the new one.
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::config::changes::Changes;
 use super::config::file::Layers;
 use super::config::{Config, ConfigError};
-use super::{BuildError, Inner, Manager};
+use super::{Inner, Manager};
 
 /// Where the configuration comes from, and what of it counts.
 #[derive(Debug)]
@@ -39,6 +37,7 @@ pub(super) struct Reload {
     /// What was wrong when the files were last read; held while they are.
     failed: Mutex<Option<ConfigError>>,
     watching: OnceLock<Task>,
+    #[cfg(unix)]
     hangup: OnceLock<Task>,
 }
 
@@ -60,6 +59,7 @@ impl Reload {
             policy,
             failed: Mutex::default(),
             watching: OnceLock::new(),
+            #[cfg(unix)]
             hangup: OnceLock::new(),
         }
     }
@@ -103,10 +103,11 @@ impl Manager {
     ///
     /// On a runtime without I/O.
     #[cfg(unix)]
-    pub fn reload_on_hangup(&self) -> io::Result<()> {
+    pub fn reload_on_hangup(&self) -> std::io::Result<()> {
+        use tokio::runtime::Handle;
         use tokio::signal::unix::{SignalKind, signal};
 
-        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| super::BuildError::NoRuntime)?;
         let mut hangups = signal(SignalKind::hangup())?;
         self.0.reload.hangup.get_or_init(|| {
             let manager = Arc::downgrade(&self.0);

@@ -101,6 +101,8 @@ impl Main {
         if self.without_networks {
             builder = builder.scout(Scout::fixed([]));
         }
+        #[cfg(all(unix, feature = "inspect"))]
+        let builder = builder.of_main();
         let manager = builder.assemble();
         table::install(manager.clone()).expect("the runtime is new");
         let manager = manager.ok();

@@ -32,8 +32,9 @@
 //!   that has an address and a route is up also where a manager calls the host offline.
 //! - sysfs is believed only where its index and hardware address are netlink's, for a fresh namespace
 //!   may still show its parent's.
-//! - Managers (hearsay; Linux, feature `dbus`, over the system bus, absent gracefully) speak of names. What they say is believed of the interface of that name, if
-//!   it also has the index and the hardware address that they tell.
+//! - Managers and resolvers (hearsay) are heard over the system bus, with the feature `dbus` on Linux;
+//!   without a bus nothing is waited for. They speak of names. What they say is believed of the
+//!   interface of that name, if it also has the index and the hardware address that they tell.
 //! - A bridge, bond, VLAN or macvlan costs what the worst of the devices below it costs, a VPN what
 //!   the network costs that the kernel would use without it. Overrides and hearsay of the lower device
 //!   are in it, an override of the upper one wins over it.
@@ -65,7 +66,7 @@
 //! | routes | 4,096, and beyond that another 4,096 default-like or connected ones; a last resort default stands for the rest, for the scout does not know better |
 //! | addresses of an interface, rules | 1,024 |
 //! | devices above each other | 8 |
-//! | interfaces of a manager, name servers of an interface | 4,096 and 16 |
+//! | interfaces of a manager, name servers of an interface | 1,024 and 16 |
 //! | networks with estimates, their life without a sample | 256 and ten minutes |
 //! | log, history | 256 events, 64 snapshots |
 //! | `resolv.conf` | 64 KiB, 16 servers |

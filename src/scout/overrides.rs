@@ -80,6 +80,7 @@ impl Overrides {
 
 impl Facts {
     /// Takes from `weaker` what is not stated here.
+    #[cfg(feature = "config")]
     pub(crate) fn complete(&mut self, weaker: Facts) {
         self.kind = self.kind.or(weaker.kind);
         self.metered = self.metered.or(weaker.metered);

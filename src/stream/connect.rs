@@ -98,20 +98,22 @@ impl Connect {
     }
 
     /// One budget for waiting, resolving, connecting and the handshake, time asleep included.
-    /// Default: none.
+    /// Default: what the configuration says of the label, else none.
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self
     }
 
     /// How long the session may live without any path; the listener's cap may shorten it. Default:
-    /// 10 minutes.
+    /// what the configuration says of the label, else that of the
+    /// [settings](crate::stream::Settings::grace), 10 minutes.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
-    /// After this time of waiting, another, looser label takes over.
+    /// After this time of waiting, another, looser label takes over. Default: what the configuration
+    /// says of the label, else never.
     pub fn relax_after(mut self, after: Duration, label: Label) -> Self {
         self.relax = Some((after, label));
         self
@@ -242,15 +244,19 @@ impl Plan {
                 endpoint: given.to_string(),
             });
         }
+        let defaults = context.defaults(&connect.label);
+        let within = connect.within.or(defaults.within);
+        let relax = connect.relax.or(defaults.relax);
         let only: Option<Arc<str>> = connect.only.map(|network| network.name().into());
         // Found now rather than when the wait begins or the looser label takes over.
-        for label in [Some(connect.label), connect.relax.map(|(_, label)| label)]
+        for label in [Some(connect.label), relax.map(|(_, label)| label)]
             .into_iter()
             .flatten()
         {
             pinned(label, only.as_deref()).map_err(MatchError::from)?;
         }
-        let grace = connect.grace.unwrap_or(context.settings().grace);
+        let grace = connect.grace.or(defaults.grace);
+        let grace = grace.unwrap_or(context.settings().grace);
         Ok(Self {
             endpoint: given.to_string(),
             destination: destination(&endpoint, &*context),
@@ -260,9 +266,9 @@ impl Plan {
                 anonymous: connect.anonymous,
             },
             label: connect.label,
-            deadline: connect.within.and_then(|limit| started.checked_add(limit)),
+            deadline: within.and_then(|limit| started.checked_add(limit)),
             started,
-            relax: connect.relax,
+            relax,
             no_wait: connect.no_wait,
             priority: connect.priority,
             only,
@@ -382,7 +388,7 @@ impl Plan {
     /// One attempt within the deadline, given up when its network goes.
     async fn bounded(&mut self, way: Option<Network>, label: Label) -> Result<Tried, ConnectError> {
         let attempt = async {
-            match self.attempt(way.clone()).await {
+            match self.attempt(way.clone(), &label).await {
                 Ok(first) => Tried::First(first),
                 Err(error) => Tried::Failed(error),
             }
@@ -405,14 +411,14 @@ impl Plan {
         }
     }
 
-    async fn attempt(&self, way: Option<Network>) -> Result<First, DialError> {
+    async fn attempt(&self, way: Option<Network>, label: &Label) -> Result<First, DialError> {
+        let (context, on) = (&self.context, way.as_ref());
         if self.asks.endpoint.is_session() {
-            let (link, agreed) = dial::hello(&self.context, &self.asks, way.as_ref()).await?;
+            let (link, agreed) = dial::hello(context, &self.asks, on, label).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            Ok(First::Plain(
-                dial::reach(&self.context, &self.asks.endpoint, way.as_ref()).await?,
-            ))
+            let link = dial::reach(context, &self.asks.endpoint, on, label).await?;
+            Ok(First::Plain(link))
         }
     }
 
@@ -552,6 +558,7 @@ impl Plan {
             Arc::clone(&self.context),
             label,
             Some(self.destination.clone()),
+            self.asks.anonymous,
         );
         driver
             .attach(path, link, way, remote)
@@ -559,7 +566,14 @@ impl Plan {
         let id = driver
             .open(label)
             .expect("the first stream of a new session");
-        let roamer = Roamer::new(self.context, self.asks, self.destination, self.only, first);
+        let roamer = Roamer::new(
+            self.context,
+            self.asks,
+            self.destination,
+            self.only,
+            first,
+            driver.operation(),
+        );
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
     }

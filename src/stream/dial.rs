@@ -1,16 +1,17 @@
 //! The dialler's ways to the far end: a connection over one network, and the handshake upon it.
 
-use std::borrow::Cow;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::context::Context;
-use super::whereabouts::is_own;
+use super::whereabouts::{is_name_of_tcp, is_own};
 use crate::endpoint::Endpoint;
-use crate::label::matching::PathFacts;
+use crate::label::Label;
+use crate::label::matching::{Destination, PathFacts, admit};
 use crate::network::Network;
 use crate::proto::session::PathId;
 use crate::proto::session::handshake::{
@@ -45,11 +46,13 @@ impl DialError {
     }
 }
 
-/// A byte connection to the endpoint over this network, within one attempt's time.
+/// A byte connection to the endpoint over this network, for traffic of this label, within one
+/// attempt's time.
 pub(super) async fn reach(
     context: &Arc<dyn Context>,
     to: &Endpoint,
     on: Option<&Network>,
+    label: &Label,
 ) -> io::Result<Box<dyn ByteLink>> {
     let transport = context
         .transports()
@@ -62,9 +65,21 @@ pub(super) async fn reach(
             format!("no answer within {limit:?}"),
         )
     };
+    let bind = on.map(|network| Bind {
+        network: network.clone(),
+        source: None,
+    });
     let connecting = async {
-        let (to, bind) = placed(context, to, on).await?;
-        transport.connect(&to, bind.as_ref()).await
+        match (&bind, to.host(), to.port()) {
+            (Some(on), Some(host), Some(port)) if is_name_of_tcp(to) => {
+                let found = transport::resolve(host, port, Some(on)).await?;
+                match placed(context, host, &found, &on.network, label)? {
+                    Place::Here(ip) => transport.connect(&to.clone().with_ip(ip), None).await,
+                    Place::There(usable) => transport.connect_resolved(to, &usable, Some(on)).await,
+                }
+            }
+            _ => transport.connect(to, bind.as_ref()).await,
+        }
     };
     match timeout(limit, connecting).await.map_err(late)?? {
         Link::Bytes(link) => Ok(link),
@@ -78,34 +93,55 @@ pub(super) async fn reach(
     }
 }
 
-/// Where and how to connect. A name that turns out to be one address is not looked up again, and one
-/// that is this host itself is dialled unbound: what is bound to a device never gets there.
-async fn placed<'a>(
-    context: &Arc<dyn Context>,
-    to: &'a Endpoint,
-    on: Option<&Network>,
-) -> io::Result<(Cow<'a, Endpoint>, Option<Bind>)> {
-    let bind = on.map(|network| Bind {
-        network: network.clone(),
-        source: None,
-    });
-    let (Some(host), Some(port), None, Some(_), "tcp") =
-        (to.host(), to.port(), to.ip(), &bind, to.carrier())
-    else {
-        return Ok((Cow::Borrowed(to), bind));
-    };
-    let found = transport::resolve(host, port, bind.as_ref()).await?;
-    let snapshot = context.registry().snapshot();
-    let own = found
-        .iter()
-        .map(|at| at.ip())
-        .find(|ip| ip.is_loopback() || is_own(&snapshot, *ip));
-    match (own, found.as_slice()) {
-        (Some(own), _) => Ok((Cow::Owned(to.clone().with_ip(own)), None)),
-        (None, [one]) => Ok((Cow::Owned(to.clone().with_ip(one.ip())), bind)),
-        _ => Ok((Cow::Borrowed(to), bind)),
-    }
+/// Where a name led.
+enum Place {
+    /// This host, which is dialled unbound: what is bound to a device never gets there.
+    Here(IpAddr),
+    /// Addresses that the label, the VPN rule and the routes admit on the network.
+    There(Vec<SocketAddr>),
 }
+
+/// The name was admitted without its addresses; these are admitted again.
+fn placed(
+    context: &Arc<dyn Context>,
+    host: &str,
+    found: &[SocketAddr],
+    network: &Network,
+    label: &Label,
+) -> io::Result<Place> {
+    let registry = context.registry();
+    let snapshot = registry.snapshot();
+    let network = snapshot.by_id(network.id()).unwrap_or(network);
+    let policy = registry.policy();
+    let objections = |to| admit(&snapshot, network, label, &to, &policy).reasons;
+    let here = |ip: &IpAddr| ip.to_canonical().is_loopback() || is_own(&snapshot, *ip);
+    let mut usable = Vec::new();
+    let mut refused = String::new();
+    for at in found {
+        let ip = at.ip();
+        let is_here = here(&ip);
+        let reasons = objections(match is_here {
+            true => Destination::Host,
+            false => Destination::Addresses(Arc::from([ip])),
+        });
+        match reasons.as_slice() {
+            [] if is_here => return Ok(Place::Here(ip)),
+            [] => usable.push(*at),
+            [first, ..] if refused.len() < TOLD => {
+                refused = format!("{refused}; {ip}: {network} {first}");
+            }
+            _ => {}
+        }
+    }
+    if usable.is_empty() {
+        let text = format!("no address of {host} may be used on {network}{refused}");
+        return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text));
+    }
+    Ok(Place::There(usable))
+}
+
+/// Once an error is this long, no more addresses are told of.
+const TOLD: usize = 200;
 
 pub(super) fn entropy() -> io::Result<Entropy> {
     let mut bytes = [0; 96];
@@ -135,8 +171,9 @@ pub(super) async fn hello(
     context: &Arc<dyn Context>,
     asks: &Asks,
     on: Option<&Network>,
+    label: &Label,
 ) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
-    let mut link = reach(context, &asks.endpoint, on).await?;
+    let mut link = reach(context, &asks.endpoint, on, label).await?;
     let handshake = async {
         let (mut state, mut message) = DialHello::new(entropy()?, offer(context, asks, on));
         loop {
@@ -158,11 +195,11 @@ pub(super) async fn hello(
 pub(super) async fn attach(
     context: &Arc<dyn Context>,
     asks: &Asks,
-    on: Option<&Network>,
+    (on, label): (Option<&Network>, &Label),
     credentials: &Credentials,
     path: PathId,
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
-    let mut link = reach(context, &asks.endpoint, on).await?;
+    let mut link = reach(context, &asks.endpoint, on, label).await?;
     let handshake = async {
         let offer = offer(context, asks, on);
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::deferral::MatchError;
 use crate::endpoint::EndpointError;
+use crate::error::tell;
 use crate::label::matching::Blocked;
 use crate::proto::session::{CloseReason, StreamError};
 use crate::transport::{UnknownAttribute, UnknownScheme};
@@ -125,8 +126,8 @@ impl Error for Cause {
     }
 }
 
-/// Why a `connect` failed.
-#[derive(Debug, thiserror::Error)]
+/// Why a `connect` failed. Its `Debug` prints what `Display` prints, then its sources.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// Called outside a tokio runtime.
@@ -182,6 +183,12 @@ pub enum ConnectError {
         /// Why no network matched at the end, if that was what was missing.
         blocked: Option<Box<Blocked>>,
     },
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell(self, f)
+    }
 }
 
 impl ConnectError {
@@ -301,8 +308,8 @@ impl AcceptError {
     }
 }
 
-/// Why an operation of a session failed.
-#[derive(Debug, Clone, thiserror::Error)]
+/// Why an operation of a session failed. Its `Debug` prints what `Display` prints, then its sources.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
     /// The session ended well.
@@ -370,6 +377,12 @@ fn said(tried: &Option<Cause>) -> String {
 impl From<MatchError> for SessionError {
     fn from(error: MatchError) -> Self {
         Self::Match(Arc::new(error))
+    }
+}
+
+impl fmt::Debug for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell(self, f)
     }
 }
 

@@ -140,7 +140,8 @@ impl Door {
         let (id, path, remote) = (agreed.id, agreed.path, agreed.remote);
         let credentials = agreed.credentials.clone();
         let core = Core::new(agreed, self.context.settings().core(), Clock::now());
-        let driver = Driver::new(core, Arc::clone(&self.context), Label::ANY, None);
+        let (context, anonymous) = (Arc::clone(&self.context), self.asks.anonymous);
+        let driver = Driver::new(core, context, Label::ANY, None, anonymous);
         let alive = self.context.tasks().enter();
         driver
             .attach(path, link, network, remote)

@@ -27,17 +27,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use tokio::io::ReadBuf;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::error::SessionError;
 use super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::gauge::Gauge;
 use super::hooks::{Carried, DynHook};
 use super::tend::{self, Target};
+use crate::clock::Clock;
+use crate::deferral::{Operation, Registry};
 use crate::label::Label;
 use crate::label::matching::{PathFacts, Policy, permits};
-use crate::network::{Network, Snapshot};
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::PathStats;
+use crate::scout::Sample;
 use crate::transport::ByteLink;
 
 struct State {
@@ -72,6 +76,9 @@ struct State {
     readers: Option<Waker>,
     writers: Option<Waker>,
     subscribers: Vec<Subscriber>,
+    gauge: Gauge,
+    /// The networks and another policy, where the stream is on a network.
+    news: Option<(watch::Receiver<Arc<Snapshot>>, watch::Receiver<()>)>,
     /// Whom to wake once the lock is free.
     wake: Vec<Waker>,
 }
@@ -81,9 +88,12 @@ pub(super) struct Plain {
     /// Something changed that the tending task is to look at.
     news: Arc<Notify>,
     hooked: bool,
-    policy: Policy,
+    /// Where the stream is on a network: it has the policy, and is told what is measured.
+    registry: Option<Arc<Registry>>,
     /// The task that tends the stream; it ends with the stream.
     tending: OnceLock<AbortHandle>,
+    /// What it is known as while it waits for a network; made when it is asked for.
+    operation: OnceLock<Operation>,
 }
 
 impl Drop for Plain {
@@ -118,20 +128,32 @@ impl Plain {
         let label = target.as_ref().map_or(Label::ANY, |target| target.label);
         let worth_tending = hook.is_some() || network.is_some();
         let news = Arc::new(Notify::new());
+        let mut state = State::new(link, network, label, keep);
+        let target = target.filter(|_| worth_tending);
+        let registry = target
+            .as_ref()
+            .map(|target| target.context.registry().clone());
+        state.news = registry
+            .as_ref()
+            .map(|registry| (registry.snapshots(), registry.revised()));
         let plain = Arc::new(Self {
-            state: Mutex::new(State::new(link, network, label, keep)),
+            state: Mutex::new(state),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
-            policy: target
-                .as_ref()
-                .map_or_else(Policy::default, |target| target.context.registry().policy()),
+            registry,
             tending: OnceLock::new(),
+            operation: OnceLock::new(),
         });
-        if let Some(target) = target.filter(|_| worth_tending) {
+        if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
         }
         plain
+    }
+
+    pub(super) fn operation(&self) -> Operation {
+        let made = || Operation::named("resume");
+        self.operation.get_or_init(made).clone()
     }
 
     /// Runs `f` under the lock; whom that concerns is woken without it.
@@ -180,7 +202,9 @@ impl Plain {
         cx: &mut TaskContext<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with(|state| {
+        let mut sampled = None;
+        let written = self.with(|state| {
+            self.follow(state);
             state.check_writable()?;
             if state.shutdown {
                 return Poll::Ready(Err(io::Error::new(
@@ -194,6 +218,7 @@ impl Plain {
             match state.poll_link(|link| link.poll_write(cx, data)) {
                 Poll::Ready(Ok(n)) => {
                     state.keep(&data[..n]);
+                    sampled = state.sample();
                     return Poll::Ready(Ok(n));
                 }
                 Poll::Ready(Err(error)) => self.break_off(state, error)?,
@@ -201,7 +226,11 @@ impl Plain {
             }
             park(&mut state.writers, cx);
             Poll::Pending
-        })
+        });
+        if let (Some(registry), Some((network, sample))) = (&self.registry, sampled) {
+            registry.scout().report(network, sample);
+        }
+        written
     }
 
     /// Ready while there is no connection: what was accepted goes out on the next.
@@ -265,25 +294,45 @@ impl Plain {
     /// Whether the connection is lost or may no longer be used. Ends the stream where nothing
     /// follows a loss.
     pub(super) fn look(&self, snapshot: &Snapshot) -> Look {
-        self.with(|state| {
-            match state.objection(snapshot, &self.policy) {
-                None => {}
-                Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
-                Some(Objection::Away(_)) => return Look::Away,
-                Some(why) => {
-                    if matches!(why, Objection::Forbidden(..)) {
-                        state.drop_link(&why.to_string());
-                    }
-                    let lost = io::Error::new(io::ErrorKind::NetworkDown, why.to_string());
-                    state.fail(SessionError::Lost(lost.into()));
+        self.with(|state| self.look_on(state, snapshot))
+    }
+
+    fn look_on(&self, state: &mut State, snapshot: &Snapshot) -> Look {
+        match state.objection(snapshot, &self.policy()) {
+            None => {}
+            Some(why) if self.hooked && !state.ended => state.drop_link(&why.to_string()),
+            Some(Objection::Away(_)) => return Look::Away,
+            Some(why) => {
+                if matches!(why, Objection::Forbidden(..)) {
+                    state.drop_link(&why.to_string());
                 }
+                let lost = io::Error::new(io::ErrorKind::NetworkDown, why.to_string());
+                state.fail(SessionError::Lost(lost.into()));
             }
-            match &state {
-                state if state.failed.is_some() || (state.ended && state.shut) => Look::Over,
-                state if state.link.is_none() => Look::Lost(state.carried),
-                _ => Look::Well,
-            }
-        })
+        }
+        match &state {
+            state if state.failed.is_some() || (state.ended && state.shut) => Look::Over,
+            state if state.link.is_none() => Look::Lost(state.carried),
+            _ => Look::Well,
+        }
+    }
+
+    /// Looks at a newer snapshot and another policy, if there are such, before anything more is written.
+    fn follow(&self, state: &mut State) {
+        let Some((snapshots, revised)) = &mut state.news else {
+            return;
+        };
+        let newer = snapshots.has_changed().unwrap_or(false);
+        if newer | revised.has_changed().unwrap_or(false) {
+            revised.mark_unchanged();
+            let snapshot = snapshots.borrow_and_update().clone();
+            self.look_on(state, &snapshot);
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let registry = self.registry.as_ref();
+        registry.map_or_else(Policy::default, |registry| registry.policy())
     }
 
     /// Puts a new connection beneath the stream, which goes on from this offset of its own.
@@ -315,12 +364,15 @@ impl Plain {
 
     /// Whether bytes of this label may go out on the present connection.
     pub(super) fn check_label(&self, label: &Label) -> io::Result<()> {
-        self.with(|state| match &state.network {
-            Some(network) if !state.permits(label, network, &self.policy) => {
-                let text = format!("network {network} does not admit `{label}`");
-                Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text))
+        self.with(|state| {
+            self.follow(state);
+            match &state.network {
+                Some(network) if !state.permits(label, network, &self.policy()) => {
+                    let text = format!("network {network} does not admit `{label}`");
+                    Err(io::Error::new(io::ErrorKind::NetworkUnreachable, text))
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
         })
     }
 
@@ -446,6 +498,8 @@ impl State {
             readers: None,
             writers: None,
             subscribers: Vec::new(),
+            gauge: Gauge::default(),
+            news: None,
             wake: Vec::new(),
         }
     }
@@ -494,6 +548,13 @@ impl State {
         }
         self.network = Some(now.clone());
         None
+    }
+
+    /// What there is to tell of the present connection, when it is time to.
+    fn sample(&mut self) -> Option<(NetworkId, Sample)> {
+        let link = self.link.as_deref()?;
+        self.gauge
+            .sample(Clock::recent(), self.network.as_ref(), link)
     }
 
     fn acknowledged(&self) -> Option<u64> {
@@ -618,6 +679,7 @@ impl State {
             ));
         }
         self.link = Some(fresh.link);
+        self.gauge = Gauge::default();
         self.network = fresh.network;
         self.connections += 1;
         self.preamble = fresh.preamble;

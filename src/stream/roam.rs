@@ -11,6 +11,9 @@
 //!                                      answers in silence ──► dialling beside it
 //! ```
 //!
+//! While nothing carries, it stands in line as any operation does (`standing`), held back in a back-off:
+//! listed, explained, withdrawn when a path opens. A nudge ends a back-off.
+//!
 //! One attempt at a time. A failed network rests for a back-off that grows by 1.6 with jitter to
 //! 30 s and is forgotten when a snapshot changes what matches; at most ten attempts over networks of
 //! one name begin in any ten seconds. A better network is dialled before the old path is given up.
@@ -29,11 +32,13 @@ use tokio::time::Sleep;
 use super::connect::pinned;
 use super::context::Context;
 use super::dial::{self, Asks, DialError};
-use super::driver::{Driver, State};
+use super::driver::Driver;
 use super::events::PathEvent;
 use super::pace::backoff;
+use super::standing::{News, Standing};
 use super::whereabouts::destination;
 use crate::clock::Clock;
+use crate::deferral::{Operation, Want};
 use crate::label::matching::{Blocked, Destination, Migration, Move, PathFacts};
 use crate::label::{Label, Urgency};
 use crate::network::{Network, NetworkId, Snapshot};
@@ -84,6 +89,9 @@ pub(super) struct Roamer {
     rests: Vec<Rest>,
     starts: VecDeque<(Option<String>, Instant)>,
     retry: Option<Pin<Box<Sleep>>>,
+    standing: Standing,
+    /// A nudge came: the next attempt begins at once.
+    nudged: bool,
     migration: Migration,
     /// There was a path at the last look.
     attached: bool,
@@ -122,6 +130,7 @@ impl Roamer {
         destination: Destination,
         only: Option<Arc<str>>,
         first: Option<NetworkId>,
+        operation: Operation,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
         Self {
@@ -135,6 +144,8 @@ impl Roamer {
             rests: Vec::new(),
             starts: VecDeque::new(),
             retry: None,
+            standing: Standing::new(operation),
+            nudged: false,
             migration: Migration::new(),
             attached: true,
             matched: Vec::new(),
@@ -150,7 +161,7 @@ impl Roamer {
             let mut look = driver.with(|state, _| std::mem::take(&mut state.unsettled));
             if let Poll::Ready(receiver) = self.snapshots.as_mut().poll(cx) {
                 self.snapshots = changed(receiver);
-                self.follow(driver);
+                self.follow();
                 look = true;
             }
             if let Some((_, dial)) = &mut self.dial
@@ -166,18 +177,35 @@ impl Roamer {
                 self.retry = None;
                 look = true;
             }
+            if let Poll::Ready(news) = self.standing.poll(cx) {
+                self.hear(driver, news);
+                look = true;
+            }
             if !look {
                 return;
             }
             self.plan(driver);
+            self.nudged = false;
         }
     }
 
-    /// A new snapshot: facts of the networks in use may have changed, or they may be gone.
-    fn follow(&mut self, driver: &Arc<Driver>) {
+    fn hear(&mut self, driver: &Arc<Driver>, news: News) {
+        match news {
+            News::Match => {}
+            News::Nudge => {
+                self.nudged = true;
+                let now = Clock::now();
+                for rest in &mut self.rests {
+                    rest.until = rest.until.min(now);
+                }
+            }
+            News::Cancelled => driver.abort(CloseReason::Aborted),
+        }
+    }
+
+    /// A new snapshot, which the driver follows by itself: the network that is dialled may be gone.
+    fn follow(&mut self) {
         let snapshot = self.context.registry().snapshot();
-        let told = !self.asks.anonymous;
-        driver.with(|state, now| follow_networks(state, now, &snapshot, told));
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()
         {
@@ -235,6 +263,7 @@ impl Roamer {
         let Some(view) = self.view(driver) else {
             self.dial = None;
             self.retry = None;
+            self.standing.leave();
             return;
         };
         if std::mem::replace(&mut self.attached, !view.open.is_empty()) && !self.attached {
@@ -250,7 +279,10 @@ impl Roamer {
             Ok(ways) => ways,
             Err(blocked) => {
                 self.matched.clear();
-                if !view.carried {
+                if view.carried {
+                    self.standing.leave();
+                } else {
+                    self.stand(driver, &view, None);
                     let why = blocked.to_string().into();
                     driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
                     self.tell_waiting(driver, why);
@@ -259,6 +291,9 @@ impl Roamer {
             }
         };
         driver.with(|state, _| state.blocked = None);
+        if !view.open.is_empty() {
+            self.standing.leave();
+        }
         self.forgive(&ways);
         if self.dial.is_some() && !self.gives_up(&view, &ways) {
             return;
@@ -277,6 +312,18 @@ impl Roamer {
             Some(Some(current)) => self.consider(driver, &view, &current, &ways),
             Some(None) => {}
         }
+    }
+
+    /// Stands in line for what is wanted, before then held back; the grace, where it runs, is the deadline.
+    fn stand(&mut self, driver: &Arc<Driver>, view: &View, until: Option<Instant>) {
+        let detached = view.open.is_empty();
+        let left = driver.with(|state, now| detached.then(|| state.grace_left(now)));
+        let want = Want {
+            destination: self.destination.clone(),
+            deadline: left.and_then(|left| view.now.checked_add(left)),
+            ..Want::new(pinned(view.label, self.only.as_deref()).unwrap_or(view.label))
+        };
+        self.standing.wait(self.context.registry(), want, until);
     }
 
     /// Whether the attempt under way was silent for too long, while nothing carries and another network
@@ -362,6 +409,9 @@ impl Roamer {
             self.tell_waiting(driver, tried.join("; ").into());
         }
         if let Some(at) = soonest {
+            if view.open.is_empty() {
+                self.stand(driver, view, Some(at));
+            }
             self.look_again(at.saturating_duration_since(now));
         }
     }
@@ -388,22 +438,23 @@ impl Roamer {
     }
 
     fn start(&mut self, driver: &Arc<Driver>, view: &View, way: Way) {
+        self.standing.leave();
         let name = way.as_ref().map(|network| network.name().to_owned());
         self.starts.push_back((name, view.now));
         let taken = |slot: &u8| view.open.iter().any(|(path, _)| path.id == *slot);
         let slot = (0..8).find(|slot| !taken(slot)).unwrap_or(0);
         let path = driver.with(|state, _| state.core.next_path(slot));
-        let delay = if view.hurry || !view.open.is_empty() {
+        let delay = if self.nudged || view.hurry || !view.open.is_empty() {
             Duration::ZERO
         } else {
             spread()
         };
         let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
-        let (credentials, on) = (driver.credentials(), way.clone());
+        let (credentials, on, label) = (driver.credentials(), way.clone(), view.label);
         let dial = async move {
             tokio::time::sleep(delay).await;
             let (link, facts) =
-                dial::attach(&context, &asks, on.as_ref(), &credentials, path).await?;
+                dial::attach(&context, &asks, (on.as_ref(), &label), &credentials, path).await?;
             Ok(Dialled { path, link, facts })
         };
         self.dial = Some((way, Box::pin(dial)));
@@ -514,27 +565,16 @@ impl Roamer {
     }
 }
 
-/// Resolves with the receiver once a newer snapshot is there; never once the scout is gone.
-pub(super) fn changed(
-    mut receiver: watch::Receiver<Arc<Snapshot>>,
-) -> BoxFuture<'static, watch::Receiver<Arc<Snapshot>>> {
+/// Resolves with the receiver once something newer is there; never once the sender is gone.
+pub(super) fn changed<T: Send + Sync + 'static>(
+    mut receiver: watch::Receiver<T>,
+) -> BoxFuture<'static, watch::Receiver<T>> {
     Box::pin(async move {
         if receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
         receiver
     })
-}
-
-/// Tells the session what the snapshot says of the networks its paths are on.
-fn follow_networks(state: &mut State, now: Instant, snapshot: &Snapshot, told: bool) {
-    for (path, known, local) in state.bound_paths() {
-        match snapshot.successor(&known, local) {
-            Some(network) if *network == known => {}
-            Some(network) => state.set_network(now, path, network.clone(), told),
-            None => state.drop_path(now, path, "the network went"),
-        }
-    }
 }
 
 fn spread() -> Duration {

@@ -72,6 +72,19 @@ impl Session {
         })
     }
 
+    /// The handle on the session's own waiting.
+    ///
+    /// While a dialler's session has no path and no network fits, it is pending under this number with
+    /// its grace as the deadline; [`nudge`](Operation::nudge) ends a back-off between two attempts, and
+    /// [`cancel`](crate::cancel) while it is pending ends the session. At a listener, and without a
+    /// [hook](crate::hooks) on a plain stream, it names what never waits.
+    pub fn operation(&self) -> Operation {
+        match &*self.0 {
+            Held::Session(driver) => driver.operation(),
+            Held::Plain(plain) => plain.operation(),
+        }
+    }
+
     /// The paths open now.
     pub fn paths(&self) -> Vec<PathInfo> {
         match &*self.0 {
@@ -118,13 +131,15 @@ pub struct OpenStream {
 }
 
 impl OpenStream {
-    /// Fails with `TimedOut` when no network matched by then. Default: waits.
+    /// Fails with `TimedOut` when no network matched by then. Default: what the configuration says of
+    /// the label, else waits without end.
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self
     }
 
-    /// After this time another, looser label takes over.
+    /// After this time another, looser label takes over. Default: what the configuration says of the
+    /// label, else never.
     pub fn relax_after(mut self, after: Duration, label: Label) -> Self {
         self.want.relax = Some((after, label));
         self
@@ -188,8 +203,10 @@ fn open(
         };
         let mut label = label;
         if let Some(destination) = driver.destination() {
+            let defaults = driver.context.defaults(&label);
             want.destination = destination;
-            want.deadline = within.and_then(Clock::deadline);
+            want.deadline = within.or(defaults.within).and_then(Clock::deadline);
+            want.relax = want.relax.or(defaults.relax);
             label = driver
                 .context
                 .registry()

@@ -138,6 +138,7 @@ impl Tending {
     async fn watch(&self) -> Result<(), SessionError> {
         let registry = self.target.context.registry();
         let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         let mut until = None;
         loop {
             let Some(plain) = self.plain.upgrade() else {
@@ -152,6 +153,7 @@ impl Tending {
             tokio::select! {
                 () = self.news.notified() => {}
                 receiver = &mut snapshots => snapshots = changed(receiver),
+                receiver = &mut revised => revised = changed(receiver),
                 () = Clock::reached(until) => return Err(self.grace_expired()),
             }
         }
@@ -162,6 +164,7 @@ impl Tending {
     async fn until_lost(&self) -> Option<Carried> {
         let registry = self.target.context.registry();
         let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         let mut settled = false;
         loop {
             match self.plain.upgrade()?.look(&registry.snapshot()) {
@@ -172,6 +175,7 @@ impl Tending {
             tokio::select! {
                 () = self.news.notified() => settled = false,
                 receiver = &mut snapshots => snapshots = changed(receiver),
+                receiver = &mut revised => revised = changed(receiver),
                 () = self.settled(), if !settled => settled = true,
             }
         }
@@ -216,7 +220,9 @@ impl Tending {
     ) -> Result<(Fresh, Resume), SessionError> {
         hook.teardown(carried).await;
         let mut failures = 0;
-        let operation = Operation::named("resume");
+        let operation = self.plain.upgrade().map(|plain| plain.operation());
+        // Without the stream nobody is left to name it.
+        let operation = operation.unwrap_or_else(|| Operation::named("resume"));
         loop {
             if let Some(hold) = self.pace.hold(Clock::now()) {
                 tokio::time::sleep(hold).await;
@@ -237,7 +243,7 @@ impl Tending {
             let outranked = self.outranked(label, best.as_ref());
             let outcome = tokio::select! {
                 biased;
-                outcome = self.attempt(hook, best.clone(), carried) => outcome,
+                outcome = self.attempt(hook, best.clone(), &label, carried) => outcome,
                 () = outranked => {
                     failures = 0;
                     continue;
@@ -253,6 +259,7 @@ impl Tending {
             tokio::select! {
                 () = tokio::time::sleep(backoff(failures)) => failures += 1,
                 () = self.outranked(label, best.as_ref()) => failures = 0,
+                () = operation.nudged() => {}
             }
         }
     }
@@ -261,12 +268,13 @@ impl Tending {
         &self,
         hook: &mut dyn DynHook,
         network: Option<Network>,
+        label: &Label,
         carried: Carried,
     ) -> io::Result<(Fresh, Resume)> {
         let Target {
             context, endpoint, ..
         } = &self.target;
-        let mut link = dial::reach(context, endpoint, network.as_ref()).await?;
+        let mut link = dial::reach(context, endpoint, network.as_ref(), label).await?;
         let mut counted = Counted {
             link: &mut *link,
             written: 0,

@@ -6,7 +6,7 @@
 //! | a name of the hosts file | its addresses; this host if they are loopback |
 //! | an address of this host itself | this host: packets to it never leave, whatever they are bound to |
 //! | another address | that address |
-//! | any other name | a name: resolved on each network that is tried |
+//! | any other name | a name: resolved on each network that is tried, and admitted there with its addresses |
 //! | `mem:` | a name on simulated networks, else this host |
 
 use std::net::IpAddr;
@@ -68,7 +68,8 @@ pub(super) async fn near(endpoint: Endpoint) -> Endpoint {
     }
 }
 
-fn is_name_of_tcp(endpoint: &Endpoint) -> bool {
+/// Whether its host is a name to be resolved on the network that is tried.
+pub(super) fn is_name_of_tcp(endpoint: &Endpoint) -> bool {
     endpoint.carrier() == "tcp" && endpoint.ip().is_none() && !endpoint.is_host_scope()
 }
 

@@ -35,7 +35,7 @@
 //! # Limits
 //!
 //! Listen queues hold 1,024 connections, a link of [`Memory`] 64 KiB each way
-//! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 16
+//! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 64
 //! addresses. A transport holds one entry for each live acceptor and nothing for a link.
 //!
 //! # Adding one
@@ -49,12 +49,14 @@ use std::any::Any;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::io::{self, IoSliceMut};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 mod bind;
+mod dns;
 mod error;
 mod memory;
 #[cfg(target_os = "linux")]
@@ -62,6 +64,8 @@ mod outq;
 mod registry;
 mod resolve;
 mod tcp;
+#[cfg(target_os = "linux")]
+mod tcp_info;
 #[cfg(unix)]
 mod unix;
 mod vectored;
@@ -77,6 +81,8 @@ pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
+#[cfg(all(unix, feature = "inspect"))]
+pub(crate) use unix::remove_stale;
 #[cfg(unix)]
 pub use unix::{Unix, UnixLink};
 
@@ -175,6 +181,34 @@ pub trait Transport: Debug + Send + Sync + 'static {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>>;
+
+    /// As [`connect`](Self::connect), to the first that answers of these addresses, which the host of
+    /// `to` was found to have and which may be used on the network of `on`.
+    ///
+    /// The default connects to each in turn, in the place of the host.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `InvalidInput` without addresses.
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    fn connect_resolved<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        addresses: &'a [SocketAddr],
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
+        Box::pin(async move {
+            let mut last = io::ErrorKind::InvalidInput.into();
+            for address in addresses {
+                match self.connect(&to.clone().with_ip(address.ip()), on).await {
+                    Ok(link) => return Ok(link),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        })
+    }
 
     /// Listens at `at`: on every network, or only on that of `on`.
     ///
@@ -305,6 +339,34 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
     fn acknowledged(&self) -> Option<u64> {
         None
     }
+
+    /// What the system measured of this connection so far; it costs a system call. `None` where it
+    /// measures nothing.
+    fn measure(&self) -> Option<Measured> {
+        None
+    }
+}
+
+/// What the system measured of one connection; `None` for what it did not (yet).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Measured {
+    /// The smoothed round-trip time, the waiting behind what was sent before included.
+    pub rtt: Option<Duration>,
+    /// The least round-trip time of the last minutes.
+    pub least_rtt: Option<Duration>,
+    /// Whether what was acknowledged last was all there was to send: then nothing is said of bandwidth.
+    pub app_limited: bool,
+    /// Bytes acknowledged since the link was made.
+    pub acknowledged: u64,
+    /// For how long something was on its way, in all.
+    pub busy: Duration,
+    /// For how long of that time a buffer of either end held it back, not the network.
+    pub held_back: Duration,
+    /// Segments with payload sent since the link was made, also again; 0 if not known. May wrap.
+    pub segments: u32,
+    /// Segments sent again since the link was made. May wrap.
+    pub resent: u32,
 }
 
 /// A connection of datagrams.

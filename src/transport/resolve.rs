@@ -2,6 +2,7 @@
 
 use super::Bind;
 use super::bind::{family_fits, scoped};
+use super::dns::{self, MOST};
 use super::error::{explain, fail};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,15 +12,23 @@ use std::time::Duration;
 
 /// How long one look-up may take.
 const LOOKUP: Duration = Duration::from_secs(5);
-/// A name gives no more addresses than this; the rest is left out.
-const MOST: usize = 16;
 
 /// The addresses of `host`, those of families that the network of `on` does not have left out.
 ///
 /// An address literal is itself, at once. `localhost` and names below it are the loopback addresses
-/// (RFC 6761, section 6.3) and are asked of nobody. Every other name goes to the system's resolver
-/// (getaddrinfo), whichever network that uses; asking the network's own servers comes later. At most
-/// 16 addresses are given, in the resolver's order.
+/// (RFC 6761, section 6.3) and are asked of nobody, nor are names of the hosts file. Every other name
+/// is asked of the [network's own servers](crate::network::Network::dns), through sockets bound to it,
+/// or of the system's resolver (getaddrinfo), whichever network that uses:
+///
+/// - without a network, or where none of its servers is known;
+/// - where one of them runs on this host: it knows what all of them do, and what is bound to a device
+///   never gets there;
+/// - a name of one label, one below `.local`, one that ends in a number (an address in an old form),
+///   and one that the DNS cannot hold as it is written;
+/// - a name that the search list of resolv.conf(5) completes: at once if it has fewer than `ndots`
+///   dots, else when the servers do not know it.
+///
+/// At most 64 addresses are given, in the resolver's order. Nothing is cached.
 ///
 /// # Errors
 /// `TimedOut` after 5 s, `NotFound` for a name without addresses, `AddrNotAvailable` if no address
@@ -29,7 +38,7 @@ const MOST: usize = 16;
 /// Dropped while pending it leaves getaddrinfo, which cannot be stopped, to finish on tokio's
 /// blocking pool; its answer is thrown away.
 pub async fn resolve(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {
-    let mut found = lookup(host, port).await?;
+    let mut found = lookup(host, port, on).await?;
     found.truncate(MOST);
     let Some(on) = on else { return Ok(found) };
     let all = found.len();
@@ -47,7 +56,7 @@ pub async fn resolve(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec
         .collect())
 }
 
-async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+async fn lookup(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
@@ -57,31 +66,95 @@ async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
             SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port),
         ]);
     }
-    let asked = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, port))).await;
-    let found: Vec<SocketAddr> = match asked {
-        Ok(answer) => answer
-            .map_err(|e| explain(e, format_args!("resolving {host}")))?
-            .collect(),
+    let place = match on {
+        Some(on) => format!("resolving {host} on {}", on.network.name()),
+        None => format!("resolving {host}"),
+    };
+    let found = match tokio::time::timeout(LOOKUP, found(host, port, on)).await {
+        Ok(answer) => answer.map_err(|e| explain(e, &place))?,
         Err(_) => {
-            return Err(fail(
-                io::ErrorKind::TimedOut,
-                format_args!("resolving {host}: no answer within {LOOKUP:?}"),
-            ));
+            let text = format_args!("{place}: no answer within {LOOKUP:?}");
+            return Err(fail(io::ErrorKind::TimedOut, text));
         }
     };
     if found.is_empty() {
-        return Err(fail(
-            io::ErrorKind::NotFound,
-            format_args!("{host} has no address"),
-        ));
+        let text = format_args!("{place}: it has no address");
+        return Err(fail(io::ErrorKind::NotFound, text));
     }
     Ok(found)
+}
+
+/// As the network's own servers tell, or the system's resolver.
+async fn found(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {
+    let servers = on.map(dns::servers).unwrap_or_default();
+    let at = |ip| SocketAddr::new(ip, port);
+    if !servers.is_empty() && dns::is_plain_name(host) {
+        let search = match host.ends_with('.') {
+            true => None,
+            false => Search::read().await,
+        };
+        let dots = host.matches('.').count();
+        let listed = in_hosts_file(host).await;
+        if !listed.is_empty() {
+            return Ok(listed.into_iter().map(at).collect());
+        }
+        if search.is_none_or(|search| dots >= search.ndots) {
+            let addresses = dns::ask(host, &servers, on).await?;
+            if !addresses.is_empty() || search.is_none() {
+                return Ok(addresses.into_iter().map(at).collect());
+            }
+        }
+    }
+    if let Some(on) = on {
+        let network = on.network.name();
+        tracing::debug!(target: "mancom::transport", host, network, "asked of the system's resolver");
+    }
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+/// That names are completed by domains of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Search {
+    /// A name with so many dots is tried as it stands first.
+    ndots: usize,
+}
+
+/// Bytes of resolv.conf(5) that are read.
+const RESOLV_CONF: u64 = 64 << 10;
+
+impl Search {
+    /// `None` where there is no search list.
+    async fn read() -> Option<Self> {
+        let read = || {
+            let file = File::open("/etc/resolv.conf").ok()?;
+            Self::of(BufReader::new(file.take(RESOLV_CONF)))
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten()
+    }
+
+    fn of(file: impl BufRead) -> Option<Self> {
+        let (mut listed, mut ndots) = (false, 1);
+        for line in file.split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            let mut words = line.split_whitespace();
+            match words.next() {
+                // The root alone completes nothing.
+                Some("search" | "domain") => listed = words.any(|domain| domain != "."),
+                Some("options") => {
+                    let said = words.filter_map(|option| option.strip_prefix("ndots:"));
+                    ndots = said.fold(ndots, |before, dots| dots.parse().unwrap_or(before));
+                }
+                _ => {}
+            }
+        }
+        listed.then_some(Self { ndots })
+    }
 }
 
 /// Bytes of a hosts file that are read; lists against advertisements run to a few megabytes.
 const HOSTS: u64 = 16 << 20;
 
-/// The addresses of `host` in the system's hosts file, in its order, at most 16; none where it is
+/// The addresses of `host` in the system's hosts file, in its order, at most 64; none where it is
 /// not listed, or where there is no such file.
 pub(crate) async fn in_hosts_file(host: &str) -> Vec<IpAddr> {
     let host = host.strip_suffix('.').unwrap_or(host).to_owned();
@@ -149,7 +222,25 @@ mod tests {
         assert_eq!(of("Box"), ips(&["192.0.2.2"]));
         assert_eq!(of("vm2"), ips(&[]));
         assert_eq!(of("127.0.0.1"), ips(&[]));
-        let many: String = (1..=40).map(|i| format!("10.0.0.{i} many\n")).collect();
+        let many: String = (1..=100).map(|i| format!("10.0.0.{i} many\n")).collect();
         assert_eq!(listed(many.as_bytes(), "many").len(), MOST);
+    }
+
+    #[test]
+    fn a_search_list_is_found_as_its_manual_says() {
+        let of = |file: &str| Search::of(file.as_bytes());
+        assert_eq!(of("nameserver 192.0.2.1\n"), None);
+        assert_eq!(of("# search a.example\nsearch .\n"), None);
+        assert_eq!(
+            of("search a.example b.example\n"),
+            Some(Search { ndots: 1 })
+        );
+        let cluster = "search svc.cluster.local\noptions timeout:1 ndots:5\n";
+        assert_eq!(of(cluster), Some(Search { ndots: 5 }));
+        assert_eq!(
+            of("search a.example\ndomain .\n"),
+            None,
+            "the last one counts"
+        );
     }
 }

@@ -410,20 +410,44 @@ async fn the_rungs_below_the_device_need_no_device() {
     );
 }
 
+/// Both ends of a connection over loopback.
+#[cfg(target_os = "linux")]
+async fn tcp_pair() -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
+    let tcp = Tcp::new();
+    let at = endpoint("tcp://127.0.0.1:0");
+    let mut acceptor = tcp.listen(&at, None).await.expect("a port");
+    let dialled = tcp.connect(&acceptor.contact(), None).await;
+    let far = byte_link(accepted(&mut *acceptor).await.expect("a link"));
+    (byte_link(dialled.expect("loopback")), far)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn tells_what_the_kernel_measured() {
+    let (mut near, mut far) = tcp_pair().await;
+    let before = near.measure().expect("known on Linux");
+    let exchange = async {
+        for _ in 0..20 {
+            near.write_all(&[7; 1_000]).await.unwrap();
+            far.read_exact(&mut [0; 1_000]).await.unwrap();
+        }
+    };
+    exchange.await;
+    let after = near.measure().expect("known on Linux");
+    assert!(after.rtt.is_some_and(|rtt| !rtt.is_zero()), "{after:?}");
+    assert!(after.least_rtt <= after.rtt, "{after:?}");
+    assert!(after.acknowledged >= 19_000, "{after:?}");
+    assert!(after.segments - before.segments >= 20, "{after:?}");
+    assert!(
+        after.app_limited,
+        "there was nothing more to send: {after:?}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn tells_what_the_peers_kernel_acknowledged() {
-    let tcp = Tcp::new();
-    let mut acceptor = tcp
-        .listen(&endpoint("tcp://127.0.0.1:0"), None)
-        .await
-        .expect("a port");
-    let mut near = byte_link(
-        tcp.connect(&acceptor.contact(), None)
-            .await
-            .expect("loopback"),
-    );
-    let mut far = byte_link(accepted(&mut *acceptor).await.expect("a link"));
+    let (mut near, mut far) = tcp_pair().await;
     assert_eq!(near.acknowledged(), Some(0));
     near.write_all(&[1; 10_000]).await.expect("a connection");
     far.read_exact(&mut [0; 10_000])

@@ -223,7 +223,7 @@ fn listen_at(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
 ///
 /// It takes two refusals with a pause between: a listener that has made its file is refused too, for
 /// a moment, before it listens.
-async fn remove_stale(path: &Path) -> io::Result<()> {
+pub(crate) async fn remove_stale(path: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if !found.file_type().is_socket() {
         return Err(io::ErrorKind::AddrInUse.into());

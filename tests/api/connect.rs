@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use mancom::{ConnectError, Error, ListenError, Listener, Manager};
+use mancom::{ConnectError, Error, ListenError, Listener, Manager, Network, Scout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -87,6 +87,22 @@ fn own_name() -> Option<String> {
         .filter_map(|line| line.strip_prefix("127.0.0.1"));
     let mut names = words.flat_map(str::split_whitespace).map(str::to_owned);
     names.find(|name| !name.contains("localhost"))
+}
+
+#[mancom::test(real)]
+async fn an_error_that_is_unwrapped_reads_like_one_that_is_told() {
+    let networks = [Network::wifi("wlan0"), Network::cellular("wwan0")];
+    let manager = Manager::builder().scout(Scout::fixed(networks));
+    let manager = manager.build().await.unwrap();
+    let connect = manager.connect("tcp://192.0.2.1:80");
+    let label = "require=ethernet".parse().unwrap();
+    let error = connect.label(label).no_wait().await.unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    // What a source adds comes after it.
+    let refused = refused("tcp://127.0.0.1:1").await;
+    let (told, printed) = (refused.to_string(), format!("{refused:?}"));
+    assert!(printed.starts_with(&told), "{printed}");
+    assert!(!printed.contains("Attempt {"), "{printed}");
 }
 
 // behaviour: M19, C9

@@ -57,6 +57,17 @@ fn of_methods(
     outlives(manager.run(Label::ANY, work));
 }
 
+#[cfg(all(unix, feature = "inspect"))]
+#[expect(dead_code, reason = "it is the compiler's test")]
+fn of_processes(process: &mancom::manager::inspect::Process, id: mancom::OperationId) {
+    spawns(mancom::manager::inspect::processes("/".as_ref()));
+    spawns(process.ops());
+    spawns(process.nudge(id));
+    spawns(process.nudge_all());
+    spawns(process.cancel(id));
+    spawns(process.status());
+}
+
 async fn work(network: Network) -> Result<(), mancom::Error> {
     drop(network);
     Ok(())

@@ -1,16 +1,18 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::deferral::Pending;
 use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
     Standing,
 };
-use mancom::manager::config::{Config, ConfigError, ConfigFault, NamedLabel};
+use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
+use mancom::transport::Measured;
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, Network, NetworkId, NetworkSpec, Op, Operation, Prop, Scope, Scout, Session,
-    SessionError, ShutdownError, Snapshot,
+    McStream, Network, NetworkId, NetworkSpec, Op, Operation, OperationId, Prop, Scope, Scout,
+    Session, SessionError, ShutdownError, Snapshot, Stop,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
 use std::error::Error as StdError;
@@ -22,8 +24,20 @@ macro_rules! shared {
 }
 shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
-    Listener Session Config NamedLabel Estimate Sample
+    Listener Session Config NamedLabel Monitor Watch Estimate Sample
+    OperationId Pending Stop
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
+    Measured
+}
+
+#[cfg(all(unix, feature = "inspect"))]
+mod inspect {
+    use super::*;
+    use mancom::manager::inspect::{InspectError, Operations, Process, Status, Waiting};
+
+    shared! { Process Operations Waiting Status }
+    assert_impl_all!(Process: Clone);
+    assert_impl_all!(InspectError: StdError, Send, Sync);
 }
 
 assert_impl_all!(Manager: Clone);

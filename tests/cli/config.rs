@@ -1,9 +1,11 @@
 //! `mancom config check`.
 
-use crate::answer;
+use crate::{answer, command};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 const RIGHT: &str = r#"
@@ -96,7 +98,7 @@ fn json_is_one_object_with_every_key() {
     assert_eq!(object, expected);
 }
 
-// behaviour: MC-08, T4
+// behaviour: MC-08, T4, X7
 #[test]
 fn every_fault_is_told_at_its_place_with_the_nearest_word() {
     let (_folder, path) = file(WRONG);
@@ -179,6 +181,37 @@ fn nothing_waits_for_a_pipe() {
     let (code, _, stderr) = check(&[&pipe], false);
     assert_eq!(code, 2);
     assert!(stderr.contains("not a plain file"), "{stderr}");
+}
+
+// behaviour: MC-08
+#[test]
+fn a_program_that_runs_tells_every_fault_of_a_changed_file_and_goes_on() {
+    let (_folder, path) = file(RIGHT);
+    let mut child = command(&["--config", path.to_str().unwrap(), "watch", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command");
+    let mut there = BufReader::new(child.stdout.take().expect("piped"));
+    there.read_line(&mut String::new()).expect("a network");
+    let fresh = path.with_extension("fresh");
+    fs::write(&fresh, WRONG).unwrap();
+    fs::rename(&fresh, &path).unwrap();
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
+    for place in ["2:1", "4:8", "5:11", "7:9", "10:6"] {
+        let line = said.next().expect("it runs").expect("text");
+        assert!(
+            line.contains(&format!("{}:{place}: ", path.display())),
+            "{line}"
+        );
+        assert!(
+            line.contains("the old configuration stays in force"),
+            "{line}"
+        );
+    }
+    assert!(child.try_wait().expect("our own child").is_none());
+    child.kill().expect("our own child");
+    child.wait().expect("its end");
 }
 
 #[test]

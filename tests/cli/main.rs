@@ -4,6 +4,8 @@ mod cat;
 mod config;
 mod label;
 mod networks;
+#[cfg(unix)]
+mod ops;
 #[path = "../netns/process.rs"]
 mod process;
 mod run;

@@ -20,6 +20,10 @@ mod command;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
+mod estimates;
+#[cfg(target_os = "linux")]
+mod flags;
+#[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -29,6 +33,7 @@ mod lab_works;
 mod managed;
 #[cfg(target_os = "linux")]
 mod managers;
+mod names;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
@@ -51,13 +56,16 @@ fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
         lab_works::CASES,
         plain::CASES,
+        estimates::CASES,
+        flags::CASES,
+        names::CASES,
         roaming::CASES,
         command::CASES,
         daemon::CASES,
         reload::CASES,
         managers::CASES,
-        scout::CASES,
         watching::CASES,
+        scout::CASES,
     ]
     .concat();
     isolation::main(&cases)

@@ -774,6 +774,29 @@ fn the_loss_of_a_plain_stream_is_told_by_its_own_error() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 
+// behaviour: S20, I7
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_in_the_poll_in_which_a_flag_flips() {
+    let (manager, networks, _) = world().await;
+    networks.up(Network::wifi("wlan0").metered(false));
+    let listener = manager.listen(SERVER).await.unwrap();
+    let unmetered: Label = "prohibit=metered".parse().unwrap();
+    let connect = || manager.connect(SERVER);
+    let mut bare = connect().label(unmetered).await.unwrap();
+    let mut at_bare = accept(&listener).await;
+    let mut free = connect().await.unwrap();
+    let mut at_free = accept(&listener).await;
+    networks.change("wlan0", |wifi| wifi.metered(true));
+    let error = bare.write_all(b"dear").await.unwrap_err();
+    let text = session_error(error);
+    assert!(text.contains("wlan0 no longer admits"), "{text}");
+    assert!(free.write_labelled(unmetered, b"dear").await.is_err());
+    free.write_all(b"cheap").await.unwrap();
+    assert_eq!(read(&mut at_free, 5).await, "cheap");
+    let rest = timeout(LONG, at_bare.read_u8()).await.unwrap();
+    assert!(rest.is_err(), "not a byte: {rest:?}");
+}
+
 // behaviour: I7
 #[tokio::test(start_paused = true)]
 async fn a_chunk_whose_label_the_network_does_not_admit_is_not_written() {

@@ -1,12 +1,15 @@
 //! Sessions and waiting in paused time, over memory and scripted networks.
 
+mod defaults;
 mod ends;
 mod labels;
 mod migration;
+mod pathless;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;
 mod roaming;
+mod run;
 mod support;
 mod waiting;
 

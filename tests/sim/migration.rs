@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use mancom::label::matching::{Policy, Rule};
+use mancom::network::Fact;
 use mancom::stream::PathEvent;
-use mancom::{Label, Network, Prop};
+use mancom::testing::Networks;
+use mancom::{Label, Manager, McStream, Network, NetworkSpec, Prop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
@@ -220,6 +223,35 @@ async fn a_flag_that_flips_stops_an_unmetered_stream_both_ways(
     Ok(())
 }
 
+// behaviour: S20 I7
+#[mancom::test]
+async fn not_one_byte_goes_out_in_the_poll_in_which_a_flag_flips(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(cellular());
+    let (mut near, mut far) = joined("mem://instant", UNMETERED).await?;
+    let flags: [fn(NetworkSpec) -> NetworkSpec; 2] = [
+        |spec| spec.metered(true).roaming(true),
+        |spec| spec.metered(false).roaming(false),
+    ];
+    for (round, label) in [UNMETERED, Label::new().prohibit(Prop::Roaming)]
+        .into_iter()
+        .enumerate()
+    {
+        near.set_label(label);
+        networks.change("wwan0", flags[0]);
+        // No task of the session ran since: these writes are what sees the change first.
+        near.write_all(&[2; 1_000]).await?;
+        near.write_labelled(label, &[2; 1_000]).await?;
+        near.flush().await?;
+        sleep(secs(60)).await;
+        assert_eq!(sent_over(&near, "wwan0"), round as u64 * 2_000);
+        networks.change("wwan0", flags[1]);
+        soon(secs(5), "what waited", far.read_exact(&mut [0; 2_000])).await?;
+    }
+    Ok(())
+}
+
 // behaviour: S20 S5
 #[mancom::test]
 async fn a_flag_that_flips_moves_a_stream_that_has_somewhere_to_go(
@@ -237,6 +269,66 @@ async fn a_flag_that_flips_moves_a_stream_that_has_somewhere_to_go(
     assert_eq!(sent_over(&near, "wwan0"), 10_000);
     sleep(secs(1)).await;
     assert_eq!(on(&near), ["wwan0"]);
+    Ok(())
+}
+
+/// A session over `wwan0` of a manager that judges by this policy. Its peer tells nothing.
+async fn under(policy: Policy, spec: NetworkSpec) -> (Networks, McStream, McStream) {
+    let (scout, networks) = mancom::testing::scripted();
+    let manager = Manager::builder().scout(scout).policy(policy);
+    let manager = manager.build().await.unwrap();
+    networks.up(spec);
+    let listener = manager.listen("mem://policy").anonymous().await.unwrap();
+    let near = manager.connect("mem://policy").await.unwrap();
+    (networks, near, listener.accept().await.unwrap())
+}
+
+// behaviour: M7 I7 S20
+#[mancom::test]
+async fn where_unknown_is_denied_a_fact_that_is_forgotten_stops_a_stream() -> Outcome {
+    let policy = Policy {
+        unknown_denied: true,
+        ..Policy::default()
+    };
+    let (networks, mut near, mut far) = under(policy, cellular().metered(false)).await;
+    near.write_labelled(UNMETERED, &[1; 1_000]).await?;
+    soon(
+        secs(5),
+        "a peer that tells nothing is no obstacle",
+        far.read_exact(&mut [0; 1_000]),
+    )
+    .await?;
+    networks.change("wwan0", |spec| spec.metered(Fact::Unknown));
+    near.write_labelled(UNMETERED, &[2; 1_000]).await?;
+    sleep(secs(60)).await;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    networks.change("wwan0", |spec| spec.metered(false));
+    soon(secs(5), "known again", far.read_exact(&mut [0; 1_000])).await?;
+    Ok(())
+}
+
+// behaviour: M13 I7
+#[mancom::test]
+async fn a_rule_of_the_system_s_policy_holds_on_open_paths() -> Outcome {
+    let rule = Rule::new("background", "metered", "mancom.toml", 3).unwrap();
+    let policy = Policy {
+        rules: [rule].into(),
+        ..Policy::default()
+    };
+    let (networks, mut near, mut far) = under(policy, cellular().metered(true)).await;
+    near.write_labelled(Label::ANY, &[1; 1_000]).await?;
+    soon(
+        secs(5),
+        "what no rule forbids",
+        far.read_exact(&mut [0; 1_000]),
+    )
+    .await?;
+    near.write_labelled(Label::BACKGROUND, &[2; 1_000]).await?;
+    sleep(secs(60)).await;
+    assert_eq!(sent_over(&near, "wwan0"), 1_000);
+    networks.up(wifi().metered(false));
+    soon(secs(5), "by the other", far.read_exact(&mut [0; 1_000])).await?;
+    assert_eq!(sent_over(&near, "wlan0"), 1_000);
     Ok(())
 }
 

@@ -115,6 +115,31 @@ async fn an_operation_keeps_its_label_and_a_new_rule_stops_it() {
     assert!(poll(waiting.as_mut()).is_ready());
 }
 
+// behaviour: G5
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_a_label_names_it_as_the_configuration_does_now() {
+    let (scout, _networks) = mancom::testing::scripted();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mancom.toml");
+    let named = |name: &str| format!("[labels.{name}]\nlabel = 'background prohibit=metered'\n");
+    fs::write(&path, named("photos")).unwrap();
+    let builder = Manager::builder().scout(scout).config_file(&path);
+    let manager = builder.build().await.unwrap();
+    let photos = manager.label("photos").unwrap();
+    for name in ["photos", "pictures"] {
+        fs::write(&path, named(name)).unwrap();
+        manager.reload().unwrap();
+        let refused = manager.matching(photos).no_wait().await.unwrap_err();
+        let told = mancom::Error::from(refused)
+            .blocked()
+            .map(|blocked| blocked.to_string());
+        let told = told.expect("an explanation");
+        assert!(told.contains(name), "{told}");
+    }
+    let gone = manager.label("photos").unwrap_err();
+    assert!(gone.to_string().contains("`photos`"), "{gone}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_named_label_brings_what_it_relaxes_to() {
     let (scout, networks) = mancom::testing::scripted();

@@ -49,7 +49,7 @@ impl Cat {
             .endpoint
             .parse()
             .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
-        let manager = global.manager().await?;
+        let manager = global.lasting_manager().await?;
         let label = label::parse(&self.label, |name| manager.label(name).ok())?;
         let stream = if self.listen {
             self.accept(&manager, endpoint, label).await?

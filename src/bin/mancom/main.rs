@@ -10,6 +10,10 @@ mod config;
 mod duration;
 mod exit;
 mod label;
+#[cfg(unix)]
+mod nudge;
+#[cfg(unix)]
+mod ops;
 mod output;
 mod patience;
 mod run;
@@ -67,6 +71,10 @@ enum Command {
     #[cfg(unix)]
     Scout(scout::Scout),
     Label(label::Explain),
+    #[cfg(unix)]
+    Ops(ops::Ops),
+    #[cfg(unix)]
+    Nudge(nudge::Nudge),
     Config(config::Config),
 }
 
@@ -87,6 +95,10 @@ fn main() -> ExitCode {
         Command::Run(command) => run(command.run(global)),
         #[cfg(unix)]
         Command::Scout(scout) => run(scout.run(global)),
+        #[cfg(unix)]
+        Command::Ops(ops) => run(ops.run(global, &output)),
+        #[cfg(unix)]
+        Command::Nudge(nudge) => run(nudge.run(global, &output)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
         Command::Config(config) => config.run(global, &output).map(ExitCode::from),
     };
@@ -113,10 +125,23 @@ fn run<E: Into<ExitCode>>(
 impl Global {
     /// The manager that `--config`, or else the host's configuration, describes.
     async fn manager(&self) -> Result<mancom::Manager, Failure> {
-        let mut builder = mancom::Manager::builder();
-        if let Some(file) = &self.config {
-            builder = builder.config_file(file);
-        }
+        self.build(mancom::Manager::builder()).await
+    }
+
+    /// The same for a subcommand that may last: `ops` shows what it waits for, as that of any program.
+    async fn lasting_manager(&self) -> Result<mancom::Manager, Failure> {
+        // A configuration that is wrong is told when the manager is built.
+        let config = mancom::manager::config::Config::load(self.config.as_deref());
+        let said = config.ok().and_then(|config| config.monitor().enabled);
+        let builder = mancom::Manager::builder().inspect(said.unwrap_or(true));
+        self.build(builder).await
+    }
+
+    async fn build(&self, builder: mancom::ManagerBuilder) -> Result<mancom::Manager, Failure> {
+        let builder = match &self.config {
+            Some(file) => builder.config_file(file),
+            None => builder,
+        };
         builder
             .build()
             .await

@@ -24,7 +24,7 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let manager = global.manager().await?;
+        let manager = global.lasting_manager().await?;
         let label = label::parse(&self.label, |name| manager.label(name).ok())?;
         let mut matching = manager.matching(label);
         if let Some(timeout) = self.timeout {

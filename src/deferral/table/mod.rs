@@ -17,22 +17,20 @@
 
 mod find;
 mod sweep;
-mod tally;
 
 use super::cells::{Verdict, Verdicts};
 use super::line::{EMPTY, Entry, Line, NONE, Role, Stamp, Timing, View};
+use super::metrics::End;
 use super::operation::Operation;
-use super::registry::{Key, Matched};
+use super::registry::Key;
 use crate::label::Label;
 use crate::label::matching::Destination;
+use crate::network::Network;
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
-
-pub(super) use tally::End;
-use tally::Tallies;
-pub use tally::Tally;
 
 /// How many wakers are called, and how many lines judged, between two takes of the lock.
 pub(in crate::deferral) const BATCH: usize = 512;
@@ -41,9 +39,7 @@ pub(in crate::deferral) const BATCH: usize = 512;
 const SMALL: usize = 32;
 
 /// What joins a line.
-pub(in crate::deferral) struct Joining<'a> {
-    pub(in crate::deferral) label: Label,
-    pub(in crate::deferral) to: &'a Destination,
+pub(in crate::deferral) struct Joining {
     pub(in crate::deferral) operation: Operation,
     pub(in crate::deferral) role: Role,
     pub(in crate::deferral) timing: Option<Box<Timing>>,
@@ -53,7 +49,7 @@ pub(in crate::deferral) struct Joining<'a> {
 
 /// What became of a waiting entry.
 pub(in crate::deferral) enum Fate {
-    Matched(Matched),
+    Matched(Arc<[Network]>, Label),
     Cancelled,
     ScoutGone,
     TimedOut(Unmatched),
@@ -63,7 +59,7 @@ pub(in crate::deferral) enum Fate {
 impl Fate {
     pub(in crate::deferral) fn end(&self) -> End {
         match self {
-            Fate::Matched(_) => End::Matched,
+            Fate::Matched(..) => End::Matched,
             Fate::Cancelled => End::Cancelled,
             Fate::TimedOut(_) => End::TimedOut,
             Fate::ScoutGone | Fate::NoMatch(_) => End::Refused,
@@ -79,6 +75,18 @@ pub(in crate::deferral) struct Unmatched {
     pub(in crate::deferral) strict: Option<Label>,
     /// Since when it waits, if it did.
     pub(in crate::deferral) since: Option<Instant>,
+}
+
+impl Unmatched {
+    /// For one that does not wait.
+    pub(in crate::deferral) fn asked(label: Label, to: &Destination) -> Self {
+        Unmatched {
+            label,
+            to: to.clone(),
+            strict: None,
+            since: None,
+        }
+    }
 }
 
 /// How the watch over a match ended.
@@ -113,7 +121,6 @@ pub(in crate::deferral) struct Table {
     alarms: BTreeSet<(Instant, Key)>,
     /// The first line the present sweep has not finished, and what it judges by.
     swept: (Stamp, usize),
-    tallies: Tallies,
     /// Memory is given back when fewer entries than this are left.
     shrink_at: usize,
     /// The scout is gone.
@@ -121,29 +128,25 @@ pub(in crate::deferral) struct Table {
 }
 
 impl Table {
-    /// The verdict of a line that exists.
-    pub(in crate::deferral) fn verdict(
+    /// The line of this label and destination, judged, if anybody stands in it.
+    pub(in crate::deferral) fn known(
         &mut self,
         view: &View<'_>,
         label: &Label,
         to: &Destination,
-    ) -> Option<Verdict> {
+    ) -> Option<(Key, Verdict)> {
         if self.lines.is_empty() {
             return None;
         }
-        let line = *self.index.get(&(*label, to.clone()))?;
-        let line = &mut self.lines[line as usize];
+        let key = *self.index.get(&(*label, to.clone()))?;
+        let line = &mut self.lines[key as usize];
         line.judge(view, &mut self.verdicts);
-        Some(line.verdict.clone())
+        Some((key, line.verdict.clone()))
     }
 
-    /// Puts an entry at the end of its line. The line is judged first: see [`Table::poll`] for
-    /// what that leaves to be done.
-    pub(in crate::deferral) fn join(&mut self, view: &View<'_>, joining: Joining<'_>) -> Key {
-        let line = self.line(view, joining.label, joining.to);
-        if joining.role == Role::Wait {
-            self.tallies.begin(joining.operation.kind());
-        }
+    /// Puts an entry at the end of a line, which was judged: see [`Table::poll`] for what that
+    /// leaves to be done.
+    pub(in crate::deferral) fn join(&mut self, line: Key, joining: Joining) -> Key {
         let key = self.entries.insert(Entry {
             waker: None,
             operation: joining.operation,
@@ -165,7 +168,12 @@ impl Table {
     }
 
     /// The line of this label and destination, made and judged if need be.
-    fn line(&mut self, view: &View<'_>, label: Label, to: &Destination) -> Key {
+    pub(in crate::deferral) fn line(
+        &mut self,
+        view: &View<'_>,
+        label: Label,
+        to: &Destination,
+    ) -> Key {
         let (lines, verdicts) = (&mut self.lines, &mut self.verdicts);
         let line = *self.index.entry((label, to.clone())).or_insert_with(|| {
             let verdict = verdicts.look(view, &label, to);
@@ -268,12 +276,8 @@ impl Table {
     }
 
     /// Removes an entry; what it held is the caller's to drop, outside the lock.
-    pub(in crate::deferral) fn remove(&mut self, key: Key, how: End) -> Entry {
-        let entry = &self.entries[key as usize];
-        if !entry.cancelled {
-            if entry.role == Role::Wait {
-                self.tallies.end(entry.operation.kind(), how);
-            }
+    pub(in crate::deferral) fn remove(&mut self, key: Key) -> Entry {
+        if !self.entries[key as usize].cancelled {
             self.unlink(key);
         }
         if let Some(at) = self.entries[key as usize]
@@ -330,11 +334,7 @@ impl Table {
         };
         if !entry.held_back() {
             if let Some(networks) = &line.verdict {
-                return Poll::Ready(Fate::Matched(Matched {
-                    networks: networks.to_vec(),
-                    label: line.label,
-                    generation: line.judged.generation,
-                }));
+                return Poll::Ready(Fate::Matched(networks.clone(), line.label));
             }
             if timing.is_some_and(|timing| timing.no_wait) {
                 return Poll::Ready(Fate::NoMatch(unmatched()));
@@ -426,11 +426,10 @@ impl Table {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Withdraws a wait; it keeps its entry until it is polled or dropped.
-    pub(in crate::deferral) fn cancel(&mut self, key: Key) -> Option<Waker> {
+    /// Withdraws a wait; it keeps its entry until it is polled or dropped. Its kind, and the waker
+    /// to call.
+    pub(in crate::deferral) fn cancel(&mut self, key: Key) -> (&'static str, Option<Waker>) {
         self.unlink(key);
-        let kind = self.entries[key as usize].operation.kind();
-        self.tallies.end(kind, End::Cancelled);
         let entry = &mut self.entries[key as usize];
         entry.cancelled = true;
         if let Some(mut timing) = entry.timing.take()
@@ -438,15 +437,12 @@ impl Table {
         {
             self.alarms.remove(&(at, key));
         }
-        self.entries[key as usize].waker.take()
+        let entry = &mut self.entries[key as usize];
+        (entry.operation.kind(), entry.waker.take())
     }
 
     pub(in crate::deferral) fn take_waker(&mut self, key: Key) -> Option<Waker> {
         self.entries[key as usize].waker.take()
-    }
-
-    pub(in crate::deferral) fn tallies(&self) -> Vec<Tally> {
-        self.tallies.all().to_vec()
     }
 
     pub(in crate::deferral) fn footprint(&self) -> Footprint {

@@ -1,8 +1,13 @@
 //! What the tests share: a scripted world, and wakers that count.
 
 mod ending;
+mod listing;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
+mod reload;
 mod running;
+mod stopping;
 mod waiting;
 
 use super::*;
@@ -87,6 +92,11 @@ impl World {
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
+}
+
+/// The clock of deadlines is read from two, so that paused time is exact to less than this.
+fn near(time: Duration, expected: Duration) -> bool {
+    time.abs_diff(expected) < Duration::from_millis(2)
 }
 
 fn wifi() -> Label {

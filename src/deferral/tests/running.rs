@@ -8,24 +8,24 @@ use tokio::time::Instant;
 
 /// Notes when each start was and on what, and when the work was dropped.
 #[derive(Default, Clone)]
-struct Notes(Arc<Mutex<Vec<String>>>);
+pub(super) struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
     fn add(&self, what: impl Into<String>) {
         self.0.lock().unwrap().push(what.into());
     }
 
-    fn all(&self) -> Vec<String> {
+    pub(super) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
-    fn guard(&self, network: &Network) -> Note {
+    pub(super) fn guard(&self, network: &Network) -> Note {
         self.add(format!("start {}", network.name()));
         Note(self.clone())
     }
 }
 
-struct Note(Notes);
+pub(super) struct Note(Notes);
 
 impl Drop for Note {
     fn drop(&mut self) {
@@ -34,7 +34,7 @@ impl Drop for Note {
 }
 
 #[derive(Debug, PartialEq)]
-enum Failed {
+pub(super) enum Failed {
     Work(u32),
     Match(&'static str),
 }
@@ -54,7 +54,7 @@ impl From<crate::Error> for Failed {
 }
 
 impl World {
-    fn run<F, Fut>(&self, label: Label, f: F) -> Run<F, Fut>
+    pub(super) fn run<F, Fut>(&self, label: Label, f: F) -> Run<F, Fut>
     where
         F: FnMut(Network) -> Fut,
         Fut: Future<Output = Result<u32, Failed>>,
@@ -64,7 +64,7 @@ impl World {
 }
 
 /// Runs until it is dropped.
-async fn forever(_guard: Note) -> Result<u32, Failed> {
+pub(super) async fn forever(_guard: Note) -> Result<u32, Failed> {
     std::future::pending().await
 }
 
@@ -281,6 +281,28 @@ async fn a_held_back_start_begins_by_itself_once_it_may() {
     assert_eq!(starts.load(Ordering::SeqCst), 10);
     tokio::time::sleep_until(begin + Duration::from_millis(10_010)).await;
     assert_eq!(starts.load(Ordering::SeqCst), 11);
+}
+
+// behaviour: D7
+#[tokio::test(start_paused = true)]
+async fn a_held_back_start_counts_time_asleep() {
+    let world = World::new();
+    let notes = Notes::default();
+    let noted = notes.clone();
+    let run = world.run(wifi(), move |network| forever(noted.guard(&network)));
+    let _running = tokio::spawn(run.into_future());
+    for turn in 0..11 {
+        world.up(Network::wifi(format!("wlan{turn}")));
+        world.settled().await;
+        if turn < 10 {
+            world.down(&format!("wlan{turn}"));
+            world.settled().await;
+        }
+    }
+    assert_eq!(notes.all().len(), 20, "ten came and went");
+    Clock::jump(Duration::from_secs(11));
+    world.settled().await;
+    assert_eq!(notes.all()[20..], ["start wlan10"], "at the jump");
 }
 
 #[tokio::test(start_paused = true)]

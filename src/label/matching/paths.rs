@@ -52,7 +52,7 @@ impl PathFacts {
     /// Whether the far end's facts forbid the label, as far as they are told of: kinds, metered,
     /// roaming, constrained.
     fn forbids(&self, label: &Label, policy: &Policy) -> bool {
-        let holds = |prop: Prop| policy.count(prop, self.fact(prop));
+        let holds = |prop: Prop| self.fact(prop).known() == Some(true);
         let told = |rule: &&Rule| !rule.names_interfaces() && rule.on().without(TOLD).is_empty();
         let mut rules = policy.rules.iter().filter(told);
         label.prohibited().intersection(TOLD).iter().any(holds)
@@ -76,8 +76,9 @@ const TOLD: Props = Props::KINDS
 ///   `prohibit=loopback` refuses it.
 /// - No [`Rule`] of the policy may forbid it, on our network or on the far end's; a rule that asks
 ///   what the far end never tells (an interface, a family, `validated`) is about ours alone.
-/// - What the far end does not tell counts as in [`Policy`]; an untold kind passes
-///   `require` and `prohibit`, and fails both under `unknown_denied`.
+/// - What nobody knows of our network counts as in [`Policy`]. What the far end does not tell is
+///   allowed under every policy: `unknown_denied` is about networks that we choose, and a peer that is
+///   anonymous, or does not know either, could otherwise never be spoken to.
 ///
 /// State, routes and VPNs are not asked: a path that works, works.
 #[must_use]
@@ -100,7 +101,7 @@ pub fn permits(
     {
         return false;
     }
-    local_is_dialler || has_required_kind(label, remote, policy)
+    local_is_dialler || has_required_kind(label, remote)
 }
 
 /// Whether our own network allows the label; what is required is asked of it only if we dialled.
@@ -122,13 +123,7 @@ fn suits(label: &Label, network: &Network, is_dialler: bool, policy: &Policy) ->
             .is_none_or(|name| name == network.name())
 }
 
-fn has_required_kind(label: &Label, dialler: &PathFacts, policy: &Policy) -> bool {
+fn has_required_kind(label: &Label, dialler: &PathFacts) -> bool {
     let required = label.required().kinds();
-    if required.is_empty() {
-        return true;
-    }
-    if dialler.kinds.is_empty() {
-        return !policy.unknown_denied;
-    }
-    dialler.kinds.intersects(required)
+    required.is_empty() || dialler.kinds.is_empty() || dialler.kinds.intersects(required)
 }

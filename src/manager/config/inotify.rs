@@ -63,6 +63,10 @@ impl Inotify {
     /// # Cancel safety
     /// Cancel safe.
     pub(super) async fn told(&self) -> io::Result<()> {
+        #[expect(
+            deprecated,
+            reason = "unsound for a type that lies about its descriptor; a BorrowedFd does not"
+        )]
         let fd = AsyncFd::with_interest(self.fd.as_fd(), Interest::READABLE)?;
         loop {
             let mut ready = fd.readable().await?;

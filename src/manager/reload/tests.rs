@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use super::*;
 use crate::Label;
@@ -223,7 +224,6 @@ async fn a_file_that_is_never_quiet_is_read_all_the_same() {
 }
 
 // behaviour: R4
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_watch_ends_with_its_manager() {
     let folder = folder();
@@ -247,7 +247,6 @@ async fn the_watch_ends_with_its_manager() {
 }
 
 /// As `fdinfo` names what an inotify socket watches.
-#[cfg(target_os = "linux")]
 fn inode_of(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     format!("ino:{:x} ", fs::metadata(path).unwrap().ino())

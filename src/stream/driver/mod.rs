@@ -9,8 +9,8 @@
 //! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
 //! wakes, `serve` is the task, and `state` what the lock guards.
 //!
-//! Every entry goes through [`Driver::with`]: lock, run, collect what the core reports, unlock, and
-//! only then wake. No user code and no waker runs under the lock.
+//! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
+//! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
 mod scratch;
 mod serve;
@@ -19,7 +19,7 @@ mod state;
 mod wakers;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
@@ -28,7 +28,9 @@ use tokio::io::ReadBuf;
 use super::context::Context;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::gauge::Gauge;
 use crate::clock::Clock;
+use crate::deferral::Operation;
 use crate::label::Label;
 use crate::label::matching::{Destination, PathFacts};
 use crate::network::Network;
@@ -53,6 +55,8 @@ pub(crate) struct Driver {
     pub(super) label: Label,
     /// Where a dialler's session goes; `None` at the listener.
     destination: Option<Destination>,
+    /// What a dialler's session is known as while it waits for a path; made when it is asked for.
+    operation: OnceLock<Operation>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -69,16 +73,19 @@ impl Driver {
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
+        anonymous: bool,
     ) -> Arc<Self> {
+        let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let waker = Waker::from(Arc::clone(&wakers));
-        let state = State::new(core, Arc::clone(&wakers), waker);
+        let mut state = State::new(core, Arc::clone(&wakers), registry, anonymous);
+        state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
             wakers,
             context,
             label,
             destination,
+            operation: OnceLock::new(),
         })
     }
 
@@ -88,9 +95,11 @@ impl Driver {
         let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
+        state.follow(now, self.context.registry());
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
+        let samples = std::mem::take(&mut state.samples);
         let detached = state.detachment();
         let deferred = self.wakers.unlocked();
         drop(state);
@@ -101,6 +110,9 @@ impl Driver {
             self.wakers.nudge();
         }
         wake.into_iter().for_each(Waker::wake);
+        for (network, sample) in samples {
+            self.context.registry().scout().report(network, sample);
+        }
         if let Some((tell, word, bytes)) = detached {
             tell(word, bytes);
         }
@@ -127,6 +139,11 @@ impl Driver {
             state.links.clear();
             state.on_detached = None;
         });
+    }
+
+    pub(super) fn operation(&self) -> Operation {
+        let made = || Operation::named("stream");
+        self.operation.get_or_init(made).clone()
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {
@@ -387,11 +404,14 @@ impl Driver {
                 io,
                 network,
                 bulk: false,
+                gauge: Gauge::default(),
                 dead: None,
             });
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));
+            // Its network is known as it was when it was dialled.
+            state.look(now);
             state.transmit(now);
             state.unsettled = true;
             Ok(())

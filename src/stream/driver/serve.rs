@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use super::super::roam::Roamer;
+use super::super::roam::{Roamer, changed};
 use super::super::tracker::Guard;
 use super::sockets::READS;
 use super::wakers::WATCH;
@@ -22,7 +22,17 @@ pub(in crate::stream) fn spawn(
     tokio::spawn(async move {
         let _alive = alive;
         let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let registry = driver.context.registry();
+        let mut snapshots = changed(registry.snapshots());
+        let mut revised = changed(registry.revised());
         std::future::poll_fn(|cx| {
+            // Whatever may have to go or to stop with these is served below.
+            while let Poll::Ready(receiver) = snapshots.as_mut().poll(cx) {
+                snapshots = changed(receiver);
+            }
+            while let Poll::Ready(receiver) = revised.as_mut().poll(cx) {
+                revised = changed(receiver);
+            }
             let served = driver.poll_serve(cx, sleep.as_mut());
             if served.is_pending()
                 && let Some(roamer) = &mut roamer

@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
+use super::super::gauge::Gauge;
 use super::scratch::with_scratch;
 use super::state::State;
 use crate::label::Label;
@@ -35,6 +36,7 @@ pub(super) struct Link {
     pub(super) network: Option<Network>,
     /// The last read filled its buffer: more is likely to wait.
     pub(super) bulk: bool,
+    pub(super) gauge: Gauge,
     pub(super) dead: Option<Arc<str>>,
 }
 
@@ -282,7 +284,11 @@ impl State {
     /// Writes to every path what the core has for it and its socket takes.
     pub(in crate::stream) fn transmit(&mut self, now: Instant) {
         let Self {
-            core, links, waker, ..
+            core,
+            links,
+            waker,
+            samples,
+            ..
         } = self;
         let mut cx = TaskContext::from_waker(waker);
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
@@ -308,6 +314,8 @@ impl State {
             };
             if wrote && failed.is_none() {
                 let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);
+                let sampled = link.gauge.sample(now, link.network.as_ref(), &*link.io);
+                samples.extend(sampled);
             }
             if let Some(why) = failed {
                 link.dead = Some(why);

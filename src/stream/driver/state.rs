@@ -2,21 +2,24 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::sockets::Link;
 use super::wakers::Wakers;
+use crate::deferral::Registry;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
-use crate::network::Network;
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{
     CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Session, StreamError, StreamId,
 };
+use crate::scout::Sample;
 
 /// Who waits for one stream.
 #[derive(Default)]
@@ -50,6 +53,8 @@ pub(in crate::stream) struct State {
     pub(super) totals: Vec<NetworkBytes>,
     pub(super) waker: Waker,
     pub(super) wake: Vec<Waker>,
+    /// What was measured, for the scout.
+    pub(super) samples: Vec<(NetworkId, Sample)>,
     /// Why no network matches, as last seen.
     pub(in crate::stream) blocked: Option<Arc<Blocked>>,
     pub(super) closed_told: bool,
@@ -57,11 +62,25 @@ pub(in crate::stream) struct State {
     pub(super) on_detached: Option<TellDetached>,
     /// What was told last, and the number of that word.
     pub(super) detached: (u64, Option<usize>),
+    /// The networks: a newer snapshot is looked at before anything else is done,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// and so is another policy.
+    revised: watch::Receiver<()>,
+    /// The peer is to know nothing of our networks.
+    anonymous: bool,
 }
 
 impl State {
-    pub(super) fn new(core: Session, wakers: Arc<Wakers>, waker: Waker) -> Self {
+    pub(super) fn new(
+        core: Session,
+        wakers: Arc<Wakers>,
+        registry: &Registry,
+        anonymous: bool,
+    ) -> Self {
         Self {
+            snapshots: registry.snapshots(),
+            revised: registry.revised(),
+            anonymous,
             core,
             links: Vec::new(),
             waiters: Vec::new(),
@@ -71,12 +90,13 @@ impl State {
             armed: None,
             watch_at: None,
             looks: 0,
+            waker: Waker::from(Arc::clone(&wakers)),
             wakers,
             unsettled: true,
             subscribers: Vec::new(),
             totals: Vec::new(),
-            waker,
             wake: Vec::new(),
+            samples: Vec::new(),
             blocked: None,
             closed_told: false,
             on_detached: None,
@@ -227,36 +247,46 @@ impl State {
             .map(|link| (link.path, link.network.as_ref()))
     }
 
-    /// The open paths that are bound to a network, with their local addresses.
-    pub(in crate::stream) fn bound_paths(&self) -> Vec<(PathId, Network, Option<IpAddr>)> {
-        let open = self.links.iter().filter(|link| link.dead.is_none());
-        open.filter_map(|link| Some((link.path, link.network.clone()?, link.io.local())))
-            .collect()
+    /// Looks at a newer snapshot and another policy, if there are such. In whoever's poll it is, so that
+    /// not one byte more goes where it may not go any more.
+    pub(super) fn follow(&mut self, now: Instant, registry: &Registry) {
+        if self.revised.has_changed().unwrap_or(false) {
+            self.revised.mark_unchanged();
+            self.core.set_policy(now, registry.policy());
+            self.unsettled = true;
+        }
+        if self.snapshots.has_changed().unwrap_or(false) {
+            self.look(now);
+        }
+    }
+
+    /// What the newest snapshot says of the networks the paths are on.
+    pub(super) fn look(&mut self, now: Instant) {
+        let snapshot = self.snapshots.borrow_and_update().clone();
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            let Some(known) = link.network.as_ref().filter(|_| link.dead.is_none()) else {
+                continue;
+            };
+            match snapshot.successor(known, link.io.local()) {
+                Some(network) if network == known => {}
+                Some(network) => self.set_network(now, at, network.clone()),
+                None => self.lose(now, at, "the network went".into()),
+            }
+        }
     }
 
     /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
-    pub(in crate::stream) fn set_network(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        network: Network,
-        told: bool,
-    ) {
+    fn set_network(&mut self, now: Instant, at: usize, network: Network) {
+        let path = self.links[at].path;
         let remote = self.core.remote_facts(path).unwrap_or_default();
-        if told {
+        if !self.anonymous {
             self.core.tell_facts(now, path, PathFacts::of(&network));
         }
-        if let Some(link) = self.links.iter_mut().find(|link| link.path == path) {
-            link.network = Some(network.clone());
-        }
-        self.core.update_path(
-            now,
-            path,
-            PathSides {
-                local: Some(network),
-                remote,
-            },
-        );
+        self.links[at].network = Some(network.clone());
+        let local = Some(network);
+        self.core
+            .update_path(now, path, PathSides { local, remote });
         self.transmit(now);
     }
 

@@ -1,6 +1,8 @@
 //! One TCP connection.
 
 use crate::endpoint::Endpoint;
+#[cfg(target_os = "linux")]
+use crate::transport::Measured;
 use crate::transport::{ByteLink, vectored};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -134,5 +136,10 @@ impl ByteLink for TcpLink {
     fn acknowledged(&self) -> Option<u64> {
         let outstanding = crate::transport::outq::unacknowledged(&self.stream).ok()?;
         Some(self.written.saturating_sub(outstanding))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn measure(&self) -> Option<Measured> {
+        crate::transport::tcp_info::measure(&self.stream).ok()
     }
 }

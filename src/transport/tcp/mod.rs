@@ -70,9 +70,20 @@ impl Transport for Tcp {
                 let text = format_args!("{to}: to dial, name a host and a port");
                 return Err(fail(io::ErrorKind::InvalidInput, text));
             };
+            let addresses = resolve(host, port, on).await.map_err(|e| explain(e, to))?;
+            self.connect_resolved(to, &addresses, on).await
+        })
+    }
+
+    fn connect_resolved<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        addresses: &'a [SocketAddr],
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
+        Box::pin(async move {
             let name = |e| explain(e, to);
-            let addresses = resolve(host, port, on).await.map_err(name)?;
-            let stream = connect_any(&addresses, on).await.map_err(name)?;
+            let stream = connect_any(addresses, on).await.map_err(name)?;
             Ok(Link::Bytes(Box::new(
                 TcpLink::dialled(stream, to).map_err(name)?,
             )))

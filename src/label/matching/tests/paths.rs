@@ -45,27 +45,44 @@ fn a_required_kind_is_the_dialler_s() {
     // The listener's own network need not be known.
     assert!(allows("require=wifi", None, &wifi_told, false));
     assert!(!allows("require=wifi", None, &cable_told, false));
-    // What an anonymous dialler does not tell is believed, or denied.
+    // What an anonymous dialler does not tell is believed.
     let anonymous = PathFacts::default();
     assert!(allows("require=wifi", Some(&cable), &anonymous, false));
+}
+
+// behaviour: M7 I7
+#[test]
+fn unknown_is_denied_of_our_own_network_alone() {
     let denying = Policy {
         unknown_denied: true,
         ..Policy::default()
     };
-    assert!(!permits(
-        &label("require=wifi"),
-        Some(&cable),
-        &anonymous,
-        false,
-        &denying
-    ));
-    assert!(!permits(
-        &label("prohibit=roaming"),
-        Some(&cable),
-        &anonymous,
-        false,
-        &denying
-    ));
+    let known = one(Network::ethernet("eth0").metered(false).roaming(false));
+    let unknown = one(Network::ethernet("eth0"));
+    let (anonymous, metered) = (
+        PathFacts::default(),
+        PathFacts {
+            metered: Fact::Yes,
+            ..PathFacts::default()
+        },
+    );
+    for is_dialler in [true, false] {
+        let allows = |text: &str, local: &Network, remote: &PathFacts| {
+            permits(&label(text), Some(local), remote, is_dialler, &denying)
+        };
+        for told_nothing in [&anonymous, &PathFacts::of(&unknown)] {
+            assert!(allows("prohibit=metered,roaming", &known, told_nothing));
+            assert!(allows("prohibit=cellular", &known, told_nothing));
+            assert!(!allows("prohibit=metered", &unknown, told_nothing));
+        }
+        assert!(
+            !allows("prohibit=metered", &known, &metered),
+            "the peer said so"
+        );
+        assert!(allows("prohibit=roaming", &known, &metered));
+    }
+    let wifi = label("require=wifi");
+    assert!(permits(&wifi, Some(&known), &anonymous, false, &denying));
 }
 
 #[test]

@@ -157,7 +157,13 @@ fn both_ends_of_a_path_obey_the_rules_as_far_as_their_facts_are_told() {
         unknown_denied: true,
         ..policy
     };
-    assert_eq!(permits(&denying, &plain, &PathFacts::default()), [false; 2]);
+    // Denied is what is unknown of our own network, not what a peer keeps to itself.
+    assert_eq!(permits(&denying, &plain, &PathFacts::default()), [true; 2]);
+    let unknown = one(Network::ethernet("eth0"));
+    assert_eq!(
+        permits(&denying, &unknown, &PathFacts::of(&plain)),
+        [false; 2]
+    );
     // An interface's name is never told, so such a rule is about ours alone.
     let policy = forbidding("background", "metered if=wwan*");
     assert_eq!(permits(&policy, &dear, &PathFacts::of(&plain)), [false; 2]);

@@ -159,7 +159,66 @@ fn patterns_keep_their_order_in_the_file() {
     assert_eq!(order, ["z*", "a*", "m"]);
 }
 
+/// Lines that are right, wrong, and no TOML.
+fn line() -> impl Strategy<Value = String> {
+    let header = prop::sample::select(vec![
+        "[networks.a]",
+        "[networks.'b*']",
+        "[labels.l]",
+        "[[policy]]",
+        "[scout]",
+        "[monitor]",
+        "[x.y]",
+        "[networks",
+        "[policy]",
+        "networks.c = 1",
+        "labels = []",
+        "policy = [{}]",
+    ]);
+    let key = prop::sample::select(super::text::KEYS.concat());
+    let value = prop::sample::select(vec![
+        "true",
+        "1",
+        "''",
+        "'any'",
+        "'5s'",
+        "'2%'",
+        "'10Mbit'",
+        "'metered'",
+        "'/x'",
+        "'wifi'",
+        "'é",
+        "{",
+        "[[]]",
+        "1979-05-27",
+        "",
+    ]);
+    prop_oneof![
+        header.prop_map(str::to_owned),
+        (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn every_fault_has_a_place_in_the_text(lines in prop::collection::vec(line(), 0..40)) {
+        let text = lines.join("\n");
+        let Err(error) = Config::parse(&text, "any") else {
+            return Ok(());
+        };
+        prop_assert!((1..=64).contains(&error.faults().len()));
+        let mut last = (0, 0);
+        for fault in error.faults() {
+            let super::ConfigFault::Invalid { line, column, .. } = fault else {
+                panic!("{fault}");
+            };
+            let length = lines.get(line - 1).map_or(0, |line| line.chars().count());
+            prop_assert!((1..=length + 1).contains(column), "{fault}\n{text}");
+            prop_assert!((*line, *column) >= last, "{error}");
+            last = (*line, *column);
+        }
+    }
+
     #[test]
     fn no_text_makes_it_panic(text in "\\PC*|[\\[\\]a-z.='\"\n\\\\éß0-9]{0,60}") {
         let _ = Config::parse(&text, "any");

@@ -1,0 +1,162 @@
+//! `mancom ops`: what the processes of this user wait for, and why.
+//!
+//! A process is seen if it has an inspection socket: those of `#[mancom::main]` have one, and the
+//! subcommands that last; others where their configuration says `[monitor] enabled = true`. With `--json`, one object; a key is never left out:
+//!
+//! ```json
+//! { "processes": [
+//!     { "pid": 4711, "name": "uploader", "error": null, "truncated": false,
+//!       "ops": [ { "id": "op-17", "kind": "stream", "label": "require=wifi", "name": null,
+//!                  "first": null, "to": ["192.0.2.1"], "age_ms": 61000.0, "deadline_ms": 539000.0,
+//!                  "relax": null, "priority": 0,
+//!                  "blocked": { "hint": "needs wifi; wlan0 exists but is down", "networks": [ .. ] } } ] } ] }
+//! ```
+//!
+//! An operation's `name` is the configuration's of its label; `first` and `relax` tell of a looser label
+//! that took over or will. `deadline_ms` is what is left. `blocked` is the whole explanation, `null` for
+//! what was just matched. A process that did not answer is listed with its `error` and without `ops`, and
+//! the exit is 1; one with `truncated` waits for more than it lists. `name` is null if it did not say it.
+
+use crate::exit::{Exit, Failure, chain};
+use crate::output::{Output, say};
+use crate::{Global, view};
+use mancom::manager::config::Config;
+use mancom::manager::inspect::{InspectError, Operations, Process, Waiting, folder, processes};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// List what the processes of this user wait for, and why.
+#[derive(Debug, clap::Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct Ops {
+    /// Of this process only.
+    #[arg(long)]
+    pid: Option<u32>,
+}
+
+impl Ops {
+    pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+        let (folder, found) = found(global, self.pid).await?;
+        let asked = ask(&found).await;
+        output.print(|| object(&asked), |output| table(output, &asked))?;
+        if found.is_empty() {
+            say(nobody(&folder, self.pid));
+        } else if asked.iter().all(|one| one.waiting().is_empty()) {
+            say("nothing waits for a network");
+        }
+        Ok(complain(&asked))
+    }
+}
+
+/// A process and what it answered.
+pub(crate) struct Asked {
+    pub(crate) process: Process,
+    pub(crate) answer: Result<Operations, InspectError>,
+}
+
+impl Asked {
+    pub(crate) fn waiting(&self) -> &[Waiting] {
+        self.answer.as_ref().map_or(&[], |answer| &answer.ops)
+    }
+}
+
+/// The folder that the configuration names, and the processes in it.
+pub(crate) async fn found(
+    global: &Global,
+    pid: Option<u32>,
+) -> Result<(PathBuf, Vec<Process>), Failure> {
+    let config = Config::load(global.config.as_deref())
+        .map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
+    let folder = folder(config.monitor());
+    let found = processes(&folder).await.map_err(failure)?;
+    let wanted = |process: &Process| pid.is_none_or(|pid| process.pid() == pid);
+    Ok((folder, found.into_iter().filter(wanted).collect()))
+}
+
+/// What each of them waits for; one that ended meanwhile waits for nothing.
+pub(crate) async fn ask(found: &[Process]) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    for process in found {
+        let answer = process.ops().await;
+        if !matches!(answer, Err(InspectError::Unreachable { .. })) {
+            let process = process.clone();
+            asked.push(Asked { process, answer });
+        }
+    }
+    asked
+}
+
+/// Says who did not answer.
+pub(crate) fn complain(asked: &[Asked]) -> Exit {
+    let errors = asked.iter().filter_map(|one| one.answer.as_ref().err());
+    let told = errors.map(|error| say(chain(error))).count();
+    if told == 0 { Exit::Fine } else { Exit::Failed }
+}
+
+pub(crate) fn failure(error: InspectError) -> Failure {
+    Failure::new(Exit::Failed, chain(&error))
+}
+
+pub(crate) fn nobody(folder: &std::path::Path, pid: Option<u32>) -> String {
+    let who = pid.map_or_else(
+        || "no process".to_owned(),
+        |pid| format!("no process {pid}"),
+    );
+    format!("{who} has an inspection socket in {}", folder.display())
+}
+
+fn object(asked: &[Asked]) -> Value {
+    let one = |asked: &Asked| {
+        let answer = asked.answer.as_ref();
+        json!({
+            "pid": asked.process.pid(),
+            "name": asked.process.name(),
+            "error": answer.err().map(|error| chain(error)),
+            "truncated": answer.is_ok_and(|answer| answer.truncated),
+            "ops": asked.waiting(),
+        })
+    };
+    json!({ "processes": asked.iter().map(one).collect::<Vec<_>>() })
+}
+
+fn table(output: &Output, asked: &[Asked]) -> String {
+    let header = [
+        "PROCESS", "OP", "KIND", "LABEL", "TO", "WAITING", "DEADLINE", "WHY",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for one in asked {
+        rows.extend(
+            one.waiting()
+                .iter()
+                .map(|waiting| row(&one.process, waiting)),
+        );
+        if one.answer.as_ref().is_ok_and(|answer| answer.truncated) {
+            let pid = one.process.pid();
+            rows.push(vec![pid.to_string(), "...".to_owned()]);
+        }
+    }
+    match rows.len() {
+        1 => String::new(),
+        _ => output.table(&rows),
+    }
+}
+
+fn row(process: &Process, waiting: &Waiting) -> Vec<String> {
+    let name = process.name().unwrap_or_default();
+    let cells = [
+        format!("{} {name}", process.pid()),
+        waiting.id().to_string(),
+        waiting.kind().to_owned(),
+        waiting.label_name().unwrap_or(waiting.label()).to_owned(),
+        waiting.destination(),
+        view::age(waiting.age()),
+        waiting.deadline().map_or_else(String::new, view::age),
+        waiting
+            .hint()
+            .unwrap_or("a network matches: about to try it")
+            .to_owned(),
+    ];
+    cells
+        .map(|cell| cell.replace(char::is_control, " "))
+        .to_vec()
+}

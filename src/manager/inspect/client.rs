@@ -1,0 +1,383 @@
+//! The other side: finds the processes of this user, and asks them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::error::InspectError;
+use super::folder;
+use super::wire::{self, Hello, LONGEST_ANSWER, Named, Question, VERSION};
+use crate::deferral::OperationId;
+use crate::transport::remove_stale;
+
+/// How long one question to one process may take, connecting included.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// So many sockets of a folder are looked at.
+const PROCESSES: usize = 1024;
+/// So many of them at once.
+const AT_ONCE: usize = 64;
+
+/// A process with an inspection socket; one with several managers is listed once for each.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pid: u32,
+    name: Option<String>,
+    socket: PathBuf,
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Operations {
+    /// In order of their number.
+    pub ops: Vec<Waiting>,
+    /// There are more than an answer holds.
+    pub truncated: bool,
+}
+
+/// One operation that waits in another process; serialized as
+/// [`Pending`](crate::deferral::Pending) is, all that its process said included.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    id: OperationId,
+    said: Map<String, Value>,
+}
+
+/// A process as it describes itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// Its number.
+    pub pid: u32,
+    /// Its program.
+    pub name: String,
+    /// The version of mancom in it.
+    pub version: String,
+    /// Where its networks come from: see [`Scout::source`](crate::Scout::source).
+    pub source: String,
+    /// Operations that wait for a network.
+    pub pending: usize,
+    /// Sessions that have not ended.
+    pub sessions: usize,
+    /// Its networks.
+    snapshot: Value,
+}
+
+/// The processes that have an inspection socket in this folder, by number; those that died are swept out.
+///
+/// # Errors
+///
+/// [`InspectError::Unsafe`] for a folder that another user could have put a socket into,
+/// [`InspectError::Folder`] for one that cannot be read. One that is not there has no processes.
+///
+/// # Cancel safety
+///
+/// Nothing is lost when it is dropped.
+pub async fn processes(folder: &Path) -> Result<Vec<Process>, InspectError> {
+    let Some(folder) = folder::open(folder)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = sockets(&folder).map_err(|source| InspectError::Folder {
+        folder: folder.clone(),
+        source,
+    })?;
+    let mut processes = Vec::new();
+    for some in found.chunks_mut(AT_ONCE) {
+        let alive = join_all(some.iter_mut().map(Process::greet)).await;
+        let alive = some.iter().zip(alive).filter(|(_, alive)| *alive);
+        processes.extend(alive.map(|(process, _)| process.clone()));
+    }
+    Ok(processes)
+}
+
+/// Every `PID-N.sock`, in order.
+fn sockets(folder: &Path) -> io::Result<Vec<Process>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let numbers = name.to_str().and_then(|name| name.strip_suffix(".sock"));
+        let numbers = numbers.and_then(|numbers| numbers.split_once('-'));
+        let numbers =
+            numbers.and_then(|(pid, n)| Some((pid.parse().ok()?, n.parse::<u32>().ok()?)));
+        let Some((pid, number)) = numbers else {
+            continue;
+        };
+        let socket = entry.path();
+        found.push((
+            number,
+            Process {
+                pid,
+                name: None,
+                socket,
+            },
+        ));
+        if found.len() == PROCESSES {
+            break;
+        }
+    }
+    found.sort_by_key(|(number, process)| (process.pid, *number));
+    Ok(found.into_iter().map(|(_, process)| process).collect())
+}
+
+impl Process {
+    /// The number of the process, as it knows itself.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its program; `None` if it did not say when it was listed.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What it waits for.
+    ///
+    /// # Errors
+    ///
+    /// [`InspectError`] if it ended, does not answer within 2 s, or speaks another protocol.
+    pub async fn ops(&self) -> Result<Operations, InspectError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            ops: Vec<Map<String, Value>>,
+            truncated: bool,
+        }
+        let Answer { ops, truncated } = self.ask(&Question::Ops).await?;
+        let ops = ops.into_iter().map(|said| self.waiting(said));
+        Ok(Operations {
+            ops: ops.collect::<Result<_, _>>()?,
+            truncated,
+        })
+    }
+
+    /// Makes one operation retry at once; false if none of this number waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`ops`](Self::ops).
+    pub async fn nudge(&self, operation: OperationId) -> Result<bool, InspectError> {
+        Ok(self.nudge_named(Named::One(operation)).await? > 0)
+    }
+
+    /// Makes everything retry that waits; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`ops`](Self::ops).
+    pub async fn nudge_all(&self) -> Result<usize, InspectError> {
+        self.nudge_named(Named::All).await
+    }
+
+    async fn nudge_named(&self, op: Named) -> Result<usize, InspectError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            nudged: usize,
+        }
+        let Answer { nudged } = self.ask(&Question::Nudge { op }).await?;
+        Ok(nudged)
+    }
+
+    /// Withdraws one operation; false if none of this number waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`ops`](Self::ops).
+    pub async fn cancel(&self, operation: OperationId) -> Result<bool, InspectError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            cancelled: usize,
+        }
+        let op = Named::One(operation);
+        let Answer { cancelled } = self.ask(&Question::Cancel { op }).await?;
+        Ok(cancelled > 0)
+    }
+
+    /// The process itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`ops`](Self::ops).
+    pub async fn status(&self) -> Result<Status, InspectError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            status: Status,
+        }
+        let Answer { status } = self.ask(&Question::Status).await?;
+        Ok(status)
+    }
+
+    /// Learns its name; false if nobody listens there any more, and then the socket is swept out.
+    async fn greet(&mut self) -> bool {
+        match timeout(PATIENCE, self.connect()).await {
+            Ok(Ok((hello, _))) => {
+                (self.pid, self.name) = (hello.pid, Some(hello.name));
+                true
+            }
+            Ok(Err(InspectError::Unreachable { source, .. })) => match source.kind() {
+                io::ErrorKind::NotFound => false,
+                io::ErrorKind::ConnectionRefused => remove_stale(&self.socket).await.is_err(),
+                _ => true,
+            },
+            // What it is about is told to who asks it.
+            Ok(Err(_)) | Err(_) => true,
+        }
+    }
+
+    async fn connect(&self) -> Result<(Hello, BufReader<UnixStream>), InspectError> {
+        let stream = UnixStream::connect(&self.socket).await;
+        let mut stream = BufReader::new(stream.map_err(|source| self.unreachable(source))?);
+        let hello: Hello = self.read(&mut stream).await?;
+        if hello.mancom != VERSION {
+            let text = format!("version {} instead of {VERSION}", hello.mancom);
+            return Err(InspectError::Protocol {
+                pid: self.pid,
+                text,
+            });
+        }
+        Ok((hello, stream))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, question: &Question) -> Result<T, InspectError> {
+        let asked = async {
+            let (_, mut stream) = self.connect().await?;
+            let line = wire::to_line(question).map_err(|source| self.unreachable(source))?;
+            let written = stream.write_all(&line).await;
+            written.map_err(|source| self.unreachable(source))?;
+            self.read(&mut stream).await
+        };
+        match timeout(PATIENCE, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(InspectError::Silent { pid: self.pid }),
+        }
+    }
+
+    /// The next line, unless it says why there is none.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        stream: &mut BufReader<UnixStream>,
+    ) -> Result<T, InspectError> {
+        let line = wire::line(stream, LONGEST_ANSWER).await;
+        let line = line.and_then(|line| line.ok_or(io::ErrorKind::UnexpectedEof.into()));
+        let line = line.map_err(|source| self.unreachable(source))?;
+        let strange = |error: serde_json::Error| InspectError::Protocol {
+            pid: self.pid,
+            text: error.to_string(),
+        };
+        let said: Value = serde_json::from_slice(&line).map_err(strange)?;
+        if let Some(text) = said.get("error").and_then(Value::as_str) {
+            return Err(InspectError::Refused {
+                pid: self.pid,
+                text: text.to_owned(),
+            });
+        }
+        serde_json::from_value(said).map_err(strange)
+    }
+
+    fn waiting(&self, said: Map<String, Value>) -> Result<Waiting, InspectError> {
+        let id = said.get("id").and_then(Value::as_str);
+        match id.and_then(|id| id.parse().ok()) {
+            Some(id) => Ok(Waiting { id, said }),
+            None => Err(InspectError::Protocol {
+                pid: self.pid,
+                text: "an operation without its number".to_owned(),
+            }),
+        }
+    }
+
+    fn unreachable(&self, source: io::Error) -> InspectError {
+        InspectError::Unreachable {
+            pid: self.pid,
+            source,
+        }
+    }
+}
+
+impl Waiting {
+    /// Its number in its process.
+    #[must_use]
+    pub fn id(&self) -> OperationId {
+        self.id
+    }
+
+    /// What waits: `connect`, `stream`, ..
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.text("kind")
+    }
+
+    /// The label in force, in its text form.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.text("label")
+    }
+
+    /// The configuration's name of that label, if it has one there.
+    #[must_use]
+    pub fn label_name(&self) -> Option<&str> {
+        self.said.get("name")?.as_str()
+    }
+
+    /// Where it goes: `anywhere`, `host`, `name`, or addresses with a space between them.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        match self.said.get("to") {
+            Some(Value::Array(all)) => {
+                let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
+                all.join(" ")
+            }
+            _ => self.text("to").to_owned(),
+        }
+    }
+
+    /// How long it has waited.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.time("age_ms").unwrap_or_default()
+    }
+
+    /// What is left of its time, if it has a deadline.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.time("deadline_ms")
+    }
+
+    /// The smallest change that would help; `None` if it was just matched.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.said.get("blocked")?.get("hint")?.as_str()
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.said
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    fn time(&self, key: &str) -> Option<Duration> {
+        let millis = self.said.get(key)?.as_f64()?;
+        Duration::try_from_secs_f64(millis / 1000.0).ok()
+    }
+}
+
+impl Serialize for Waiting {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.said.serialize(serializer)
+    }
+}

@@ -1,0 +1,113 @@
+//! What the configuration says of a label, where a builder says nothing.
+
+use std::time::Duration;
+
+use mancom::manager::config::Config;
+use mancom::testing::Networks;
+use mancom::{Label, Manager, Network};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Outcome, millis, on, secs, soon};
+
+const CONFIG: &str = r#"
+    [labels.photos]
+    label = "background require=wifi"
+    within = "5m"
+    grace = "30s"
+
+    [labels.news]
+    label = "prefer=wifi require=ethernet"
+    within = "1h"
+    relax_after = "20s"
+    relax_to = "any"
+"#;
+
+async fn world() -> (Manager, Networks) {
+    let (scout, networks) = mancom::testing::scripted();
+    let config = Config::parse(CONFIG, "mancom.toml").unwrap();
+    let manager = Manager::builder().scout(scout).config(config);
+    (manager.build().await.unwrap(), networks)
+}
+
+#[mancom::test]
+async fn a_label_brings_its_deadline_unless_the_builder_has_one() -> Outcome {
+    let (manager, networks) = world().await;
+    let _listener = manager.listen("mem://photos").await?;
+    networks.up(Network::cellular("wwan0"));
+    let photos = manager.label("photos")?;
+    let began = Instant::now();
+    let late = manager.connect("mem://photos").label(photos).await;
+    assert!(late.unwrap_err().is_timed_out());
+    assert_eq!(began.elapsed().as_secs(), 300);
+    let began = Instant::now();
+    let connect = manager.connect("mem://photos").label(photos);
+    assert!(connect.within(secs(2)).await.unwrap_err().is_timed_out());
+    assert_eq!(began.elapsed().as_secs(), 2);
+    // A stream of a session that is open already waits as long.
+    let stream = manager.connect("mem://photos").await?;
+    let began = Instant::now();
+    let late = stream.session().open(photos).await.unwrap_err();
+    assert!(late.blocked().is_some(), "{late}");
+    assert_eq!(began.elapsed().as_secs(), 300);
+    let open = stream.session().open(photos).within(secs(2));
+    assert!(open.await.is_err());
+    assert_eq!(began.elapsed().as_secs(), 302);
+    Ok(())
+}
+
+#[mancom::test]
+async fn a_label_brings_its_grace_unless_the_builder_has_one() -> Outcome {
+    let (manager, networks) = world().await;
+    let listener = manager.listen("mem://photos").await?;
+    networks.up(Network::wifi("wlan0"));
+    let photos = manager.label("photos")?;
+    let connect = |grace: Option<Duration>| {
+        let connect = manager.connect("mem://photos").label(photos);
+        match grace {
+            Some(grace) => connect.grace(grace),
+            None => connect,
+        }
+    };
+    for (own, expected) in [(None, 30), (Some(secs(90)), 90)] {
+        let mut stream = connect(own).await?;
+        let _far = listener.accept().await?;
+        networks.down("wlan0");
+        let began = Instant::now();
+        let error = soon(secs(200), "the end of the grace", stream.read_u8()).await;
+        assert_eq!(error.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), expected);
+        networks.up(Network::wifi("wlan0"));
+    }
+    Ok(())
+}
+
+// behaviour: D8
+#[mancom::test]
+async fn a_label_brings_its_looser_one() -> Outcome {
+    let (manager, networks) = world().await;
+    let listener = manager.listen("mem://news").await?;
+    networks.up(Network::cellular("wwan0"));
+    let news = manager.label("news")?;
+    let began = Instant::now();
+    let mut near = manager.connect("mem://news").label(news).await?;
+    assert_eq!(began.elapsed().as_secs(), 20);
+    assert_eq!(
+        (near.label(), on(&near)),
+        (Label::ANY, vec!["wwan0".into()])
+    );
+    let mut far = listener.accept().await?;
+    near.write_all(b"x").await?;
+    far.read_u8().await?;
+    let began = Instant::now();
+    let more = near.session().open(news).await?;
+    assert_eq!(began.elapsed().as_secs(), 20);
+    assert_eq!(more.label(), Label::ANY);
+    // The builder's own comes first.
+    let began = Instant::now();
+    let connect = manager.connect("mem://news").label(news);
+    connect.relax_after(millis(500), Label::BACKGROUND).await?;
+    assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
+    sleep(secs(1)).await;
+    Ok(())
+}
