@@ -262,9 +262,9 @@ impl Feed {
             return;
         }
         {
-            let estimates = lock(&self.shared.estimates);
+            let (estimates, now) = (lock(&self.shared.estimates), Clock::now());
             for seen in &mut seen {
-                estimates.apply(Clock::now(), seen.index, &mut seen.spec);
+                estimates.apply(now, seen.index, &mut seen.spec);
             }
         }
         let difference = {
