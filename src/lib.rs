@@ -153,6 +153,7 @@
 //! | --- | --- |
 //! | `macros` (default) | `#[mancom::main]`, and with `test-util` `#[mancom::test]` |
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
+//! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |
 //! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |

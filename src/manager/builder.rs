@@ -23,6 +23,7 @@ use crate::transport::{self, Transport};
 #[must_use = "a builder does nothing until `build` is awaited"]
 pub struct ManagerBuilder {
     scout: Option<Scout>,
+    own_scout: bool,
     transports: Vec<Arc<dyn Transport>>,
     config: Source,
     policy: Option<Policy>,
@@ -43,10 +44,18 @@ enum Source {
 }
 
 impl ManagerBuilder {
-    /// Where the networks come from. Default: [`Scout::system_with`] the configuration's facts, which
-    /// say nothing about the networks of any other scout.
+    /// Where the networks come from. Default: the daemon whose socket the configuration names, else
+    /// [`Scout::system_with`], with the configuration's facts, which say nothing about the networks of
+    /// any other scout.
     pub fn scout(mut self, scout: Scout) -> Self {
         self.scout = Some(scout);
+        self
+    }
+
+    /// This process looks at the networks itself, also where the configuration names a daemon's socket:
+    /// for that daemon. Default: no.
+    pub fn own_scout(mut self) -> Self {
+        self.own_scout = true;
         self
     }
 
@@ -159,9 +168,11 @@ impl ManagerBuilder {
         #[cfg(feature = "config")]
         let reload = Reload::new(layers, self.scout.is_none(), self.policy.is_none());
         let policy = self.policy.unwrap_or_else(|| config.policy());
-        let scout = self
-            .scout
-            .unwrap_or_else(|| Scout::system_with(config.overrides()));
+        let scout = match self.scout {
+            Some(scout) => scout,
+            None if self.own_scout => Scout::system_with(config.overrides()),
+            None => of_host(&config),
+        };
         let mut transports = built_in(&scout);
         for transport in self.transports {
             transports.register(transport);
@@ -186,6 +197,31 @@ impl ManagerBuilder {
             manager.reload_on(changes);
         }
         Ok(manager)
+    }
+}
+
+/// The scout that the configuration asks for.
+fn of_host(config: &Config) -> Scout {
+    let Some(socket) = &config.scout().socket else {
+        return Scout::system_with(config.overrides());
+    };
+    #[cfg(all(unix, feature = "daemon"))]
+    {
+        use crate::scout::daemon::Fallback;
+        let fallback = match config.scout().fallback {
+            Some(false) => Fallback::None,
+            _ => Fallback::Own,
+        };
+        Scout::daemon_with(socket, config.overrides(), fallback)
+    }
+    #[cfg(not(all(unix, feature = "daemon")))]
+    {
+        tracing::warn!(
+            target: "mancom::manager",
+            socket = %socket.display(),
+            "built without the feature `daemon`: this process looks for itself"
+        );
+        Scout::system_with(config.overrides())
     }
 }
 

@@ -11,7 +11,7 @@ pub type Word = Cow<'static, str>;
 pub(crate) struct Notes {
     /// Every reason for which the network is not up.
     pub(crate) down: Vec<Word>,
-    /// Who said what; of one aspect, the first one won.
+    /// Who said what, in order of aspects; of one aspect, the first one won.
     pub(crate) sources: Vec<(Aspect, Word)>,
     /// Why the ladder of binding was descended.
     pub(crate) unbound: Option<Word>,
@@ -20,11 +20,13 @@ pub(crate) struct Notes {
 impl Notes {
     /// `source` says this too, after those that said it before.
     pub(crate) fn said(&mut self, aspect: Aspect, source: impl Into<Word>) {
-        self.sources.push((aspect, source.into()));
+        let after = self.sources.partition_point(|(of, _)| *of <= aspect);
+        self.sources.insert(after, (aspect, source.into()));
     }
 
     /// `source` says this and wins.
     pub(crate) fn won(&mut self, aspect: Aspect, source: impl Into<Word>) {
-        self.sources.insert(0, (aspect, source.into()));
+        let before = self.sources.partition_point(|(of, _)| *of < aspect);
+        self.sources.insert(before, (aspect, source.into()));
     }
 }

@@ -318,11 +318,12 @@ fn a_snapshot_serializes_with_stable_names() {
         "generation": 1,
         "complete": true,
         "networks": [{
-            "id": "1.1", "name": "wwan0", "kinds": ["cellular"], "state": "up",
-            "health": "unknown", "metered": "yes", "roaming": "unknown",
+            "id": "1.1", "name": "wwan0", "kinds": ["cellular"], "state": "up", "why_down": [],
+            "carrier": "unknown", "operstate": null, "health": "unknown", "metered": "yes", "roaming": "unknown",
             "constrained": "unknown", "losing": false, "bypass_vpn": false,
             "rtt_ms": 60.5, "up_bps": null, "down_bps": 10_000_000, "loss_permille": null,
-            "mtu": null, "binding": "device", "addresses": ["10.0.0.2/24"],
+            "signal_percent": null, "mtu": null, "binding": "device", "why_unbound": null,
+            "why_refused": null, "sources": {}, "age_ms": {}, "addresses": ["10.0.0.2/24"],
             "routes": [
                 {"to": "0.0.0.0/0", "connected": false, "metric": 0, "table": 0, "rank": 0},
                 {"to": "10.0.0.0/24", "connected": true, "metric": 0, "table": 0, "rank": 0},

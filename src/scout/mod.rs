@@ -41,6 +41,8 @@
 //! - Without netlink there is one network `default` of which nothing is known, so that nothing is
 //!   stricter than a plain `TcpStream`; `if-watch`, else `polling` every 2 s, tells when its addresses
 //!   changed.
+//! - All that but overrides, `measured` and `tried` may be another process's: a scout at a Unix socket,
+//!   the `daemon` module, whose words for its sources are kept.
 //! - [`Scout::fixed`] and the scripted scout (feature `test-util`) are sources of their own and mix
 //!   with none, but for what sessions measured.
 //!
@@ -70,6 +72,8 @@
 //! | `resolv.conf` | 64 KiB, 16 servers |
 
 mod binding;
+#[cfg(all(unix, feature = "daemon"))]
+pub mod daemon;
 #[cfg(all(target_os = "linux", feature = "dbus"))]
 mod dbus;
 mod estimates;
@@ -109,6 +113,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 #[cfg(target_os = "linux")]
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+#[cfg(all(unix, feature = "daemon"))]
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -147,6 +153,27 @@ impl Scout {
     /// The networks of this host, with facts that a configuration states of some of them.
     pub fn system_with(overrides: Overrides) -> Self {
         Self::over_system(system::Settings::new(overrides))
+    }
+
+    /// The networks of this host as the scout at this socket tells them; see [`daemon`].
+    ///
+    /// While it cannot be reached, this process looks for itself.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub fn daemon(socket: impl Into<PathBuf>) -> Self {
+        Self::daemon_with(socket, Overrides::new(), daemon::Fallback::default())
+    }
+
+    /// The same, with facts that a configuration states of some of them, which win over what the
+    /// daemon says, and what to do while it cannot be reached.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub fn daemon_with(
+        socket: impl Into<PathBuf>,
+        overrides: Overrides,
+        fallback: daemon::Fallback,
+    ) -> Self {
+        let mut settings = system::Settings::new(overrides);
+        settings.daemon = Some(daemon::Subscription::new(socket.into(), fallback));
+        Self::over_system(settings)
     }
 
     /// These networks and no others, always up: the source is what the caller knows.
@@ -190,8 +217,9 @@ impl Scout {
         self.with_ledger(|ledger| ledger.history().cloned().collect())
     }
 
-    /// Where the networks come from now, in words: `netlink`, `fixed`, `scripted`, or what is left
-    /// and why, such as `polling (netlink: Operation not permitted)`.
+    /// Where the networks come from now, in words: `netlink`, `daemon PATH`, `fixed`, `scripted`, or
+    /// what is left and why, such as `polling (netlink: Operation not permitted)` or
+    /// `daemon /run/mancom/scout.sock (reconnecting: it closed the connection)`.
     pub fn source(&self) -> String {
         match &self.world.source {
             Source::System(system) => system.source(),

@@ -131,7 +131,7 @@ impl Host {
     }
 }
 
-async fn until(due: Option<std::time::Instant>) {
+pub(super) async fn until(due: Option<std::time::Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

@@ -10,6 +10,7 @@ use super::estimates::{Estimate, Estimates, Sample};
 use super::hearsay::Hearsay;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
+use super::publish::turns::Turns;
 use super::publish::{Difference, Ledger, Seen};
 use super::{binding, os};
 use crate::clock::Clock;
@@ -44,6 +45,9 @@ pub(super) struct Settings {
     pub(super) watch: fn() -> io::Result<if_watch::tokio::IfWatcher>,
     /// How a socket can be bound to a network.
     pub(super) bind: binding::Try,
+    /// The scout of the whole system, where it is to be asked first.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub(super) daemon: Option<super::daemon::Subscription>,
     /// The address of the system bus, if not the usual one.
     #[cfg(all(target_os = "linux", feature = "dbus"))]
     pub(super) bus: Option<String>,
@@ -61,6 +65,8 @@ impl Settings {
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
             bind: binding::attempt,
+            #[cfg(all(unix, feature = "daemon"))]
+            daemon: None,
             #[cfg(all(target_os = "linux", feature = "dbus"))]
             bus: None,
         }
@@ -127,6 +133,7 @@ impl System {
             shared: self.shared.clone(),
             out,
             pace: Pace::default(),
+            turns: Turns::default(),
             looks,
             answers: Vec::new(),
             overrides: self.shared.overrides.subscribe(),
@@ -211,6 +218,7 @@ pub(super) struct Feed {
     shared: Arc<Shared>,
     out: watch::Sender<Arc<Snapshot>>,
     pace: Pace,
+    turns: Turns,
     looks: mpsc::Receiver<Look>,
     answers: Vec<Look>,
     overrides: watch::Receiver<Arc<Overrides>>,
@@ -221,11 +229,37 @@ pub(super) struct Feed {
 }
 
 impl Feed {
+    /// What is offered from now on comes from another source, or from one that was started again.
+    pub(super) fn begin(&mut self) {
+        self.turns.begin();
+    }
+
     /// The whole set as it is now.
-    pub(super) fn offer(&mut self, now: Instant, mut seen: Vec<Seen>) {
+    pub(super) fn offer(&mut self, now: Instant, seen: Vec<Seen>) {
+        self.take(now, seen);
+        self.publish(now);
+    }
+
+    /// The same as another process `told` it, which knows for how long it has been so and has waited
+    /// for company already.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub(super) fn offer_told(&mut self, now: Instant, seen: Vec<Seen>, told: &Snapshot) {
+        self.patience = None;
+        self.take(now, seen);
+        lock(&self.shared.ledger).backdate(told);
+        self.pace.hurry(now);
+        self.publish(now);
+    }
+
+    fn take(&mut self, now: Instant, mut seen: Vec<Seen>) {
         let over = self.patience.is_none_or(|until| until.into_std() <= now);
         if over || !self.shared.hearsay.is_awaiting() {
             self.patience = None;
+        }
+        let complete = self.patience.is_none();
+        // Who looked before this process knew more than is seen without those that are awaited.
+        if !complete && lock(&self.shared.ledger).published().complete {
+            return;
         }
         {
             let (estimates, now) = (lock(&self.shared.estimates), Clock::now());
@@ -233,14 +267,16 @@ impl Feed {
                 estimates.apply(now, seen.index, &mut seen.spec);
             }
         }
-        let complete = self.patience.is_none();
-        let difference = lock(&self.shared.ledger).see(Clock::now(), seen, complete);
+        let difference = {
+            let mut ledger = lock(&self.shared.ledger);
+            self.turns.fit(&ledger, &mut seen);
+            ledger.see(Clock::now(), seen, complete)
+        };
         match difference {
             Difference::None => self.pace.nothing(),
             Difference::Loss => self.pace.loss(now),
             Difference::Gain => self.pace.gain(now),
         }
-        self.publish(now);
     }
 
     /// Publishes what is due.
@@ -347,15 +383,19 @@ impl Feed {
 }
 
 async fn run(settings: Arc<Settings>, mut feed: Feed, gone: oneshot::Receiver<()>) {
-    let shared = feed.shared.clone();
-    // Before the first look, which waits for those that are there.
-    let tellers = hear_all(&settings, &shared.hearsay);
     tokio::select! {
         // The sender is dropped, never used.
         _ = gone => {}
-        () = watch_all(&settings, &mut feed) => {}
-        never = tellers => match never {},
+        never = watch(&settings, &mut feed) => match never {},
     }
+}
+
+async fn watch(settings: &Settings, feed: &mut Feed) -> Infallible {
+    #[cfg(all(unix, feature = "daemon"))]
+    if let Some(daemon) = &settings.daemon {
+        return super::daemon::watch(daemon, settings, feed).await;
+    }
+    watch_all(settings, feed, None).await
 }
 
 /// Hears those beside the kernel that this build knows.
@@ -370,11 +410,29 @@ fn hear_all(_: &Settings, _: &Hearsay) -> impl Future<Output = Infallible> {
     std::future::pending()
 }
 
+/// Looks and listens in this process, for ever; `refused` is why no better source is in use.
+pub(super) async fn watch_all(
+    settings: &Settings,
+    feed: &mut Feed,
+    refused: Option<String>,
+) -> Infallible {
+    let shared = feed.shared.clone();
+    // Before the first look, which waits for those that are there.
+    let tellers = hear_all(settings, &shared.hearsay);
+    feed.patience = Some(tokio::time::Instant::now() + HEARING);
+    tokio::select! {
+        never = look_all(settings, feed, refused) => never,
+        never = tellers => never,
+    }
+}
+
 /// Tries the sources in order, for ever.
-async fn watch_all(settings: &Settings, feed: &mut Feed) {
+async fn look_all(settings: &Settings, feed: &mut Feed, refused: Option<String>) -> Infallible {
+    let before: Vec<String> = refused.into_iter().collect();
     let mut host = os::Host::default();
     loop {
-        let mut refused = Vec::new();
+        let mut refused = before.clone();
+        feed.begin();
         #[cfg(target_os = "linux")]
         match (settings.open)() {
             Ok(socket) => {
@@ -386,6 +444,7 @@ async fn watch_all(settings: &Settings, feed: &mut Feed) {
             Err(error) => refused.push(format!("netlink: {error}")),
         }
         // The better source is tried again; meanwhile this goes on, also if if-watch fails.
+        feed.begin();
         let without = host.watch(settings, feed, refused);
         let _ = tokio::time::timeout(RETRY, without).await;
     }

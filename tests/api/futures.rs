@@ -19,6 +19,15 @@ assert_impl_all!(Op<Result<McStream, AcceptError>>: Future, Send, Unpin);
 assert_impl_all!(Op<Result<McStream, SessionError>>: Future, Send, Unpin);
 
 fn spawns<F: Future + Send>(_: F) {}
+
+/// Compiled, and never run.
+#[cfg(all(unix, feature = "daemon"))]
+#[expect(dead_code, reason = "it is the compiler's test")]
+fn of_daemons(server: mancom::scout::daemon::Server) {
+    spawns(mancom::scout::daemon::Server::bind("/"));
+    spawns(server.serve(mancom::Scout::fixed([])));
+}
+
 fn outlives<F: IntoFuture<IntoFuture: Send + 'static>>(_: F) {}
 
 /// Compiled, and never run: what is asked is whether the futures are `Send`.

@@ -67,6 +67,12 @@ errors! {
     MatchError ConnectError ListenError AcceptError SessionError BuildError
     ShutdownError LabelError EndpointError ConfigError
 }
+#[cfg(all(unix, feature = "daemon"))]
+assert_impl_all!(mancom::scout::daemon::DaemonError: StdError, Send, Sync);
+#[cfg(all(unix, feature = "daemon"))]
+assert_impl_all!(Error: From<mancom::scout::daemon::DaemonError>);
+#[cfg(all(unix, feature = "daemon"))]
+shared! { mancom::scout::daemon::Server mancom::scout::daemon::Fallback }
 assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
 assert_impl_all!(ConfigError: Clone);
 assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);

@@ -9,6 +9,8 @@ mod ops;
 #[path = "../netns/process.rs"]
 mod process;
 mod run;
+#[cfg(unix)]
+mod scout;
 mod usage;
 mod watch;
 mod why;

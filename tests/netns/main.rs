@@ -18,6 +18,8 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
 mod estimates;
 #[cfg(target_os = "linux")]
 mod flags;
@@ -60,6 +62,7 @@ fn main() -> std::process::ExitCode {
         names::CASES,
         roaming::CASES,
         command::CASES,
+        daemon::CASES,
         reload::CASES,
         managers::CASES,
         watching::CASES,

@@ -47,6 +47,13 @@ impl Program {
         self.child.try_wait().expect("our own child").is_none()
     }
 
+    /// Sends it a signal, by its name without SIG.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.expect("kill").success());
+    }
+
     /// Its end, which must come within `limit`.
     pub(crate) fn finish(mut self, limit: Duration) -> Finished {
         let begin = Instant::now();

@@ -18,6 +18,8 @@ mod output;
 mod patience;
 mod run;
 mod scan;
+#[cfg(unix)]
+mod scout;
 mod signals;
 mod status;
 mod view;
@@ -66,6 +68,8 @@ enum Command {
     Why(why::Why),
     Wait(wait::Wait),
     Run(run::Run),
+    #[cfg(unix)]
+    Scout(scout::Scout),
     Label(label::Explain),
     #[cfg(unix)]
     Ops(ops::Ops),
@@ -89,6 +93,8 @@ fn main() -> ExitCode {
         Command::Why(why) => run(why.run(global, &output)),
         Command::Wait(wait) => run(wait.run(global, &output)),
         Command::Run(command) => run(command.run(global)),
+        #[cfg(unix)]
+        Command::Scout(scout) => run(scout.run(global)),
         #[cfg(unix)]
         Command::Ops(ops) => run(ops.run(global, &output)),
         #[cfg(unix)]

@@ -203,7 +203,8 @@ impl Config {
         &self.monitor
     }
 
-    pub(super) fn overrides(&self) -> Overrides {
+    /// What it states of networks, for a [`Scout`](crate::Scout) of one's own.
+    pub fn overrides(&self) -> Overrides {
         let mut overrides = Overrides::default();
         for (pattern, facts) in &self.networks {
             overrides.push(pattern, facts.clone());

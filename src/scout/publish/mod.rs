@@ -18,6 +18,7 @@
 pub(crate) mod pace;
 #[cfg(test)]
 mod tests;
+pub(crate) mod turns;
 
 use crate::clock::Clock;
 use crate::network::{
@@ -32,6 +33,10 @@ use std::time::{Duration, Instant};
 pub(crate) const LOG: usize = 256;
 /// So many snapshots the ledger keeps, with the time of each, for explanations of the past.
 pub(crate) const HISTORY: usize = 64;
+
+/// Ages that another process tells are no better than this.
+#[cfg(all(unix, feature = "daemon"))]
+const SLACK: Duration = Duration::from_millis(100);
 
 /// One interface as a source sees it now.
 #[derive(Debug, Clone)]
@@ -136,6 +141,41 @@ impl Ledger {
     /// The last snapshots and when each was seen to hold, oldest first.
     pub(crate) fn history(&self) -> impl Iterator<Item = &(Instant, Arc<Snapshot>)> {
         self.history.iter()
+    }
+
+    /// The turn and the description of the network with this index, as it was seen last.
+    pub(crate) fn known(&self, index: u32) -> Option<(u64, &NetworkSpec)> {
+        let known = self.known.get(&index)?;
+        Some((known.turn, known.network.spec()))
+    }
+
+    /// Takes over since when it has been so from who watched for longer.
+    #[cfg(all(unix, feature = "daemon"))]
+    pub(crate) fn backdate(&mut self, told: &Snapshot) {
+        for told in &told.networks {
+            let Some(known) = self.known.get_mut(&told.id().index) else {
+                continue;
+            };
+            let Some(mut since) = known.network.0.since.clone() else {
+                continue;
+            };
+            let mut older = false;
+            for aspect in Aspect::ALL {
+                let before = told
+                    .since(aspect)
+                    .filter(|_| aspect.same(told.spec(), known.network.spec()));
+                if let Some(before) = before
+                    && before + SLACK < since.of(aspect)
+                {
+                    since.set(aspect, before);
+                    older = true;
+                }
+            }
+            if older {
+                let spec = known.network.spec().clone();
+                known.network = Network::aged(known.network.id(), spec, since);
+            }
+        }
     }
 
     /// The id of the network with this index.

@@ -5,6 +5,10 @@ use crate::network::Fact;
 use crate::scout::hearsay::{Saying, Sayings, Teller};
 
 fn blind() -> System {
+    blind_but(|_| ())
+}
+
+fn blind_but(set: impl FnOnce(&mut Settings)) -> System {
     let mut settings = Settings::new(Overrides::new());
     #[cfg(target_os = "linux")]
     {
@@ -16,6 +20,12 @@ fn blind() -> System {
         settings.bus = Some("nowhere".to_owned());
     }
     settings.watch = || Err(io::ErrorKind::PermissionDenied.into());
+    // Else nobody is awaited where there is no bus.
+    #[cfg(all(target_os = "linux", feature = "dbus"))]
+    {
+        settings.bus = Some("no address".to_owned());
+    }
+    set(&mut settings);
     System::new(settings)
 }
 
@@ -70,4 +80,32 @@ async fn what_others_say_of_interfaces_that_nobody_sees_is_no_news() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(snapshots.borrow().generation(), generation);
     assert!(!system.shared.hearsay.is_awaiting());
+}
+
+// behaviour: C9
+#[cfg(all(unix, feature = "daemon"))]
+#[tokio::test(start_paused = true)]
+async fn what_a_daemon_said_stays_until_those_are_heard_that_it_heard() {
+    use crate::scout::daemon::{Fallback, Server, Subscription};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scout.sock");
+    let (scout, networks) = crate::scout::scripted();
+    networks.up(crate::Network::wifi("wlan0").metered(true));
+    let server = Server::bind(&path).await.expect("a free path");
+    let serving = tokio::spawn(server.serve(scout));
+    let system = blind_but(|settings| {
+        settings.daemon = Some(Subscription::new(path.clone(), Fallback::Own));
+    });
+    let mut snapshots = system.snapshots();
+    let complete = snapshots.wait_for(|snapshot| snapshot.is_complete());
+    assert_eq!(complete.await.expect("alive").networks()[0].name(), "wlan0");
+
+    system.shared.hearsay.await_first(Teller::NetworkManager);
+    serving.abort();
+    let lost = tokio::time::Instant::now();
+    let own = snapshots.wait_for(|snapshot| snapshot.by_name("default").is_some());
+    drop(own.await.expect("alive"));
+    // A second of patience with the daemon, and then with whom it heard.
+    assert!(lost.elapsed() >= Duration::from_secs(1) + HEARING);
 }

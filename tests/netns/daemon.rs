@@ -1,0 +1,287 @@
+//! One scout for several processes, through link flaps and its own death.
+
+use crate::isolation::{Case, cases};
+use crate::lab::{Host, Lab, join};
+use crate::process::{Program, until};
+use crate::world::{PATIENCE, SERVER, World, serve_echo};
+use mancom::network::State;
+use mancom::scout::Overrides;
+use mancom::scout::daemon::Fallback;
+use mancom::{Label, Manager, Scout};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub(crate) const CASES: &[Case] = cases![daemon:
+    two_processes_see_each_flap_together,
+    a_waiting_command_outlives_the_daemon,
+    a_killed_daemon_and_its_restart_lose_nothing,
+    without_the_daemon_a_process_looks_for_itself,
+];
+
+/// A daemon on a host, at a socket of its own.
+struct Daemon {
+    folder: tempfile::TempDir,
+    host: Host,
+    facts: PathBuf,
+    running: Option<Program>,
+}
+
+impl Daemon {
+    fn start(world: &World) -> Self {
+        let mut daemon = Daemon {
+            folder: tempfile::tempdir().unwrap(),
+            host: world.client.clone(),
+            facts: world.facts.path(),
+            running: None,
+        };
+        daemon.restart();
+        daemon
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("scout.sock")
+    }
+
+    fn restart(&mut self) {
+        let mut command = self.host.command(env!("CARGO_BIN_EXE_mancom"));
+        command.arg("--config").arg(&self.facts);
+        command.arg("scout").arg("--socket").arg(self.socket());
+        let mut program = Program::start(&mut command, Vec::new());
+        until("the daemon", PATIENCE, || {
+            assert!(program.is_running(), "it ended");
+            std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
+        });
+        self.running = Some(program);
+    }
+
+    fn kill(&mut self) {
+        let program = self.running.take().expect("it runs");
+        program.signal("KILL");
+        let finished = program.finish(PATIENCE);
+        assert_eq!(finished.status.code(), None, "{}", finished.stderr);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(program) = self.running.take() {
+            program.signal("TERM");
+            program.finish(PATIENCE);
+        }
+    }
+}
+
+/// The command as a subscriber that believes the daemon and nobody else.
+fn subscribed(daemon: &Daemon, arguments: &[&str]) -> Program {
+    let file = daemon.folder.path().join("subscriber.toml");
+    let socket = daemon.socket();
+    let text = format!("[scout]\nsocket = {socket:?}\nfallback = false\n");
+    std::fs::write(&file, text).unwrap();
+    let mut command = daemon.host.command(env!("CARGO_BIN_EXE_mancom"));
+    command.arg("--config").arg(&file).args(arguments);
+    Program::start(&mut command, Vec::new())
+}
+
+/// What a `mancom watch --json` told of `wlan0` going down and up, and at which millisecond.
+fn flaps(watching: Program) -> Vec<(String, i64)> {
+    watching.signal("TERM");
+    let told = String::from_utf8(watching.finish(PATIENCE).stdout).unwrap();
+    let lines = told.lines().map(|line| serde_json::from_str(line).unwrap());
+    let flaps = lines.filter_map(|line: Value| {
+        let event = line["event"].as_str()?.to_owned();
+        let flap = line["name"] == "wlan0" && (event == "up" || event == "down");
+        flap.then(|| (event, line["time_ms"].as_i64().unwrap()))
+    });
+    flaps.collect()
+}
+
+// behaviour: C1, C2
+fn two_processes_see_each_flap_together() {
+    const FLAPS: usize = 5;
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    let daemon = Daemon::start(&world);
+    let both = [0, 1].map(|_| subscribed(&daemon, &["watch", "--json"]));
+    for _ in 0..FLAPS {
+        std::thread::sleep(Duration::from_secs(1));
+        world.wifi.down();
+        std::thread::sleep(Duration::from_secs(1));
+        world.wifi.up();
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let [one, two] = both.map(flaps);
+    let events = |seen: &[(String, i64)]| -> Vec<String> {
+        let events = seen.iter().map(|(event, _)| event.clone());
+        events.collect()
+    };
+    assert_eq!(events(&one), ["down", "up"].repeat(FLAPS));
+    assert_eq!(events(&two), events(&one));
+    let skews = one.iter().zip(&two).map(|(one, two)| (one.1 - two.1).abs());
+    let skews: Vec<i64> = skews.collect();
+    println!("apart by {skews:?} ms");
+}
+
+// behaviour: I7
+fn a_waiting_command_outlives_the_daemon() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    world.cellular.down();
+    let mut daemon = Daemon::start(&world);
+    let now = subscribed(&daemon, &["wait", "require=wifi", "--timeout", "20"]);
+    let now = now.finish(PATIENCE);
+    assert_eq!(now.stdout, b"wlan0\n", "{}", now.stderr);
+    let mut waiting = subscribed(&daemon, &["wait", "require=cellular", "--timeout", "60"]);
+    std::thread::sleep(Duration::from_secs(1));
+    daemon.kill();
+    world.cellular.up();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(waiting.is_running(), "nobody tells it");
+    daemon.restart();
+    let finished = waiting.finish(PATIENCE);
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert_eq!(finished.stdout, b"wwan0\n");
+}
+
+/// A manager that believes the daemon and nobody else.
+async fn manager(socket: &Path) -> Manager {
+    let scout = Scout::daemon_with(socket, Overrides::new(), Fallback::None);
+    Manager::builder().scout(scout).build().await.unwrap()
+}
+
+async fn says(manager: &Manager, part: &str) {
+    let begin = Instant::now();
+    while !manager.scout().source().contains(part) {
+        assert!(begin.elapsed() < PATIENCE, "{}", manager.scout().source());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+// behaviour: C6, I7
+fn a_killed_daemon_and_its_restart_lose_nothing() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    world.cellular.down();
+    serve_echo(&world.server, SERVER);
+    let mut daemon = Daemon::start(&world);
+    let socket = daemon.socket();
+    let (step, steps) = std::sync::mpsc::channel();
+    let (go, mut gone) = tokio::sync::mpsc::channel::<()>(1);
+    let client = world.client.spawn_async(move || async move {
+        let manager = manager(&socket).await;
+        let connect = manager.connect(SERVER).plaintext().within(PATIENCE);
+        let mut stream = connect.await.unwrap();
+        let mut echo = async |bytes: &[u8]| {
+            stream.write_all(bytes).await.unwrap();
+            let mut back = vec![0; bytes.len()];
+            stream.read_exact(&mut back).await.unwrap();
+            assert_eq!(back, bytes);
+        };
+        echo(b"before").await;
+        let starts = Arc::new(AtomicUsize::new(0));
+        let counted = starts.clone();
+        let work = manager.run(Label::ANY, move |network| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert_eq!(network.name(), "wlan0");
+                std::future::pending::<Result<(), mancom::Error>>().await
+            }
+        });
+        let work = tokio::spawn(work.into_future());
+        let cellular: Label = "require=cellular".parse().unwrap();
+        let waiting = tokio::spawn(manager.matching(cellular).into_future());
+        let id = manager.snapshot().by_name("wlan0").unwrap().id();
+
+        step.send("connected").unwrap();
+        gone.recv().await.unwrap();
+        says(&manager, "reconnecting").await;
+        echo(b"without a daemon").await;
+        let last = manager.snapshot();
+        assert_eq!(last.by_id(id).map(mancom::Network::name), Some("wlan0"));
+        step.send("went on").unwrap();
+
+        let network = tokio::time::timeout(PATIENCE, waiting).await;
+        let network = network.unwrap().unwrap().unwrap();
+        assert_eq!(network.name(), "wwan0");
+        assert!(!manager.scout().source().contains("reconnecting"));
+        echo(b"with the next daemon").await;
+        assert!(manager.snapshot().by_id(id).is_some(), "the same id");
+        assert_eq!(starts.load(Ordering::SeqCst), 1);
+        assert!(!work.is_finished());
+        work.abort();
+        stream.shutdown().await.unwrap();
+        manager.shutdown(PATIENCE).await.unwrap();
+    });
+    let next = |expected| match steps.recv_timeout(PATIENCE) {
+        Ok(step) => assert_eq!(step, expected),
+        Err(_) => panic!("not {expected}"),
+    };
+    next("connected");
+    daemon.kill();
+    go.blocking_send(()).unwrap();
+    next("went on");
+    // Nobody watches now.
+    world.cellular.up();
+    daemon.restart();
+    join(client);
+}
+
+// behaviour: C9
+fn without_the_daemon_a_process_looks_for_itself() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    let mut daemon = Daemon::start(&world);
+    let socket = daemon.socket();
+    let (step, steps) = std::sync::mpsc::channel();
+    let (go, mut gone) = tokio::sync::mpsc::channel::<()>(1);
+    let client = world.client.spawn_async(move || async move {
+        let manager = Manager::builder().scout(Scout::daemon(socket));
+        let manager = manager.build().await.unwrap();
+        let matching = async |label: &str| {
+            let label: Label = label.parse().unwrap();
+            manager.matching(label).within(PATIENCE).await.unwrap()
+        };
+        let before = matching("if=wlan0").await;
+        step.send("heard").unwrap();
+        gone.recv().await.unwrap();
+        says(&manager, "netlink (daemon ").await;
+        assert_eq!(matching("if=wlan0").await.id(), before.id());
+        step.send("looks").unwrap();
+        gone.recv().await.unwrap();
+        let mut snapshots = manager.snapshots();
+        let down = snapshots.wait_for(|all| {
+            all.by_name("wlan0")
+                .is_some_and(|n| n.state() == State::Down)
+        });
+        drop(tokio::time::timeout(PATIENCE, down).await.unwrap().unwrap());
+        step.send("saw it").unwrap();
+        gone.recv().await.unwrap();
+        let begin = Instant::now();
+        while !manager.scout().source().starts_with("daemon ") {
+            assert!(begin.elapsed() < PATIENCE, "{}", manager.scout().source());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(
+            matching("if=wwan0").await.kind(),
+            mancom::network::Kind::Cellular
+        );
+        manager.shutdown(PATIENCE).await.unwrap();
+    });
+    let next = |expected| match steps.recv_timeout(PATIENCE) {
+        Ok(step) => assert_eq!(step, expected),
+        Err(_) => panic!("not {expected}"),
+    };
+    next("heard");
+    daemon.kill();
+    go.blocking_send(()).unwrap();
+    next("looks");
+    world.wifi.down();
+    go.blocking_send(()).unwrap();
+    next("saw it");
+    daemon.restart();
+    go.blocking_send(()).unwrap();
+    join(client);
+}
