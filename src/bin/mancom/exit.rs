@@ -67,16 +67,6 @@ impl Explained for mancom::Error {
     }
 }
 
-/// An error and its sources, a line each.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    let mut text = error.to_string();
-    for source in sources {
-        text.push_str(&format!("\n  {source}"));
-    }
-    text
-}
-
 impl Explained for String {
     fn explained(&self) -> String {
         self.clone()
