@@ -344,7 +344,8 @@ pub fn cancel(what: impl Into<Which>) -> usize {
     Manager::current().map_or(0, |manager| manager.cancel(what))
 }
 
-/// The label of this name in the configuration, as it is in force now.
+/// The label of this name in the configuration, as it is in force now. An operation keeps the label that
+/// it was made with.
 ///
 /// # Errors
 ///

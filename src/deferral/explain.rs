@@ -67,10 +67,11 @@ impl Registry {
 
     /// Everything that waits for a network, in order of its number. Costs a look at each.
     pub fn pending(&self) -> Vec<Pending> {
-        let (listed, snapshot, settings) = {
+        let (mut listed, snapshot, settings) = {
             let table = self.table();
             (table.list(), self.snapshot(), self.settings())
         };
+        listed.sort_unstable_by_key(|listed| listed.operation.id());
         let view = self.view_with(&snapshot, settings);
         let mut reasons: HashMap<Key, Option<Arc<Blocked>>> = HashMap::new();
         let explain = |listed: Listed| {

@@ -56,22 +56,25 @@ impl ManagerBuilder {
         self
     }
 
-    /// The configuration. Default: what [`Config::load`] finds, or nothing where a
-    /// [scout](ManagerBuilder::scout) is given, so that a test does not depend on its host.
+    /// The configuration, once and for all. Default: what [`Config::load`] finds, read again when it
+    /// changes, or nothing where a [scout](ManagerBuilder::scout) is given, so that a test does not
+    /// depend on its host.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Source::Given(Box::new(config));
         self
     }
 
-    /// The configuration of this host and, above it, this file, which must exist.
+    /// The configuration of this host and, above it, this file, which must exist. All are read again
+    /// when one changes.
     #[cfg(feature = "config")]
     pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.config = Source::File(path.into());
         self
     }
 
-    /// How facts that nobody knows are judged. Default: what the configuration says, else that an
-    /// unknown network is not metered, not roaming, and usable.
+    /// How facts that nobody knows are judged, and what is forbidden, whatever the configuration says
+    /// of either. Default: what it says, else that an unknown network is not metered, not roaming, and
+    /// usable.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self

@@ -230,6 +230,7 @@ fn server(line: &str) -> Option<Server> {
 mod tests {
     use super::*;
     use crate::network::{Kind, Route};
+    use proptest::prelude::*;
     use std::time::Duration;
 
     fn ip(text: &str) -> IpAddr {
@@ -269,6 +270,14 @@ mod tests {
         let long = format!("#{}\n{line}2\n", "x".repeat(LONGEST - line.len() - 2));
         std::fs::write(&path, long).expect("a file");
         assert_eq!(read(&path), Some(Vec::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let text = format!("nameserver {}", String::from_utf8_lossy(&bytes));
+            prop_assert!(parse(&text).len() <= SERVERS);
+        }
     }
 
     #[test]

@@ -228,9 +228,9 @@ impl Feed {
             self.patience = None;
         }
         {
-            let estimates = lock(&self.shared.estimates);
+            let (estimates, now) = (lock(&self.shared.estimates), Clock::now());
             for seen in &mut seen {
-                estimates.apply(Clock::now(), seen.index, &mut seen.spec);
+                estimates.apply(now, seen.index, &mut seen.spec);
             }
         }
         let complete = self.patience.is_none();
@@ -390,3 +390,6 @@ async fn watch_all(settings: &Settings, feed: &mut Feed) {
         let _ = tokio::time::timeout(RETRY, without).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,7 +359,10 @@ fn as_nobody(place: &Path, mut command: Command) -> Command {
     let program = Path::new(command.get_program());
     let name = program.file_name().expect("a program");
     let copy = place.join(format!("copy-of-{}", name.display()));
-    std::fs::copy(program, &copy).expect("a copy");
+    // By a process of its own: a descriptor open for writing here would be inherited by whatever another
+    // thread starts meanwhile, and the copy could not be run.
+    let copied = Command::new("cp").arg(program).arg(&copy).status();
+    assert!(copied.expect("cp").success());
     let mut other = Command::new(copy);
     other
         .args(command.get_args())

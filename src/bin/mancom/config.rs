@@ -242,7 +242,7 @@ fn span(time: Duration) -> String {
     let millis = time.as_millis();
     match UNITS
         .iter()
-        .find(|(unit, _)| millis > 0 && millis % unit == 0)
+        .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit))
     {
         Some((unit, word)) => format!("{}{word}", millis / unit),
         None => format!("{}ms", time.as_secs_f64() * 1000.0),
@@ -252,7 +252,7 @@ fn span(time: Duration) -> String {
 /// In the largest unit that leaves no fraction.
 fn rate(bits: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "Gbit"), (1_000_000, "Mbit"), (1000, "kbit")];
-    match UNITS.iter().find(|(unit, _)| bits % unit == 0) {
+    match UNITS.iter().find(|(unit, _)| bits.is_multiple_of(*unit)) {
         Some((unit, word)) => format!("{}{word}", bits / unit),
         None => format!("{bits}bit"),
     }

@@ -58,7 +58,7 @@ impl Table {
         }
     }
 
-    /// Every wait, in order of its number.
+    /// Every wait, in no order.
     pub(in crate::deferral) fn list(&self) -> Vec<Listed> {
         let list = |(_, entry): (Key, &Entry)| {
             let line = &self.lines[entry.line as usize];
@@ -75,8 +75,6 @@ impl Table {
                 priority: entry.priority,
             }
         };
-        let mut listed: Vec<_> = self.waiting().map(list).collect();
-        listed.sort_unstable_by_key(|listed| listed.operation.id());
-        listed
+        self.waiting().map(list).collect()
     }
 }

@@ -1,6 +1,9 @@
 //! Random histories against what must hold at every rest.
 
 use super::*;
+use crate::deferral::line::Role;
+use crate::deferral::wait::Hold;
+use crate::network::NetworkId;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -8,10 +11,14 @@ enum Step {
     /// A wait for this label, with a priority and perhaps a deadline or a looser label.
     Begin(usize, i8, Option<u64>, Option<(u64, usize)>),
     Poll(usize),
+    /// A watch over the match of this label, if there is one.
+    Watch(usize),
     Drop(usize),
     Cancel(usize),
     Up(usize),
     Down(usize),
+    /// Forbids everything on this network, or nothing any more.
+    Forbid(Option<usize>),
     /// Lets the registry's task run for a moment only.
     Yield,
     Advance(u64),
@@ -27,10 +34,12 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (label.clone(), -1..2_i8, seconds, relax)
             .prop_map(|(label, priority, within, relax)| Step::Begin(label, priority, within, relax)),
         4 => (0..100_usize).prop_map(Step::Poll),
+        2 => label.clone().prop_map(Step::Watch),
         2 => (0..100_usize).prop_map(Step::Drop),
         1 => label.clone().prop_map(Step::Cancel),
         2 => label.clone().prop_map(Step::Up),
-        3 => label.prop_map(Step::Down),
+        3 => label.clone().prop_map(Step::Down),
+        2 => proptest::option::of(label).prop_map(Step::Forbid),
         3 => Just(Step::Yield),
         2 => (0..10_u64).prop_map(Step::Advance),
     ]
@@ -38,6 +47,17 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn named(name: usize) -> Label {
     Label::new().interface(NAMES[name])
+}
+
+fn forbidding(name: Option<usize>) -> Policy {
+    let rule = |name: usize| {
+        let on = format!("if={}", NAMES[name]);
+        matching::Rule::new("any", &on, "mancom.toml", 1).expect("a rule")
+    };
+    Policy {
+        rules: name.into_iter().map(rule).collect(),
+        ..Policy::default()
+    }
 }
 
 /// A wait, and what is known of it.
@@ -58,10 +78,60 @@ impl Waiting {
     }
 }
 
+/// A watch over the match of a network, while it is there or while it is lost.
+struct Watching {
+    hold: Hold,
+    label: Label,
+    id: NetworkId,
+    lost: bool,
+    bell: Arc<Bell>,
+    seen: usize,
+}
+
+impl Watching {
+    fn new(world: &World, label: Label, id: NetworkId, lost: bool) -> Self {
+        let role = match lost {
+            true => Role::Regain(id),
+            false => Role::Hold(id),
+        };
+        let mut watching = Watching {
+            hold: world.registry.hold(label, role, None),
+            label,
+            id,
+            lost,
+            bell: Bell::new(),
+            seen: 0,
+        };
+        assert!(!watching.poll(), "made on what is so");
+        watching
+    }
+
+    /// Polls it; true if the match turned.
+    fn poll(&mut self) -> bool {
+        self.seen = self.bell.rung();
+        let mut ended = std::future::poll_fn(|cx| self.hold.poll_ended(cx));
+        self.bell.poll(&mut ended).is_ready()
+    }
+
+    /// Told if the match turned, and then on the watch for the other turn.
+    fn rest(mut self, world: &World) -> Self {
+        let to = Destination::Unnamed;
+        let admitted = world.registry.candidates(&self.label, &to);
+        let admitted = admitted.is_ok_and(|all| all.iter().any(|one| one.id() == self.id));
+        if admitted == self.lost {
+            assert!(self.bell.rung() > self.seen, "a watch was forgotten");
+            assert!(self.poll());
+            return Watching::new(world, self.label, self.id, !self.lost);
+        }
+        self
+    }
+}
+
 async fn play(steps: Vec<Step>) {
     let world = World::new();
     let log = Arc::default();
     let mut all: Vec<Waiting> = Vec::new();
+    let mut watches: Vec<Watching> = Vec::new();
     for (number, step) in steps.into_iter().enumerate() {
         match step {
             Step::Begin(label, priority, within, relax) => {
@@ -88,6 +158,12 @@ async fn play(steps: Vec<Step>) {
                     all.remove(at);
                 }
             }
+            Step::Watch(label) => {
+                let label = named(label);
+                let found = world.registry.candidates(&label, &Destination::Unnamed);
+                let ids = found.iter().flatten().map(Network::id);
+                watches.extend(ids.map(|id| Watching::new(&world, label, id, false)));
+            }
             Step::Drop(at) if !all.is_empty() => drop(all.remove(at % all.len())),
             Step::Poll(_) | Step::Drop(_) => {}
             Step::Cancel(label) => {
@@ -95,20 +171,18 @@ async fn play(steps: Vec<Step>) {
             }
             Step::Up(name) => world.up(Network::wifi(NAMES[name])),
             Step::Down(name) => world.down(NAMES[name]),
+            Step::Forbid(name) => world.registry.set_policy(forbidding(name)),
             Step::Yield => tokio::task::yield_now().await,
             Step::Advance(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
         }
     }
-    for _ in 0..50 {
-        tokio::task::yield_now().await;
+    for _ in 0..2 {
+        rest(&mut all).await;
+        let turned = watches.into_iter().map(|watching| watching.rest(&world));
+        watches = turned.collect();
+        world.registry.set_policy(Policy::default());
     }
-    // Whoever could go on now has been told so, and whoever was not told cannot.
-    all.retain_mut(|waiting| {
-        let told = waiting.bell.rung() > waiting.seen;
-        let over = waiting.poll();
-        assert!(told || !over, "{:?} was forgotten", waiting.operation);
-        !over
-    });
+    rest(&mut all).await;
     let listed: Vec<_> = world
         .registry
         .pending()
@@ -129,12 +203,25 @@ async fn play(steps: Vec<Step>) {
         assert_eq!(waiting.bell.rung(), before + 1);
         assert!(waiting.poll());
     }
-    drop(all);
+    drop((all, watches));
     assert!(world.is_empty());
 }
 
+/// Whoever could go on now has been told so, and whoever was not told cannot.
+async fn rest(all: &mut Vec<Waiting>) {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    all.retain_mut(|waiting| {
+        let told = waiting.bell.rung() > waiting.seen;
+        let over = waiting.poll();
+        assert!(told || !over, "{:?} was forgotten", waiting.operation);
+        !over
+    });
+}
+
 proptest! {
-    // behaviour: W5, W7, I10, R1, R6
+    // behaviour: W5, W7, I10, R1, R6, G4
     #[test]
     fn nobody_is_forgotten_and_nothing_is_left(steps in proptest::collection::vec(step(), 1..80)) {
         let mut runtime = tokio::runtime::Builder::new_current_thread();

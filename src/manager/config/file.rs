@@ -44,17 +44,16 @@ impl Layers {
         let user = user.filter(|path| path.is_absolute()).or_else(home);
         let system = cfg!(unix).then(|| PathBuf::from("/etc/mancom.toml"));
         let user = user.map(|path| path.join("mancom/mancom.toml"));
-        let found = [system, user].into_iter().flatten();
         let named = named
             .map(Path::to_owned)
             .or_else(|| variable("MANCOM_CONFIG").map(PathBuf::from));
+        // A file that is named is read once, as the strongest.
+        let found = [system, user].into_iter().flatten();
+        let found = found.filter(|path| named.as_ref() != Some(path));
         let layer = |named| move |path| Layer { path, named };
-        Layers(
-            found
-                .map(layer(false))
-                .chain(named.map(layer(true)))
-                .collect(),
-        )
+        let mut layers: Vec<_> = found.map(layer(false)).collect();
+        layers.extend(named.map(layer(true)));
+        Layers(layers)
     }
 
     /// The files, whether they exist or not.

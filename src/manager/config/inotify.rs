@@ -181,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mancom.toml");
         fs::write(&path, "").unwrap();
-        let inotify = Inotify::over(&[path.clone()]).unwrap();
+        let inotify = Inotify::over(std::slice::from_ref(&path)).unwrap();
         assert!(quiet(&inotify));
         for i in 0..200 {
             let other = folder.path().join(format!("{i}"));

@@ -156,7 +156,7 @@ async fn policy_and_names_take_effect() {
 async fn a_file_that_comes_with_its_folders_is_seen() {
     let folder = folder();
     let path = folder.path().join("a/b/mancom.toml");
-    let mut changes = watching(&[path.clone()]);
+    let mut changes = watching(std::slice::from_ref(&path));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     told(&mut changes).await;
     fs::write(&path, "").unwrap();
@@ -201,7 +201,7 @@ async fn a_ring_of_links_is_left() {
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
     symlink(&b, &a).unwrap();
     symlink(&a, &b).unwrap();
-    let mut changes = watching(&[a.clone()]);
+    let mut changes = watching(std::slice::from_ref(&a));
     fs::remove_file(&b).unwrap();
     told(&mut changes).await;
 }
@@ -210,7 +210,7 @@ async fn a_ring_of_links_is_left() {
 async fn a_file_that_is_never_quiet_is_read_all_the_same() {
     let folder = folder();
     let path = folder.path().join("mancom.toml");
-    let mut changes = watching(&[path.clone()]);
+    let mut changes = watching(std::slice::from_ref(&path));
     let writing = async {
         loop {
             fs::write(&path, "x").unwrap();
@@ -249,5 +249,5 @@ async fn the_watch_ends_with_its_manager() {
 /// As `fdinfo` names what an inotify socket watches.
 fn inode_of(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
-    format!("ino:{:x} ", fs::metadata(path).unwrap().ino())
+    format!("ino:{:x} ", fs::metadata(path).expect("it is there").ino())
 }

@@ -1,6 +1,7 @@
 //! A connection to the bus, and questions on it that end in time.
 
 use super::namespace;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -9,8 +10,11 @@ use zbus::{Address, Connection, Message, MessageStream};
 
 /// So long a bus or a service may take for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// A larger answer is not looked at. The bus itself has a limit too: 32 MiB for a system bus.
+/// A larger answer is not looked at.
 const LARGEST: usize = 16 << 20;
+
+/// So many messages are held that nobody has taken yet.
+const QUEUED: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 
 pub(super) const BUS: &str = "org.freedesktop.DBus";
 
@@ -62,8 +66,8 @@ pub(super) fn is_there(address: &Address) -> bool {
 
 impl Bus {
     pub(super) async fn connect(address: &Address) -> Result<Self, Trouble> {
-        let connection = zbus::connection::Builder::address(address.clone()).build();
-        let connection = timeout(ANSWER, connection).await;
+        let builder = zbus::connection::Builder::address(address.clone());
+        let connection = timeout(ANSWER, builder.max_queued(QUEUED).build()).await;
         let connection = connection.map_err(|_| Trouble::Slow)??;
         Ok(Bus { connection })
     }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A signal only tells that something is new: the service is then read again as a whole, at most
-//! once in 100 ms and for a tenth of the time, and every 30 s for what no signal tells. So a service
-//! that floods costs little, and the last state is right.
+//! once in 100 ms and for a tenth of the time, and every 30 s for what no signal tells (every 5 s
+//! while it makes no sense). So a service that floods costs little, and the last state is right.
 //!
 //! # What is believed
 //!
@@ -26,7 +26,9 @@
 //!
 //! # Limits
 //!
-//! Answers of 16 MiB, 1,024 interfaces a service, 64 bearers, lists of 1,024; 5 s for an answer.
+//! Answers of 16 MiB, 1,024 interfaces a service, 64 bearers, lists of 1,024; 5 s for an answer; 16
+//! messages that have arrived and are not taken yet, of which none is larger than the bus allows
+//! (32 MiB on a system bus).
 
 mod bus;
 mod modem_manager;
@@ -59,8 +61,9 @@ const PACE: Duration = Duration::from_millis(100);
 /// And so many times as long as reading takes it is left alone, this long at most.
 const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(1);
-/// A service is read at least so often.
+/// A service is read at least so often, and so often while it cannot be.
 const REREAD: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(5);
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -259,6 +262,7 @@ async fn attend(bus: &Bus, teller: Teller, news: &News, hearsay: &Hearsay) -> In
     let mut service: Option<Service> = None;
     let mut rested = Instant::now();
     loop {
+        let mut again = REREAD;
         let owner = heard.borrow_and_update().clone();
         match &owner {
             Owner::Unknown => {}
@@ -270,7 +274,9 @@ async fn attend(bus: &Bus, teller: Teller, news: &News, hearsay: &Hearsay) -> In
                     let began = Instant::now();
                     // Also if it is not read to the end.
                     rested = began + PACE;
-                    read(bus, teller, name, &mut service, hearsay).await;
+                    if !read(bus, teller, name, &mut service, hearsay).await {
+                        again = RETRY;
+                    }
                     rested += (REST * began.elapsed()).min(LONGEST_REST);
                 };
                 let mut other = news.subscribe();
@@ -282,17 +288,18 @@ async fn attend(bus: &Bus, teller: Teller, news: &News, hearsay: &Hearsay) -> In
             }
         }
         // The other end lives as long as this, and at the end of the time it is read anyhow.
-        let _ = timeout(REREAD, heard.changed()).await;
+        let _ = timeout(again, heard.changed()).await;
     }
 }
 
+/// Reads a service and passes on what it says; false if it says nothing.
 async fn read(
     bus: &Bus,
     teller: Teller,
     owner: &str,
     service: &mut Option<Service>,
     hearsay: &Hearsay,
-) {
+) -> bool {
     let service = match service {
         Some(service) if service.owner == owner => service,
         _ => service.insert(bus.service(owner.to_owned()).await),
@@ -310,12 +317,14 @@ async fn read(
                 tracing::debug!(target: "mancom::scout", teller = teller_word, ignored, "makes no sense");
             }
             hearsay.say(teller, told.sayings);
+            true
         }
         Err(error) => {
             tracing::debug!(target: "mancom::scout", teller = teller_word, %error, "says nothing");
             if !matches!(error, Trouble::Slow) {
                 hearsay.unsay(teller);
             }
+            false
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::network::{Kind, NetworkId};
+use proptest::prelude::*;
 
 fn network(index: u32, epoch: u32, name: &str) -> Network {
     let spec = NetworkSpec::described(name, Kind::Wifi);
@@ -184,4 +185,32 @@ fn nonsense_is_bounded_and_nothing_is_no_sample() {
     let spec = shown(&estimates, now, 3, "wlan0");
     assert_eq!((spec.rtt, spec.loss), (Some(LONGEST), Some(1000)));
     assert_eq!((spec.up, spec.down), (Some(u64::MAX), Some(0)));
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_is_never_a_fifth_off_and_a_mean_is_between_its_samples(
+        samples in proptest::collection::vec((any::<u64>(), 0_u64..100, 0_u32..2), 1..50),
+    ) {
+        let (mut estimates, mut now) = (Estimates::default(), Instant::now());
+        let (mut least, mut most) = (u64::MAX, 0);
+        for (sample, after, epoch) in samples {
+            now += Duration::from_secs(after);
+            let nanoseconds = sample % 10_000_000_000;
+            let sample = Sample {
+                rtt: Some(Duration::from_nanos(nanoseconds)),
+                up: Some(sample),
+                ..Sample::default()
+            };
+            (least, most) = (least.min(nanoseconds), most.max(nanoseconds));
+            estimates.report(now, &network(3, epoch, "wlan0"), sample);
+            for (figure, (_, _, matters)) in estimates.0[&3].figures.iter().zip(FIGURES) {
+                let Some(figure) = figure else { continue };
+                let off = figure.now.abs_diff(figure.shown);
+                prop_assert!(off < matters || u128::from(off) * 5 < figure.shown.into());
+            }
+            let mean = estimates.list(now)[0].rtt.expect("measured").as_nanos() as u64;
+            prop_assert!((least..=most).contains(&mean));
+        }
+    }
 }

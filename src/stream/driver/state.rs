@@ -271,11 +271,10 @@ impl State {
             match snapshot.successor(known, link.io.local()) {
                 Some(network) if network == known => {}
                 Some(network) => self.set_network(now, at, network.clone()),
-                None if self.core.role() == Role::Dialler => {
-                    self.lose(now, at, "the network went".into());
-                }
-                // A listener cannot dial another one: as long as this one works, it works.
-                None => {}
+                // The dialler alone closes paths. A listener's may still carry what is on its way, and
+                // where it does not, the dialler comes by another.
+                None if self.core.role() == Role::Listener => {}
+                None => self.lose(now, at, "the network went".into()),
             }
         }
     }

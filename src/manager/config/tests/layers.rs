@@ -178,6 +178,15 @@ fn a_file_of_any_size_takes_a_bounded_read() {
 }
 
 #[test]
+fn a_file_of_two_layers_is_read_once() {
+    let file = Path::new("/home/me/mancom/mancom.toml");
+    let home = |name: &str| (name == "XDG_CONFIG_HOME").then(|| OsString::from("/home/me"));
+    let layers = Layers::from_environment(Some(file), home);
+    assert_eq!(layers.paths().filter(|path| *path == file).count(), 1);
+    assert!(layers.0.last().is_some_and(|layer| layer.named));
+}
+
+#[test]
 fn the_environment_names_the_layers() {
     let named = |file: Option<&str>, variables: &[(&str, &str)]| {
         let variable = |name: &str| {

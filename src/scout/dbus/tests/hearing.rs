@@ -10,6 +10,7 @@ use crate::scout::overrides::Overrides;
 use crate::scout::system::Settings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
@@ -24,8 +25,12 @@ struct Ear {
 
 impl Ear {
     fn on(bus: &TestBus) -> Self {
+        Self::at(bus.address())
+    }
+
+    fn at(address: String) -> Self {
         let hearsay = Arc::new(Hearsay::new());
-        let (address, shared) = (bus.address(), hearsay.clone());
+        let shared = hearsay.clone();
         let task = tokio::spawn(async move { match listen(Some(&address), &shared).await {} });
         Ear { hearsay, task }
     }
@@ -95,6 +100,23 @@ async fn a_bus_that_never_answers_holds_up_no_snapshot() {
     let complete = tokio::time::timeout(Duration::from_secs(4), complete).await;
     complete.expect("in time").expect("alive");
     let (_accepted, _) = silent.accept().await.expect("it was asked");
+}
+
+// behaviour: C9
+#[tokio::test]
+async fn a_bus_that_talks_garbage_is_left_and_tried_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("bus");
+    let garbage = UnixListener::bind(&socket).expect("a socket");
+    let ear = Ear::at(format!("unix:path={}", socket.display()));
+    for _ in 0..2 {
+        let accepted = tokio::time::timeout(PATIENCE, garbage.accept()).await;
+        let (mut accepted, _) = accepted.expect("in time").expect("a socket");
+        // It may be gone before it has taken all.
+        let _ = accepted.write_all(&[0xff; 1 << 16]).await;
+    }
+    ear.until("nothing", |hearsay| !hearsay.is_awaiting()).await;
+    assert_eq!(heard(&ear.hearsay, "eth0").metered, Fact::Unknown);
 }
 
 #[tokio::test]
