@@ -340,7 +340,8 @@ where
 }
 
 /// Withdraws the pending operations of this runtime's manager that have this label, id or handle; returns
-/// how many there were. A session that no network carries is pending too, and ends. Outside a tokio runtime there are none.
+/// how many there were. A session that no network carries is pending too, but only its id or handle withdraws
+/// it, and with that it ends; a label means what has not begun. Outside a tokio runtime there are none.
 pub fn cancel(what: impl Into<Which>) -> usize {
     Manager::current().map_or(0, |manager| manager.cancel(what))
 }
