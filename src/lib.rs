@@ -167,6 +167,8 @@ pub mod endpoint;
 mod error;
 pub mod label;
 pub mod network;
+#[cfg(unix)]
+mod socket_file;
 
 pub mod proto;
 pub mod scout;

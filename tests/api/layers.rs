@@ -9,7 +9,14 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. Those in one row may name each other.
 const LAYERS: [&[&str]; 8] = [
-    &["endpoint", "label", "network", "clock", "error"],
+    &[
+        "endpoint",
+        "label",
+        "network",
+        "clock",
+        "error",
+        "socket_file",
+    ],
     &["proto"],
     &["scout"],
     &["transport"],
