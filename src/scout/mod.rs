@@ -71,6 +71,8 @@
 //! | log, history | 256 events, 64 snapshots |
 //! | `resolv.conf` | 64 KiB, 16 servers |
 
+// Nothing is tried where one network stands for all.
+#[cfg(any(target_os = "linux", all(unix, feature = "daemon")))]
 mod binding;
 #[cfg(all(unix, feature = "daemon"))]
 pub mod daemon;

@@ -6,13 +6,15 @@
 //!    └────── every 30 s ──┴─────────────────────┘
 //! ```
 
+#[cfg(any(target_os = "linux", all(unix, feature = "daemon")))]
+use super::binding;
 use super::estimates::{Estimate, Estimates, Sample};
 use super::hearsay::Hearsay;
+use super::os;
 use super::overrides::Overrides;
 use super::publish::pace::Pace;
 use super::publish::turns::Turns;
 use super::publish::{Difference, Ledger, Seen};
-use super::{binding, os};
 use crate::clock::Clock;
 use crate::network::{NetworkId, Snapshot};
 use std::convert::Infallible;
@@ -44,6 +46,7 @@ pub(super) struct Settings {
     /// Opens if-watch.
     pub(super) watch: fn() -> io::Result<if_watch::tokio::IfWatcher>,
     /// How a socket can be bound to a network.
+    #[cfg(any(target_os = "linux", all(unix, feature = "daemon")))]
     pub(super) bind: binding::Try,
     /// The scout of the whole system, where it is to be asked first.
     #[cfg(all(unix, feature = "daemon"))]
@@ -64,6 +67,7 @@ impl Settings {
             #[cfg(target_os = "linux")]
             open: super::netlink::open,
             watch: if_watch::tokio::IfWatcher::new,
+            #[cfg(any(target_os = "linux", all(unix, feature = "daemon")))]
             bind: binding::attempt,
             #[cfg(all(unix, feature = "daemon"))]
             daemon: None,
@@ -302,6 +306,7 @@ impl Feed {
     }
 
     /// When the next snapshot may go out, if not now: until then nobody needs to know the set.
+    #[cfg(target_os = "linux")]
     pub(super) fn held_until(&self) -> Option<Instant> {
         self.pace.token()
     }
@@ -312,6 +317,7 @@ impl Feed {
     }
 
     /// What others than the kernel say.
+    #[cfg(target_os = "linux")]
     pub(super) fn hearsay(&self) -> &Hearsay {
         &self.shared.hearsay
     }
@@ -431,6 +437,10 @@ async fn look_all(settings: &Settings, feed: &mut Feed, refused: Option<String>)
     let before: Vec<String> = refused.into_iter().collect();
     let mut host = os::Host::default();
     loop {
+        #[cfg_attr(
+            not(target_os = "linux"),
+            expect(unused_mut, reason = "netlink alone may refuse here")
+        )]
         let mut refused = before.clone();
         feed.begin();
         #[cfg(target_os = "linux")]
