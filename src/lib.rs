@@ -165,6 +165,8 @@
 pub(crate) mod clock;
 pub mod endpoint;
 mod error;
+#[cfg(target_os = "linux")]
+pub(crate) mod inotify;
 pub mod label;
 pub mod network;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. Those in one row may name each other.
 const LAYERS: [&[&str]; 8] = [
-    &["endpoint", "label", "network", "clock", "error"],
+    &["endpoint", "label", "network", "clock", "inotify", "error"],
     &["proto"],
     &["scout"],
     &["transport"],
