@@ -169,6 +169,8 @@ mod error;
 pub(crate) mod inotify;
 pub mod label;
 pub mod network;
+#[cfg(unix)]
+mod socket_file;
 
 pub mod proto;
 pub mod scout;
@@ -342,7 +344,8 @@ where
 }
 
 /// Withdraws the pending operations of this runtime's manager that have this label, id or handle; returns
-/// how many there were. A session that no network carries is pending too, and ends. Outside a tokio runtime there are none.
+/// how many there were. A session that no network carries is pending too, but only its id or handle withdraws
+/// it, and with that it ends; a label means what has not begun. Outside a tokio runtime there are none.
 pub fn cancel(what: impl Into<Which>) -> usize {
     Manager::current().map_or(0, |manager| manager.cancel(what))
 }

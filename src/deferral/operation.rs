@@ -77,6 +77,11 @@ enum Place {
 }
 
 impl Operation {
+    /// The kind of a session that waits for another path.
+    pub(crate) const STREAM: &'static str = "stream";
+    /// The kind of a plain stream that waits to be rebuilt.
+    pub(crate) const RESUME: &'static str = "resume";
+
     /// A new operation that has not started and needs no word for what it is.
     #[expect(clippy::new_without_default, reason = "each is another operation")]
     pub fn new() -> Self {
@@ -102,6 +107,11 @@ impl Operation {
     /// What it is, in one word: `matching`, `run`, `connect`, ..
     pub fn kind(&self) -> &'static str {
         self.0.kind
+    }
+
+    /// Whether there is something already that would be lost with it: a session, a plain stream.
+    pub(super) fn is_established(&self) -> bool {
+        matches!(self.kind(), Self::STREAM | Self::RESUME)
     }
 
     /// Tries again at once: the scout looks once more, the match is made once more, and a

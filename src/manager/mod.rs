@@ -169,7 +169,8 @@ impl Manager {
     }
 
     /// Withdraws pending operations by label, id or handle; returns how many. What is under way with a
-    /// network is not pending; an established session that no network carries is, and ends.
+    /// network is not pending. An established session that no network carries is, and ends; not by its
+    /// label, which means what has not begun.
     pub fn cancel(&self, what: impl Into<Which>) -> usize {
         self.0.registry.cancel(what)
     }

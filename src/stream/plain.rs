@@ -152,7 +152,7 @@ impl Plain {
     }
 
     pub(super) fn operation(&self) -> Operation {
-        let made = || Operation::named("resume");
+        let made = || Operation::named(Operation::RESUME);
         self.operation.get_or_init(made).clone()
     }
 

@@ -222,7 +222,7 @@ impl Tending {
         let mut failures = 0;
         let operation = self.plain.upgrade().map(|plain| plain.operation());
         // Without the stream nobody is left to name it.
-        let operation = operation.unwrap_or_else(|| Operation::named("resume"));
+        let operation = operation.unwrap_or_else(|| Operation::named(Operation::RESUME));
         loop {
             if let Some(hold) = self.pace.hold(Clock::now()) {
                 tokio::time::sleep(hold).await;

@@ -81,8 +81,6 @@ pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
-#[cfg(all(unix, feature = "inspect"))]
-pub(crate) use unix::remove_stale;
 #[cfg(unix)]
 pub use unix::{Unix, UnixLink};
 

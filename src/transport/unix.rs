@@ -3,11 +3,10 @@
 use super::error::{advise, explain, fail};
 use super::{Acceptor, Bind, BoxFuture, ByteLink, Characteristics, Link, Transport, vectored};
 use crate::endpoint::Endpoint;
-use socket2::{Domain, SockAddr, Socket, Type};
+use crate::socket_file::{self, FileId, SocketFile};
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,14 +15,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream, unix::UCred};
 
-const BACKLOG: i32 = 1024;
 /// How long a dialler waits for room in a listener's queue.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// The queue has no event for it; the first look again comes after this, later ones up to 16 times it.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-
-/// Between making its file and listening a process is refused; it takes much less than this.
-const SETTLE: Duration = Duration::from_millis(20);
 
 /// Unix stream sockets: `unix:/run/x.sock`. They never leave the host and use no network.
 ///
@@ -47,9 +42,6 @@ impl Live {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Device and inode: what a path leads to, however it is written.
-type FileId = (u64, u64);
 
 impl Unix {
     /// A transport that listens nowhere yet.
@@ -102,14 +94,8 @@ impl Transport for Unix {
             let path = path_of(at)?;
             let mode = mode_of(at)?;
             let contact = absolute(at, path)?;
-            let (listener, file) = match listen_at(path, mode) {
-                Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-                    remove_stale(path).await.map_err(|e| refused(e, at, path))?;
-                    listen_at(path, mode)
-                }
-                done => done,
-            }
-            .map_err(|e| refused(e, at, path))?;
+            let listening = socket_file::listen(path, mode, None).await;
+            let (listener, file) = listening.map_err(|e| refused(e.into(), at, path))?;
             self.live.lock().insert(file.id);
             Ok(Box::new(UnixAcceptor {
                 listener,
@@ -179,8 +165,9 @@ fn mode_of(endpoint: &Endpoint) -> io::Result<u32> {
     })
 }
 
+/// What a path leads to, however it is written.
 fn file_id(path: &Path) -> Option<FileId> {
-    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+    fs::metadata(path).ok().map(|file| socket_file::id(&file))
 }
 
 /// Connects; while the queue is full the kernel says so at once and tells nobody of room, so look
@@ -201,48 +188,6 @@ fn queue_full() -> io::Error {
         io::ErrorKind::TimedOut,
         format_args!("its queue had no room within {ATTEMPT:?}"),
     )
-}
-
-fn listen_at(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
-    let address = SockAddr::unix(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address)?;
-    let found = fs::symlink_metadata(path)?;
-    let file = SocketFile {
-        path: path.to_owned(),
-        id: (found.dev(), found.ino()),
-    };
-    // Nobody can connect before `listen`, so there is no moment with the umask's permissions.
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    socket.listen(BACKLOG)?;
-    Ok((UnixListener::from_std(socket.into())?, file))
-}
-
-/// Removes the socket file of a listener that is dead; an error if it lives or is something else.
-///
-/// It takes two refusals with a pause between: a listener that has made its file is refused too, for
-/// a moment, before it listens.
-pub(crate) async fn remove_stale(path: &Path) -> io::Result<()> {
-    let found = fs::symlink_metadata(path)?;
-    if !found.file_type().is_socket() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    for _ in 0..2 {
-        match UnixStream::connect(path).await {
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
-            _ => return Err(io::ErrorKind::AddrInUse.into()),
-        }
-        tokio::time::sleep(SETTLE).await;
-    }
-    // Dropped, it removes the file, unless somebody else replaced it meanwhile.
-    drop(SocketFile {
-        path: path.to_owned(),
-        id: (found.dev(), found.ino()),
-    });
-    Ok(())
 }
 
 fn refused(error: io::Error, at: &Endpoint, path: &Path) -> io::Error {
@@ -271,24 +216,6 @@ fn refused(error: io::Error, at: &Endpoint, path: &Path) -> io::Error {
             advise(error, what, "a socket's path has about 100 bytes at most")
         }
         _ => explain(error, what),
-    }
-}
-
-/// A socket file of ours; removed when dropped, if it is still the same one.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    id: FileId,
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let same = fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.id);
-        if same && let Err(e) = fs::remove_file(&self.path) {
-            tracing::debug!(target: "mancom::transport", path = %self.path.display(), error = %e,
-                "the socket file stays");
-        }
     }
 }
 

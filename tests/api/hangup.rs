@@ -30,8 +30,11 @@ async fn program() {
 
 /// The test `name` of this file as a program with this configuration.
 fn start(name: &str, config: &Path) -> Child {
-    let mut command = Command::new(std::env::current_exe().expect("this binary"));
+    // Under `nohup` the signal would be ignored from the beginning.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=HUP")
+        .arg(std::env::current_exe().expect("this binary"))
         .args(["--exact", &format!("hangup::{name}"), "--nocapture"])
         .env(PROGRAM, "1")
         .env("MANCOM_CONFIG", config)

@@ -9,7 +9,15 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. Those in one row may name each other.
 const LAYERS: [&[&str]; 8] = [
-    &["endpoint", "label", "network", "clock", "inotify", "error"],
+    &[
+        "endpoint",
+        "label",
+        "network",
+        "clock",
+        "error",
+        "inotify",
+        "socket_file",
+    ],
     &["proto"],
     &["scout"],
     &["transport"],

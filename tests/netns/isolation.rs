@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const TEST: &str = "MANCOM_NETNS_TEST";
 /// Turns a skip into a failure.
 const REQUIRE: &str = "MANCOM_REQUIRE_NETNS";
+/// Before the reason of a skip.
+const SKIP: &str = "SKIP ";
 /// The longest a test may take, on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(120);
 /// With a user namespace no privilege is needed; `--pid` and `--kill-child` make
@@ -88,25 +90,52 @@ fn trial(
     limit: Duration,
     judge: fn(Ended) -> Result<(), Failed>,
 ) -> Trial {
-    Trial::ignorable_test(name, move || match isolation {
-        Ok(isolation) => {
-            judge(isolation.run(name, limit))?;
-            Ok(Completion::Completed)
-        }
-        Err(reason) if std::env::var(REQUIRE).is_ok_and(|v| v == "1") => {
-            Err(format!("{REQUIRE}=1, but: {reason}").into())
-        }
-        Err(reason) => {
-            println!("SKIP {reason}");
-            Ok(Completion::ignored_with(reason))
+    Trial::ignorable_test(name, move || {
+        let skipped = match isolation {
+            Ok(isolation) => {
+                let ended = isolation.run(name, limit);
+                let skipped = ended.skipped();
+                judge(ended)?;
+                skipped
+            }
+            Err(reason) => Some(reason),
+        };
+        match skipped {
+            None => Ok(Completion::Completed),
+            Some(reason) if std::env::var(REQUIRE).is_ok_and(|v| v == "1") => {
+                Err(format!("{REQUIRE}=1, but: {reason}").into())
+            }
+            Some(reason) => {
+                println!("{SKIP}{reason}");
+                Ok(Completion::ignored_with(reason))
+            }
         }
     })
+}
+
+/// Ends the test that this process is, as skipped, unless the program is installed.
+pub(crate) fn need(program: &str) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Where services are, which not every user's PATH has.
+    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    if !folders.any(|folder| folder.join(program).is_file()) {
+        println!("{SKIP}{program} is not installed");
+        std::process::exit(0);
+    }
 }
 
 /// How a child ended: `None` is a time-out.
 struct Ended {
     status: Option<ExitStatus>,
     output: String,
+}
+
+impl Ended {
+    /// The reason, if that is the last thing it said.
+    fn skipped(&self) -> Option<String> {
+        let last = self.output.lines().last()?;
+        last.strip_prefix(SKIP).map(str::to_owned)
+    }
 }
 
 fn judge(ended: Ended) -> Result<(), Failed> {

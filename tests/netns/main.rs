@@ -9,8 +9,9 @@
 //! A test is a child process because `unshare` of a user namespace fails in a
 //! threaded process, and because whatever it leaves behind (interfaces,
 //! processes, mounts) must go with it. No root is needed where unprivileged user
-//! namespaces are allowed. Where they are not, each test prints `SKIP reason`;
-//! with `MANCOM_REQUIRE_NETNS=1` that is a failure instead.
+//! namespaces are allowed. Where they are not, each test prints `SKIP reason`, and
+//! so does a test whose program ([`isolation::need`]) is not installed; with
+//! `MANCOM_REQUIRE_NETNS=1` that is a failure instead.
 //!
 //! A new test is a function without arguments that calls [`lab::Lab::new`], and
 //! its name in the `CASES` of its file.

@@ -1,5 +1,6 @@
 //! A client whose networks the real NetworkManager keeps, on a system bus of its own.
 
+use crate::isolation::need;
 use crate::lab::{Host, Lab, Link};
 use crate::process::until;
 use crate::world::PATIENCE;
@@ -61,6 +62,8 @@ impl Managed {
     /// `unmanaged` are interfaces that NetworkManager must leave alone; they have addresses and a
     /// default route from elsewhere.
     pub(crate) fn new(lab: &Lab, unmanaged: &[&str]) -> Self {
+        need("dbus-daemon");
+        need("NetworkManager");
         let (client, server) = (lab.host("client"), lab.host("server"));
         let join = |n: u8, name: &str| {
             let [near, far] = [2, 1].map(|end| format!("10.{n}.0.{end}/24"));

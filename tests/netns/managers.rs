@@ -1,6 +1,6 @@
 //! What the real NetworkManager says, and what labels make of it.
 
-use crate::isolation::{Case, cases};
+use crate::isolation::{Case, cases, need};
 use crate::lab::{Lab, join};
 use crate::managed::{Found, Managed};
 use crate::process::{self, Program};
@@ -111,6 +111,7 @@ async fn manager() -> Manager {
 }
 
 fn what_becomes_metered_is_left_by_what_must_not_cost() {
+    need("nmcli");
     let lab = Lab::new();
     let managed = Managed::new(&lab, &[]);
     let client = managed.client.clone();

@@ -4,7 +4,7 @@
 //! The kernel's own times come from `ip -ts monitor`. Changes are 2.5 s apart, for the kernel holds a
 //! carrier's second change within a second back.
 
-use crate::isolation::{Case, cases};
+use crate::isolation::{Case, cases, need};
 use crate::lab::{Host, Lab, Link};
 use crate::process::{Program, until};
 use serde_json::Value;
@@ -339,14 +339,8 @@ fn routes_addresses_and_names_are_told_and_obeyed() {
 
 // behaviour: M11, M17
 fn a_vpn_as_default_is_told_and_never_bypassed() {
-    if Command::new("socat").arg("-V").output().is_err() {
-        assert!(
-            std::env::var_os("MANCOM_REQUIRE_NETNS").is_none(),
-            "no socat"
-        );
-        println!("SKIP socat, which keeps the tunnel's carrier, is not installed");
-        return;
-    }
+    // It keeps the tunnel's carrier.
+    need("socat");
     let lab = Lab::new();
     let world = World::new(&lab);
     let mut watch = Watch::new(&world);

@@ -212,6 +212,7 @@ async fn a_session_that_is_withdrawn_while_it_waits_ends(
     assert_eq!(mancom::cancel(WIFI), 0, "it does not wait");
     networks.down("wlan0");
     settle().await;
+    assert_eq!(mancom::cancel(WIFI), 0, "a label means what has not begun");
     assert_eq!(mancom::cancel(near.session().operation().id()), 1);
     settle().await;
     assert!(manager.pending().is_empty());

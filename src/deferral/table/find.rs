@@ -13,20 +13,26 @@ impl Table {
         entries.filter(move |(_, entry)| waiting(entry))
     }
 
-    /// The waits of a label, also of those that asked for it and were relaxed since; in order.
+    /// The waits of a label, also of those that asked for it and were relaxed since; in order. Not those
+    /// of established streams: who withdraws what has not begun yet does not mean them.
     pub(in crate::deferral) fn waits_of(&self, label: &Label) -> Vec<Key> {
         let mut found = Vec::new();
         for (_, line) in self.lines.iter().filter(|(_, line)| line.label == *label) {
             for (_, queue) in &line.waits {
                 let mut key = queue.head;
                 while key != super::NONE {
-                    found.push(key);
-                    key = self.entries[key as usize].next;
+                    let entry = &self.entries[key as usize];
+                    if !entry.operation.is_established() {
+                        found.push(key);
+                    }
+                    key = entry.next;
                 }
             }
         }
         let relaxed = self.waiting().filter(|(_, entry)| {
-            self.lines[entry.line as usize].label != *label && entry.strict() == Some(*label)
+            self.lines[entry.line as usize].label != *label
+                && entry.strict() == Some(*label)
+                && !entry.operation.is_established()
         });
         found.extend(relaxed.map(|(key, _)| key));
         found

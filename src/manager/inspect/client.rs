@@ -16,7 +16,7 @@ use super::error::InspectError;
 use super::folder;
 use super::wire::{self, Hello, LONGEST_ANSWER, Named, Question, VERSION};
 use crate::deferral::OperationId;
-use crate::transport::remove_stale;
+use crate::socket_file::remove_stale;
 
 /// How long one question to one process may take, connecting included.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -231,7 +231,7 @@ impl Process {
             }
             Ok(Err(InspectError::Unreachable { source, .. })) => match source.kind() {
                 io::ErrorKind::NotFound => false,
-                io::ErrorKind::ConnectionRefused => remove_stale(&self.socket).await.is_err(),
+                io::ErrorKind::ConnectionRefused => remove_stale(&self.socket, None).await.is_err(),
                 _ => true,
             },
             // What it is about is told to who asks it.

@@ -4,6 +4,7 @@ use super::wire::{self, LONGEST, LONGEST_QUESTION, Line, Lines};
 use super::{DaemonError, socket};
 use crate::network::Snapshot;
 use crate::scout::Scout;
+use crate::socket_file::SocketFile;
 use bytes::Bytes;
 use std::io::{self, Write};
 use std::path::Path;
@@ -35,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
-    file: socket::SocketFile,
+    file: SocketFile,
     hello: Line,
     pub(super) limits: Limits,
 }
@@ -98,7 +99,7 @@ impl Server {
 
     /// Where it listens.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        &self.file.path
     }
 
     /// Serves until it is dropped, or until the scout ends.

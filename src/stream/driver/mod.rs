@@ -142,7 +142,7 @@ impl Driver {
     }
 
     pub(super) fn operation(&self) -> Operation {
-        let made = || Operation::named("stream");
+        let made = || Operation::named(Operation::STREAM);
         self.operation.get_or_init(made).clone()
     }
 

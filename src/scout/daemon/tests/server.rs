@@ -39,8 +39,8 @@ async fn a_socket_of_another_user_is_left_alone() {
     let place = Place::new();
     drop(std::os::unix::net::UnixListener::bind(place.socket()).expect("a free path"));
     let owner = std::fs::metadata(place.socket()).expect("there").uid();
-    let removed = socket::remove_stale(&place.socket(), owner + 1).await;
-    let error = removed.expect_err("another's");
+    let listening = socket::listen_as(owner + 1, &place.socket()).await;
+    let error = listening.expect_err("another's");
     assert!(
         matches!(error, DaemonError::Foreign { owner: of, .. } if of == owner),
         "{error}"

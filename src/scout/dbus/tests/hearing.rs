@@ -1,6 +1,6 @@
 //! The services on a bus: heard, gone, back again, flooding, silent.
 
-use super::fake::{Fake, PATIENCE, TestBus};
+use super::fake::{Fake, PATIENCE, TestBus, test_bus};
 use super::*;
 use crate::network::Fact;
 use crate::scout::Scout;
@@ -121,7 +121,7 @@ async fn a_bus_that_talks_garbage_is_left_and_tried_again() {
 
 #[tokio::test]
 async fn a_bus_without_services_holds_up_no_snapshot() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let ear = Ear::on(&bus);
     ear.until("an answer", |hearsay| !hearsay.is_awaiting())
         .await;
@@ -131,7 +131,7 @@ async fn a_bus_without_services_holds_up_no_snapshot() {
 // behaviour: C9
 #[tokio::test]
 async fn a_service_that_never_answers_holds_up_no_snapshot() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     manager.be_silent();
     let scout = Scout::over_system(settings(&bus.address()));
@@ -144,7 +144,7 @@ async fn a_service_that_never_answers_holds_up_no_snapshot() {
 
 #[tokio::test]
 async fn a_service_that_is_merely_slow_keeps_what_it_said() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -176,7 +176,7 @@ fn a_lost_bus_is_tried_after_1_s_and_then_twice_as_long_up_to_30_s() {
 
 #[tokio::test]
 async fn a_service_is_heard_and_its_changes_too() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -194,7 +194,7 @@ async fn a_service_is_heard_and_its_changes_too() {
 
 #[tokio::test]
 async fn a_service_that_is_killed_says_nothing_until_it_is_back() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let ear = Ear::on(&bus);
     for _ in 0..3 {
         let manager = Fake::start(&bus, MANAGER, metered(1)).await;
@@ -206,7 +206,9 @@ async fn a_service_that_is_killed_says_nothing_until_it_is_back() {
 
 #[tokio::test]
 async fn a_bus_that_is_restarted_is_heard_again() {
-    let mut bus = TestBus::start().await;
+    let Some(mut bus) = test_bus().await else {
+        return;
+    };
     let _first = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -219,7 +221,7 @@ async fn a_bus_that_is_restarted_is_heard_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_signals_is_read_ten_times_a_second_and_the_last_state_is_right() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -238,7 +240,7 @@ async fn a_flood_of_signals_is_read_ten_times_a_second_and_the_last_state_is_rig
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_flaps_is_read_ten_times_a_second_and_heard_in_the_end() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -256,7 +258,7 @@ async fn a_name_that_flaps_is_read_ten_times_a_second_and_heard_in_the_end() {
 
 #[tokio::test]
 async fn a_service_that_talks_nonsense_says_nothing_until_it_makes_sense() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -270,7 +272,7 @@ async fn a_service_that_talks_nonsense_says_nothing_until_it_makes_sense() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_not_looked_at() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let manager = Fake::start(&bus, MANAGER, metered(1)).await;
     let ear = Ear::on(&bus);
     ear.until_metered(Fact::Yes).await;
@@ -284,7 +286,7 @@ async fn an_answer_that_is_too_large_is_not_looked_at() {
 
 #[tokio::test]
 async fn a_modem_tells_whose_network_it_is_in() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let modem = "/org/freedesktop/ModemManager1/Modem/0";
     let bearers = vec![ObjectPath::try_from("/bearer/1").expect("a path")];
     let registered = |state| {
@@ -319,7 +321,7 @@ async fn a_modem_tells_whose_network_it_is_in() {
 
 #[tokio::test]
 async fn a_resolver_of_this_namespace_tells_each_links_servers() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let resolver = Fake::start(&bus, RESOLVER, Tree::new()).await;
     // Loopback has this index in every namespace.
     resolver.set_one(Variant::from(vec![(1_i32, 2_i32, vec![127_u8, 0, 0, 53])]));
@@ -333,7 +335,7 @@ async fn a_resolver_of_this_namespace_tells_each_links_servers() {
 // behaviour: R4
 #[tokio::test]
 async fn the_bus_is_left_with_the_last_handle_of_the_scout() {
-    let bus = TestBus::start().await;
+    let Some(bus) = test_bus().await else { return };
     let watching = bus.connect().await;
     let names = async || {
         let bus = Some("org.freedesktop.DBus");

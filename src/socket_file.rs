@@ -1,0 +1,139 @@
+//! The file of a listening Unix socket: made with its permissions, replaced if it is stale, removed at
+//! the end.
+//!
+//! A file is stale when nobody listens there. One where somebody does, one of another kind and, if the
+//! caller says whose it must be, one of another user stay. Ours is known by device and inode, so what
+//! took its place stays too.
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+
+const BACKLOG: i32 = 1024;
+/// Between making its file and listening a process is refused; it takes much less than this.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Why nobody can listen at a path.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Somebody listens there.
+    InUse,
+    /// There is a file of another kind.
+    NoSocket,
+    /// The socket that was left there is this user's.
+    Foreign(u32),
+    /// The system says so.
+    System(io::Error),
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::InUse | Refusal::NoSocket => io::ErrorKind::AddrInUse.into(),
+            Refusal::Foreign(owner) => {
+                let text = format!("it belongs to user {owner}");
+                io::Error::new(io::ErrorKind::PermissionDenied, text)
+            }
+            Refusal::System(error) => error,
+        }
+    }
+}
+
+/// Device and inode.
+pub(crate) type FileId = (u64, u64);
+
+pub(crate) fn id(found: &Metadata) -> FileId {
+    (found.dev(), found.ino())
+}
+
+/// A socket file of ours; removed when dropped, if it is still the same one.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    pub(crate) path: PathBuf,
+    pub(crate) id: FileId,
+}
+
+impl SocketFile {
+    fn new(path: &Path, found: &Metadata) -> Self {
+        SocketFile {
+            path: path.to_owned(),
+            id: id(found),
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let same = fs::symlink_metadata(&self.path).is_ok_and(|found| id(&found) == self.id);
+        if same && let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(target: "mancom::socket_file", path = %self.path.display(), %error, "it stays");
+        }
+    }
+}
+
+/// Listens at `path`, a file with the permissions `mode`; replaces a stale one, of `owner` if one is named.
+pub(crate) async fn listen(
+    path: &Path,
+    mode: u32,
+    owner: Option<u32>,
+) -> Result<(UnixListener, SocketFile), Refusal> {
+    let listening = match bind(path, mode) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove_stale(path, owner).await?;
+            bind(path, mode)
+        }
+        done => done,
+    };
+    listening.map_err(Refusal::System)
+}
+
+fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address)?;
+    let file = SocketFile::new(path, &fs::symlink_metadata(path)?);
+    // Nobody can connect before `listen`, so there is no moment with the umask's permissions.
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+/// Removes a stale socket file, of `owner` if one is named; an error if it lives or is something else.
+///
+/// It takes two refusals with a pause between: a listener that has made its file is refused too, for
+/// a moment, before it listens.
+pub(crate) async fn remove_stale(path: &Path, owner: Option<u32>) -> Result<(), Refusal> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(Refusal::System)?,
+    };
+    if !found.file_type().is_socket() {
+        return Err(Refusal::NoSocket);
+    }
+    let is_foreign = owner.is_some_and(|owner| owner != found.uid());
+    for _ in 0..2 {
+        let refused = match UnixStream::connect(path).await {
+            Err(error) => error,
+            Ok(_) => return Err(Refusal::InUse),
+        };
+        match refused.kind() {
+            io::ErrorKind::ConnectionRefused => {}
+            io::ErrorKind::NotFound => return Ok(()),
+            io::ErrorKind::PermissionDenied if is_foreign => break,
+            io::ErrorKind::PermissionDenied => return Err(Refusal::System(refused)),
+            _ => return Err(Refusal::InUse),
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+    if is_foreign {
+        return Err(Refusal::Foreign(found.uid()));
+    }
+    // Dropped, it removes the file, unless somebody else replaced it meanwhile.
+    drop(SocketFile::new(path, &found));
+    Ok(())
+}
