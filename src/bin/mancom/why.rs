@@ -20,7 +20,9 @@
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 use crate::{Global, label};
-use mancom::label::matching::{Admission, Blocked, Destination, RankKey, admit, candidates, rank};
+use mancom::label::matching::{
+    Admission, Blocked, Destination, RankKey, Reason, admit, candidates, rank,
+};
 use mancom::{Endpoint, Label, Manager, Network, Snapshot};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -215,14 +217,33 @@ impl Judged {
         let mut words: Vec<String> = match (self.place, self.behind) {
             (Some(1), _) => vec!["is taken".to_owned()],
             (Some(_), Some(axis)) => vec![format!("matches; behind for its {axis}")],
-            _ => {
-                let reasons = self.admission.reasons.iter();
-                reasons.map(ToString::to_string).collect()
-            }
+            _ => self.lacks(),
         };
         let assumed = self.admission.assumptions.iter();
         words.extend(assumed.map(ToString::to_string));
         words.join("; ")
+    }
+}
+
+impl Judged {
+    /// Every reason; of a network that is down, why it is, and not what follows from that.
+    fn lacks(&self) -> Vec<String> {
+        let reasons = &self.admission.reasons;
+        let down = reasons.contains(&Reason::Down);
+        let follows = |reason: &&Reason| {
+            matches!(
+                reason,
+                Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. }
+            )
+        };
+        let told = reasons.iter().filter(|reason| !(down && follows(reason)));
+        let words = told.map(|reason| match reason {
+            Reason::Down if !self.network.why_down().is_empty() => {
+                format!("{reason}: {}", self.network.why_down().join(", "))
+            }
+            reason => reason.to_string(),
+        });
+        words.collect()
     }
 }
 
