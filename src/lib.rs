@@ -165,6 +165,8 @@
 pub(crate) mod clock;
 pub mod endpoint;
 mod error;
+#[cfg(target_os = "linux")]
+pub(crate) mod inotify;
 pub mod label;
 pub mod network;
 #[cfg(unix)]
@@ -243,8 +245,8 @@ pub use mancom_macros::main;
 /// socket would wait for bytes that take no time here, so opening one panics; `mem:` endpoints travel on
 /// the scripted networks. `#[mancom::test(real)]` has neither paused time nor scripted networks.
 ///
-/// It adds `#[test]`; `#[ignore]`, `#[should_panic]` and the like stand below it as ever. The function may
-/// return nothing or a `Result`. `crate = path` says where this crate is, if it was renamed.
+/// It adds `#[test]`; other attributes of tests, such as `#[should_panic]`, stand below it as ever. The
+/// function may return nothing or a `Result`. `crate = path` says where this crate is, if it was renamed.
 ///
 /// # Panics
 ///

@@ -2,23 +2,20 @@
 //!
 //! The file names servers for the whole host. Each is given to the network through which the kernel
 //! itself would reach it, or which its scope names (`fe80::1%eth0`); one on loopback is a daemon of
-//! this host and belongs to no network. The file is read again when inotify tells that it or what
-//! its link leads to was written or replaced, and at each whole look, where there is no inotify.
+//! this host and belongs to no network. The file is read again when the kernel tells that it or the way
+//! to it has changed, and at each whole look, for there may be nobody to tell.
 //!
 //! Limits: the first 64 KiB and 16 servers. Reference: resolv.conf(5).
 
+use crate::inotify::{Inotify, WatchFlags};
 use crate::network::{Aspect, Choice, NetworkSpec, State, is_link_local};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::pending;
-use std::io::{self, Read};
-use std::mem::MaybeUninit;
+use std::io::Read;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use std::slice;
 
 /// The name under which it stands among an aspect's sources.
 const SOURCE: &str = "resolv.conf";
@@ -76,24 +73,15 @@ pub(super) struct ResolvConf {
     path: PathBuf,
     servers: Vec<Server>,
     /// `None` where the system has no inotify left for us.
-    inotify: Option<AsyncFd<OwnedFd>>,
-    watched: BTreeMap<PathBuf, i32>,
+    inotify: Option<Inotify>,
 }
 
 impl ResolvConf {
-    /// Reads the file, inside a runtime.
     pub(super) fn new(path: &Path) -> Self {
-        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok();
-        #[expect(
-            deprecated,
-            reason = "unsound for a type that lies about its descriptor; an OwnedFd does not"
-        )]
-        let watch = |fd| AsyncFd::with_interest(fd, Interest::READABLE).ok();
         let mut file = ResolvConf {
             path: path.to_owned(),
             servers: Vec::new(),
-            inotify: inotify.and_then(watch),
-            watched: BTreeMap::new(),
+            inotify: None,
         };
         file.look();
         file
@@ -105,8 +93,9 @@ impl ResolvConf {
 
     /// Reads the file again; true if it names other servers than before.
     pub(super) fn look(&mut self) -> bool {
-        // First, so that no change after the reading goes unheard.
-        self.watch();
+        // First, so that no change after the reading goes unheard. The way to it may be another now.
+        self.inotify = None;
+        self.inotify = Inotify::over(slice::from_ref(&self.path), WatchFlags::CLOSE_WRITE).ok();
         let servers = read(&self.path).unwrap_or_default();
         let changed = servers != self.servers;
         self.servers = servers;
@@ -119,70 +108,14 @@ impl ResolvConf {
     ///
     /// Cancel safe: what is taken from inotify is told in the same poll.
     pub(super) async fn touched(&self) {
-        let Some(inotify) = &self.inotify else {
-            return pending().await;
+        let told = match &self.inotify {
+            Some(inotify) => inotify.told().await.is_ok(),
+            None => false,
         };
-        loop {
-            let Ok(mut ready) = inotify.readable().await else {
-                return pending().await;
-            };
-            match ready.try_io(|fd| self.heard(fd.get_ref())) {
-                Ok(Ok(true)) => return,
-                Ok(Ok(false)) | Err(_) => {}
-                // What remains is the look every 30 s.
-                Ok(Err(_)) => return pending().await,
-            }
+        if !told {
+            // What remains is the look every 30 s.
+            pending().await
         }
-    }
-
-    /// Takes one event; whether it concerns the file.
-    fn heard(&self, inotify: &OwnedFd) -> io::Result<bool> {
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(inotify, &mut buffer);
-        let mut concerns = false;
-        loop {
-            let event = reader.next()?;
-            // One without a name is of the file itself, or tells that some were lost.
-            concerns |= event.file_name().is_none_or(|name| {
-                let named = |path: &PathBuf| {
-                    path.file_name()
-                        .is_some_and(|own| own.as_encoded_bytes() == name.to_bytes())
-                };
-                named(&self.path) || self.watched.keys().any(named)
-            });
-            if reader.is_buffer_empty() {
-                return Ok(concerns);
-            }
-        }
-    }
-
-    /// Watches the file, what its link leads to, and the directories of both.
-    fn watch(&mut self) {
-        let Some(inotify) = &self.inotify else {
-            return;
-        };
-        let target = self.path.canonicalize().unwrap_or_default();
-        let wanted = [
-            self.path.parent(),
-            target.parent(),
-            target.is_file().then_some(&*target),
-        ];
-        let flags = WatchFlags::CLOSE_WRITE
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_TO
-            | WatchFlags::MOVED_FROM;
-        let wanted = wanted.into_iter().flatten().map(Path::to_owned);
-        let now: BTreeMap<_, _> = wanted
-            .filter_map(|path| Some((path.clone(), inotify::add_watch(inotify, path, flags).ok()?)))
-            .collect();
-        for (path, old) in &self.watched {
-            if now.get(path) != Some(old) && !now.values().any(|new| new == old) {
-                // It may have gone with its file.
-                let _ = inotify::remove_watch(inotify, *old);
-            }
-        }
-        self.watched = now;
     }
 }
 
@@ -368,7 +301,6 @@ mod tests {
         std::fs::write(at("run/new"), "nameserver 192.0.2.5\n").expect("a file");
         std::fs::rename(at("run/new"), at("run/stub")).expect("a file replaced");
         becomes(&mut file, &["192.0.2.5"]).await;
-        assert!(file.watched.len() <= 3, "{:?}", file.watched);
         std::fs::remove_file(&path).expect("a link");
         becomes(&mut file, &[]).await;
     }

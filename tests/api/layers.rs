@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 8] = [
         "network",
         "clock",
         "error",
+        "inotify",
         "socket_file",
     ],
     &["proto"],

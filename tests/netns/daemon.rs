@@ -10,8 +10,8 @@ use mancom::scout::daemon::Fallback;
 use mancom::{Label, Manager, Scout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -125,7 +125,7 @@ fn two_processes_see_each_flap_together() {
     println!("apart by {skews:?} ms");
 }
 
-// behaviour: I7
+// behaviour: W1
 fn a_waiting_command_outlives_the_daemon() {
     let lab = Lab::new();
     let world = World::new(&lab, "200mbit");
@@ -160,7 +160,15 @@ async fn says(manager: &Manager, part: &str) {
     }
 }
 
-// behaviour: C6, I7
+/// Waits until the client is so far.
+fn next(steps: &mpsc::Receiver<&str>, expected: &str) {
+    match steps.recv_timeout(PATIENCE) {
+        Ok(step) => assert_eq!(step, expected),
+        Err(_) => panic!("not {expected}"),
+    }
+}
+
+// behaviour: W1
 fn a_killed_daemon_and_its_restart_lose_nothing() {
     let lab = Lab::new();
     let world = World::new(&lab, "200mbit");
@@ -168,7 +176,7 @@ fn a_killed_daemon_and_its_restart_lose_nothing() {
     serve_echo(&world.server, SERVER);
     let mut daemon = Daemon::start(&world);
     let socket = daemon.socket();
-    let (step, steps) = std::sync::mpsc::channel();
+    let (step, steps) = mpsc::channel();
     let (go, mut gone) = tokio::sync::mpsc::channel::<()>(1);
     let client = world.client.spawn_async(move || async move {
         let manager = manager(&socket).await;
@@ -215,14 +223,10 @@ fn a_killed_daemon_and_its_restart_lose_nothing() {
         stream.shutdown().await.unwrap();
         manager.shutdown(PATIENCE).await.unwrap();
     });
-    let next = |expected| match steps.recv_timeout(PATIENCE) {
-        Ok(step) => assert_eq!(step, expected),
-        Err(_) => panic!("not {expected}"),
-    };
-    next("connected");
+    next(&steps, "connected");
     daemon.kill();
     go.blocking_send(()).unwrap();
-    next("went on");
+    next(&steps, "went on");
     // Nobody watches now.
     world.cellular.up();
     daemon.restart();
@@ -235,7 +239,7 @@ fn without_the_daemon_a_process_looks_for_itself() {
     let world = World::new(&lab, "200mbit");
     let mut daemon = Daemon::start(&world);
     let socket = daemon.socket();
-    let (step, steps) = std::sync::mpsc::channel();
+    let (step, steps) = mpsc::channel();
     let (go, mut gone) = tokio::sync::mpsc::channel::<()>(1);
     let client = world.client.spawn_async(move || async move {
         let manager = Manager::builder().scout(Scout::daemon(socket));
@@ -270,17 +274,13 @@ fn without_the_daemon_a_process_looks_for_itself() {
         );
         manager.shutdown(PATIENCE).await.unwrap();
     });
-    let next = |expected| match steps.recv_timeout(PATIENCE) {
-        Ok(step) => assert_eq!(step, expected),
-        Err(_) => panic!("not {expected}"),
-    };
-    next("heard");
+    next(&steps, "heard");
     daemon.kill();
     go.blocking_send(()).unwrap();
-    next("looks");
+    next(&steps, "looks");
     world.wifi.down();
     go.blocking_send(()).unwrap();
-    next("saw it");
+    next(&steps, "saw it");
     daemon.restart();
     go.blocking_send(()).unwrap();
     join(client);

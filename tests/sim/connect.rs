@@ -226,7 +226,7 @@ async fn a_connect_under_flapping_makes_at_most_ten_attempts_in_ten_seconds() {
     );
 }
 
-// behaviour: W3, D1
+// behaviour: D1, W11
 #[tokio::test(start_paused = true)]
 async fn on_a_network_that_is_gone_a_connect_waits_for_it_alone() {
     let (manager, networks, exchange) = world().await;
@@ -302,7 +302,6 @@ async fn the_looser_label_takes_over_once_however_often_the_wait_begins_anew() {
     assert_eq!(stream.label(), Label::BACKGROUND);
 }
 
-// behaviour: D7
 #[tokio::test(start_paused = true)]
 async fn a_deadline_beyond_time_is_none() {
     let (manager, networks, _) = world().await;
@@ -344,7 +343,6 @@ async fn a_session_under_flapping_makes_at_most_ten_attempts_in_ten_seconds() {
     );
 }
 
-// behaviour: W3
 #[tokio::test(start_paused = true)]
 async fn a_session_on_one_network_comes_back_on_that_alone() {
     let (manager, networks, exchange) = world().await;

@@ -137,7 +137,6 @@ fn session_error(error: io::Error) -> String {
     mancom::Error::from(error).to_string()
 }
 
-// behaviour: S12
 #[tokio::test(start_paused = true)]
 async fn without_a_hook_a_loss_is_one_error_the_same_ever_after() {
     let (manager, networks, _) = world().await;
@@ -293,7 +292,7 @@ async fn after_a_loss(written: &[u8], does: Does) -> (Manager, mancom::McStream,
     (manager, stream, listener)
 }
 
-// behaviour: S11
+// behaviour: S17
 #[tokio::test(start_paused = true)]
 async fn continuing_resends_nothing() {
     let (_manager, mut stream, listener) =
@@ -303,7 +302,6 @@ async fn continuing_resends_nothing() {
     assert_eq!(read(&mut server, 10).await, "HELLOworld");
 }
 
-// behaviour: S11
 #[tokio::test(start_paused = true)]
 async fn a_replay_needs_nobody_who_writes() {
     let (_manager, mut stream, listener) =
@@ -360,7 +358,6 @@ async fn an_offset_beyond_what_was_written_fails_the_stream() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
-// behaviour: S11
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_gives_up_fails_the_stream() {
     let (_manager, mut stream, _listener) =
@@ -690,7 +687,6 @@ async fn a_network_that_no_longer_fits_the_label_is_given_up() {
     assert_eq!(seen.setups(), 1);
 }
 
-// behaviour: S11
 #[tokio::test(start_paused = true)]
 async fn a_stream_on_one_network_comes_back_on_that_alone() {
     let (manager, networks, exchange) = world().await;
@@ -721,7 +717,7 @@ async fn a_stream_on_one_network_comes_back_on_that_alone() {
     assert_eq!(exchange.attempts_by_network(), [("wwan0".into(), 2)].into());
 }
 
-// behaviour: S14, S12
+// behaviour: S12
 #[tokio::test(start_paused = true)]
 async fn a_hook_on_a_session_observes_its_paths() {
     let (manager, networks, _) = world().await;

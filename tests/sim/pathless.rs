@@ -2,12 +2,13 @@
 
 use mancom::hooks::{Carried, Connection, Hook, Resume};
 use mancom::label::matching::{Destination, Reason};
-use mancom::{Label, Manager, Prop};
+use mancom::testing::Networks;
+use mancom::{Label, Listener, Manager, McStream, Prop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use crate::line;
+use crate::line::{self, Exchange};
 use crate::support::{Outcome, cellular, joined, millis, on, secs, settle, soon, wifi};
 
 const WIFI: Label = Label::new().require(Prop::Wifi);
@@ -15,7 +16,7 @@ const WIFI: Label = Label::new().require(Prop::Wifi);
 // behaviour: X1 X4
 #[mancom::test]
 async fn a_session_without_a_network_is_listed_with_its_reasons_until_it_has_one(
-    networks: mancom::testing::Networks,
+    networks: Networks,
 ) -> Outcome {
     let manager = Manager::current()?;
     networks.up(wifi());
@@ -77,7 +78,7 @@ async fn a_session_without_a_network_is_listed_with_its_reasons_until_it_has_one
 // behaviour: X1
 #[mancom::test]
 async fn a_session_whose_networks_do_not_fit_its_new_label_is_listed_too(
-    networks: mancom::testing::Networks,
+    networks: Networks,
 ) -> Outcome {
     let manager = Manager::current()?;
     networks.up(cellular());
@@ -99,14 +100,32 @@ async fn a_session_whose_networks_do_not_fit_its_new_label_is_listed_too(
     Ok(())
 }
 
+/// A session over wifi: its listener and both ends.
+async fn over_line(
+    manager: &Manager,
+    networks: &Networks,
+) -> Result<(Listener, McStream, McStream), mancom::Error> {
+    networks.up(wifi());
+    let listener = manager.listen("mc+line://server").plaintext().await?;
+    let near = manager.connect("mc+line://server").plaintext().await?;
+    let far = listener.accept().await?;
+    Ok((listener, near, far))
+}
+
+/// Wifi goes, and when it is back every attempt is refused, until far into the back-off.
+async fn refuse_for_long(networks: &Networks, exchange: &Exchange) {
+    exchange.refusing.lock().unwrap().insert("wlan0".into());
+    networks.down("wlan0");
+    settle().await;
+    networks.up(wifi());
+    sleep(secs(120)).await;
+}
+
 // behaviour: X1 W12
 #[mancom::test]
 async fn a_nudge_ends_the_back_off_of_a_session_at_once() -> Outcome {
     let (manager, networks, exchange) = line::world().await;
-    networks.up(wifi());
-    let listener = manager.listen("mc+line://server").plaintext().await?;
-    let near = manager.connect("mc+line://server").plaintext().await?;
-    let _far = listener.accept().await?;
+    let (_listener, near, _far) = over_line(&manager, &networks).await?;
     let operation = near.session().operation();
     settle().await;
     let tried = exchange.tried();
@@ -114,12 +133,7 @@ async fn a_nudge_ends_the_back_off_of_a_session_at_once() -> Outcome {
     settle().await;
     assert_eq!(exchange.tried(), tried, "it has its path");
 
-    exchange.refusing.lock().unwrap().insert("wlan0".into());
-    networks.down("wlan0");
-    settle().await;
-    networks.up(wifi());
-    // Far into the back-off.
-    sleep(secs(120)).await;
+    refuse_for_long(&networks, &exchange).await;
     let tried = exchange.tried();
     let pending = manager.pending();
     assert_eq!(pending.len(), 1, "it is listed there too: {pending:?}");
@@ -181,16 +195,9 @@ async fn a_plain_stream_that_is_rebuilt_is_listed_and_nudged_by_its_session() ->
 #[mancom::test]
 async fn nudges_without_end_try_ten_times_in_ten_seconds() -> Outcome {
     let (manager, networks, exchange) = line::world().await;
-    networks.up(wifi());
-    let listener = manager.listen("mc+line://server").plaintext().await?;
-    let near = manager.connect("mc+line://server").plaintext().await?;
-    let _far = listener.accept().await?;
+    let (_listener, near, _far) = over_line(&manager, &networks).await?;
     let operation = near.session().operation();
-    exchange.refusing.lock().unwrap().insert("wlan0".into());
-    networks.down("wlan0");
-    settle().await;
-    networks.up(wifi());
-    sleep(secs(120)).await;
+    refuse_for_long(&networks, &exchange).await;
     let tried = exchange.tried();
     for _ in 0..100 {
         operation.nudge();
@@ -203,9 +210,7 @@ async fn nudges_without_end_try_ten_times_in_ten_seconds() -> Outcome {
 
 // behaviour: X1
 #[mancom::test]
-async fn a_session_that_is_withdrawn_while_it_waits_ends(
-    networks: mancom::testing::Networks,
-) -> Outcome {
+async fn a_session_that_is_withdrawn_while_it_waits_ends(networks: Networks) -> Outcome {
     let manager = Manager::current()?;
     networks.up(wifi());
     let (mut near, _far) = joined("mem://withdrawn", WIFI).await?;

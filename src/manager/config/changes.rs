@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep, timeout_at};
 
 #[cfg(target_os = "linux")]
-use super::inotify::Inotify;
+use crate::inotify::{Inotify, WatchFlags};
 
 /// So long nothing may happen before the files are read.
 const QUIET: Duration = Duration::from_millis(50);
@@ -69,7 +69,7 @@ impl Changes {
 impl Eyes {
     fn open(paths: &[PathBuf]) -> Self {
         #[cfg(target_os = "linux")]
-        match Inotify::over(paths) {
+        match Inotify::over(paths, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE) {
             Ok(inotify) => return Eyes::Told(inotify),
             Err(error) => {
                 tracing::debug!(target: "mancom::config", %error, "looking at files every 2 s");

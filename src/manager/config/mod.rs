@@ -70,8 +70,6 @@ pub(super) mod changes;
 mod error;
 #[cfg(feature = "config")]
 pub(super) mod file;
-#[cfg(all(feature = "config", target_os = "linux"))]
-mod inotify;
 #[cfg(feature = "config")]
 mod text;
 #[cfg(feature = "config")]

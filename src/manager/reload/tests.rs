@@ -196,17 +196,6 @@ async fn a_link_that_is_turned_is_seen_however_deep_it_is() {
 }
 
 #[tokio::test]
-async fn a_ring_of_links_is_left() {
-    let folder = folder();
-    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-    symlink(&b, &a).unwrap();
-    symlink(&a, &b).unwrap();
-    let mut changes = watching(std::slice::from_ref(&a));
-    fs::remove_file(&b).unwrap();
-    told(&mut changes).await;
-}
-
-#[tokio::test]
 async fn a_file_that_is_never_quiet_is_read_all_the_same() {
     let folder = folder();
     let path = folder.path().join("mancom.toml");

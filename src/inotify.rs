@@ -3,6 +3,8 @@
 //! A file that is replaced, created, or reached through a link that is turned elsewhere never changes
 //! itself. So every folder on the way to it is watched for one name each, links followed by hand, and
 //! the file too, for it may be changed through another of its names.
+//!
+//! Limits: 40 links on the way to a file, each of a length that the kernel bounds.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -13,7 +15,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf, absolute};
 
-use rustix::fs::inotify::{self, CreateFlags, Event, Reader, WatchFlags};
+pub(crate) use rustix::fs::inotify::WatchFlags;
+use rustix::fs::inotify::{self, CreateFlags, Event, Reader};
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -31,24 +34,25 @@ const FOLDER: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::ONLYDIR)
     .union(WatchFlags::MASK_ADD);
 
-/// What is seen of a file.
-const FILE: WatchFlags = WatchFlags::MODIFY
-    .union(WatchFlags::CLOSE_WRITE)
-    .union(WatchFlags::ATTRIB)
-    .union(WatchFlags::MASK_ADD);
+/// What is seen of a file, beside its being written.
+const FILE: WatchFlags = WatchFlags::ATTRIB.union(WatchFlags::MASK_ADD);
 
 /// What the kernel tells of some files.
 #[derive(Debug)]
-pub(super) struct Inotify {
+pub(crate) struct Inotify {
     fd: OwnedFd,
+    written: WatchFlags,
     /// By the kernel's number: the names that count in a folder; in a file everything counts.
     watched: HashMap<i32, HashSet<OsString>>,
 }
 
 impl Inotify {
-    pub(super) fn over(paths: &[PathBuf]) -> io::Result<Self> {
+    /// Over what is now the way to these files. A file is written with each piece (`MODIFY`), or once
+    /// who wrote it is done (`CLOSE_WRITE`).
+    pub(crate) fn over(paths: &[PathBuf], written: WatchFlags) -> io::Result<Self> {
         let mut inotify = Inotify {
             fd: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
+            written,
             watched: HashMap::new(),
         };
         for path in paths {
@@ -62,7 +66,7 @@ impl Inotify {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(super) async fn told(&self) -> io::Result<()> {
+    pub(crate) async fn told(&self) -> io::Result<()> {
         #[expect(
             deprecated,
             reason = "unsound for a type that lies about its descriptor; a BorrowedFd does not"
@@ -122,7 +126,7 @@ impl Inotify {
     }
 
     fn watch_file(&mut self, file: &Path) -> io::Result<()> {
-        match inotify::add_watch(&self.fd, file, FILE) {
+        match inotify::add_watch(&self.fd, file, FILE | self.written) {
             Ok(number) => {
                 self.watched.entry(number).or_default();
                 Ok(())
@@ -169,6 +173,11 @@ fn push(ahead: &mut Vec<OsString>, path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn over(path: &Path) -> Inotify {
+        Inotify::over(&[path.to_owned()], WatchFlags::CLOSE_WRITE).unwrap()
+    }
 
     fn quiet(inotify: &Inotify) -> bool {
         inotify
@@ -181,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mancom.toml");
         fs::write(&path, "").unwrap();
-        let inotify = Inotify::over(std::slice::from_ref(&path)).unwrap();
+        let inotify = over(&path);
         assert!(quiet(&inotify));
         for i in 0..200 {
             let other = folder.path().join(format!("{i}"));
@@ -202,8 +211,65 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let other = elsewhere.path().join("x");
         fs::hard_link(&path, &other).unwrap();
-        let inotify = Inotify::over(&[path]).unwrap();
+        let inotify = over(&path);
         fs::write(&other, "x").unwrap();
+        assert!(inotify.read().is_ok());
+    }
+
+    #[test]
+    fn a_file_is_written_by_pieces_or_when_that_is_done() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mancom.toml");
+        let mut file = fs::File::create(&path).unwrap();
+        let pieces = Inotify::over(std::slice::from_ref(&path), WatchFlags::MODIFY).unwrap();
+        let whole = over(&path);
+        file.write_all(b"x").unwrap();
+        assert!(pieces.read().is_ok() && quiet(&whole));
+        drop(file);
+        assert!(quiet(&pieces) && whole.read().is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let inotify = over(&folder.path().join("etc/mancom.toml"));
+        fs::write(folder.path().join("other"), "").unwrap();
+        assert!(quiet(&inotify));
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        assert!(inotify.read().is_ok());
+    }
+
+    #[test]
+    fn as_many_links_are_followed_as_the_kernel_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |n: usize| folder.path().join(n.to_string());
+        let way = folder.path().components().count();
+        let end = folder.path().join("end/mancom.toml");
+        fs::create_dir(folder.path().join("end")).unwrap();
+        fs::write(&end, "").unwrap();
+        symlink(&end, at(0)).unwrap();
+        for n in 1..=LINKS {
+            symlink(at(n - 1), at(n)).unwrap();
+        }
+        for (first, follows) in [(LINKS - 1, true), (LINKS, false)] {
+            assert_eq!(fs::read(at(first)).is_ok(), follows);
+            let inotify = over(&at(first));
+            let more = if follows { 2 } else { 0 };
+            assert_eq!(inotify.watched.len(), way + more, "folders, and the file");
+            fs::write(&end, "x").unwrap();
+            assert_eq!(quiet(&inotify), !follows);
+        }
+    }
+
+    #[test]
+    fn a_ring_of_links_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        symlink(&b, &a).unwrap();
+        symlink(&a, &b).unwrap();
+        let inotify = over(&a);
+        fs::remove_file(&b).unwrap();
         assert!(inotify.read().is_ok());
     }
 }

@@ -1,0 +1,251 @@
+//! What is asked and answered over a socket, and whatever else may come over it.
+
+use std::fs::{self, Permissions};
+use std::future::IntoFuture;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout};
+
+use super::super::server::{self, Seen};
+use super::super::wire::{self, CONNECTIONS, LONGEST_QUESTION, MOST_OPERATIONS};
+use super::super::{InspectError, Process, processes};
+use super::{LIMIT, World, said};
+use crate::deferral::MatchError;
+use crate::label::{Label, Prop};
+use crate::stream::tracker::Tracker;
+
+const WIFI: Label = Label::new().require(Prop::Wifi);
+
+// behaviour: X1 W12
+#[tokio::test]
+async fn what_waits_is_listed_nudged_and_withdrawn_from_outside() {
+    let world = World::new().await;
+    let process = world.process().await;
+    assert!(process.ops().await.unwrap().ops.is_empty());
+    let matching = world
+        .manager
+        .matching(WIFI)
+        .within(Duration::from_secs(3600));
+    let operation = matching.operation();
+    let waiting = tokio::spawn(matching.into_future());
+    let began = std::time::Instant::now();
+    let listed = loop {
+        let mut listed = process.ops().await.unwrap();
+        if let Some(listed) = listed.ops.pop() {
+            break listed;
+        }
+        assert!(began.elapsed() < LIMIT);
+    };
+    assert_eq!((listed.id(), listed.kind()), (operation.id(), "matching"));
+    assert_eq!(
+        (listed.label(), listed.label_name()),
+        ("require=wifi", None)
+    );
+    assert_eq!(listed.destination(), "anywhere");
+    assert!(listed.age() <= began.elapsed() && listed.deadline().is_some());
+    let hint = listed.hint().unwrap();
+    assert!(hint.starts_with("needs wifi; there is none"), "{hint}");
+    let all = serde_json::to_value(&listed).unwrap();
+    assert_eq!(all["blocked"]["networks"][0]["name"], "wwan0");
+    assert_eq!(
+        all["blocked"]["networks"][0]["reasons"][0]["reason"],
+        "kind"
+    );
+
+    let none = "op-999999999".parse().unwrap();
+    assert!(process.nudge(listed.id()).await.unwrap());
+    assert!(!process.nudge(none).await.unwrap());
+    assert_eq!(process.nudge_all().await.unwrap(), 1);
+    let status = process.status().await.unwrap();
+    assert_eq!((status.pending, status.sessions), (1, 0));
+    assert_eq!((status.pid, &*status.source), (std::process::id(), "fixed"));
+    assert!(!process.cancel(none).await.unwrap());
+    assert!(process.cancel(listed.id()).await.unwrap());
+    let ended = waiting.await.unwrap();
+    assert!(matches!(ended, Err(MatchError::Cancelled)), "{ended:?}");
+    assert!(!process.nudge(listed.id()).await.unwrap());
+}
+
+// behaviour: K4
+#[tokio::test]
+async fn a_bad_question_is_answered_and_a_long_one_ends_the_connection() {
+    let world = World::new().await;
+    let mut stream = world.dial().await;
+    for bad in [
+        "",
+        "{}",
+        "[]",
+        "{\"ask\":\"frobnicate\"}",
+        "{\"ask\":\"nudge\"}",
+        "\u{fffd}",
+        "{\"ask\":\"nudge\",\"op\":\"x\"}",
+        "{\"ask\":\"cancel\",\"op\":\"all\"}",
+    ] {
+        stream
+            .write_all(format!("{bad}\n").as_bytes())
+            .await
+            .unwrap();
+        let answer = said(&mut stream).await;
+        assert!(answer["error"].is_string(), "{bad}: {answer}");
+    }
+    stream
+        .write_all(b"{\"ask\":\"ops\",\"more\":1}\n")
+        .await
+        .unwrap();
+    assert_eq!(
+        said(&mut stream).await,
+        serde_json::json!({"ops": [], "truncated": false})
+    );
+    let long = vec![b'['; LONGEST_QUESTION as usize];
+    // It may be closed before all is written.
+    let _ = stream.write_all(&long).await;
+    let mut rest = Vec::new();
+    let ended = timeout(LIMIT, stream.read_to_end(&mut rest))
+        .await
+        .expect("it is closed");
+    assert!(rest.is_empty(), "{ended:?}");
+    // It goes on for others, and nesting is bounded.
+    let mut stream = world.dial().await;
+    let deep = [vec![b'['; LONGEST_QUESTION as usize - 1], vec![b'\n']].concat();
+    stream.write_all(&deep).await.unwrap();
+    assert!(said(&mut stream).await["error"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_nothing_is_left_after_five_seconds() {
+    let world = World::new().await;
+    let began = Instant::now();
+    let mut stream = world.dial().await;
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+    assert!(
+        began.elapsed() >= Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn one_connection_over_the_bound_waits_for_its_turn() {
+    let world = World::new().await;
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS {
+        open.push(world.dial().await);
+    }
+    let mut late = BufReader::new(UnixStream::connect(world.socket()).await.unwrap());
+    let mut line = String::new();
+    let turn = timeout(Duration::from_millis(50), late.read_line(&mut line)).await;
+    assert!(turn.is_err(), "{line}");
+    drop(open.pop());
+    timeout(LIMIT, late.read_line(&mut line))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(line.contains("\"mancom\":1"), "{line}");
+}
+
+#[tokio::test]
+async fn an_answer_is_bounded_in_number_and_in_bytes_and_says_so() {
+    let world = World::new().await;
+    let mut waiting = world.manager.matching(WIFI).into_future();
+    assert!(futures::poll!(&mut waiting).is_pending());
+    let one = world.manager.pending();
+    let read = |line: Vec<u8>| -> (usize, bool) {
+        assert_eq!(
+            line.iter().position(|byte| *byte == b'\n'),
+            Some(line.len() - 1)
+        );
+        let value: Value = serde_json::from_slice(&line).unwrap();
+        (
+            value["ops"].as_array().unwrap().len(),
+            value["truncated"].as_bool().unwrap(),
+        )
+    };
+    let many = vec![one[0].clone(); MOST_OPERATIONS + 1];
+    let room = 64 << 20;
+    assert_eq!(read(wire::operations(&one, room).unwrap()), (1, false));
+    assert_eq!(
+        read(wire::operations(&many[1..], room).unwrap()),
+        (MOST_OPERATIONS, false)
+    );
+    assert_eq!(
+        read(wire::operations(&many, room).unwrap()),
+        (MOST_OPERATIONS, true)
+    );
+    let line = wire::operations(&many, 10_000).unwrap();
+    assert!(line.len() <= 10_000);
+    let (told, truncated) = read(line);
+    assert!(told > 1 && truncated, "{told}");
+    assert_eq!(read(wire::operations(&many, 0).unwrap()), (0, true));
+}
+
+/// A process that says this to everybody, at its socket.
+async fn says(folder: &Path, words: &'static [u8]) -> Process {
+    fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
+    let listener = tokio::net::UnixListener::bind(folder.join("5-0.sock")).unwrap();
+    tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(words).await;
+            all.push(stream);
+        }
+    });
+    processes(folder).await.unwrap().remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_hangs_or_talks_nonsense_is_told_as_what_it_is() {
+    type IsRight = fn(&InspectError) -> bool;
+    let cases: [(&'static [u8], IsRight); 5] = [
+        (b"", |error| {
+            matches!(error, InspectError::Silent { pid: 5 })
+        }),
+        (b"what?\n", |error| {
+            matches!(error, InspectError::Protocol { .. })
+        }),
+        (
+            b"{\"mancom\":2,\"pid\":5,\"name\":\"x\",\"version\":\"9\"}\n",
+            |error| matches!(error, InspectError::Protocol { .. }),
+        ),
+        (b"{\"error\":\"not you\"}\n", |error| {
+            matches!(error, InspectError::Refused { .. })
+        }),
+        (
+            b"{\"mancom\":1,\"pid\":5,\"name\":\"x\",\"version\":\"0\"}\n{\"nudged\":-1}\n",
+            |error| matches!(error, InspectError::Protocol { .. }),
+        ),
+    ];
+    for (words, is_right) in cases {
+        let place = tempfile::tempdir().unwrap();
+        let process = says(place.path(), words).await;
+        assert_eq!(process.pid(), 5);
+        let error = process.nudge_all().await.unwrap_err();
+        assert!(
+            is_right(&error),
+            "{}: {error}",
+            String::from_utf8_lossy(words)
+        );
+    }
+}
+
+proptest! {
+    // behaviour: K4
+    #[test]
+    fn any_bytes_have_one_line_of_json_as_their_answer(
+        bytes in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "\\{\"ask\":\"(ops|nudge|cancel|status)\",\"op\":.{0,20}\\}".prop_map(String::into_bytes),
+        ],
+    ) {
+        let seen = Seen { registry: std::sync::Weak::new(), sessions: Tracker::new() };
+        let line = server::answer(&bytes, &seen).unwrap();
+        prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
+        let answer: Value = serde_json::from_slice(&line).unwrap();
+        prop_assert!(answer["error"].is_string());
+    }
+}
