@@ -70,3 +70,28 @@ fn a_bad_label_is_shown_with_a_caret() {
     assert!(stderr.contains("column 12"), "{stderr}");
     assert!(stderr.contains("\n             ^"), "{stderr}");
 }
+
+// behaviour: G5
+#[test]
+fn a_configured_label_is_called_by_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mancom.toml");
+    let text = "[labels.photos]\nlabel = \"if=nosuch0\"\n[labels.home]\nlabel = \"if=lo\"\n";
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("text");
+    let (code, stdout, stderr) = answer(&["--config", file, "why", "photos"]);
+    assert_eq!(code, 3, "{stderr}");
+    let first = "no network matches `photos` (if=nosuch0) (snapshot ";
+    assert!(stdout.starts_with(first), "{stdout}");
+    let (_, told) = object(&["--config", file, "why", "photos", "--json"]);
+    assert_eq!(told["label_name"], "photos");
+    assert_eq!(told["blocked"]["name"], "photos");
+
+    let (code, stdout, _) = answer(&["--config", file, "why", "home"]);
+    assert_eq!(code, 0);
+    assert!(stdout.starts_with("`home` is if=lo\nPLACE"), "{stdout}");
+    let (_, told) = object(&["--config", file, "why", "if=lo", "--json"]);
+    assert_eq!(told["label_name"], "home");
+    let (_, told) = object(&["--config", file, "why", "any", "--json"]);
+    assert_eq!(told["label_name"], Value::Null);
+}

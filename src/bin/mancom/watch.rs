@@ -19,9 +19,11 @@
 //! | `gone` | the interface is gone; `network` is what it was last |
 //!
 //! `network` is as [`crate::view`] documents it. A down and an up between two looks is an `up` with
-//! another id. With a LABEL a line is added whenever the networks that match it change: `{"event":
-//! "match", "time_ms", "generation", "label", "networks": ["wlan0"], "hint": null}`, best first; with
-//! none, `hint` is the smallest change that would help.
+//! another id, and so is what is left of a network that lost its last address beyond the link. With
+//! a LABEL a line is added whenever the networks that match it change: `{"event": "match",
+//! "time_ms", "generation", "label", "label_name": "photos", "networks": ["wlan0"], "hint": null}`,
+//! best first; with none, `hint` is the smallest change that would help. `label_name` is the
+//! configuration's name of the label, if it has one.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -161,6 +163,11 @@ impl Lines<'_> {
             return Ok(());
         }
         let time = now();
+        let name = manager.label_name(&label);
+        let called = match &name {
+            Some(name) => format!("`{name}` ({label})"),
+            None => format!("`{label}`"),
+        };
         self.line(
             || {
                 json!({
@@ -168,13 +175,14 @@ impl Lines<'_> {
                     "time_ms": time.as_millis() as u64,
                     "generation": snapshot.generation(),
                     "label": label,
+                    "label_name": name,
                     "networks": names,
                     "hint": hint,
                 })
             },
             || match &hint {
-                Some(hint) => format!("{} nothing matches `{label}`: {hint}", clock(time)),
-                None => format!("{} `{label}` matches {}", clock(time), names.join(", ")),
+                Some(hint) => format!("{} nothing matches {called}: {hint}", clock(time)),
+                None => format!("{} {called} matches {}", clock(time), names.join(", ")),
             },
         )?;
         *told = Some(names);

@@ -5,7 +5,7 @@
 //! if one matches, 3 if none does. With `--json`, one object; a key is never left out:
 //!
 //! ```json
-//! { "label": "background require=wifi", "to": ["192.0.2.1"], "generation": 7, "complete": true,
+//! { "label": "background require=wifi", "label_name": "photos", "to": ["192.0.2.1"], "generation": 7, "complete": true,
 //!   "networks": [ { "name": "wlan0", "id": "3.1", "place": 1, "behind": null,
 //!                   "reasons": [], "assumptions": [] },
 //!                 { "name": "eth0", "id": "2.1", "place": null, "behind": null,
@@ -13,7 +13,7 @@
 //!   "hint": null, "blocked": null }
 //! ```
 //!
-//! `to` is `"anywhere"`, `"host"` (this host: no network is used), `"name"` or a list of addresses;
+//! `label_name` is the configuration's name of the label, if it has one. `to` is `"anywhere"`, `"host"` (this host: no network is used), `"name"` or a list of addresses;
 //! `behind` names what decided against it. `hint` is the smallest change that would help, and
 //! `blocked` the whole explanation, both `null` where a network matches.
 
@@ -26,6 +26,7 @@ use mancom::label::matching::{
 use mancom::{Endpoint, Label, Manager, Network, Snapshot};
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Say which network a label takes, and what every other one lacks.
@@ -109,6 +110,7 @@ fn host(text: &str) -> &str {
 /// What is to be said.
 struct Answer {
     label: Label,
+    name: Option<Arc<str>>,
     to: Destination,
     generation: u64,
     complete: bool,
@@ -127,7 +129,15 @@ struct Judged {
 impl Answer {
     fn new(manager: &Manager, snapshot: &Snapshot, label: Label, to: Destination) -> Self {
         let policy = manager.policy();
+        let name = manager.label_name(&label);
         let blocked = candidates(snapshot, &label, &to, &policy).err();
+        let blocked = blocked.map(|mut blocked| {
+            // What is shown is one moment; what is explained of another is no part of it.
+            let dated = manager.explain(&label, &to).err();
+            let dated = dated.filter(|dated| dated.generation == blocked.generation);
+            blocked.name.clone_from(&name);
+            dated.unwrap_or(blocked)
+        });
         let judge = |network: &Network| {
             let admission = admit(snapshot, network, &label, &to, &policy);
             (
@@ -164,6 +174,7 @@ impl Answer {
         }
         Answer {
             label,
+            name,
             to,
             generation: snapshot.generation(),
             complete: snapshot.is_complete(),
@@ -185,6 +196,7 @@ impl Answer {
         });
         json!({
             "label": self.label,
+            "label_name": self.name,
             "to": self.to,
             "generation": self.generation,
             "complete": self.complete,
@@ -208,7 +220,11 @@ impl Answer {
                 .map_or("-".to_owned(), |place| place.to_string());
             rows.push(vec![place, judged.network.name().to_owned(), judged.why()]);
         }
-        output.table(&rows)
+        let called = match &self.name {
+            Some(name) => format!("`{name}` is {}\n", self.label),
+            None => String::new(),
+        };
+        called + &output.table(&rows)
     }
 }
 

@@ -87,8 +87,8 @@ use std::time::Duration;
 
 pub use error::{ConfigError, ConfigFault};
 
-use crate::label::Label;
 use crate::label::matching::{Policy, Rule};
+use crate::label::{Label, LabelError, nearest};
 use crate::scout::{Facts, Overrides};
 use crate::stream::LabelDefaults;
 
@@ -150,6 +150,23 @@ impl Config {
     /// The label of this name.
     pub fn label(&self, name: &str) -> Option<&NamedLabel> {
         self.labels.get(name)
+    }
+
+    /// The label of this name, for those who must have one.
+    ///
+    /// # Errors
+    ///
+    /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
+    pub fn named(&self, name: &str) -> Result<Label, LabelError> {
+        match self.label(name) {
+            Some(named) => Ok(named.label),
+            None => {
+                let known = self.labels().map(|(name, _)| name);
+                let nearest = nearest(name, known).map(str::to_owned);
+                let name = name.to_owned();
+                Err(LabelError::NotDefined { name, nearest })
+            }
+        }
     }
 
     /// Every label, by name.
