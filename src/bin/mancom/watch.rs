@@ -65,7 +65,7 @@ impl Watch {
     async fn follow(&self, global: &Global, output: &Output) -> Result<Exit, Ended> {
         let manager = global.manager().await?;
         let label = match &self.label {
-            Some(text) => Some(label::parse(text, |name| manager.label(name).ok())?),
+            Some(text) => Some(label::parse(text, |name| manager.label(name))?),
             None => None,
         };
         let mut snapshots = manager.snapshots();

@@ -46,7 +46,7 @@ const LOOKUP: Duration = Duration::from_secs(5);
 impl Why {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let manager = global.manager().await?;
-        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
+        let label = label::parse(&self.label, |name| manager.label(name))?;
         let to = match &self.to {
             Some(text) => destination(text).await?,
             None => Destination::Unnamed,

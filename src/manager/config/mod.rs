@@ -36,7 +36,8 @@
 //! folder = "/run/user/1000/mancom" # of the sockets; default: `mancom` in `$XDG_RUNTIME_DIR`
 //! ```
 //!
-//! Every key may be left out, but for a label's `label` and a rule's two. What is not stated of a network
+//! Every key may be left out, but for a label's `label` and a rule's two. A label's name is any text
+//! that is no label itself, as `any` and `require=wifi` are. What is not stated of a network
 //! is as the system knows it.
 //!
 //! # Layers
