@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 use crate::{Global, label};
 use mancom::label::matching::{
-    Admission, Blocked, Destination, RankKey, Reason, admit, candidates, rank,
+    Admission, Blocked, Destination, RankKey, Reason, admit, assumes_metric, candidates, rank,
 };
 use mancom::{Endpoint, Label, Manager, Network, Snapshot};
 use serde_json::{Value, json};
@@ -152,16 +152,17 @@ impl Answer {
             .map(judge)
             .partition(|(_, _, admission)| admission.is_admitted());
         fit.sort_by_key(|(key, _, _)| *key);
-        let mut before: Option<RankKey> = None;
+        let mut before: Option<(RankKey, bool)> = None;
         let mut networks = Vec::new();
         for (place, (key, network, admission)) in fit.into_iter().enumerate() {
+            let now = (key, assumes_metric(&network, &label));
             networks.push(Judged {
                 network,
                 admission,
                 place: Some(place + 1),
-                behind: before.as_ref().map(|before| decided(before, &key)),
+                behind: before.as_ref().map(|before| decided(before, &now)),
             });
-            before = Some(key);
+            before = Some(now);
         }
         networks.extend(unfit.into_iter().map(|(_, network, admission)| Judged {
             network,
@@ -263,8 +264,12 @@ impl Judged {
     }
 }
 
-/// The first axis on which the second comes behind.
-fn decided(first: &RankKey, second: &RankKey) -> &'static str {
+/// The first axis on which the second comes behind, each with whether its speed is assumed.
+fn decided((first, a): &(RankKey, bool), (second, b): &(RankKey, bool)) -> &'static str {
+    let speed = match *a || *b {
+        true => "speed (assumed by kind)",
+        false => "speed",
+    };
     let axes = [
         ("route", first.detour != second.detour),
         ("health", first.health != second.health),
@@ -283,16 +288,43 @@ fn decided(first: &RankKey, second: &RankKey) -> &'static str {
         ),
         ("speed below what is bearable", first.floor != second.floor),
         ("cost", first.cost != second.cost),
-        ("speed", first.metric != second.metric),
+        (speed, first.metric != second.metric),
         ("kind", first.kind != second.kind),
     ];
     let axis = axes.iter().find(|(_, differs)| *differs);
-    axis.map_or("number", |(axis, _)| axis)
+    axis.map_or("id", |(axis, _)| axis)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::host;
+    use super::*;
+
+    fn network(index: u32, spec: mancom::NetworkSpec) -> Network {
+        Network::new(mancom::NetworkId::new(index, 1), spec)
+    }
+
+    #[test]
+    fn what_decided_is_said_as_it_is() {
+        let to = Destination::Unnamed;
+        let behind = |label: Label, first: mancom::NetworkSpec, second: mancom::NetworkSpec| {
+            let key = |index, spec| {
+                let network = network(index, spec);
+                let key = rank(&network, &label, &to, &Default::default());
+                (key, assumes_metric(&network, &label))
+            };
+            decided(&key(1, first), &key(2, second))
+        };
+        let (eth, wlan) = (Network::ethernet("eth0"), Network::wifi("wlan0"));
+        let assumed = "speed (assumed by kind)";
+        assert_eq!(behind(Label::ANY, eth.clone(), wlan.clone()), assumed);
+        assert_eq!(behind(Label::ANY, eth.clone(), eth.clone()), "id");
+        let [near, far] = [1, 9].map(Duration::from_millis);
+        let known = || (eth.clone().rtt(near), wlan.clone().rtt(far));
+        assert_eq!(behind(Label::ANY, known().0, known().1), "speed");
+        assert_eq!(behind(Label::ANY, known().0, wlan.clone()), assumed);
+        // Bandwidth is what counts here.
+        assert_eq!(behind(Label::BACKGROUND, known().0, known().1), assumed);
+    }
 
     #[test]
     fn a_host_is_found_with_and_without_a_port() {
