@@ -64,6 +64,23 @@ fn this_host_needs_no_network() {
 
 // behaviour: T4
 #[test]
+fn a_destination_that_is_none_is_refused_with_what_is_wrong() {
+    for (to, told) in [
+        ("192.0.2.1:99999", "`99999` is neither a port"),
+        (":::", "`:::`"),
+        ("http://x", "no transport for `http`"),
+    ] {
+        let (code, stdout, stderr) = answer(&["why", "any", "--to", to]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{to}: {stderr}");
+        assert!(stderr.contains(told), "{to}: {stderr}");
+    }
+    // A name that nobody knows is a name all the same.
+    let (code, told) = object(&["why", "if=lo", "--to", "nosuch.invalid:80", "--json"]);
+    assert_eq!((code, &told["to"]), (0, &Value::from("name")));
+}
+
+// behaviour: T4
+#[test]
 fn a_bad_label_is_shown_with_a_caret() {
     let (code, stdout, stderr) = answer(&["why", "background wifii"]);
     assert_eq!((code, stdout.as_str()), (2, ""));

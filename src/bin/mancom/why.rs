@@ -18,16 +18,14 @@
 //! `blocked` the whole explanation, both `null` where a network matches.
 
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, say};
-use crate::{Global, label};
+use crate::output::Output;
+use crate::{Global, destination, label};
 use mancom::label::matching::{
     Admission, Blocked, Destination, RankKey, Reason, admit, assumes_metric, candidates, rank,
 };
-use mancom::{Endpoint, Label, Manager, Network, Snapshot};
+use mancom::{Label, Manager, Network, Snapshot};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Say which network a label takes, and what every other one lacks.
 #[derive(Debug, clap::Args)]
@@ -40,15 +38,12 @@ pub(crate) struct Why {
     to: Option<String>,
 }
 
-/// The longest a name is looked up.
-const LOOKUP: Duration = Duration::from_secs(5);
-
 impl Why {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let manager = global.manager().await?;
         let label = label::parse(&self.label, |name| manager.label(name))?;
         let to = match &self.to {
-            Some(text) => destination(text).await?,
+            Some(text) => destination::resolved(text, manager.scout()).await?,
             None => Destination::Unnamed,
         };
         let snapshot = crate::scan::complete(&manager).await;
@@ -58,52 +53,6 @@ impl Why {
             None => Exit::Fine,
             Some(_) => Exit::NoMatch,
         })
-    }
-}
-
-/// The destination that a text names; a name is looked up as any program would.
-async fn destination(text: &str) -> Result<Destination, Failure> {
-    let host = match text.contains("://") || text.starts_with("unix:") {
-        true => {
-            let endpoint: Endpoint = text
-                .parse()
-                .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
-            match endpoint.host() {
-                Some(host) => host.to_owned(),
-                None => return Ok(Destination::Host),
-            }
-        }
-        false => host(text).to_owned(),
-    };
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(Destination::of([ip]));
-    }
-    let found = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host.as_str(), 0))).await;
-    match found {
-        Ok(Ok(found)) => Ok(Destination::of(found.map(|socket| socket.ip()))),
-        Ok(Err(error)) => {
-            say(format_args!(
-                "{host} is not known here ({error}): explained as a name"
-            ));
-            Ok(Destination::Name)
-        }
-        Err(_) => {
-            say(format_args!(
-                "{host} was not found in {LOOKUP:?}: explained as a name"
-            ));
-            Ok(Destination::Name)
-        }
-    }
-}
-
-/// The host of `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT` or a bare IPv6 address.
-fn host(text: &str) -> &str {
-    if let Some(rest) = text.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    match text.split_once(':') {
-        Some((host, port)) if !port.contains(':') => host,
-        _ => text,
     }
 }
 
@@ -298,6 +247,7 @@ fn decided((first, a): &(RankKey, bool), (second, b): &(RankKey, bool)) -> &'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn network(index: u32, spec: mancom::NetworkSpec) -> Network {
         Network::new(mancom::NetworkId::new(index, 1), spec)
@@ -324,20 +274,5 @@ mod tests {
         assert_eq!(behind(Label::ANY, known().0, wlan.clone()), assumed);
         // Bandwidth is what counts here.
         assert_eq!(behind(Label::BACKGROUND, known().0, known().1), assumed);
-    }
-
-    #[test]
-    fn a_host_is_found_with_and_without_a_port() {
-        for (text, expected) in [
-            ("192.0.2.1", "192.0.2.1"),
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("example.com:80", "example.com"),
-            ("example.com", "example.com"),
-            ("[2001:db8::1]:80", "2001:db8::1"),
-            ("[2001:db8::1]", "2001:db8::1"),
-            ("2001:db8::1", "2001:db8::1"),
-        ] {
-            assert_eq!(host(text), expected, "{text}");
-        }
     }
 }
