@@ -63,7 +63,7 @@ impl Watch {
     }
 
     async fn follow(&self, global: &Global, output: &Output) -> Result<Exit, Ended> {
-        let manager = global.manager().await?;
+        let manager = global.lasting_manager().await?;
         let label = match &self.label {
             Some(text) => Some(label::parse(text, |name| manager.label(name))?),
             None => None,
