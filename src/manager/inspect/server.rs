@@ -121,9 +121,13 @@ async fn converse(link: Link, seen: Seen) -> io::Result<()> {
     say(&mut write, &wire::to_line(&hello())?).await?;
     let mut read = BufReader::with_capacity(1024, read);
     while let Some(line) = timeout(PATIENCE, wire::line(&mut read, LONGEST_QUESTION)).await?? {
-        let seen = seen.clone();
-        // Thousands of operations are explained and written down: not between the program's own work.
-        let answer = tokio::task::spawn_blocking(move || answer(&line, &seen)).await?;
+        let answer = match is_long(&line) {
+            true => {
+                let seen = seen.clone();
+                tokio::task::spawn_blocking(move || answer(&line, &seen)).await?
+            }
+            false => answer(&line, &seen),
+        };
         say(&mut write, &answer?).await?;
     }
     Ok(())
@@ -151,6 +155,13 @@ fn hello() -> Hello {
         name: name.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// Whether the answer takes long, where thousands wait: it is then made beside the program's own work. All
+/// else is answered at once, for the program may end by what it is told to do.
+fn is_long(question: &[u8]) -> bool {
+    let question = serde_json::from_slice(question);
+    matches!(question, Ok(Question::Ops | Question::Status))
 }
 
 /// The answer to one line, whatever it is.
