@@ -19,11 +19,11 @@
 //! | `gone` | the interface is gone; `network` is what it was last |
 //!
 //! `network` is as [`crate::view`] documents it. A down and an up between two looks is an `up` with
-//! another id, and so is what is left of a network that lost its last address beyond the link. With
-//! a LABEL a line is added whenever the networks that match it change: `{"event": "match",
-//! "time_ms", "generation", "label", "label_name": "photos", "networks": ["wlan0"], "hint": null}`,
-//! best first; with none, `hint` is the smallest change that would help. `label_name` is the
-//! configuration's name of the label, if it has one.
+//! another id, and so is what is left of a network that lost its last address beyond the link.
+//! With a LABEL a line is added whenever the networks that match it change: `{"event": "match",
+//! "time_ms", "generation", "label", "label_name": "photos", "networks": ["wlan0"], "hint": null}`;
+//! `label_name` is the configuration's name of the label, if any. Networks are best first; with
+//! none, `hint` is the smallest change that would help.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -72,6 +72,13 @@ impl Watch {
         let mut known = scan::complete(&manager).await;
         snapshots.mark_unchanged();
         let mut lines = Lines { output, left: None };
+        // Listened to from here on: the first line may be answered by a signal.
+        let mut ended = pin!(crate::signals::ended());
+        tokio::select! {
+            biased;
+            _ = &mut ended => return Ok(Exit::Fine),
+            () = std::future::ready(()) => {}
+        }
         for network in known.networks() {
             lines.print(&Event::new("there", &known, network, None))?;
         }
@@ -80,7 +87,6 @@ impl Watch {
         lines.left = self.count;
         // One that came while the first lines were printed.
         snapshots.mark_changed();
-        let mut ended = pin!(crate::signals::ended());
         while lines.left != Some(0) {
             tokio::select! {
                 changed = snapshots.changed() => {
