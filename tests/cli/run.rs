@@ -3,6 +3,7 @@
 //! That it is stopped and started with its match is in tests/netns.
 
 use crate::{answer, command};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,6 @@ fn wrong_usage_ends_with_2_before_anything_starts() {
 
 /// Runs until its command has said `ready`, then gets the signal; its exit code.
 fn signalled(script: &str, signal: &str) -> i32 {
-    use std::io::{BufRead, BufReader};
     let mut child = command(&["run", "if=lo", "--", "sh", "-c", script])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -64,10 +64,7 @@ fn signalled(script: &str, signal: &str) -> i32 {
     let stdout = child.stdout.take().expect("piped");
     BufReader::new(stdout).read_line(&mut line).expect("a line");
     assert_eq!(line, "ready\n");
-    let status = std::process::Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status();
-    assert!(status.expect("kill").success());
+    assert!(kill(signal, child.id()));
     child.wait().expect("its end").code().expect("an exit")
 }
 
@@ -76,4 +73,59 @@ fn a_signal_is_passed_on_and_the_commands_answer_counts() {
     let trapping = "trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done";
     assert_eq!(signalled(trapping, "-TERM"), 42);
     assert_eq!(signalled("echo ready; exec sleep 60", "-INT"), 128 + 2);
+}
+
+/// Whether there was a process to send it to.
+fn kill(signal: &str, process: u32) -> bool {
+    let status = std::process::Command::new("kill")
+        .args([signal, &process.to_string()])
+        .stderr(Stdio::null())
+        .status();
+    status.expect("kill").success()
+}
+
+/// A command that ends at SIGTERM, and the deaf one that it started: its id is on stdout.
+const DEAF: &str = "trap 'exit 0' TERM; \
+    sh -c 'trap \"\" TERM INT HUP; echo $$; while :; do sleep 0.05; done' & wait";
+
+#[test]
+fn what_the_command_started_is_stopped_with_it() {
+    let (code, stdout, stderr) = run(&["if=lo", "--timeout", "1s", "--", "sh", "-c", DEAF]);
+    assert_eq!(code, 124, "{stderr}");
+    let deaf = stdout.trim().parse().expect("its id");
+    assert!(!kill("-0", deaf), "{deaf} outlives mancom");
+}
+
+#[test]
+fn what_a_command_leaves_running_at_its_own_end_is_left_alone() {
+    let script = "sleep 60 > /dev/null 2>&1 & echo $!; exit 3";
+    let (code, stdout, stderr) = run(&["if=lo", "--", "sh", "-c", script]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(kill("-KILL", stdout.trim().parse().expect("its id")));
+}
+
+/// Stops what is deaf to it, and gets these signals meanwhile.
+fn signalled_while_it_stops(signals: &[&str]) -> i32 {
+    let mut child = command(&["run", "if=lo", "--timeout", "1s", "--", "sh", "-c", DEAF])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let deaf = stdout.next().expect("a line").expect("text");
+    let deaf = deaf.parse().expect("its id");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
+    assert!(stderr.any(|line| line.expect("text").contains("stopping")));
+    for signal in signals {
+        assert!(kill(signal, child.id()));
+    }
+    let code = child.wait().expect("its end").code().expect("an exit");
+    assert!(!kill("-0", deaf), "{deaf} outlives mancom");
+    code
+}
+
+#[test]
+fn a_signal_while_the_command_is_stopped_waits_for_its_end() {
+    assert_eq!(signalled_while_it_stops(&["-TERM"]), 128 + 15);
+    assert_eq!(signalled_while_it_stops(&["-HUP", "-HUP"]), 128 + 1);
 }
