@@ -142,6 +142,7 @@ fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, FileId)> {
 }
 
 /// Removes a stale socket file, of `owner` if one is named; an error if it lives or is something else.
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) async fn remove_stale(path: &Path, owner: Option<u32>) -> Result<(), Refusal> {
     let _lock = lock(path).await?;
     sweep(path, owner).await
