@@ -99,7 +99,10 @@ pub(crate) async fn listen(
         }
         done => done,
     };
-    let (listener, id) = bound.map_err(Refusal::System)?;
+    let (listener, id) = bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Refusal::InUse,
+        _ => Refusal::System(error),
+    })?;
     let path = path.to_owned();
     let file = SocketFile {
         path,
