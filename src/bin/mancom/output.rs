@@ -64,6 +64,14 @@ impl Output {
         Ok(())
     }
 
+    /// One line at once: the object with `--json`, else nothing.
+    pub(crate) fn object_line(&self, object: impl FnOnce() -> Value) -> io::Result<()> {
+        if self.json {
+            self.line(object, String::new)?;
+        }
+        Ok(())
+    }
+
     /// Columns as wide as their widest cell, two spaces apart; the first row is the header.
     pub(crate) fn table(&self, rows: &[Vec<String>]) -> String {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -24,6 +24,10 @@
 //! "time_ms", "generation", "label", "label_name": "photos", "networks": ["wlan0"], "hint": null}`,
 //! best first; with none, `hint` is the smallest change that would help. `label_name` is the
 //! configuration's name of the label, if it has one.
+//!
+//! Where the networks come from may change too, say when a daemon is lost and when it is back. That
+//! goes to stderr; with `--json` it is also a line, which `--count` does not count: `{"event": "source",
+//! "time_ms", "source": "daemon /run/mancom/scout.sock (reconnecting: it closed the connection)"}`.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -69,7 +73,12 @@ impl Watch {
             None => None,
         };
         let mut snapshots = manager.snapshots();
+        let mut sources = manager.scout().sources();
         let mut known = scan::complete(&manager).await;
+        // Why not all are known is worth a word.
+        if known.is_complete() {
+            sources.mark_unchanged();
+        }
         snapshots.mark_unchanged();
         let mut lines = Lines { output, left: None };
         for network in known.networks() {
@@ -88,6 +97,11 @@ impl Watch {
                         say("the scout ended: no network will be seen any more");
                         return Ok(Exit::Failed);
                     }
+                }
+                Ok(()) = sources.changed() => {
+                    let source = sources.borrow_and_update().clone();
+                    lines.source(&source)?;
+                    continue;
                 }
                 _ = &mut ended => return Ok(Exit::Fine),
             }
@@ -141,6 +155,14 @@ impl Lines<'_> {
         }
         self.left = self.left.map(|left| left - 1);
         self.output.line(object, text)
+    }
+
+    /// Tells people and, as a line of its own, programs.
+    fn source(&self, source: &str) -> io::Result<()> {
+        say(format_args!("scout: {source}"));
+        let time = now().as_millis() as u64;
+        self.output
+            .object_line(|| json!({ "event": "source", "time_ms": time, "source": source }))
     }
 
     /// A line if other networks match than at the last one.
