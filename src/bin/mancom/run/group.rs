@@ -1,6 +1,5 @@
 //! The processes of a command, and the signals they get.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
@@ -36,7 +35,9 @@ pub(super) struct Group {
 
 /// Whoever reads a terminal must be in the group that has it; it is the shell's to give, and mancom has it
 /// as any job of the shell does.
+#[cfg(unix)]
 fn is_shared() -> bool {
+    use std::io::IsTerminal;
     std::io::stdin().is_terminal()
 }
 

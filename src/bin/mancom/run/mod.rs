@@ -14,7 +14,7 @@
 //! is left to the terminal, which sends it to both.
 //!
 //! A command that fails is believed half a second later: if its network is gone by then, it counts as
-//! stopped. It is started ten times in ten seconds at most. `MANCOM_NETWORK` and `MANCOM_ADDRESS` tell it
+//! stopped. It is started ten times in ten seconds at most; stderr tells when that holds it back. `MANCOM_NETWORK` and `MANCOM_ADDRESS` tell it
 //! which network it was started for, and an address of this host there.
 //!
 //! SIGINT, SIGTERM and SIGHUP are passed on to it. One that comes while it does not run, or is being
@@ -28,6 +28,7 @@
 
 mod group;
 mod running;
+mod starts;
 
 use crate::exit::Failure;
 use crate::output::say;
@@ -115,6 +116,7 @@ impl Run {
         let (code, told) = tokio::select! {
             result = &mut ended => (explained(result), None),
             never = word(operation) => match never {},
+            never = starts::tell_if_held(&running) => match never {},
             told = running.signalled(&mut signals) => match told {
                 Told::End(signal) => (signal.code(), Some(signal)),
                 Told::Ended(code) => (code, None),
