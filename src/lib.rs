@@ -157,6 +157,7 @@
 //! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
+//! | `metrics` | what waits, as gauges and counters of the `metrics` facade |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -4,7 +4,17 @@
 //! A file is stale when nobody listens there. One where somebody does, one of another kind and, if the
 //! caller says whose it must be, one of another user stay. Ours is known by device and inode, so what
 //! took its place stays too.
+//!
+//! For as long as somebody listens at `x.sock` an empty file `x.sock.lock` is beside it, locked, so
+//! that of many who find a stale file one replaces it. It goes with the socket; a killed process leaves
+//! both, and the next one removes both. Where there can be no lock, those who listen are known by
+//! connecting alone.
 
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use lock::{Lock, Tried};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -16,6 +26,8 @@ use tokio::net::{UnixListener, UnixStream};
 const BACKLOG: i32 = 1024;
 /// Between making its file and listening a process is refused; it takes much less than this.
 const SETTLE: Duration = Duration::from_millis(20);
+/// So often a lock that is held is tried: who looks whether a file is stale holds it for a moment.
+const TRIES: usize = 10;
 
 /// Why nobody can listen at a path.
 #[derive(Debug)]
@@ -55,23 +67,21 @@ pub(crate) fn id(found: &Metadata) -> FileId {
 pub(crate) struct SocketFile {
     pub(crate) path: PathBuf,
     pub(crate) id: FileId,
-}
-
-impl SocketFile {
-    fn new(path: &Path, found: &Metadata) -> Self {
-        SocketFile {
-            path: path.to_owned(),
-            id: id(found),
-        }
-    }
+    /// Let go after the file is gone.
+    _lock: Option<Lock>,
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let same = fs::symlink_metadata(&self.path).is_ok_and(|found| id(&found) == self.id);
-        if same && let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(target: "mancom::socket_file", path = %self.path.display(), %error, "it stays");
-        }
+        remove(&self.path, self.id);
+    }
+}
+
+/// Removes the file if it is still this one.
+fn remove(path: &Path, this: FileId) {
+    let same = fs::symlink_metadata(path).is_ok_and(|found| id(&found) == this);
+    if same && let Err(error) = fs::remove_file(path) {
+        tracing::debug!(target: "mancom::socket_file", path = %path.display(), %error, "it stays");
     }
 }
 
@@ -81,33 +91,67 @@ pub(crate) async fn listen(
     mode: u32,
     owner: Option<u32>,
 ) -> Result<(UnixListener, SocketFile), Refusal> {
-    let listening = match bind(path, mode) {
+    let lock = lock(path).await?;
+    let bound = match bind(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(path, owner).await?;
+            sweep(path, owner).await?;
             bind(path, mode)
         }
         done => done,
     };
-    listening.map_err(Refusal::System)
+    let (listener, id) = bound.map_err(Refusal::System)?;
+    let path = path.to_owned();
+    let file = SocketFile {
+        path,
+        id,
+        _lock: lock,
+    };
+    Ok((listener, file))
 }
 
-fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
+/// The lock of a path where nobody has it; none where there can be none.
+async fn lock(path: &Path) -> Result<Option<Lock>, Refusal> {
+    for _ in 0..TRIES {
+        match Lock::attempt(path) {
+            Tried::Locked(lock) => return Ok(Some(lock)),
+            Tried::Unknown => return Ok(None),
+            Tried::Held => {}
+        }
+        if UnixStream::connect(path).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+    Err(Refusal::InUse)
+}
+
+fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, FileId)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address)?;
-    let file = SocketFile::new(path, &fs::symlink_metadata(path)?);
+    let id = id(&fs::symlink_metadata(path)?);
     // Nobody can connect before `listen`, so there is no moment with the umask's permissions.
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    socket.listen(BACKLOG)?;
-    Ok((UnixListener::from_std(socket.into())?, file))
+    let listening = fs::set_permissions(path, Permissions::from_mode(mode))
+        .and_then(|()| socket.listen(BACKLOG))
+        .and_then(|()| UnixListener::from_std(socket.into()));
+    if listening.is_err() {
+        remove(path, id);
+    }
+    Ok((listening?, id))
 }
 
 /// Removes a stale socket file, of `owner` if one is named; an error if it lives or is something else.
-///
-/// It takes two refusals with a pause between: a listener that has made its file is refused too, for
-/// a moment, before it listens.
 pub(crate) async fn remove_stale(path: &Path, owner: Option<u32>) -> Result<(), Refusal> {
+    let _lock = lock(path).await?;
+    sweep(path, owner).await
+}
+
+/// The same for who has the lock, if there can be one.
+///
+/// It takes two refusals with a pause between: a listener without a lock that has made its file is
+/// refused too, for a moment, before it listens.
+async fn sweep(path: &Path, owner: Option<u32>) -> Result<(), Refusal> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(Refusal::System)?,
@@ -133,7 +177,6 @@ pub(crate) async fn remove_stale(path: &Path, owner: Option<u32>) -> Result<(), 
     if is_foreign {
         return Err(Refusal::Foreign(found.uid()));
     }
-    // Dropped, it removes the file, unless somebody else replaced it meanwhile.
-    drop(SocketFile::new(path, &found));
+    remove(path, id(&found));
     Ok(())
 }

@@ -50,7 +50,9 @@
 //!
 //! - A network is one interface, by index, at one epoch. It is up when it is administratively up,
 //!   running, operationally up or unknown, and has a usable address and a route. Interfaces that
-//!   are not up are listed too, as down and with every reason.
+//!   are not up are listed too, as down and with every reason. The end of its last address that
+//!   reaches beyond the link ends the epoch; with a link-local one left it is up again at once, for
+//!   that link alone and under another id.
 //! - An up is published at once. Losses wait 20 ms for company, 50 ms at most. At most 20 snapshots
 //!   a second, and the last state is always out within 100 ms.
 //! - Facts that change at run time (overrides, hearsay, estimates) make a snapshot, never an epoch.

@@ -133,18 +133,7 @@ impl System {
         };
         let (asks, looks) = mpsc::channel(16);
         let (alive, gone) = oneshot::channel();
-        let feed = Feed {
-            shared: self.shared.clone(),
-            out,
-            pace: Pace::default(),
-            turns: Turns::default(),
-            looks,
-            answers: Vec::new(),
-            overrides: self.shared.overrides.subscribe(),
-            heard: self.shared.hearsay.changes(),
-            estimated: self.shared.estimated.subscribe(),
-            patience: Some(tokio::time::Instant::now() + HEARING),
-        };
+        let feed = Feed::new(self.shared.clone(), out, looks);
         runtime.spawn(run(self.settings.clone(), feed, gone));
         *running = Some(Running {
             snapshots: snapshots.clone(),
@@ -233,6 +222,25 @@ pub(super) struct Feed {
 }
 
 impl Feed {
+    fn new(
+        shared: Arc<Shared>,
+        out: watch::Sender<Arc<Snapshot>>,
+        looks: mpsc::Receiver<Look>,
+    ) -> Self {
+        Feed {
+            out,
+            pace: Pace::default(),
+            turns: Turns::default(),
+            looks,
+            answers: Vec::new(),
+            overrides: shared.overrides.subscribe(),
+            heard: shared.hearsay.changes(),
+            estimated: shared.estimated.subscribe(),
+            patience: Some(tokio::time::Instant::now() + HEARING),
+            shared,
+        }
+    }
+
     /// What is offered from now on comes from another source, or from one that was started again.
     pub(super) fn begin(&mut self) {
         self.turns.begin();
@@ -348,7 +356,8 @@ impl Feed {
                 Ok(()) = self.overrides.changed() => {}
                 Ok(()) = self.heard.changed() => {}
                 Ok(()) = self.estimated.changed() => {}
-                () = patience => {}
+                // Once: a source that has nothing to offer yet would be called again and again.
+                () = patience => self.patience = None,
                 // Samples that came meanwhile put it off.
                 () = Clock::reached(stale) => {
                     if !lock(&self.shared.estimates).forget(Clock::now()) {

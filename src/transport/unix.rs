@@ -24,7 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 ///
 /// Listening makes the socket file. A path where somebody listens is in use and is never taken over;
 /// a file left behind by a process that died is replaced; any other file is left alone. The file goes
-/// when the acceptor is dropped, unless another one took its place.
+/// when the acceptor is dropped, unless another one took its place. While it listens there is a locked
+/// empty file beside it, `/run/x.sock.lock`, so that of many who find a file left behind one replaces it.
 ///
 /// Attribute: `mode=0660`, the file's permissions, octal. They are 0600 unless told otherwise, so
 /// only this user (and root) can connect; they are set before anybody can.
@@ -98,10 +99,10 @@ impl Transport for Unix {
             let (listener, file) = listening.map_err(|e| refused(e.into(), at, path))?;
             self.live.lock().insert(file.id);
             Ok(Box::new(UnixAcceptor {
+                file,
                 listener,
                 at: at.clone(),
                 contact,
-                file,
                 live: Arc::clone(&self.live),
             }) as Box<dyn Acceptor>)
         })
@@ -221,10 +222,11 @@ fn refused(error: io::Error, at: &Endpoint, path: &Path) -> io::Error {
 
 #[derive(Debug)]
 struct UnixAcceptor {
+    /// Dropped before the listener: until that is closed nobody else's file can have its inode.
+    file: SocketFile,
     listener: UnixListener,
     at: Endpoint,
     contact: Endpoint,
-    file: SocketFile,
     live: Arc<Live>,
 }
 

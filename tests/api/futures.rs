@@ -61,6 +61,8 @@ fn of_methods(
 #[expect(dead_code, reason = "it is the compiler's test")]
 fn of_processes(process: &mancom::manager::inspect::Process, id: mancom::OperationId) {
     spawns(mancom::manager::inspect::processes("/".as_ref()));
+    spawns(mancom::manager::inspect::ops("/".as_ref(), None));
+    spawns(mancom::manager::inspect::nudge_all("/".as_ref(), None));
     spawns(process.ops());
     spawns(process.nudge(id));
     spawns(process.nudge_all());

@@ -33,9 +33,10 @@ shared! {
 #[cfg(all(unix, feature = "inspect"))]
 mod inspect {
     use super::*;
-    use mancom::manager::inspect::{InspectError, Operations, Process, Status, Waiting};
+    use mancom::manager::inspect::{Answered, InspectError, Operations, Process, Status, Waiting};
 
     shared! { Process Operations Waiting Status }
+    assert_impl_all!(Answered<Operations>: Send, Sync);
     assert_impl_all!(Process: Clone);
     assert_impl_all!(InspectError: StdError, Send, Sync);
 }

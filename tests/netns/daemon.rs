@@ -121,8 +121,11 @@ fn two_processes_see_each_flap_together() {
     assert_eq!(events(&one), ["down", "up"].repeat(FLAPS));
     assert_eq!(events(&two), events(&one));
     let skews = one.iter().zip(&two).map(|(one, two)| (one.1 - two.1).abs());
-    let skews: Vec<i64> = skews.collect();
-    println!("apart by {skews:?} ms");
+    let mut skews: Vec<i64> = skews.collect();
+    skews.sort_unstable();
+    // The median: other tests run beside this one.
+    assert!(skews[skews.len() / 2] <= 50, "{skews:?} ms");
+    assert!(skews[skews.len() - 1] <= 1000, "{skews:?} ms");
 }
 
 // behaviour: W1

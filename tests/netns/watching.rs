@@ -208,9 +208,10 @@ impl Watch {
     fn assert_prompt(mut self) {
         self.delays.sort_by(|a, b| a.1.total_cmp(&b.1));
         let median = self.delays[self.delays.len() / 2].1;
-        println!("worst: {:?}", self.delays.last());
+        let worst = self.delays[self.delays.len() - 1].1;
         // The median: other tests run beside this one.
         assert!(median <= 0.1, "{:?}", self.delays);
+        assert!(worst <= 2.0, "{:?}", self.delays);
     }
 }
 

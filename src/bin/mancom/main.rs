@@ -29,7 +29,7 @@ mod why;
 
 use clap::{Args, Parser, Subcommand};
 use exit::{Exit, Failure};
-use output::Output;
+use output::{Output, say};
 use std::future::Future;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
         Command::Config(config) => config.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {
-        output::say(&failure.message);
+        say(&failure.message);
         failure.exit.into()
     })
 }
@@ -134,7 +134,15 @@ impl Global {
         let config = mancom::manager::config::Config::load(self.config.as_deref());
         let said = config.ok().and_then(|config| config.monitor().enabled);
         let builder = mancom::Manager::builder().inspect(said.unwrap_or(true));
-        self.build(builder).await
+        let manager = self.build(builder).await?;
+        // As under `#[mancom::main]`: the hang-up of a terminal must still end it.
+        #[cfg(unix)]
+        if std::fs::File::open("/dev/tty").is_err()
+            && let Err(error) = manager.reload_on_hangup()
+        {
+            say(format_args!("cannot handle SIGHUP: {error}"));
+        }
+        Ok(manager)
     }
 
     async fn build(&self, builder: mancom::ManagerBuilder) -> Result<mancom::Manager, Failure> {

@@ -5,11 +5,12 @@
 
 use crate::Global;
 use crate::exit::{Exit, Failure};
-use crate::ops::{Asked, ask, complain, failure, found, nobody};
-use crate::output::{Output, say};
+use crate::ops::{Asked, complain, failure, nobody, place, waiting};
+use crate::output::Output;
 use mancom::OperationId;
-use mancom::manager::inspect::InspectError;
+use mancom::manager::inspect::{Answered, nudge_all, ops};
 use serde_json::json;
+use std::path::Path;
 
 /// Make what waits in another process retry at once.
 #[derive(Debug, clap::Args)]
@@ -59,32 +60,29 @@ impl Nudge {
             return Err(Failure::new(Exit::Usage, text));
         }
         let pid = of.or(self.pid);
-        let (folder, found) = found(global, pid).await?;
-        if found.is_empty() {
-            return Err(Failure::new(Exit::Failed, nobody(&folder, pid)));
-        }
+        let folder = place(global)?;
         let Some(op) = self.op else {
-            let (mut nudged, mut exit) = (0, Exit::Fine);
-            for process in &found {
-                match process.nudge_all().await {
-                    Ok(more) => nudged += more,
-                    Err(InspectError::Unreachable { .. }) => {}
-                    Err(error) => {
-                        say(failure(error).message);
-                        exit = Exit::Failed;
-                    }
-                }
-            }
-            told(output, nudged)?;
-            return Ok(exit);
+            let asked = nudge_all(&folder, pid).await.map_err(failure)?;
+            anybody(&asked, &folder, pid)?;
+            let nudged = asked.iter().filter_map(|one| one.answer.as_ref().ok());
+            told(output, nudged.sum())?;
+            return Ok(complain(&asked));
         };
-        let asked = ask(&found).await;
+        let asked = ops(&folder, pid).await.map_err(failure)?;
+        anybody(&asked, &folder, pid)?;
         let holder = holder(&asked, op.id)?;
         if !holder.process.nudge(op.id).await.map_err(failure)? {
             return Err(missing(&asked, op.id));
         }
         told(output, 1)?;
         Ok(Exit::Fine)
+    }
+}
+
+fn anybody<T>(asked: &[Answered<T>], folder: &Path, pid: Option<u32>) -> Result<(), Failure> {
+    match asked.is_empty() {
+        true => Err(Failure::new(Exit::Failed, nobody(folder, pid))),
+        false => Ok(()),
     }
 }
 
@@ -98,7 +96,7 @@ fn told(output: &Output, nudged: usize) -> Result<(), Failure> {
 
 /// The one process in which this operation waits; those that list not all they wait for may be it.
 fn holder(asked: &[Asked], id: OperationId) -> Result<&Asked, Failure> {
-    let has = |one: &&Asked| one.waiting().iter().any(|waiting| waiting.id() == id);
+    let has = |one: &&Asked| waiting(one).iter().any(|op| op.id() == id);
     let may = |one: &&Asked| one.answer.as_ref().is_ok_and(|answer| answer.truncated);
     let mut holders: Vec<&Asked> = asked.iter().filter(has).collect();
     if holders.is_empty() {
@@ -124,8 +122,8 @@ fn holder(asked: &[Asked], id: OperationId) -> Result<&Asked, Failure> {
 fn missing(asked: &[Asked], id: OperationId) -> Failure {
     let pending = asked.iter().flat_map(|one| {
         let pid = one.process.pid();
-        let waiting = one.waiting().iter();
-        waiting.map(move |waiting| format!("  {pid}/{} ({})", waiting.id(), waiting.label()))
+        let ops = waiting(one).iter();
+        ops.map(move |op| format!("  {pid}/{} ({})", op.id(), op.label()))
     });
     let mut lines: Vec<String> = pending
         .filter(|line| !line.contains(char::is_control))

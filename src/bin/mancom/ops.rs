@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 use crate::{Global, view};
 use mancom::manager::config::Config;
-use mancom::manager::inspect::{InspectError, Operations, Process, Waiting, folder, processes};
+use mancom::manager::inspect::{Answered, InspectError, Operations, Process, Waiting, folder, ops};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -37,58 +37,34 @@ pub(crate) struct Ops {
 
 impl Ops {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let (folder, found) = found(global, self.pid).await?;
-        let asked = ask(&found).await;
+        let folder = place(global)?;
+        let asked = ops(&folder, self.pid).await.map_err(failure)?;
         output.print(|| object(&asked), |output| table(output, &asked))?;
-        if found.is_empty() {
+        if asked.is_empty() {
             say(nobody(&folder, self.pid));
-        } else if asked.iter().all(|one| one.waiting().is_empty()) {
+        } else if asked.iter().all(|one| waiting(one).is_empty()) {
             say("nothing waits for a network");
         }
         Ok(complain(&asked))
     }
 }
 
-/// A process and what it answered.
-pub(crate) struct Asked {
-    pub(crate) process: Process,
-    pub(crate) answer: Result<Operations, InspectError>,
+/// A process and what it waits for.
+pub(crate) type Asked = Answered<Operations>;
+
+pub(crate) fn waiting(asked: &Asked) -> &[Waiting] {
+    asked.answer.as_ref().map_or(&[], |answer| &answer.ops)
 }
 
-impl Asked {
-    pub(crate) fn waiting(&self) -> &[Waiting] {
-        self.answer.as_ref().map_or(&[], |answer| &answer.ops)
-    }
-}
-
-/// The folder that the configuration names, and the processes in it.
-pub(crate) async fn found(
-    global: &Global,
-    pid: Option<u32>,
-) -> Result<(PathBuf, Vec<Process>), Failure> {
+/// The folder that the configuration names.
+pub(crate) fn place(global: &Global) -> Result<PathBuf, Failure> {
     let config = Config::load(global.config.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
-    let folder = folder(config.monitor());
-    let found = processes(&folder).await.map_err(failure)?;
-    let wanted = |process: &Process| pid.is_none_or(|pid| process.pid() == pid);
-    Ok((folder, found.into_iter().filter(wanted).collect()))
-}
-
-/// What each of them waits for; one that ended meanwhile waits for nothing.
-pub(crate) async fn ask(found: &[Process]) -> Vec<Asked> {
-    let mut asked = Vec::new();
-    for process in found {
-        let answer = process.ops().await;
-        if !matches!(answer, Err(InspectError::Unreachable { .. })) {
-            let process = process.clone();
-            asked.push(Asked { process, answer });
-        }
-    }
-    asked
+    Ok(folder(config.monitor()))
 }
 
 /// Says who did not answer.
-pub(crate) fn complain(asked: &[Asked]) -> Exit {
+pub(crate) fn complain<T>(asked: &[Answered<T>]) -> Exit {
     let errors = asked.iter().filter_map(|one| one.answer.as_ref().err());
     let told = errors.map(|error| say(words(error))).count();
     if told == 0 { Exit::Fine } else { Exit::Failed }
@@ -122,7 +98,7 @@ fn object(asked: &[Asked]) -> Value {
             "name": asked.process.name(),
             "error": answer.err().map(words),
             "truncated": answer.is_ok_and(|answer| answer.truncated),
-            "ops": asked.waiting(),
+            "ops": waiting(asked),
         })
     };
     json!({ "processes": asked.iter().map(one).collect::<Vec<_>>() })
@@ -134,11 +110,7 @@ fn table(output: &Output, asked: &[Asked]) -> String {
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for one in asked {
-        rows.extend(
-            one.waiting()
-                .iter()
-                .map(|waiting| row(&one.process, waiting)),
-        );
+        rows.extend(waiting(one).iter().map(|op| row(&one.process, op)));
         if one.answer.as_ref().is_ok_and(|answer| answer.truncated) {
             let pid = one.process.pid();
             rows.push(vec![pid.to_string(), "...".to_owned()]);

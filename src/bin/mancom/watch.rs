@@ -19,7 +19,7 @@
 //! | `gone` | the interface is gone; `network` is what it was last |
 //!
 //! `network` is as [`crate::view`] documents it. A down and an up between two looks is an `up` with
-//! another id. With a LABEL a line is added whenever the networks that match it change: `{"event":
+//! another id, and so is what is left of a network that lost its last address beyond the link. With a LABEL a line is added whenever the networks that match it change: `{"event":
 //! "match", "time_ms", "generation", "label", "networks": ["wlan0"], "hint": null}`, best first; with
 //! none, `hint` is the smallest change that would help.
 
@@ -61,7 +61,7 @@ impl Watch {
     }
 
     async fn follow(&self, global: &Global, output: &Output) -> Result<Exit, Ended> {
-        let manager = global.manager().await?;
+        let manager = global.lasting_manager().await?;
         let label = match &self.label {
             Some(text) => Some(label::parse(text, |name| manager.label(name).ok())?),
             None => None,

@@ -3,21 +3,21 @@
 //! Each network is asked what it would take: what of the network would have to change, and, for
 //! what a network never changes, which words of the label stand in the way. With those words gone
 //! the network is judged again, for a label without them may meet other rules. The cheapest of
-//! all is told.
+//! all is told; among equals, that of the network nearest to working.
 
-use super::admit::View;
+use super::admit::{View, fact};
 use super::reach::family;
 use super::reason::{Alternatives, essential};
 use super::{Blocked, Destination, Reach, Reason, Refusal};
 use crate::label::{Label, Level, Prop, Props, Scope};
-use crate::network::{Kind, Network, Snapshot};
+use crate::network::{Fact, Kind, Network, Snapshot, State};
 
 /// A word of the label.
-const WORD: u32 = 16;
+const WORD: u32 = 32;
 /// The word that says which networks are meant at all.
-const MEANT: u32 = 64;
+const MEANT: u32 = 128;
 /// What takes an administrator.
-const ADMIN: u32 = 128;
+const ADMIN: u32 = 256;
 
 /// What it would take for one network to match.
 pub(super) struct Change<'a> {
@@ -71,7 +71,7 @@ pub(super) fn smallest(blocked: &Blocked) -> Option<Change<'_>> {
     let changes = blocked.networks.iter();
     changes
         .filter_map(|refusal| Change::of(refusal, blocked, &mut view))
-        .min_by_key(|change| change.weight)
+        .min_by_key(|change| (change.weight, change.distance()))
 }
 
 impl<'a> Change<'a> {
@@ -96,11 +96,54 @@ impl<'a> Change<'a> {
                 break;
             }
         }
-        let leads_nowhere = leads_nowhere(&refusal.network);
-        let against = change.against();
-        let weights = against.iter().map(|reason| weight(reason, leads_nowhere));
+        // What is not told of a network that is down is missing all the same.
+        let weights = change.reasons.iter().map(|reason| change.weigh(reason));
         change.weight += weights.sum::<u32>();
         Some(change)
+    }
+
+    /// How much must change of the network for a reason to go: one that is down may come up by
+    /// itself, and most often a route comes with the link or the address; a bridge never becomes a
+    /// way to the internet.
+    fn weigh(&self, reason: &Reason) -> u32 {
+        let network = &self.refusal.network;
+        match reason {
+            Reason::Down if network.why_down().iter().any(|why| why == "no carrier") => 2,
+            Reason::Dormant => 2,
+            Reason::Suspended | Reason::Down => 1,
+            Reason::Portal => 2,
+            Reason::NoRoute(_) if leads_nowhere(network) => MEANT,
+            Reason::NoRoute(_) if self.lacks_more_than_routes() => 1,
+            Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. } => 3,
+            Reason::Missing { .. } => 4,
+            _ => ADMIN,
+        }
+    }
+
+    fn lacks_more_than_routes(&self) -> bool {
+        let more = |reason: &Reason| {
+            matches!(
+                reason,
+                Reason::Down | Reason::Dormant | Reason::NoAddress | Reason::NoFamily { .. }
+            )
+        };
+        self.reasons.iter().any(more)
+    }
+
+    /// How far the network is from working, among those for which as much must change: how little
+    /// it is what is preferred, then without carrier, then without address.
+    fn distance(&self) -> impl Ord + use<> {
+        let network = &self.refusal.network;
+        let holds = |prop| fact(network, prop).known() == Some(true);
+        let wanted = self.label.prefers().position(holds);
+        let carrier = match network.carrier() {
+            _ if network.state() == State::Up => 0,
+            Fact::Yes | Fact::LikelyYes => 0,
+            Fact::Unknown => 1,
+            Fact::LikelyNo | Fact::No => 2,
+        };
+        let no_address = network.addresses().is_empty();
+        (wanted.unwrap_or(usize::MAX), carrier, no_address)
     }
 
     /// What would have to go, without what goes when the network comes up. A bridge that comes up
@@ -217,17 +260,4 @@ fn may_come(prop: Prop) -> bool {
 /// A bridge, or another link of no physical kind.
 fn leads_nowhere(network: &Network) -> bool {
     network.kinds().without(Kind::Other).is_empty()
-}
-
-/// How much must change of a network for a reason to go: one that is down may come up by itself,
-/// a bridge never becomes a way to the internet.
-fn weight(reason: &Reason, leads_nowhere: bool) -> u32 {
-    match reason {
-        Reason::Suspended | Reason::Dormant | Reason::Down => 1,
-        Reason::Portal => 2,
-        Reason::NoRoute(_) if leads_nowhere => MEANT,
-        Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. } => 3,
-        Reason::Missing { .. } => 4,
-        _ => ADMIN,
-    }
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::iter;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,12 +19,13 @@ use super::wire::{self, Hello, LONGEST_ANSWER, Named, Question, VERSION};
 use crate::deferral::OperationId;
 use crate::socket_file::remove_stale;
 
-/// How long one question to one process may take, connecting included.
+/// How long one question to one process may take, connecting and its greeting included.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So many sockets of a folder are looked at.
 const PROCESSES: usize = 1024;
-/// So many of them at once.
-const AT_ONCE: usize = 64;
+/// So many of them at once: half the descriptors that a process usually may have. More that hang cost
+/// those behind them [`PATIENCE`] once.
+const AT_ONCE: usize = 512;
 
 /// A process with an inspection socket; one with several managers is listed once for each.
 #[derive(Debug, Clone)]
@@ -31,6 +33,16 @@ pub struct Process {
     pid: u32,
     name: Option<String>,
     socket: PathBuf,
+}
+
+/// What one of many processes answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answered<T> {
+    /// Who was asked.
+    pub process: Process,
+    /// Its answer, or why there is none.
+    pub answer: Result<T, InspectError>,
 }
 
 /// What a process waits for.
@@ -49,6 +61,19 @@ pub struct Operations {
 pub struct Waiting {
     id: OperationId,
     said: Map<String, Value>,
+}
+
+/// The answer to [`Question::Ops`].
+#[derive(Deserialize)]
+struct Told {
+    ops: Vec<Map<String, Value>>,
+    truncated: bool,
+}
+
+/// The answer to [`Question::Nudge`].
+#[derive(Deserialize)]
+struct Nudged {
+    nudged: usize,
 }
 
 /// A process as it describes itself.
@@ -82,20 +107,98 @@ pub struct Status {
 ///
 /// Nothing is lost when it is dropped.
 pub async fn processes(folder: &Path) -> Result<Vec<Process>, InspectError> {
+    each(folder, |mut process| async move {
+        match timeout(PATIENCE, process.meet()).await {
+            Ok(Ok(None)) => None,
+            // What it is about is told to who asks it.
+            Ok(_) | Err(_) => Some(process),
+        }
+    })
+    .await
+}
+
+/// What the processes wait for that have an inspection socket in this folder, or only the one of this
+/// number; in order, as [`processes`] lists them. All are asked at once, greeting included, so that one
+/// that hangs takes 2 s of the whole and no more; where more than 512 hang, 4 s.
+///
+/// # Errors
+///
+/// As [`processes`]; what is wrong with one process is its answer.
+///
+/// # Cancel safety
+///
+/// Nothing is lost when it is dropped.
+pub async fn ops(
+    folder: &Path,
+    pid: Option<u32>,
+) -> Result<Vec<Answered<Operations>>, InspectError> {
+    ask_each(folder, pid, &Question::Ops, Process::operations).await
+}
+
+/// Makes everything retry that waits in any of the processes, or in the one of this number: how many
+/// there were, of each. It asks as [`ops`] does.
+///
+/// # Errors
+///
+/// As [`processes`]; what is wrong with one process is its answer.
+///
+/// # Cancel safety
+///
+/// Those that were asked when it is dropped may have been nudged.
+pub async fn nudge_all(
+    folder: &Path,
+    pid: Option<u32>,
+) -> Result<Vec<Answered<usize>>, InspectError> {
+    let question = Question::Nudge { op: Named::All };
+    ask_each(folder, pid, &question, |_, Nudged { nudged }| Ok(nudged)).await
+}
+
+/// Asks every process, or the one of this number; one that ended meanwhile is left out.
+async fn ask_each<A: DeserializeOwned, T>(
+    folder: &Path,
+    pid: Option<u32>,
+    question: &Question,
+    read: impl Fn(&Process, A) -> Result<T, InspectError> + Copy,
+) -> Result<Vec<Answered<T>>, InspectError> {
+    each(folder, |mut process| async move {
+        let asked = async {
+            let Some(stream) = process.meet().await? else {
+                return Ok(None);
+            };
+            if pid.is_some_and(|pid| pid != process.pid) {
+                return Ok(None);
+            }
+            let answer = process.put(stream, question).await?;
+            read(&process, answer).map(Some)
+        };
+        let answer = match timeout(PATIENCE, asked).await {
+            Ok(answer) => answer.transpose()?,
+            Err(_) => Err(InspectError::Silent { pid: process.pid }),
+        };
+        let is_wanted = pid.is_none_or(|pid| pid == process.pid)
+            && !matches!(answer, Err(InspectError::Unreachable { .. }));
+        is_wanted.then_some(Answered { process, answer })
+    })
+    .await
+}
+
+/// Does this with every process of the folder, many at a time; what came of it, in their order.
+async fn each<T, F: Future<Output = Option<T>>>(
+    folder: &Path,
+    of: impl Fn(Process) -> F,
+) -> Result<Vec<T>, InspectError> {
     let Some(folder) = folder::open(folder)? else {
         return Ok(Vec::new());
     };
-    let mut found = sockets(&folder).map_err(|source| InspectError::Folder {
-        folder: folder.clone(),
-        source,
-    })?;
-    let mut processes = Vec::new();
-    for some in found.chunks_mut(AT_ONCE) {
-        let alive = join_all(some.iter_mut().map(Process::greet)).await;
-        let alive = some.iter().zip(alive).filter(|(_, alive)| *alive);
-        processes.extend(alive.map(|(process, _)| process.clone()));
-    }
-    Ok(processes)
+    let found = sockets(&folder).map_err(|source| InspectError::Folder { folder, source })?;
+    let found = found.into_iter().enumerate();
+    let asked = found.map(|(at, process)| {
+        let of = of(process);
+        async move { (at, of.await) }
+    });
+    let mut done: Vec<_> = iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    done.sort_unstable_by_key(|(at, _)| *at);
+    Ok(done.into_iter().filter_map(|(_, one)| one).collect())
 }
 
 /// Every `PID-N.sock`, in order.
@@ -153,17 +256,8 @@ impl Process {
     ///
     /// [`InspectError`] if it ended, does not answer within 2 s, or speaks another protocol.
     pub async fn ops(&self) -> Result<Operations, InspectError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            ops: Vec<Map<String, Value>>,
-            truncated: bool,
-        }
-        let Answer { ops, truncated } = self.ask(&Question::Ops).await?;
-        let ops = ops.into_iter().map(|said| self.waiting(said));
-        Ok(Operations {
-            ops: ops.collect::<Result<_, _>>()?,
-            truncated,
-        })
+        let answer = self.ask(&Question::Ops).await?;
+        self.operations(answer)
     }
 
     /// Makes one operation retry at once; false if none of this number waits.
@@ -185,11 +279,7 @@ impl Process {
     }
 
     async fn nudge_named(&self, op: Named) -> Result<usize, InspectError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            nudged: usize,
-        }
-        let Answer { nudged } = self.ask(&Question::Nudge { op }).await?;
+        let Nudged { nudged } = self.ask(&Question::Nudge { op }).await?;
         Ok(nudged)
     }
 
@@ -222,20 +312,28 @@ impl Process {
         Ok(status)
     }
 
-    /// Learns its name; false if nobody listens there any more, and then the socket is swept out.
-    async fn greet(&mut self) -> bool {
-        match timeout(PATIENCE, self.connect()).await {
-            Ok(Ok((hello, _))) => {
+    /// Connects and learns its name; `None` if nobody listens there any more, and then the socket is swept
+    /// out.
+    async fn meet(&mut self) -> Result<Option<BufReader<UnixStream>>, InspectError> {
+        match self.connect().await {
+            Ok((hello, stream)) => {
                 (self.pid, self.name) = (hello.pid, Some(hello.name));
-                true
+                Ok(Some(stream))
             }
-            Ok(Err(InspectError::Unreachable { source, .. })) => match source.kind() {
-                io::ErrorKind::NotFound => false,
-                io::ErrorKind::ConnectionRefused => remove_stale(&self.socket, None).await.is_err(),
-                _ => true,
-            },
-            // What it is about is told to who asks it.
-            Ok(Err(_)) | Err(_) => true,
+            Err(InspectError::Unreachable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(InspectError::Unreachable { pid, source })
+                if source.kind() == io::ErrorKind::ConnectionRefused =>
+            {
+                match remove_stale(&self.socket, None).await {
+                    Ok(()) => Ok(None),
+                    Err(_) => Err(InspectError::Unreachable { pid, source }),
+                }
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -255,16 +353,25 @@ impl Process {
 
     async fn ask<T: DeserializeOwned>(&self, question: &Question) -> Result<T, InspectError> {
         let asked = async {
-            let (_, mut stream) = self.connect().await?;
-            let line = wire::to_line(question).map_err(|source| self.unreachable(source))?;
-            let written = stream.write_all(&line).await;
-            written.map_err(|source| self.unreachable(source))?;
-            self.read(&mut stream).await
+            let (_, stream) = self.connect().await?;
+            self.put(stream, question).await
         };
         match timeout(PATIENCE, asked).await {
             Ok(answer) => answer,
             Err(_) => Err(InspectError::Silent { pid: self.pid }),
         }
+    }
+
+    /// The answer on a connection that was greeted.
+    async fn put<T: DeserializeOwned>(
+        &self,
+        mut stream: BufReader<UnixStream>,
+        question: &Question,
+    ) -> Result<T, InspectError> {
+        let line = wire::to_line(question).map_err(|source| self.unreachable(source))?;
+        let written = stream.write_all(&line).await;
+        written.map_err(|source| self.unreachable(source))?;
+        self.read(&mut stream).await
     }
 
     /// The next line, unless it says why there is none.
@@ -287,6 +394,14 @@ impl Process {
             });
         }
         serde_json::from_value(said).map_err(strange)
+    }
+
+    fn operations(&self, told: Told) -> Result<Operations, InspectError> {
+        let ops = told.ops.into_iter().map(|said| self.waiting(said));
+        Ok(Operations {
+            ops: ops.collect::<Result<_, _>>()?,
+            truncated: told.truncated,
+        })
     }
 
     fn waiting(&self, said: Map<String, Value>) -> Result<Waiting, InspectError> {

@@ -4,7 +4,7 @@
 //!   a process                            another of the same user
 //!   manager ── registry                  mancom ops, mancom nudge, or any program
 //!      |           ^                             |
-//!      '-- server -'◄── FOLDER/PID-N.sock ◄── client: processes(folder) -> [Process]
+//!      '-- server -'◄── FOLDER/PID-N.sock ◄── client: ops(folder), processes(folder)
 //! ```
 //!
 //! A manager of `#[mancom::main]` opens a socket, unless `[monitor] enabled = false` in the
@@ -24,7 +24,7 @@
 //! A question is at most 64 KiB; 16 connections are served at once, each ends after 5 s without a question
 //! or when an answer is not taken for so long. An answer lists 10,000 operations in 16 MiB at most, and says
 //! if there are more; so the answers of a process take 256 MiB at the very worst. A client gives a process
-//! 2 s, and looks at 1,024 processes. What is on the wire is in `wire.rs`, and no byte of it panics.
+//! 2 s, its greeting included, and looks at 1,024 processes, 512 at a time. What is on the wire is in `wire.rs`, and no byte of it panics.
 
 mod client;
 mod error;
@@ -35,7 +35,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Operations, Process, Status, Waiting, processes};
+pub use client::{Answered, Operations, Process, Status, Waiting, nudge_all, ops, processes};
 pub use error::InspectError;
 pub use folder::folder;
 pub(super) use server::Server;

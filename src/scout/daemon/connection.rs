@@ -15,6 +15,9 @@ use tokio::time::{Instant, timeout_at};
 /// A daemon that says nothing for so long is away.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// No daemon has more to say within a second than so many lines without a snapshot, answers included.
+const CHATTER: u32 = 100;
+
 /// What concerns a subscriber of what a daemon says.
 pub(super) enum Heard {
     Snapshot(Arc<Snapshot>),
@@ -28,6 +31,8 @@ pub(super) struct Connection {
     write: OwnedWriteHalf,
     /// When something was heard last.
     last: Instant,
+    /// Since when the lines without a snapshot are counted, and how many there were.
+    chatter: (Instant, u32),
 }
 
 impl Connection {
@@ -55,6 +60,7 @@ impl Connection {
             lines,
             write,
             last: Instant::now(),
+            chatter: (Instant::now(), 0),
         };
         loop {
             if let Heard::Snapshot(first) = connection.next().await? {
@@ -86,9 +92,23 @@ impl Connection {
                 one_an_index(&snapshot)?;
                 Ok(Heard::Snapshot(snapshot))
             }
-            (_, Some(number)) => Ok(Heard::Looked(number)),
-            _ => Ok(Heard::Alive),
+            (_, looked) => {
+                self.count()?;
+                Ok(looked.map_or(Heard::Alive, Heard::Looked))
+            }
         }
+    }
+
+    /// One more line without a snapshot. They cost time and tell nothing: who has no end of them is not
+    /// listened to.
+    fn count(&mut self) -> Result<(), Away> {
+        if self.last - self.chatter.0 >= Duration::from_secs(1) {
+            self.chatter = (self.last, 0);
+        }
+        self.chatter.1 += 1;
+        (self.chatter.1 <= CHATTER)
+            .then_some(())
+            .ok_or(Away::Chatter)
     }
 
     /// Asks for another look; an error where that cannot be said at once.

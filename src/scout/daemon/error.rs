@@ -92,6 +92,8 @@ pub(super) enum Away {
     Refused(String),
     #[error("it says nothing")]
     Silent,
+    #[error("it chatters")]
+    Chatter,
     #[error("it closed the connection")]
     Closed,
     #[error("it sent what cannot be read: {0}")]

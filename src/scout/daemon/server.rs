@@ -35,8 +35,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
+    /// Dropped before the listener: until that is closed nobody else's file can have its inode.
     file: SocketFile,
+    listener: UnixListener,
     hello: Line,
     pub(super) limits: Limits,
 }
@@ -66,7 +67,8 @@ impl Server {
     /// Listens at this path, whose folder must exist. A socket that a dead process of this user left
     /// there is replaced; one where somebody listens, and any other file, is not.
     ///
-    /// If this is root, every user may subscribe, else this user alone. The file goes with the server.
+    /// If this is root, every user may subscribe, else this user alone. The file goes with the server,
+    /// and so does the locked empty one beside it, of the same name and `.lock`.
     ///
     /// # Errors
     ///
@@ -90,8 +92,8 @@ impl Server {
             ..Line::default()
         };
         Ok(Server {
-            listener,
             file,
+            listener,
             hello,
             limits: Limits::default(),
         })

@@ -109,3 +109,38 @@ async fn what_a_daemon_said_stays_until_those_are_heard_that_it_heard() {
     // A second of patience with the daemon, and then with whom it heard.
     assert!(lost.elapsed() >= Duration::from_secs(1) + HEARING);
 }
+
+/// How often a subscriber without a daemon is woken within 20 s.
+#[cfg(all(unix, feature = "daemon"))]
+async fn wakes_without_a_daemon(socket: std::path::PathBuf) -> u32 {
+    use crate::scout::daemon::{self, Fallback, Subscription};
+
+    let system = blind();
+    let (out, _snapshots) = watch::channel(lock(&system.shared.ledger).published());
+    let (_asks, looks) = mpsc::channel(1);
+    let mut feed = Feed::new(system.shared.clone(), out, looks);
+    let daemon = Subscription::new(socket, Fallback::None);
+    let mut watching = std::pin::pin!(daemon::watch(&daemon, &system.settings, &mut feed));
+    let mut wakes = 0;
+    let counted = std::future::poll_fn(|cx| {
+        wakes += 1;
+        assert!(wakes < 200, "it spins");
+        watching.as_mut().poll(cx)
+    });
+    let waited = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    assert!(waited.is_err(), "nobody answers");
+    wakes
+}
+
+// behaviour: W8
+#[cfg(all(unix, feature = "daemon"))]
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_daemon_that_is_not_there_or_silent_sleeps_between_its_tries() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scout.sock");
+    let absent = wakes_without_a_daemon(path.clone()).await;
+    assert!(absent > 5, "it tries: {absent}");
+    let _silent = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
+    let silent = wakes_without_a_daemon(path).await;
+    assert!(silent > 5, "it tries: {silent}");
+}

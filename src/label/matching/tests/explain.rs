@@ -74,7 +74,7 @@ fn each_reason_says_who_told_it_and_since_when() {
     let lines = told(&blocked);
     assert!(lines[0].starts_with("wlan0: is down: no carrier (netlink, for 12 s); "));
     assert!(lines[2].ends_with(" (override, for 12 s)"));
-    assert_eq!(lines[3], "hint: wlan0 exists but is down: no carrier");
+    assert_eq!(lines[3], "hint: eth0 exists but has no default route");
 
     let refusal = &blocked.networks[2];
     let reason = &refusal.reasons[0];

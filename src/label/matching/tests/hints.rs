@@ -1,7 +1,7 @@
 //! The smallest change, in words.
 
 use super::*;
-use crate::network::{Aspect, Binding, Health, Kind, State};
+use crate::network::{Aspect, Binding, Fact, Health, Kind, State};
 
 const ANYWHERE: &Destination = &Destination::Unnamed;
 
@@ -96,6 +96,65 @@ fn a_word_gone_is_not_told_where_its_absence_meets_another_rule() {
         hint([bridge], "if=eth9"),
         "needs eth9; there is none; eth0 would do without if=eth9, but has no default route"
     );
+}
+
+/// Down for these reasons, with what they say it lacks.
+fn down(spec: NetworkSpec, why: &[&'static str]) -> NetworkSpec {
+    let mut spec = spec.state(State::Down);
+    spec.notes.down = why.iter().map(|why| (*why).into()).collect();
+    spec
+}
+
+// behaviour: X4
+#[test]
+fn a_network_that_is_down_weighs_all_that_it_lacks() {
+    const BARE: &[&str] = &["no carrier", "no address", "no route"];
+    let modem = || down(NetworkSpec::new("pwwan0", Kind::Cellular), BARE);
+    let eth0 = || NetworkSpec::new("eth0", Kind::Ethernet).address(prefix("10.0.0.2/24"));
+    assert_eq!(
+        hint([modem(), eth0()], "any"),
+        "eth0 exists but has no default route"
+    );
+    // Also of those that are down: one act beside three.
+    let off = || down(eth0(), &["administratively down", "no route"]);
+    let wlan = || down(NetworkSpec::new("pwlan0", Kind::Wifi), BARE);
+    let told = "eth0 exists but is down: administratively down";
+    assert_eq!(hint([wlan(), off()], "any"), told);
+    assert_eq!(hint([off(), wlan()], "any"), told);
+    let unplugged = || down(eth0(), &["no carrier", "no route"]);
+    assert_eq!(hint([wlan(), unplugged(), off()], "any"), told);
+    assert_eq!(
+        hint([wlan(), unplugged()], "any"),
+        "eth0 exists but is down: no carrier"
+    );
+    // Nothing of what is up is farther than the same of what is down.
+    let waiting = NetworkSpec::new("eth1", Kind::Ethernet);
+    let bare = down(
+        NetworkSpec::new("eth2", Kind::Ethernet),
+        &["administratively down", "no address", "no route"],
+    );
+    assert_eq!(
+        hint([bare, wlan(), waiting], "any"),
+        "eth1 exists but has no default route and has no usable address"
+    );
+}
+
+// behaviour: X4
+#[test]
+fn of_equal_changes_that_of_the_network_nearest_to_working_is_told() {
+    let off = |name, kind| down(NetworkSpec::new(name, kind), &["no carrier"]);
+    let both = || [off("eth0", Kind::Ethernet), off("wlan0", Kind::Wifi)];
+    let eth0 = "eth0 exists but is down: no carrier";
+    let wlan0 = "wlan0 exists but is down: no carrier";
+    assert_eq!(hint(both(), "any"), eth0);
+    assert_eq!(hint(both(), "prefer=wifi"), wlan0);
+    let [eth, mut wlan] = both();
+    wlan.carrier = Fact::Yes;
+    assert_eq!(hint([eth, wlan], "any"), wlan0);
+    // Where an address does not count, it is near all the same.
+    let [eth, wlan] = both();
+    let wlan = wlan.address(prefix("fe80::1/64"));
+    assert_eq!(hint([eth, wlan], "any"), wlan0);
 }
 
 #[test]

@@ -146,7 +146,10 @@ async fn listing_sweeps_out_the_dead_and_leaves_all_else() {
         .collect();
     left.sort();
     let own = world.socket().file_name().unwrap().to_owned();
-    let mut expected = vec![own, "77-0.sock".into(), "notes".into(), "other.sock".into()];
+    let mut lock = own.clone();
+    lock.push(".lock");
+    let mut expected = vec![own, lock];
+    expected.extend(["77-0.sock", "notes", "other.sock"].map(Into::into));
     expected.sort();
     assert_eq!(left, expected);
     assert!(processes(&folder.join("none")).await.unwrap().is_empty());

@@ -9,12 +9,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, timeout};
 
 use super::super::server::{self, Seen};
 use super::super::wire::{self, CONNECTIONS, LONGEST_QUESTION, MOST_OPERATIONS};
-use super::super::{InspectError, Process, processes};
+use super::super::{InspectError, Process, nudge_all, ops, processes};
 use super::{LIMIT, World, said};
 use crate::deferral::MatchError;
 use crate::label::{Label, Prop};
@@ -187,7 +187,7 @@ async fn an_answer_is_bounded_in_number_and_in_bytes_and_says_so() {
 /// A process that says this to everybody, at its socket.
 async fn says(folder: &Path, words: &'static [u8]) -> Process {
     fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
-    let listener = tokio::net::UnixListener::bind(folder.join("5-0.sock")).unwrap();
+    let listener = UnixListener::bind(folder.join("5-0.sock")).unwrap();
     tokio::spawn(async move {
         let mut all = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -231,6 +231,35 @@ async fn a_process_that_hangs_or_talks_nonsense_is_told_as_what_it_is() {
             String::from_utf8_lossy(words)
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_hang_the_others_answer_and_all_of_it_takes_the_time_of_one() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let bind = |pid| UnixListener::bind(folder.join(format!("{pid}-0.sock"))).unwrap();
+    let _hanging: Vec<UnixListener> = (1..=100).map(bind).collect();
+    let is_silent = |error: &InspectError| matches!(error, InspectError::Silent { .. });
+    let began = Instant::now();
+    let asked = ops(folder, None).await.unwrap();
+    let (answered, silent): (Vec<_>, Vec<_>) = asked.iter().partition(|one| one.answer.is_ok());
+    assert_eq!((answered.len(), silent.len()), (1, 100));
+    assert_eq!(answered[0].process.pid(), std::process::id());
+    for one in silent {
+        let error = one.answer.as_ref().unwrap_err();
+        assert!(is_silent(error), "{error}");
+    }
+    assert!(
+        asked.is_sorted_by_key(|one| one.process.pid()),
+        "in their order"
+    );
+    let nudged = nudge_all(folder, Some(std::process::id())).await.unwrap();
+    assert!(matches!(&nudged[..], [one] if one.process.name().is_some()));
+    let nudged = nudge_all(folder, Some(7)).await.unwrap();
+    assert!(nudged[0].answer.as_ref().is_err_and(is_silent));
+    assert_eq!(nudged.len(), 1);
+    let took = began.elapsed();
+    assert!(took < 3 * Duration::from_millis(2100), "{took:?}");
 }
 
 proptest! {

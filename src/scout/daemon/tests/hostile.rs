@@ -110,6 +110,27 @@ async fn a_daemon_that_never_has_a_whole_picture_is_away() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_only_ever_says_that_it_lives_is_away() {
+    for line in [&b"\n"[..], b"{\"looked\":7}\n"] {
+        let bytes = and(hello().encode(), &line.repeat(200_000));
+        is_refused(bytes, false, "it chatters").await;
+    }
+}
+
+// behaviour: C9
+#[tokio::test]
+async fn a_daemon_that_begins_to_chatter_is_left_for_the_fallback() {
+    let place = Place::new();
+    let whole = br#"{"snapshot": {"generation": 1, "complete": true, "networks": []}}"#;
+    let endless = b"\n".repeat(200_000);
+    let bytes = and(and(hello().encode(), whole), &endless);
+    let _telling = tell(&place.socket(), bytes, false);
+    let scout = Scout::daemon(place.socket());
+    once(&mut scout.snapshots(), |all| all.is_complete()).await;
+    says(&scout, "it chatters").await;
+}
+
+#[tokio::test]
 async fn a_daemon_that_ends_each_time_is_not_asked_without_a_pause() {
     let place = Place::new();
     let whole = br#"{"snapshot": {"generation": 1, "complete": true, "networks": []}}"#;
