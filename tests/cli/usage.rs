@@ -106,3 +106,31 @@ fn a_full_stderr_does_not_change_the_exit_code() {
         .expect("started");
     assert_eq!(status.code(), Some(2));
 }
+
+// behaviour: X7
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    for (arguments, expected) in [
+        (&["status"][..], 0),
+        (&["why", "if=lo"], 0),
+        (&["why", "if=nosuch0"], 3),
+        (&["wait", "if=lo"], 0),
+        (&["watch"], 0),
+        (&["label", "any"], 0),
+        (&["config", "check"], 0),
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let mut command = crate::command(&[arguments, json].concat());
+            let output = command.stdout(writer).output().expect("started");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(expected),
+                "{arguments:?}: {stderr}"
+            );
+            assert!(!stderr.contains("pipe"), "{arguments:?}: {stderr}");
+        }
+    }
+}

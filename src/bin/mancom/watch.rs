@@ -49,18 +49,6 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        match self.follow(global, output).await {
-            // Whoever read has seen enough.
-            Err(Ended::Unread(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Ok(Exit::Fine)
-            }
-            Err(Ended::Unread(error)) => Err(error.into()),
-            Err(Ended::Failed(failure)) => Err(failure),
-            Ok(exit) => Ok(exit),
-        }
-    }
-
-    async fn follow(&self, global: &Global, output: &Output) -> Result<Exit, Ended> {
         let manager = global.lasting_manager().await?;
         let label = match &self.label {
             Some(text) => Some(label::parse(text, |name| manager.label(name).ok())?),
@@ -75,7 +63,9 @@ impl Watch {
         }
         let mut matched = None;
         lines.matches(&manager, label, &known, &mut matched)?;
-        lines.left = self.count;
+        if lines.left.is_none() {
+            lines.left = self.count;
+        }
         // One that came while the first lines were printed.
         snapshots.mark_changed();
         let mut ended = pin!(crate::signals::ended());
@@ -100,24 +90,6 @@ impl Watch {
     }
 }
 
-enum Ended {
-    /// Stdout takes no more.
-    Unread(io::Error),
-    Failed(Failure),
-}
-
-impl From<io::Error> for Ended {
-    fn from(error: io::Error) -> Self {
-        Ended::Unread(error)
-    }
-}
-
-impl From<Failure> for Ended {
-    fn from(failure: Failure) -> Self {
-        Ended::Failed(failure)
-    }
-}
-
 struct Lines<'a> {
     output: &'a Output,
     /// So many are still to be printed, if there is a bound.
@@ -138,7 +110,10 @@ impl Lines<'_> {
             return Ok(());
         }
         self.left = self.left.map(|left| left - 1);
-        self.output.line(object, text)
+        if !self.output.line(object, text)? {
+            self.left = Some(0);
+        }
+        Ok(())
     }
 
     /// A line if other networks match than at the last one.
