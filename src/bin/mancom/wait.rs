@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::patience::patiently;
 use crate::view::View;
-use crate::{Global, duration, label};
+use crate::{Global, duration, label, scan};
 use std::time::Duration;
 
 /// Wait until a network matches a label: exit 0 then, 4 when the time is over.
@@ -18,6 +18,7 @@ pub(crate) struct Wait {
     /// What the network must be: `require=wifi`, `if=eth0`, `any`.
     label: String,
     /// The longest wait, in seconds or as 250ms, 10m, 12h; without it, for ever.
+    /// 0 looks once, when the networks are known.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
 }
@@ -27,6 +28,9 @@ impl Wait {
         let manager = global.lasting_manager().await?;
         let label = label::parse(&self.label, |name| manager.label(name).ok())?;
         let mut matching = manager.matching(label);
+        if self.timeout == Some(Duration::ZERO) {
+            scan::complete(&manager).await;
+        }
         if let Some(timeout) = self.timeout {
             matching = matching.within(timeout);
         }
