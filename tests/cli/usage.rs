@@ -134,3 +134,12 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         }
     }
 }
+
+// behaviour: X7
+#[cfg(unix)]
+#[test]
+fn ops_of_a_process_that_is_not_there_is_an_error() {
+    let (code, _, stderr) = answer(&["ops", "--pid", &u32::MAX.to_string()]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("no process 4294967295"), "{stderr}");
+}

@@ -42,6 +42,9 @@ impl Ops {
         output.print(|| object(&asked), |output| table(output, &asked))?;
         if asked.is_empty() {
             say(nobody(&folder, self.pid));
+            if self.pid.is_some() {
+                return Ok(Exit::Failed);
+            }
         } else if asked.iter().all(|one| waiting(one).is_empty()) {
             say("nothing waits for a network");
         }
