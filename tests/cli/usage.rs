@@ -1,6 +1,7 @@
 //! Usage and configuration errors, exit codes, help.
 
 use crate::answer;
+use serde_json::Value;
 use std::io::Write;
 
 // behaviour: X7
@@ -142,4 +143,58 @@ fn ops_of_a_process_that_is_not_there_is_an_error() {
     let (code, _, stderr) = answer(&["ops", "--pid", &u32::MAX.to_string()]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("no process 4294967295"), "{stderr}");
+}
+
+/// Every key of an object, and of those in it.
+fn keys(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| keys(value, into)),
+        Value::Object(object) => {
+            for (key, value) in object {
+                into.push(key.clone());
+                // The names of facts are data.
+                match (key.as_str(), value) {
+                    ("facts", Value::Object(facts)) => facts.values().for_each(|v| keys(v, into)),
+                    _ => keys(value, into),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+// behaviour: T5
+#[test]
+fn help_shows_every_key_of_the_json() {
+    for arguments in [
+        &["status"][..],
+        &["why", "if=nosuch0", "--to", "192.0.2.1"],
+        &["wait", "if=lo"],
+        &["wait", "if=nosuch0", "--timeout", "0"],
+        &["watch", "if=lo", "--count", "0"],
+        &["label", "any"],
+        &["config", "check"],
+        &["config", "check", "/nonexistent"],
+        #[cfg(unix)]
+        &["ops"],
+    ] {
+        let subcommand = match arguments[0] {
+            "config" => &arguments[..2],
+            _ => &arguments[..1],
+        };
+        let (_, help, _) = answer(&[subcommand, &["--help"]].concat());
+        let (_, json, stderr) = answer(&[arguments, &["--json"]].concat());
+        let mut found = Vec::new();
+        for value in serde_json::Deserializer::from_str(&json).into_iter() {
+            keys(&value.expect("an object"), &mut found);
+        }
+        assert!(!found.is_empty(), "{arguments:?}: {stderr}");
+        for key in found {
+            assert!(
+                help.contains(&format!("\"{key}\":")),
+                "{arguments:?}: {key} in\n{help}"
+            );
+        }
+        assert!(help.contains("Exit codes:"), "{help}");
+    }
 }

@@ -1,31 +1,11 @@
 //! `mancom watch [LABEL]`: what changes, as it changes.
 //!
-//! First the networks as they are, then a line a change until a signal, or until `--count` of them. For
-//! programs, `--json` gives JSON lines; a key is never left out:
-//!
-//! ```json
-//! { "event": "down", "time_ms": 1790000000123, "generation": 8, "name": "wlan0", "id": "3.1",
-//!   "changes": [{ "fact": "carrier", "was": "yes", "now": "no" }], "network": { .. } }
-//! ```
-//!
-//! | event | |
-//! | --- | --- |
-//! | `there` | is so at the beginning |
-//! | `appeared` | an interface that is not usable yet |
-//! | `up` | became usable, under a new id |
-//! | `down` | is no longer usable; `network.why_down` says why |
-//! | `renamed` | the same interface under another name; `changes` has both |
-//! | `changed` | is as usable as before, and something of it differs |
-//! | `gone` | the interface is gone; `network` is what it was last |
-//!
-//! `network` is as [`crate::view`] documents it. A down and an up between two looks is an `up` with
-//! another id, and so is what is left of a network that lost its last address beyond the link. With a LABEL a line is added whenever the networks that match it change: `{"event":
-//! "match", "time_ms", "generation", "label", "networks": ["wlan0"], "hint": null}`, best first; with
-//! none, `hint` is the smallest change that would help.
+//! First the networks as they are, then a line a change until a signal, or until `--count` of them.
+//! [`JSON`] says what the lines are for programs.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
-use crate::view::View;
+use crate::view::{self, View};
 use crate::{Global, label, scan};
 use mancom::label::matching::{Destination, candidates};
 use mancom::network::{Aspect, State};
@@ -36,9 +16,27 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What `--json` prints.
+const JSON: &str = r#"An object a line; a key is never left out:
+  { "event": "down", "time_ms": 1790000000123, "generation": 8, "name": "wlan0", "id": "3.1",
+    "changes": [ { "fact": "carrier", "was": "yes", "now": "no" } ], "network": { .. } }
+The events:
+  there     is so at the beginning
+  appeared  an interface that is not usable yet
+  up        became usable, under a new id
+  down      is no longer usable; why_down of network says why
+  renamed   the same interface under another name; changes has both
+  changed   is as usable as before, and something of it differs
+  gone      the interface is gone; network is what it was last
+A down and an up between two looks is an up with another id, and so is what is left of a network
+that lost its last address beyond the link. With a LABEL there is a line more whenever the networks
+that match it change, best first; with none, hint is the smallest change that would help:
+  { "event": "match", "time_ms": 1790000000123, "generation": 8, "label": "require=wifi",
+    "networks": ["wlan0"], "hint": null }"#;
+
 /// Print every change of the networks until a signal.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON, view::NETWORK]))]
 pub(crate) struct Watch {
     /// Tell also which networks match this label, whenever that changes.
     label: Option<String>,
