@@ -1,14 +1,6 @@
 //! `mancom label TEXT`: what a label means.
 //!
-//! With `--json`, one object; a key is never left out. `size` is `null`, `"small"`, `"large"` or a
-//! number of bytes; `prefer` keeps the label's order.
-//!
-//! ```json
-//! { "label": "background require=wifi prohibit=metered",
-//!   "urgency": "background", "size": null, "scope": "auto",
-//!   "require": ["wifi"], "prefer": [], "avoid": [], "prohibit": ["metered"],
-//!   "interface": null, "ignore_cost": false, "redundant": false, "bypass_vpn": false }
-//! ```
+//! [`JSON`] says what `--json` prints.
 
 use crate::Global;
 use crate::exit::{Exit, Failure};
@@ -18,9 +10,16 @@ use mancom::manager::config::Config;
 use mancom::{Label, LabelError, Prop};
 use serde_json::{Value, json};
 
+/// What `--json` prints.
+const JSON: &str = r#"One object; a key is never left out:
+  { "label": "background require=wifi prohibit=metered", "urgency": "background", "size": null,
+    "scope": "auto", "require": ["wifi"], "prefer": [], "avoid": [], "prohibit": ["metered"],
+    "interface": null, "ignore_cost": false, "redundant": false, "bypass_vpn": false }
+size is null, "small", "large" or a number of bytes; prefer keeps the order of the label."#;
+
 /// Explain a label, or say what is wrong with it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON]))]
 pub(crate) struct Explain {
     /// The label, as one argument or several: `interactive prohibit=metered`.
     #[arg(required = true, value_name = "TEXT")]

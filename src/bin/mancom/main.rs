@@ -53,7 +53,7 @@ struct Global {
     /// Read this configuration file above those of the host.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON object instead of text.
+    /// Print JSON instead of text: one object, of `watch` one a line. No effect on cat, run and scout.
     #[arg(long, global = true)]
     json: bool,
     /// Print without colours, also to a terminal.

@@ -2,24 +2,12 @@
 //!
 //! Every network is listed, those that match in the order in which they are taken, each with the
 //! first thing that puts it behind the one before; then those that do not, with every reason. Exit 0
-//! if one matches, 3 if none does. With `--json`, one object; a key is never left out:
-//!
-//! ```json
-//! { "label": "background require=wifi", "label_name": "photos", "to": ["192.0.2.1"], "generation": 7, "complete": true,
-//!   "networks": [ { "name": "wlan0", "id": "3.1", "place": 1, "behind": null,
-//!                   "reasons": [], "assumptions": [] },
-//!                 { "name": "eth0", "id": "2.1", "place": null, "behind": null,
-//!                   "reasons": [ { "reason": "kind", "text": ".." } ], "assumptions": [] } ],
-//!   "hint": null, "blocked": null }
-//! ```
-//!
-//! `label_name` is the configuration's name of the label, if it has one. `to` is `"anywhere"`, `"host"` (this host: no network is used), `"name"` or a list of addresses;
-//! `behind` names what decided against it. `hint` is the smallest change that would help, and
-//! `blocked` the whole explanation, both `null` where a network matches.
+//! if one matches, 3 if none does. [`JSON`] and [`view::BLOCKED`] say what `--json`
+//! prints.
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{Global, destination, label};
+use crate::{Global, destination, label, view};
 use mancom::label::matching::{
     Admission, Blocked, Destination, RankKey, Reason, admit, assumes_metric, candidates, rank,
 };
@@ -27,9 +15,22 @@ use mancom::{Label, Manager, Network, Snapshot};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// What `--json` prints.
+const JSON: &str = r#"One object; a key is never left out:
+  { "label": "require=wifi", "label_name": "photos", "to": ["192.0.2.1"], "generation": 7,
+    "complete": true,
+    "networks": [ { "name": "wlan0", "id": "3.1", "place": 1, "behind": null, "reasons": [],
+    "assumptions": [] }, { "name": "eth0", "id": "2.1", "place": null, "behind": null,
+    "reasons": [ { "reason": "kind", "text": ".." } ], "assumptions": [] } ],
+    "hint": null, "blocked": null }
+label_name is the configuration's name of the label, if it has one; to is "anywhere", "host" (this
+host: no network is used), "name" or a list of addresses; behind names what decided against it. hint
+is the smallest change that would help, and blocked the whole explanation, both null where a network
+matches."#;
+
 /// Say which network a label takes, and what every other one lacks.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON, view::BLOCKED]))]
 pub(crate) struct Why {
     /// What the traffic needs: `background prohibit=metered require=wifi`, or a configured name.
     label: String,
