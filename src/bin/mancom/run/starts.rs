@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_eleventh_start_in_ten_seconds_is_held_until_they_are_over() {
         let begin = Instant::now();
-        let after = |tenths| begin + Duration::from_millis(100 * tenths);
+        let after = |tenths: u64| begin + Duration::from_millis(100 * tenths);
         let mut starts = Starts::default();
         for start in 0..9 {
             starts.push(after(start));
