@@ -3,7 +3,7 @@
 use super::line::{Stamp, View};
 use super::operation::OperationId;
 use super::registry::{Key, Registry};
-use super::table::{Listed, Unmatched};
+use super::table::{BATCH, Listed, Unmatched};
 use crate::label::Label;
 use crate::label::matching::{self, Blocked, Destination, Shift};
 use std::collections::HashMap;
@@ -65,13 +65,38 @@ impl Registry {
         self.try_explain(&self.view(&snapshot), &what)
     }
 
-    /// Everything that waits for a network, in order of its number. Costs a look at each.
+    /// Everything that waits for a network, in order of its number. Costs a look at each label and
+    /// destination.
     pub fn pending(&self) -> Vec<Pending> {
-        let (mut listed, snapshot, settings) = {
+        self.first_pending(usize::MAX)
+    }
+
+    /// How many operations wait for a network.
+    pub fn waiting(&self) -> usize {
+        self.numbers().len()
+    }
+
+    /// Every wait in no order, those of a moment or, in a crowd, of several: the lock is let go
+    /// between.
+    fn numbers(&self) -> Vec<(OperationId, Key)> {
+        let (mut found, mut next) = (Vec::new(), Some(0));
+        while let Some(from) = next {
+            next = self.table().numbers(from, &mut found);
+        }
+        found
+    }
+
+    /// So many of [`pending`](Self::pending), those of the lowest numbers.
+    pub(crate) fn first_pending(&self, most: usize) -> Vec<Pending> {
+        let mut numbers = self.numbers();
+        numbers.sort_unstable();
+        numbers.truncate(most);
+        let mut listed = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(BATCH) {
             let table = self.table();
-            (table.list(), self.snapshot(), self.settings())
-        };
-        listed.sort_unstable_by_key(|listed| listed.operation.id());
+            listed.extend(some.iter().filter_map(|one| table.listed(*one)));
+        }
+        let (snapshot, settings) = (self.snapshot(), self.settings());
         let view = self.view_with(&snapshot, settings);
         let mut reasons: HashMap<Key, Option<Arc<Blocked>>> = HashMap::new();
         let explain = |listed: Listed| {
@@ -174,6 +199,17 @@ mod serial {
 
     impl Serialize for Pending {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.serialize_with(&self.blocked, serializer)
+        }
+    }
+
+    impl Pending {
+        /// With this in the place of the explanation.
+        pub(crate) fn serialize_with<S: Serializer>(
+            &self,
+            blocked: &impl Serialize,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             let millis = |time: Duration| time.as_secs_f64() * 1000.0;
             let relax = self.relax.map(|(after, label)| Relax {
                 after_ms: millis(after),
@@ -190,7 +226,7 @@ mod serial {
             out.serialize_field("deadline_ms", &self.deadline.map(millis))?;
             out.serialize_field("relax", &relax)?;
             out.serialize_field("priority", &self.priority)?;
-            out.serialize_field("blocked", &self.blocked)?;
+            out.serialize_field("blocked", blocked)?;
             out.end()
         }
     }

@@ -148,6 +148,11 @@ impl Entry {
         self.waker.take()
     }
 
+    /// Whether it waits, and was not withdrawn.
+    pub(super) fn waits(&self) -> bool {
+        self.role == Role::Wait && !self.cancelled
+    }
+
     /// The label first asked for, if a looser one took over.
     pub(super) fn strict(&self) -> Option<Label> {
         let relax = self.timing.as_ref()?.relax.as_ref()?;

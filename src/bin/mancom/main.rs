@@ -3,10 +3,11 @@
 //! Data goes to stdout, everything else to stderr; nothing is ever asked. Exit codes are stable, see
 //! [`exit::Exit`]. One file a subcommand; what they share is how they end (`exit`), how they print
 //! (`output`), how they wait (`patience`, `scan`, `signals`), how they show a network (`view`) and how they
-//! read a length of time (`duration`).
+//! read a length of time (`duration`) and where traffic goes (`destination`).
 
 mod cat;
 mod config;
+mod destination;
 mod duration;
 mod exit;
 mod label;

@@ -73,6 +73,14 @@ impl Output {
         Ok(())
     }
 
+    /// One line at once: the object with `--json`, else nothing. Whether more of them are wanted.
+    pub(crate) fn object_line(&self, object: impl FnOnce() -> Value) -> io::Result<bool> {
+        match self.json {
+            true => self.line(object, String::new),
+            false => Ok(true),
+        }
+    }
+
     /// Columns as wide as their widest cell, two spaces apart; the first row is the header.
     pub(crate) fn table(&self, rows: &[Vec<String>]) -> String {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -29,7 +29,7 @@ pub(crate) struct Wait {
 impl Wait {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let manager = global.lasting_manager().await?;
-        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
+        let label = label::parse(&self.label, |name| manager.label(name))?;
         let mut matching = manager.matching(label);
         if self.timeout == Some(Duration::ZERO) {
             scan::complete(&manager).await;

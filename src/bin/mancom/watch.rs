@@ -1,7 +1,8 @@
 //! `mancom watch [LABEL]`: what changes, as it changes.
 //!
 //! First the networks as they are, then a line a change until a signal, or until `--count` of them.
-//! [`JSON`] says what the lines are for programs.
+//! [`JSON`] says what the lines are for programs. Where the networks come from may change too, say when a
+//! daemon is lost and when it is back: that goes to stderr, and is a line for programs.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -32,7 +33,10 @@ A down and an up between two looks is an up with another id, and so is what is l
 that lost its last address beyond the link. With a LABEL there is a line more whenever the networks
 that match it change, best first; with none, hint is the smallest change that would help:
   { "event": "match", "time_ms": 1790000000123, "generation": 8, "label": "require=wifi",
-    "networks": ["wlan0"], "hint": null }"#;
+    "label_name": "photos", "networks": ["wlan0"], "hint": null }
+label_name is what the configuration calls the label, if it does. Where the networks come from may
+change too, as when a daemon is lost and when it is back: a line that --count does not count.
+  { "event": "source", "time_ms": 1790000000123, "source": "daemon /run/mancom/scout.sock" }"#;
 
 /// Print every change of the networks until a signal.
 #[derive(Debug, clap::Args)]
@@ -49,12 +53,22 @@ impl Watch {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let manager = global.lasting_manager().await?;
         let label = match &self.label {
-            Some(text) => Some(label::parse(text, |name| manager.label(name).ok())?),
+            Some(text) => Some(label::parse(text, |name| manager.label(name))?),
             None => None,
         };
         let mut snapshots = manager.snapshots();
+        let mut sources = manager.scout().sources();
         let mut known = scan::complete(&manager).await;
+        // Why not all are known is worth a word.
+        if known.is_complete() {
+            sources.mark_unchanged();
+        }
         snapshots.mark_unchanged();
+        let mut ended = pin!(crate::signals::ended());
+        // The handlers are there before anybody reads a line.
+        if futures_util::poll!(ended.as_mut()).is_ready() {
+            return Ok(Exit::Fine);
+        }
         let mut lines = Lines { output, left: None };
         for network in known.networks() {
             lines.print(&Event::new("there", &known, network, None))?;
@@ -66,7 +80,6 @@ impl Watch {
         }
         // One that came while the first lines were printed.
         snapshots.mark_changed();
-        let mut ended = pin!(crate::signals::ended());
         while lines.left != Some(0) {
             tokio::select! {
                 changed = snapshots.changed() => {
@@ -74,6 +87,11 @@ impl Watch {
                         say("the scout ended: no network will be seen any more");
                         return Ok(Exit::Failed);
                     }
+                }
+                Ok(()) = sources.changed() => {
+                    let source = sources.borrow_and_update().clone();
+                    lines.source(&source)?;
+                    continue;
                 }
                 _ = &mut ended => return Ok(Exit::Fine),
             }
@@ -114,6 +132,17 @@ impl Lines<'_> {
         Ok(())
     }
 
+    /// Tells people and, as a line of its own, programs.
+    fn source(&mut self, source: &str) -> io::Result<()> {
+        say(format_args!("scout: {source}"));
+        let time = now().as_millis() as u64;
+        let object = || json!({ "event": "source", "time_ms": time, "source": source });
+        if !self.output.object_line(object)? {
+            self.left = Some(0);
+        }
+        Ok(())
+    }
+
     /// A line if other networks match than at the last one.
     fn matches(
         &mut self,
@@ -134,6 +163,11 @@ impl Lines<'_> {
             return Ok(());
         }
         let time = now();
+        let name = manager.label_name(&label);
+        let called = match &name {
+            Some(name) => format!("`{name}` ({label})"),
+            None => format!("`{label}`"),
+        };
         self.line(
             || {
                 json!({
@@ -141,13 +175,14 @@ impl Lines<'_> {
                     "time_ms": time.as_millis() as u64,
                     "generation": snapshot.generation(),
                     "label": label,
+                    "label_name": name,
                     "networks": names,
                     "hint": hint,
                 })
             },
             || match &hint {
-                Some(hint) => format!("{} nothing matches `{label}`: {hint}", clock(time)),
-                None => format!("{} `{label}` matches {}", clock(time), names.join(", ")),
+                Some(hint) => format!("{} nothing matches {called}: {hint}", clock(time)),
+                None => format!("{} {called} matches {}", clock(time), names.join(", ")),
             },
         )?;
         *told = Some(names);

@@ -1,16 +1,15 @@
 //! Looks at what waits: by label, by number, all of it.
 
-use super::{Listed, Table, Unmatched};
-use crate::deferral::line::{Entry, Role};
+use super::{BATCH, Listed, Table, Unmatched};
+use crate::deferral::line::Entry;
 use crate::deferral::operation::{Operation, OperationId};
 use crate::deferral::registry::Key;
 use crate::label::Label;
 
 impl Table {
     pub(super) fn waiting(&self) -> impl Iterator<Item = (Key, &Entry)> {
-        let waiting = |entry: &Entry| entry.role == Role::Wait && !entry.cancelled;
         let entries = self.entries.iter().map(|(key, entry)| (key as Key, entry));
-        entries.filter(move |(_, entry)| waiting(entry))
+        entries.filter(|(_, entry)| entry.waits())
     }
 
     /// The waits of a label, also of those that asked for it and were relaxed since; in order. Not those
@@ -47,9 +46,9 @@ impl Table {
 
     /// True if this entry is that operation's and still waits.
     pub(in crate::deferral) fn waits(&self, key: Key, operation: &Operation) -> bool {
-        self.entries.get(key as usize).is_some_and(|entry| {
-            entry.role == Role::Wait && !entry.cancelled && entry.operation.is(operation)
-        })
+        self.entries
+            .get(key as usize)
+            .is_some_and(|entry| entry.waits() && entry.operation.is(operation))
     }
 
     /// What there is to explain of a wait.
@@ -64,23 +63,39 @@ impl Table {
         }
     }
 
-    /// Every wait, in no order.
-    pub(in crate::deferral) fn list(&self) -> Vec<Listed> {
-        let list = |(_, entry): (Key, &Entry)| {
-            let line = &self.lines[entry.line as usize];
-            let timing = entry.timing.as_deref();
-            Listed {
-                operation: entry.operation.clone(),
-                line: entry.line,
-                label: line.label,
-                strict: entry.strict(),
-                to: line.to.clone(),
-                since: entry.since,
-                deadline: timing.and_then(|timing| timing.deadline),
-                relax: timing.and_then(|timing| timing.looser()),
-                priority: entry.priority,
-            }
+    /// Adds the waits among the next [`BATCH`] places from this one on, in no order; where to go on.
+    pub(in crate::deferral) fn numbers(
+        &self,
+        from: usize,
+        found: &mut Vec<(OperationId, Key)>,
+    ) -> Option<usize> {
+        let to = from.saturating_add(BATCH);
+        let waits = |key: usize| {
+            let entry = self.entries.get(key).filter(|entry| entry.waits())?;
+            Some((entry.operation.id(), key as Key))
         };
-        self.waiting().map(list).collect()
+        found.extend((from..to).filter_map(waits));
+        (to < self.entries.capacity()).then_some(to)
+    }
+
+    /// What there is to list of the wait with this number, if it is still there.
+    pub(in crate::deferral) fn listed(&self, (id, key): (OperationId, Key)) -> Option<Listed> {
+        let entry = self.entries.get(key as usize)?;
+        if !entry.waits() || entry.operation.id() != id {
+            return None;
+        }
+        let line = &self.lines[entry.line as usize];
+        let timing = entry.timing.as_deref();
+        Some(Listed {
+            operation: entry.operation.clone(),
+            line: entry.line,
+            label: line.label,
+            strict: entry.strict(),
+            to: line.to.clone(),
+            since: entry.since,
+            deadline: timing.and_then(|timing| timing.deadline),
+            relax: timing.and_then(|timing| timing.looser()),
+            priority: entry.priority,
+        })
     }
 }

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -61,12 +63,15 @@ pub struct Operations {
 pub struct Waiting {
     id: OperationId,
     said: Map<String, Value>,
+    /// One value for all that wait for the same reason.
+    blocked: Option<Arc<Value>>,
 }
 
 /// The answer to [`Question::Ops`].
 #[derive(Deserialize)]
 struct Told {
     ops: Vec<Map<String, Value>>,
+    explanations: Vec<Arc<Value>>,
     truncated: bool,
 }
 
@@ -397,22 +402,42 @@ impl Process {
     }
 
     fn operations(&self, told: Told) -> Result<Operations, InspectError> {
-        let ops = told.ops.into_iter().map(|said| self.waiting(said));
+        let explanations = &told.explanations;
+        let ops = told
+            .ops
+            .into_iter()
+            .map(|said| self.waiting(said, explanations));
         Ok(Operations {
             ops: ops.collect::<Result<_, _>>()?,
             truncated: told.truncated,
         })
     }
 
-    fn waiting(&self, said: Map<String, Value>) -> Result<Waiting, InspectError> {
+    fn waiting(
+        &self,
+        mut said: Map<String, Value>,
+        explanations: &[Arc<Value>],
+    ) -> Result<Waiting, InspectError> {
+        let strange = |text: &str| InspectError::Protocol {
+            pid: self.pid,
+            text: text.to_owned(),
+        };
         let id = said.get("id").and_then(Value::as_str);
-        match id.and_then(|id| id.parse().ok()) {
-            Some(id) => Ok(Waiting { id, said }),
-            None => Err(InspectError::Protocol {
-                pid: self.pid,
-                text: "an operation without its number".to_owned(),
-            }),
-        }
+        let id = id.and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(|| strange("an operation without its number"))?;
+        let blocked = match said.remove("blocked") {
+            None | Some(Value::Null) => None,
+            Some(place) => {
+                let place = place.as_u64().and_then(|place| usize::try_from(place).ok());
+                let blocked = place.and_then(|place| explanations.get(place));
+                Some(blocked.ok_or_else(|| strange("an explanation that is not there"))?)
+            }
+        };
+        Ok(Waiting {
+            id,
+            said,
+            blocked: blocked.cloned(),
+        })
     }
 
     fn unreachable(&self, source: io::Error) -> InspectError {
@@ -475,7 +500,7 @@ impl Waiting {
     /// The smallest change that would help; `None` if it was just matched.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
-        self.said.get("blocked")?.get("hint")?.as_str()
+        self.blocked.as_ref()?.get("hint")?.as_str()
     }
 
     fn text(&self, key: &str) -> &str {
@@ -493,6 +518,11 @@ impl Waiting {
 
 impl Serialize for Waiting {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.said.serialize(serializer)
+        let mut out = serializer.serialize_map(Some(self.said.len() + 1))?;
+        for (key, value) in &self.said {
+            out.serialize_entry(key, value)?;
+        }
+        out.serialize_entry("blocked", &self.blocked.as_deref())?;
+        out.end()
     }
 }

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use super::error::InspectError;
 use super::folder;
 use super::wire::{
-    self, CONNECTIONS, Hello, LONGEST_ANSWER, LONGEST_QUESTION, Named, PATIENCE, Question,
+    self, CONNECTIONS, Hello, LONGEST_ANSWER, LONGEST_QUESTION, MOST_OPERATIONS, Named, PATIENCE,
+    Question,
 };
 use crate::deferral::Registry;
 use crate::endpoint::Endpoint;
@@ -120,8 +121,14 @@ async fn converse(link: Link, seen: Seen) -> io::Result<()> {
     say(&mut write, &wire::to_line(&hello())?).await?;
     let mut read = BufReader::with_capacity(1024, read);
     while let Some(line) = timeout(PATIENCE, wire::line(&mut read, LONGEST_QUESTION)).await?? {
-        let answer = answer(&line, &seen)?;
-        say(&mut write, &answer).await?;
+        let answer = match is_long(&line) {
+            true => {
+                let seen = seen.clone();
+                tokio::task::spawn_blocking(move || answer(&line, &seen)).await?
+            }
+            false => answer(&line, &seen),
+        };
+        say(&mut write, &answer?).await?;
     }
     Ok(())
 }
@@ -150,6 +157,13 @@ fn hello() -> Hello {
     }
 }
 
+/// Whether the answer takes long, where thousands wait: it is then made beside the program's own work. All
+/// else is answered at once, for the program may end by what it is told to do.
+fn is_long(question: &[u8]) -> bool {
+    let question = serde_json::from_slice(question);
+    matches!(question, Ok(Question::Ops | Question::Status))
+}
+
 /// The answer to one line, whatever it is.
 pub(super) fn answer(line: &[u8], seen: &Seen) -> io::Result<Vec<u8>> {
     let question = match serde_json::from_slice(line) {
@@ -162,7 +176,8 @@ pub(super) fn answer(line: &[u8], seen: &Seen) -> io::Result<Vec<u8>> {
     let value = match question {
         Question::Ops => {
             let room = usize::try_from(LONGEST_ANSWER).unwrap_or(usize::MAX);
-            return wire::operations(&registry.pending(), room);
+            // One more, which tells that there are more.
+            return wire::operations(&registry.first_pending(MOST_OPERATIONS + 1), room);
         }
         Question::Nudge { op: Named::All } => json!({ "nudged": registry.nudge_all() }),
         Question::Nudge { op: Named::One(id) } => {
@@ -181,7 +196,7 @@ pub(super) fn answer(line: &[u8], seen: &Seen) -> io::Result<Vec<u8>> {
             json!({ "status": {
                 "pid": pid, "name": name, "version": version,
                 "source": registry.scout().source(),
-                "pending": registry.pending().len(),
+                "pending": registry.waiting(),
                 "sessions": seen.sessions.alive(),
                 "snapshot": *registry.snapshot(),
             } })

@@ -399,6 +399,8 @@ impl Driver {
                 remote,
             };
             state.core.attach(now, path, sides)?;
+            // Most sessions have one path, ever: room for four, as a push would make it, is three too many.
+            state.links.reserve_exact(1);
             state.links.push(Link {
                 path,
                 io,

@@ -23,12 +23,15 @@ pub(in crate::stream) fn spawn(
         let _alive = alive;
         let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
         let registry = driver.context.registry();
-        let mut snapshots = changed(registry.snapshots());
+        // A roamer waits for snapshots itself, in this task.
+        let mut snapshots = roamer.is_none().then(|| changed(registry.snapshots()));
         let mut revised = changed(registry.revised());
         std::future::poll_fn(|cx| {
             // Whatever may have to go or to stop with these is served below.
-            while let Poll::Ready(receiver) = snapshots.as_mut().poll(cx) {
-                snapshots = changed(receiver);
+            while let Some(Poll::Ready(receiver)) =
+                snapshots.as_mut().map(|next| next.as_mut().poll(cx))
+            {
+                snapshots = Some(changed(receiver));
             }
             while let Poll::Ready(receiver) = revised.as_mut().poll(cx) {
                 revised = changed(receiver);

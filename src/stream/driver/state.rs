@@ -108,6 +108,10 @@ impl State {
         let at = match self.waiters.iter().position(|(known, _)| *known == id) {
             Some(at) => at,
             None => {
+                // Few sessions have more than one stream.
+                if self.waiters.is_empty() {
+                    self.waiters.reserve_exact(1);
+                }
                 self.waiters.push((id, Waiters::default()));
                 self.waiters.len() - 1
             }

@@ -96,7 +96,7 @@ impl From<Error> for Bad {
 impl Run {
     pub(crate) async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let manager = global.lasting_manager().await?;
-        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
+        let label = label::parse(&self.label, |name| manager.label(name))?;
         let running = Running::new();
         let mut signals = Signals::new()?;
         let run = manager.run(label, |network| {

@@ -16,7 +16,7 @@ use super::super::server::{self, Seen};
 use super::super::wire::{self, CONNECTIONS, LONGEST_QUESTION, MOST_OPERATIONS};
 use super::super::{InspectError, Process, nudge_all, ops, processes};
 use super::{LIMIT, World, said};
-use crate::deferral::MatchError;
+use crate::deferral::{MatchError, OperationId, Pending};
 use crate::label::{Label, Prop};
 use crate::stream::tracker::Tracker;
 
@@ -100,7 +100,7 @@ async fn a_bad_question_is_answered_and_a_long_one_ends_the_connection() {
         .unwrap();
     assert_eq!(
         said(&mut stream).await,
-        serde_json::json!({"ops": [], "truncated": false})
+        serde_json::json!({"ops": [], "explanations": [], "truncated": false})
     );
     let long = vec![b'['; LONGEST_QUESTION as usize];
     // It may be closed before all is written.
@@ -182,6 +182,65 @@ async fn an_answer_is_bounded_in_number_and_in_bytes_and_says_so() {
     let (told, truncated) = read(line);
     assert!(told > 1 && truncated, "{told}");
     assert_eq!(read(wire::operations(&many, 0).unwrap()), (0, true));
+}
+
+#[tokio::test]
+async fn an_explanation_is_told_once_for_all_whom_it_concerns_and_each_has_it_again() {
+    let world = World::new().await;
+    let ethernet = Label::new().require(Prop::Ethernet);
+    let mut waiting = Vec::new();
+    for n in 0..1_000 {
+        let label = if n % 2 == 0 { WIFI } else { ethernet };
+        let mut one = world.manager.matching(label).into_future();
+        assert!(futures::poll!(&mut one).is_pending());
+        waiting.push(one);
+    }
+    let line = server::answer(b"{\"ask\":\"ops\"}", &world.seen()).unwrap();
+    let told: Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!(told["explanations"].as_array().unwrap().len(), 2);
+    assert_eq!(told["ops"][999]["blocked"], 1);
+    // So ten thousand are told, whatever else an operation says of itself.
+    assert!(line.len() / 1_000 * MOST_OPERATIONS < wire::LONGEST_ANSWER as usize / 2);
+    let listed = world.process().await.ops().await.unwrap();
+    let pending = world.manager.pending();
+    assert!(!listed.truncated && listed.ops.len() == pending.len());
+    for (there, here) in listed.ops.iter().zip(&pending) {
+        let (there, here) = (serde_json::to_value(there), serde_json::to_value(here));
+        let (there, here) = (there.unwrap(), here.unwrap());
+        for key in ["id", "label", "to", "priority"] {
+            assert_eq!(there[key], here[key]);
+        }
+        assert_eq!(there["blocked"]["hint"], here["blocked"]["hint"]);
+        let reason = |one: &Value| one["blocked"]["networks"][0]["reasons"][0]["text"].clone();
+        assert!(reason(&there).is_string() && reason(&there) == reason(&here));
+        assert_eq!(
+            there.as_object().unwrap().len(),
+            here.as_object().unwrap().len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_a_crowd_the_first_are_listed_and_the_rest_cost_no_explanation() {
+    let world = World::new().await;
+    let mut waiting = Vec::new();
+    for n in 0..1_500 {
+        let label: Label = format!("if=nosuch{n}").parse().unwrap();
+        let mut one = world.manager.matching(label).into_future();
+        assert!(futures::poll!(&mut one).is_pending());
+        waiting.push(one);
+    }
+    let registry = &world.manager.0.registry;
+    assert_eq!(registry.waiting(), 1_500);
+    let ids = |listed: Vec<Pending>| -> Vec<OperationId> {
+        listed.into_iter().map(|one| one.id).collect()
+    };
+    let all = ids(registry.pending());
+    assert!(all.len() == 1_500 && all.is_sorted());
+    assert_eq!(ids(registry.first_pending(700)), all[..700]);
+    waiting.drain(..1_400);
+    assert_eq!(ids(registry.first_pending(700)), all[1_400..]);
+    assert_eq!(registry.waiting(), 100);
 }
 
 /// A process that says this to everybody, at its socket.
