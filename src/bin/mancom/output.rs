@@ -73,12 +73,12 @@ impl Output {
         Ok(())
     }
 
-    /// One line at once: the object with `--json`, else nothing.
-    pub(crate) fn object_line(&self, object: impl FnOnce() -> Value) -> io::Result<()> {
-        if self.json {
-            self.line(object, String::new)?;
+    /// One line at once: the object with `--json`, else nothing. Whether more of them are wanted.
+    pub(crate) fn object_line(&self, object: impl FnOnce() -> Value) -> io::Result<bool> {
+        match self.json {
+            true => self.line(object, String::new),
+            false => Ok(true),
         }
-        Ok(())
     }
 
     /// Columns as wide as their widest cell, two spaces apart; the first row is the header.

@@ -11,7 +11,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// Those that mancom gets and gives, by the numbers that POSIX fixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
+    #[cfg(unix)]
     HangUp = 1,
+    #[cfg(unix)]
     Interrupt = 2,
     Kill = 9,
     Terminate = 15,
