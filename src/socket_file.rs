@@ -99,7 +99,10 @@ pub(crate) async fn listen(
         }
         done => done,
     };
-    let (listener, id) = bound.map_err(Refusal::System)?;
+    let (listener, id) = bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Refusal::InUse,
+        _ => Refusal::System(error),
+    })?;
     let path = path.to_owned();
     let file = SocketFile {
         path,
@@ -142,6 +145,7 @@ fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, FileId)> {
 }
 
 /// Removes a stale socket file, of `owner` if one is named; an error if it lives or is something else.
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) async fn remove_stale(path: &Path, owner: Option<u32>) -> Result<(), Refusal> {
     let _lock = lock(path).await?;
     sweep(path, owner).await

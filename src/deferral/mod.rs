@@ -47,6 +47,13 @@
 //! finding by number, nudging all, and listing, look at every operation once; cancelling by handle
 //! does not. The histories of 32 labels and destinations are kept until the next snapshot.
 //!
+//! # Tracing
+//!
+//! Beginning to wait, and the end of an operation, are events (target `mancom::deferral`, level
+//! debug) with the operation's id, its label and the id of the network that matched, tied together by
+//! the operation's id. They are no spans, because a span for each waiting operation would cost memory
+//! here and an entry in the subscriber's registry, a million times over, for the same fields.
+//!
 //! # Metrics
 //!
 //! With the feature `metrics` what waits is told to the recorder of the `metrics` facade. An operation

@@ -51,8 +51,8 @@ pub use error::{BuildError, ShutdownError};
 
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::label::matching::Policy;
-use crate::label::{Label, LabelError, nearest};
+use crate::label::matching::{Blocked, Destination, Policy};
+use crate::label::{Label, LabelError};
 use crate::network::{Network, Snapshot};
 use crate::scout::Scout;
 use crate::stream::tracker::Tracker;
@@ -187,16 +187,37 @@ impl Manager {
     ///
     /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
     pub fn label(&self, name: &str) -> Result<Label, LabelError> {
-        let config = self.0.config();
-        match config.label(name) {
-            Some(named) => Ok(named.label),
-            None => {
-                let known = config.labels().map(|(name, _)| name);
-                let nearest = nearest(name, known).map(str::to_owned);
-                let name = name.to_owned();
-                Err(LabelError::NotDefined { name, nearest })
-            }
-        }
+        self.0.config().named(name)
+    }
+
+    /// The configuration's name of this label, by which diagnostics call it; of several the first.
+    pub fn label_name(&self, label: &Label) -> Option<Arc<str>> {
+        self.0.registry.name(label)
+    }
+
+    /// Every network that serves this label now, best first, without waiting. Empty for a
+    /// destination of this host, for no network is used there.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use mancom::label::matching::Destination;
+    /// use mancom::{Label, Manager, Scout};
+    ///
+    /// let manager = Manager::builder().scout(Scout::fixed([])).build().await?;
+    /// let blocked = manager.explain(&Label::ANY, &Destination::Unnamed).unwrap_err();
+    /// assert_eq!(blocked.hint(), "there is no network");
+    /// # Ok::<_, mancom::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why none does: every network with every reason, for how long each has been so, the last
+    /// changes of the reasons, and the label's name in the configuration.
+    pub fn explain(&self, label: &Label, to: &Destination) -> Result<Vec<Network>, Box<Blocked>> {
+        let registry = &self.0.registry;
+        let found = registry.candidates(label, to);
+        // What matches only since then did not when it was asked.
+        found.map_err(|blocked| registry.why(label, to).unwrap_or(blocked))
     }
 
     /// Where its networks come from.

@@ -309,6 +309,29 @@ mod scripted {
         panic.downcast_ref::<String>().expect("a message").clone()
     }
 
+    // behaviour: G5, X2
+    #[cfg(feature = "config")]
+    #[tokio::test]
+    async fn an_explanation_has_the_name_of_the_label_and_what_was_before() {
+        use crate::label::matching::Destination;
+
+        let text = "[labels.photos]\nlabel = 'require=wifi'";
+        let config = crate::manager::config::Config::parse(text, "mancom.toml").unwrap();
+        let (scout, networks) = crate::scout::scripted();
+        networks.up(Network::wifi("wlan0"));
+        let builder = Manager::builder().scout(scout).config(config);
+        let manager = builder.build().await.unwrap();
+        let photos = manager.label("photos").unwrap();
+        assert_eq!(manager.label_name(&photos).as_deref(), Some("photos"));
+        assert_eq!(manager.label_name(&Label::ANY), None);
+        let found = manager.explain(&photos, &Destination::Unnamed).unwrap();
+        assert_eq!(found[0].name(), "wlan0");
+        networks.down("wlan0");
+        let blocked = manager.explain(&photos, &Destination::Unnamed).unwrap_err();
+        assert_eq!(blocked.name.as_deref(), Some("photos"));
+        assert_eq!(blocked.history.len(), 2, "came and went: {blocked}");
+    }
+
     // behaviour: R8
     #[test]
     fn a_hundred_tests_in_parallel_see_only_their_own_networks() {

@@ -225,11 +225,22 @@ impl Scout {
     /// what is left and why, such as `polling (netlink: Operation not permitted)` or
     /// `daemon /run/mancom/scout.sock (reconnecting: it closed the connection)`.
     pub fn source(&self) -> String {
+        self.sources().borrow().clone()
+    }
+
+    /// What [`source`](Scout::source) says, and a wake-up whenever it says something else; quick
+    /// changes in a row are one.
+    ///
+    /// It starts nothing: the system's scout says `not started` before the first
+    /// [`snapshots`](Scout::snapshots). `changed()` fails when every handle is gone, and at once for a
+    /// fixed or scripted scout, whose source never changes.
+    pub fn sources(&self) -> watch::Receiver<String> {
+        let never = |word: &str| watch::channel(word.to_owned()).1;
         match &self.world.source {
-            Source::System(system) => system.source(),
-            Source::Fixed(_) => "fixed".to_owned(),
+            Source::System(system) => system.sources(),
+            Source::Fixed(_) => never("fixed"),
             #[cfg(any(test, feature = "test-util"))]
-            Source::Scripted(_) => "scripted".to_owned(),
+            Source::Scripted(_) => never("scripted"),
         }
     }
 

@@ -87,7 +87,7 @@ pub(super) struct System {
 /// What the handles and the task both hold; it outlives a task, so that numbers continue.
 struct Shared {
     ledger: Mutex<Ledger>,
-    source: Mutex<String>,
+    source: watch::Sender<String>,
     /// The configuration's facts, which may change at any time.
     overrides: watch::Sender<Arc<Overrides>>,
     hearsay: Hearsay,
@@ -107,7 +107,7 @@ impl System {
     pub(super) fn new(settings: Settings) -> Self {
         let shared = Shared {
             ledger: Mutex::new(Ledger::new()),
-            source: Mutex::new("not started".to_owned()),
+            source: watch::Sender::new("not started".to_owned()),
             overrides: watch::Sender::new(Arc::new(settings.overrides.clone())),
             hearsay: Hearsay::new(),
             estimates: Mutex::default(),
@@ -147,8 +147,8 @@ impl System {
         f(&lock(&self.shared.ledger))
     }
 
-    pub(super) fn source(&self) -> String {
-        lock(&self.shared.source).clone()
+    pub(super) fn sources(&self) -> watch::Receiver<String> {
+        self.shared.source.subscribe()
     }
 
     /// What the configuration states from now on.
@@ -389,10 +389,9 @@ impl Feed {
         } else {
             format!("{source} ({})", refused.join(", "))
         };
-        let mut told = lock(&self.shared.source);
-        if *told != source {
+        if *self.shared.source.borrow() != source {
             tracing::info!(target: "mancom::scout", %source);
-            *told = source;
+            self.shared.source.send_replace(source);
         }
     }
 }

@@ -103,6 +103,32 @@ fn a_name_from_the_configuration_is_a_label_in_every_subcommand() {
 
 // behaviour: T4
 #[test]
+fn a_misspelt_name_is_told_the_nearest_in_every_subcommand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mancom.toml");
+    let text = "[labels.photos]\nlabel = \"any\"\n[labels.interactiv]\nlabel = \"any\"\n";
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("text");
+    for rest in [
+        &["label", "photo"][..],
+        &["why", "photo"],
+        &["wait", "photo"],
+        &["watch", "photo"],
+        &["run", "photo", "--", "true"],
+        &["cat", "--label", "photo", "tcp://192.0.2.1:9"],
+    ] {
+        let (code, stdout, stderr) = answer(&[&["--config", file], rest].concat());
+        assert_eq!((code, stdout.as_str()), (2, ""), "{rest:?}: {stderr}");
+        let told = "unknown word `photo`; did you mean `photos`?\n  photo\n  ^";
+        assert!(stderr.contains(told), "{rest:?}: {stderr}");
+    }
+    let (_, _, stderr) = answer(&["--config", file, "label", "interactivv"]);
+    let told = "did you mean `interactive` or `interactiv`?";
+    assert!(stderr.contains(told), "{stderr}");
+}
+
+// behaviour: T4
+#[test]
 fn a_wrong_configuration_is_told_also_where_no_network_is_needed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("mancom.toml");

@@ -110,3 +110,13 @@ fn wait_ends_with_4_when_its_time_is_over() {
     assert!(finished.stdout.is_empty());
     assert!(finished.stderr.contains("nosuch0"), "{}", finished.stderr);
 }
+
+// behaviour: T3
+#[test]
+fn wait_without_any_time_looks_once() {
+    let (code, stdout, stderr) = answer(&["wait", "if=lo", "--timeout", "0"]);
+    assert_eq!((code, stdout.as_str()), (0, "lo\n"), "{stderr}");
+    let (code, stdout, stderr) = answer(&["wait", "if=nosuch0", "--timeout", "0"]);
+    assert_eq!((code, stdout.as_str()), (4, ""), "{stderr}");
+    assert!(stderr.contains("nosuch0"), "{stderr}");
+}

@@ -2,6 +2,8 @@
 //!
 //! That it is stopped and started with its match is in tests/netns.
 
+#[cfg(target_os = "linux")]
+use crate::{LIMIT, process::Program};
 use crate::{answer, command};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -128,4 +130,33 @@ fn signalled_while_it_stops(signals: &[&str]) -> i32 {
 fn a_signal_while_the_command_is_stopped_waits_for_its_end() {
     assert_eq!(signalled_while_it_stops(&["-TERM"]), 128 + 15);
     assert_eq!(signalled_while_it_stops(&["-HUP", "-HUP"]), 128 + 1);
+}
+
+/// `script` of util-linux is the terminal: what is typed there, and what appears.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(line: &str, typed: &str) -> (i32, String) {
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", line, "/dev/null"]);
+    let mancom = env!("CARGO_BIN_EXE_mancom");
+    script.env("MANCOM", mancom).env_remove("MANCOM_CONFIG");
+    let finished = Program::start(&mut script, typed.into()).finish(LIMIT);
+    let shown = String::from_utf8_lossy(&finished.stdout).into_owned();
+    (finished.status.code().expect("an exit"), shown)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_reads_the_terminal() {
+    let line = "$MANCOM run if=lo -- sh -c 'read line; echo got $line; exit 3'";
+    let (code, shown) = on_a_terminal(line, "typed\n");
+    assert!(shown.contains("got typed"), "{shown}");
+    assert_eq!(code, 3, "{shown}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_on_a_terminal_is_stopped() {
+    let line = "$MANCOM run if=lo --timeout 1s -- sleep 3600";
+    let (code, shown) = on_a_terminal(line, "");
+    assert_eq!(code, 124, "{shown}");
 }

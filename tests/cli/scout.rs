@@ -73,6 +73,58 @@ fn a_killed_scouts_socket_is_replaced_and_another_file_is_not() {
     assert!(stderr.contains("does not exist"), "{stderr}");
 }
 
+// behaviour: C9
+#[test]
+fn who_watches_is_told_that_the_daemon_is_lost_and_that_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, file) = (
+        folder.path().join("scout.sock"),
+        folder.path().join("mancom.toml"),
+    );
+    let text = format!("[scout]\nsocket = {socket:?}\nfallback = false\n");
+    std::fs::write(&file, text).unwrap();
+    let serving = ["scout", "--socket", socket.to_str().unwrap()];
+    let daemon = Daemon::start(&serving, &socket);
+    let arguments = ["--config", file.to_str().unwrap(), "watch", "--json"];
+    let mut watching = command(&arguments)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let (tell, told) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        for line in lines {
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let _ = tell.send(line);
+        }
+    });
+    let next = |holds: &dyn Fn(&Value) -> bool| loop {
+        let line = told.recv_timeout(LIMIT).expect("a line in time");
+        if holds(&line) {
+            return line;
+        }
+    };
+    let source = |line: &Value| line["source"].as_str().unwrap_or_default().to_owned();
+    next(&|line| line["event"] == "there");
+    daemon.end("KILL");
+    let lost = next(&|line| line["event"] == "source");
+    assert!(source(&lost).contains("(reconnecting: "), "{lost}");
+    assert!(lost["time_ms"].is_u64(), "{lost}");
+    let daemon = Daemon::start(&serving, &socket);
+    let name = format!("daemon {}", socket.display());
+    next(&|line| source(line) == name);
+    signal("TERM", watching.id());
+    let finished = watching.wait_with_output().unwrap();
+    reading.join().unwrap();
+    let stderr = String::from_utf8(finished.stderr).unwrap();
+    let first = format!("mancom: scout: {name} (reconnecting: ");
+    assert!(stderr.starts_with(&first), "{stderr}");
+    let last = format!("mancom: scout: {name}\n");
+    assert!(stderr.ends_with(&last), "{stderr}");
+    assert_eq!(daemon.end("TERM").0, Some(0));
+}
+
 #[test]
 fn a_wrong_configuration_ends_it_at_the_start_and_changes_nothing_later() {
     let folder = tempfile::tempdir().unwrap();

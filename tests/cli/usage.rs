@@ -1,6 +1,7 @@
 //! Usage and configuration errors, exit codes, help.
 
 use crate::answer;
+use serde_json::Value;
 use std::io::Write;
 
 // behaviour: X7
@@ -105,4 +106,95 @@ fn a_full_stderr_does_not_change_the_exit_code() {
         .status()
         .expect("started");
     assert_eq!(status.code(), Some(2));
+}
+
+// behaviour: X7
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    for (arguments, expected) in [
+        (&["status"][..], 0),
+        (&["why", "if=lo"], 0),
+        (&["why", "if=nosuch0"], 3),
+        (&["wait", "if=lo"], 0),
+        (&["watch"], 0),
+        (&["label", "any"], 0),
+        (&["config", "check"], 0),
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let mut command = crate::command(&[arguments, json].concat());
+            let output = command.stdout(writer).output().expect("started");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(expected),
+                "{arguments:?}: {stderr}"
+            );
+            assert!(!stderr.contains("pipe"), "{arguments:?}: {stderr}");
+        }
+    }
+}
+
+// behaviour: X7
+#[cfg(unix)]
+#[test]
+fn ops_of_a_process_that_is_not_there_is_an_error() {
+    let (code, _, stderr) = answer(&["ops", "--pid", &u32::MAX.to_string()]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("no process 4294967295"), "{stderr}");
+}
+
+/// Every key of an object, and of those in it.
+fn keys(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| keys(value, into)),
+        Value::Object(object) => {
+            for (key, value) in object {
+                into.push(key.clone());
+                // The names of facts are data.
+                match (key.as_str(), value) {
+                    ("facts", Value::Object(facts)) => facts.values().for_each(|v| keys(v, into)),
+                    _ => keys(value, into),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+// behaviour: T5
+#[test]
+fn help_shows_every_key_of_the_json() {
+    for arguments in [
+        &["status"][..],
+        &["why", "if=nosuch0", "--to", "192.0.2.1"],
+        &["wait", "if=lo"],
+        &["wait", "if=nosuch0", "--timeout", "0"],
+        &["watch", "if=lo", "--count", "0"],
+        &["label", "any"],
+        &["config", "check"],
+        &["config", "check", "/nonexistent"],
+        #[cfg(unix)]
+        &["ops"],
+    ] {
+        let subcommand = match arguments[0] {
+            "config" => &arguments[..2],
+            _ => &arguments[..1],
+        };
+        let (_, help, _) = answer(&[subcommand, &["--help"]].concat());
+        let (_, json, stderr) = answer(&[arguments, &["--json"]].concat());
+        let mut found = Vec::new();
+        for value in serde_json::Deserializer::from_str(&json).into_iter() {
+            keys(&value.expect("an object"), &mut found);
+        }
+        assert!(!found.is_empty(), "{arguments:?}: {stderr}");
+        for key in found {
+            assert!(
+                help.contains(&format!("\"{key}\":")),
+                "{arguments:?}: {key} in\n{help}"
+            );
+        }
+        assert!(help.contains("Exit codes:"), "{help}");
+    }
 }

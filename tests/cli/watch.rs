@@ -5,10 +5,14 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-// behaviour: T5
+// behaviour: G5, T5
 #[test]
 fn begins_with_what_is_there_and_the_match_of_a_label() {
-    let mut child = command(&["watch", "if=lo", "--json"])
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mancom.toml");
+    std::fs::write(&file, "[labels.home]\nlabel = \"if=lo\"\n").expect("written");
+    let file = file.to_str().expect("text");
+    let mut child = command(&["--config", file, "watch", "home", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -28,6 +32,7 @@ fn begins_with_what_is_there_and_the_match_of_a_label() {
     assert!(names.contains(&Value::from("lo")), "{names:?}");
     assert_eq!(matched["networks"], Value::from(vec!["lo"]));
     assert_eq!(matched["label"], "if=lo");
+    assert_eq!(matched["label_name"], "home");
     let stopped = std::process::Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status();

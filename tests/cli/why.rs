@@ -64,9 +64,51 @@ fn this_host_needs_no_network() {
 
 // behaviour: T4
 #[test]
+fn a_destination_that_is_none_is_refused_with_what_is_wrong() {
+    for (to, told) in [
+        ("192.0.2.1:99999", "`99999` is neither a port"),
+        (":::", "`:::`"),
+        ("http://x", "no transport for `http`"),
+    ] {
+        let (code, stdout, stderr) = answer(&["why", "any", "--to", to]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{to}: {stderr}");
+        assert!(stderr.contains(told), "{to}: {stderr}");
+    }
+    // A name that nobody knows is a name all the same.
+    let (code, told) = object(&["why", "if=lo", "--to", "nosuch.invalid:80", "--json"]);
+    assert_eq!((code, &told["to"]), (0, &Value::from("name")));
+}
+
+// behaviour: T4
+#[test]
 fn a_bad_label_is_shown_with_a_caret() {
     let (code, stdout, stderr) = answer(&["why", "background wifii"]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert!(stderr.contains("column 12"), "{stderr}");
     assert!(stderr.contains("\n             ^"), "{stderr}");
+}
+
+// behaviour: G5
+#[test]
+fn a_configured_label_is_called_by_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mancom.toml");
+    let text = "[labels.photos]\nlabel = \"if=nosuch0\"\n[labels.home]\nlabel = \"if=lo\"\n";
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("text");
+    let (code, stdout, stderr) = answer(&["--config", file, "why", "photos"]);
+    assert_eq!(code, 3, "{stderr}");
+    let first = "no network matches `photos` (if=nosuch0) (snapshot ";
+    assert!(stdout.starts_with(first), "{stdout}");
+    let (_, told) = object(&["--config", file, "why", "photos", "--json"]);
+    assert_eq!(told["label_name"], "photos");
+    assert_eq!(told["blocked"]["name"], "photos");
+
+    let (code, stdout, _) = answer(&["--config", file, "why", "home"]);
+    assert_eq!(code, 0);
+    assert!(stdout.starts_with("`home` is if=lo\nPLACE"), "{stdout}");
+    let (_, told) = object(&["--config", file, "why", "if=lo", "--json"]);
+    assert_eq!(told["label_name"], "home");
+    let (_, told) = object(&["--config", file, "why", "any", "--json"]);
+    assert_eq!(told["label_name"], Value::Null);
 }

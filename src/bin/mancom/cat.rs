@@ -50,7 +50,7 @@ impl Cat {
             .parse()
             .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
         let manager = global.lasting_manager().await?;
-        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
+        let label = label::parse(&self.label, |name| manager.label(name))?;
         let stream = if self.listen {
             self.accept(&manager, endpoint, label).await?
         } else {

@@ -1,26 +1,8 @@
 //! `mancom config check [FILE...]`: whether the configuration is right, and what it says.
 //!
 //! Without files, those of the host and `--config`; with files, these alone, each above those before
-//! it. Exit 0 if all is right, 2 with every fault on stderr if not. With `--json`, one object; a key is
-//! never left out, and what is not said is `null`:
-//!
-//! ```json
-//! { "faults": [ { "file": "mancom.toml", "line": 2, "column": 8, "field": "networks.wlan0.kind",
-//!                 "text": "unknown kind `wfi`, did you mean `wifi`?" } ],
-//!   "more": 0, "config": null }
-//! { "faults": [], "more": 0, "config": {
-//!   "files": ["/etc/mancom.toml"], "unknown": "allow",
-//!   "networks": [ { "pattern": "wwan*", "kind": "cellular", "metered": true, "roaming": null,
-//!                   "constrained": null, "bypass_vpn": null, "rtt_ms": 60.0, "up_bits": null,
-//!                   "down_bits": 10000000, "loss_permille": null } ],
-//!   "labels": [ { "name": "photos", "label": "background large", "within_ms": 43200000.0,
-//!                 "grace_ms": null, "relax_after_ms": null, "relax_to": null, "stop_ms": null } ],
-//!   "rules": [ { "rule": "forbid background on metered", "file": "/etc/mancom.toml", "line": 12 } ],
-//!   "scout": { "socket": null, "fallback": null }, "monitor": { "enabled": null, "folder": null } } }
-//! ```
-//!
-//! `line` and `column` of a file that cannot be read are `null`. `networks` and `rules` are in the
-//! order in which they are tried; `more` counts the faults beyond those listed.
+//! it. Exit 0 if all is right, 2 with every fault on stderr if not. [`JSON`] says what
+//! `--json` prints.
 
 use crate::Global;
 use crate::exit::{Exit, Failure};
@@ -44,9 +26,25 @@ enum What {
     Check(Check),
 }
 
+/// What `--json` prints.
+const JSON: &str = r#"One object; a key is never left out, and what is not said is null:
+  { "faults": [ { "file": "mancom.toml", "line": 2, "column": 8, "field": "networks.wlan0.kind",
+    "text": "unknown kind `wfi`, did you mean `wifi`?" } ], "more": 0, "config": null }
+  { "faults": [], "more": 0, "config": { "files": ["/etc/mancom.toml"], "unknown": "allow",
+    "networks": [ { "pattern": "wwan*", "kind": "cellular", "metered": true, "roaming": null,
+    "constrained": null, "bypass_vpn": null, "rtt_ms": 60.0, "up_bits": null,
+    "down_bits": 10000000, "loss_permille": null } ],
+    "labels": [ { "name": "photos", "label": "background large", "within_ms": 43200000.0,
+    "grace_ms": null, "relax_after_ms": null, "relax_to": null, "stop_ms": null } ],
+    "rules": [ { "rule": "forbid background on metered", "file": "/etc/mancom.toml",
+    "line": 12 } ], "scout": { "socket": null, "fallback": null },
+    "monitor": { "enabled": null, "folder": null } } }
+line and column of a file that cannot be read are null. networks and rules are in the order in
+which they are tried; more counts the faults beyond those listed."#;
+
 /// Say everything that is wrong with the configuration, or else what it says.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON]))]
 struct Check {
     /// The files to check, each above those before it. Without any, those in use on this host.
     #[arg(value_name = "FILE")]

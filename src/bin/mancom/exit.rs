@@ -12,6 +12,11 @@ Exit codes:
   3  no network matches, and waiting was not wanted
   4  a time ran out: of --timeout, or of a session's grace";
 
+/// Shown below a `--help` in full: what `--json` prints before the exit codes.
+pub(crate) fn help_with(json: &[&str]) -> String {
+    format!("With --json:\n{}\n\n{HELP}", json.join("\n\n"))
+}
+
 /// The exit codes, stable across versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {

@@ -1,14 +1,6 @@
 //! `mancom label TEXT`: what a label means.
 //!
-//! With `--json`, one object; a key is never left out. `size` is `null`, `"small"`, `"large"` or a
-//! number of bytes; `prefer` keeps the label's order.
-//!
-//! ```json
-//! { "label": "background require=wifi prohibit=metered",
-//!   "urgency": "background", "size": null, "scope": "auto",
-//!   "require": ["wifi"], "prefer": [], "avoid": [], "prohibit": ["metered"],
-//!   "interface": null, "ignore_cost": false, "redundant": false, "bypass_vpn": false }
-//! ```
+//! [`JSON`] says what `--json` prints.
 
 use crate::Global;
 use crate::exit::{Exit, Failure};
@@ -18,9 +10,16 @@ use mancom::manager::config::Config;
 use mancom::{Label, LabelError, Prop};
 use serde_json::{Value, json};
 
+/// What `--json` prints.
+const JSON: &str = r#"One object; a key is never left out:
+  { "label": "background require=wifi prohibit=metered", "urgency": "background", "size": null,
+    "scope": "auto", "require": ["wifi"], "prefer": [], "avoid": [], "prohibit": ["metered"],
+    "interface": null, "ignore_cost": false, "redundant": false, "bypass_vpn": false }
+size is null, "small", "large" or a number of bytes; prefer keeps the order of the label."#;
+
 /// Explain a label, or say what is wrong with it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON]))]
 pub(crate) struct Explain {
     /// The label, as one argument or several: `interactive prohibit=metered`.
     #[arg(required = true, value_name = "TEXT")]
@@ -31,29 +30,41 @@ impl Explain {
     pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let config = Config::load(global.config.as_deref())
             .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
-        let named = |name: &str| config.label(name).map(|named| named.label);
-        let label = parse(&self.text.join(" "), named)?;
+        let label = parse(&self.text.join(" "), |name| config.named(name))?;
         output.print(|| object(&label), |output| output.table(&rows(&label)))?;
         Ok(Exit::Fine)
     }
 }
 
 /// A label from an argument, else the label of this name in the configuration; a bad one is shown with
-/// a caret under what is wrong.
+/// a caret under what is wrong, and with the name most like it.
 pub(crate) fn parse(
     text: &str,
-    named: impl FnOnce(&str) -> Option<Label>,
+    named: impl FnOnce(&str) -> Result<Label, LabelError>,
 ) -> Result<Label, Failure> {
     text.parse().or_else(|error| {
-        named(text).ok_or_else(|| Failure::new(Exit::Usage, pointed_out(text, &error)))
+        named(text).map_err(|unnamed| {
+            let nearest = match unnamed {
+                LabelError::NotDefined { nearest, .. } => nearest,
+                _ => None,
+            };
+            Failure::new(Exit::Usage, pointed_out(text, &error, nearest.as_deref()))
+        })
     })
 }
 
-/// The error, and below it the label with a caret under the column that the error names.
-fn pointed_out(text: &str, error: &LabelError) -> String {
+/// The error with what was perhaps meant, and below it the label with a caret under the column that
+/// the error names.
+fn pointed_out(text: &str, error: &LabelError, name: Option<&str>) -> String {
+    let said = error.to_string();
+    let said = match (name, said.strip_suffix('?')) {
+        (None, _) => said,
+        (Some(name), None) => format!("{said}; did you mean `{name}`?"),
+        (Some(name), Some(suggests)) => format!("{suggests} or `{name}`?"),
+    };
     match column(error) {
-        Some(column) => format!("{error}\n  {text}\n  {:>column$}", '^'),
-        None => error.to_string(),
+        Some(column) => format!("{said}\n  {text}\n  {:>column$}", '^'),
+        None => said,
     }
 }
 

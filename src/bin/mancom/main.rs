@@ -3,10 +3,11 @@
 //! Data goes to stdout, everything else to stderr; nothing is ever asked. Exit codes are stable, see
 //! [`exit::Exit`]. One file a subcommand; what they share is how they end (`exit`), how they print
 //! (`output`), how they wait (`patience`, `scan`, `signals`), how they show a network (`view`) and how they
-//! read a length of time (`duration`).
+//! read a length of time (`duration`) and where traffic goes (`destination`).
 
 mod cat;
 mod config;
+mod destination;
 mod duration;
 mod exit;
 mod label;
@@ -52,7 +53,7 @@ struct Global {
     /// Read this configuration file above those of the host.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one JSON object instead of text.
+    /// Print JSON instead of text: one object, of `watch` one a line. No effect on cat, run and scout.
     #[arg(long, global = true)]
     json: bool,
     /// Print without colours, also to a terminal.

@@ -1,7 +1,7 @@
 //! `mancom nudge OP`: makes what waits in another process retry at once.
 //!
 //! OP is as `mancom ops` shows it, `op-17`, with its process before it where two have one of that number:
-//! `4711/op-17`. Exit 0 if it was nudged, 1 if nothing of that number waits. With `--json`, `{"nudged": 1}`.
+//! `4711/op-17`. Exit 0 if it was nudged, 1 if nothing of that number waits.
 
 use crate::Global;
 use crate::exit::{Exit, Failure};
@@ -12,9 +12,12 @@ use mancom::manager::inspect::{Answered, nudge_all, ops};
 use serde_json::json;
 use std::path::Path;
 
+/// What `--json` prints.
+const JSON: &str = r#"  { "nudged": 1 }"#;
+
 /// Make what waits in another process retry at once.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON]))]
 pub(crate) struct Nudge {
     /// The operation as `mancom ops` shows it: `op-17`, or `PID/op-17`.
     #[arg(required_unless_present = "all", value_parser = one)]

@@ -1,21 +1,8 @@
 //! `mancom ops`: what the processes of this user wait for, and why.
 //!
 //! A process is seen if it has an inspection socket: those of `#[mancom::main]` have one, and the
-//! subcommands that last; others where their configuration says `[monitor] enabled = true`. With `--json`, one object; a key is never left out:
-//!
-//! ```json
-//! { "processes": [
-//!     { "pid": 4711, "name": "uploader", "error": null, "truncated": false,
-//!       "ops": [ { "id": "op-17", "kind": "stream", "label": "require=wifi", "name": null,
-//!                  "first": null, "to": ["192.0.2.1"], "age_ms": 61000.0, "deadline_ms": 539000.0,
-//!                  "relax": null, "priority": 0,
-//!                  "blocked": { "hint": "needs wifi; wlan0 exists but is down", "networks": [ .. ] } } ] } ] }
-//! ```
-//!
-//! An operation's `name` is the configuration's of its label; `first` and `relax` tell of a looser label
-//! that took over or will. `deadline_ms` is what is left. `blocked` is the whole explanation, `null` for
-//! what was just matched. A process that did not answer is listed with its `error` and without `ops`, and
-//! the exit is 1; one with `truncated` waits for more than it lists. `name` is null if it did not say it.
+//! subcommands that last; others where their configuration says `[monitor] enabled = true`.
+//! [`JSON`] and [`view::BLOCKED`] say what `--json` prints.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -26,9 +13,21 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+/// What `--json` prints.
+const JSON: &str = r#"One object; a key is never left out:
+  { "processes": [ { "pid": 4711, "name": "uploader", "error": null, "truncated": false,
+    "ops": [ { "id": "op-17", "kind": "stream", "label": "require=wifi", "name": null,
+    "first": null, "to": ["192.0.2.1"], "age_ms": 61000.0, "deadline_ms": 539000.0,
+    "relax": { "after_ms": 8500.0, "label": "any" }, "priority": 0, "blocked": { .. } } ] } ] }
+The name of an operation is what the configuration calls its label; first and relax tell of a looser
+label that took over or will, else they are null. deadline_ms is what is left. blocked is the whole
+explanation, null for what was just matched. A process that did not answer is listed with its error
+and without ops, and the exit is 1; one with truncated waits for more than it lists. The name of a
+process is null if it did not say it."#;
+
 /// List what the processes of this user wait for, and why.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON, view::BLOCKED]))]
 pub(crate) struct Ops {
     /// Of this process only.
     #[arg(long)]
@@ -42,6 +41,9 @@ impl Ops {
         output.print(|| object(&asked), |output| table(output, &asked))?;
         if asked.is_empty() {
             say(nobody(&folder, self.pid));
+            if self.pid.is_some() {
+                return Ok(Exit::Failed);
+            }
         } else if asked.iter().all(|one| waiting(one).is_empty()) {
             say("nothing waits for a network");
         }

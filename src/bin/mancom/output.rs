@@ -1,11 +1,20 @@
 //! What goes to stdout: tables for people, one object for programs.
 
 use serde_json::Value;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, StdoutLock, Write};
 
 /// Says something on stderr, for people. A stderr that is gone or full is no reason to end.
 pub(crate) fn say(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "mancom: {text}");
+}
+
+/// Writes to stdout. That nobody reads it any more is no error, whoever did has seen enough: false.
+fn is_read(write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<()>) -> io::Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
+    }
 }
 
 /// How to print, from the global options and what stdout is.
@@ -30,36 +39,44 @@ impl Output {
         object: impl FnOnce() -> Value,
         text: impl FnOnce(&Self) -> String,
     ) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        if self.json {
-            serde_json::to_writer_pretty(&mut stdout, &object())?;
-            writeln!(stdout)?;
-        } else {
-            stdout.write_all(text(self).as_bytes())?;
-        }
-        stdout.flush()
+        is_read(|stdout| {
+            if self.json {
+                serde_json::to_writer_pretty(&mut *stdout, &object())?;
+                return writeln!(stdout);
+            }
+            stdout.write_all(text(self).as_bytes())
+        })
+        .map(drop)
     }
 
-    /// One line at once: the object with `--json`, else the text.
+    /// One line at once: the object with `--json`, else the text. Whether more of them are wanted.
     pub(crate) fn line(
         &self,
         object: impl FnOnce() -> Value,
         text: impl FnOnce() -> String,
-    ) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut stdout, &object())?;
-        } else {
-            stdout.write_all(text().as_bytes())?;
-        }
-        writeln!(stdout)?;
-        stdout.flush()
+    ) -> io::Result<bool> {
+        is_read(|stdout| {
+            if self.json {
+                serde_json::to_writer(&mut *stdout, &object())?;
+            } else {
+                stdout.write_all(text().as_bytes())?;
+            }
+            writeln!(stdout)
+        })
     }
 
     /// Prints the object with `--json`, else nothing.
     pub(crate) fn object(&self, object: impl FnOnce() -> Value) -> io::Result<()> {
         if self.json {
             self.print(object, |_| String::new())?;
+        }
+        Ok(())
+    }
+
+    /// One line at once: the object with `--json`, else nothing.
+    pub(crate) fn object_line(&self, object: impl FnOnce() -> Value) -> io::Result<()> {
+        if self.json {
+            self.line(object, String::new)?;
         }
         Ok(())
     }

@@ -1,18 +1,21 @@
 //! `mancom status`: every network of this host, and with `--facts` all that is known of each.
 //!
-//! With `--json`, one object: `generation` and `complete` of the snapshot, `source` (where the networks
-//! come from, in words), and `networks`, each as [`crate::view`] documents it.
+//! [`JSON`] and [`view::NETWORK`] say what `--json` prints.
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::view::View;
+use crate::view::{self, View};
 use crate::{Global, scan};
 use mancom::Network;
 use serde_json::json;
 
+/// What `--json` prints.
+const JSON: &str = r#"One object; generation is that of the snapshot, source where the networks come from:
+  { "generation": 7, "complete": true, "source": "netlink", "networks": [ .. ] }"#;
+
 /// Show every network of this host as mancom sees it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON, view::NETWORK]))]
 pub(crate) struct Status {
     /// Only the networks of these names.
     #[arg(value_name = "NAME")]

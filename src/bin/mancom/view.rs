@@ -1,25 +1,35 @@
 //! One network as `status`, `watch` and `wait` show it.
 //!
-//! As an object; a key is never left out, what is not known is `null` or `"unknown"`:
-//!
-//! ```json
-//! { "name": "wwan0", "id": "4.1", "kinds": ["cellular"], "state": "up", "why_down": [],
-//!   "carrier": "yes", "operstate": "up", "health": "unknown",
-//!   "addresses": ["10.2.0.2/24"], "default_route": true, "routes": [{ "to": "0.0.0.0/0", .. }],
-//!   "dns": [], "metered": "yes", "roaming": "unknown", "constrained": "unknown", "losing": false,
-//!   "bypass_vpn": false, "rtt_ms": 60.0, "up_bits": null, "down_bits": 10000000,
-//!   "loss_permille": null, "signal_percent": null, "mtu": 1500, "binding": "device",
-//!   "why_unbound": null,
-//!   "facts": { "metered": { "value": "yes", "sources": ["override"], "age_ms": 5125 } } }
-//! ```
-//!
-//! `metered`, `roaming`, `constrained` and `carrier` are `no`, `likely no`, `unknown`, `likely yes` or
-//! `yes`. `facts` tells of each fact who said it, the winner first, and how long it has been so.
+//! As an object it is as [`NETWORK`] documents it.
 
 use mancom::Network;
 use mancom::network::Aspect;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+
+/// A network, stable across versions.
+pub(crate) const NETWORK: &str = r#"A network; a key is never left out, what is not known is null or "unknown":
+  { "name": "wwan0", "id": "4.1", "kinds": ["cellular"], "state": "up", "why_down": [],
+    "carrier": "yes", "operstate": "up", "health": "unknown", "addresses": ["10.2.0.2/24"],
+    "default_route": true, "routes": [ { "to": "0.0.0.0/0", "connected": false, "metric": 200,
+    "table": 254, "rank": 32766 } ], "dns": [], "metered": "yes", "roaming": "unknown",
+    "constrained": "unknown", "losing": false, "bypass_vpn": false, "rtt_ms": 60.0,
+    "up_bits": null, "down_bits": 10000000, "loss_permille": null, "signal_percent": null,
+    "mtu": 1500, "binding": "device", "why_unbound": null,
+    "facts": { "metered": { "value": "yes", "sources": ["override"], "age_ms": 5125 } } }
+metered, roaming, constrained and carrier are "no", "likely no", "unknown", "likely yes" or "yes".
+facts tells of each fact who said it, the winner first, and how long it has been so."#;
+
+/// Why a label waits.
+pub(crate) const BLOCKED: &str = r#"An explanation; history has the last 16 changes, oldest first, and relaxed is the same for the label
+first asked for, where a looser one took over:
+  { "label": "require=wifi", "name": null, "to": "anywhere", "generation": 7, "complete": true,
+    "reasons": [], "networks": [ { "id": "2.1", "name": "eth0", "reasons": [ { "reason": "kind",
+    "text": "is ethernet, not wifi", "source": "netlink", "since_ms": 5125.0 } ],
+    "assumptions": [ { "property": "metered", "fact": "unknown", "taken": false } ] } ],
+    "hint": "needs wifi", "waited_ms": 2000.0, "history": [ { "generation": 6, "network": "wlan0",
+    "was": { "standing": "admitted", "reasons": [] }, "now": { "standing": "absent",
+    "reasons": [] }, "age_ms": 900.0 } ], "relaxed": null }"#;
 
 /// A network in words.
 #[derive(Debug)]

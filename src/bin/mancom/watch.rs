@@ -1,31 +1,14 @@
 //! `mancom watch [LABEL]`: what changes, as it changes.
 //!
-//! First the networks as they are, then a line a change until a signal, or until `--count` of them. For
-//! programs, `--json` gives JSON lines; a key is never left out:
+//! First the networks as they are, then a line a change until a signal, or until `--count` of them.
+//! [`JSON`] says what the lines are for programs.
 //!
-//! ```json
-//! { "event": "down", "time_ms": 1790000000123, "generation": 8, "name": "wlan0", "id": "3.1",
-//!   "changes": [{ "fact": "carrier", "was": "yes", "now": "no" }], "network": { .. } }
-//! ```
-//!
-//! | event | |
-//! | --- | --- |
-//! | `there` | is so at the beginning |
-//! | `appeared` | an interface that is not usable yet |
-//! | `up` | became usable, under a new id |
-//! | `down` | is no longer usable; `network.why_down` says why |
-//! | `renamed` | the same interface under another name; `changes` has both |
-//! | `changed` | is as usable as before, and something of it differs |
-//! | `gone` | the interface is gone; `network` is what it was last |
-//!
-//! `network` is as [`crate::view`] documents it. A down and an up between two looks is an `up` with
-//! another id, and so is what is left of a network that lost its last address beyond the link. With a LABEL a line is added whenever the networks that match it change: `{"event":
-//! "match", "time_ms", "generation", "label", "networks": ["wlan0"], "hint": null}`, best first; with
-//! none, `hint` is the smallest change that would help.
+//! Where the networks come from may change too, say when a daemon is lost and when it is back: that goes
+//! to stderr, and with `--json` it is also a line.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
-use crate::view::View;
+use crate::view::{self, View};
 use crate::{Global, label, scan};
 use mancom::label::matching::{Destination, candidates};
 use mancom::network::{Aspect, State};
@@ -36,9 +19,31 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What `--json` prints.
+const JSON: &str = r#"An object a line; a key is never left out:
+  { "event": "down", "time_ms": 1790000000123, "generation": 8, "name": "wlan0", "id": "3.1",
+    "changes": [ { "fact": "carrier", "was": "yes", "now": "no" } ], "network": { .. } }
+The events:
+  there     is so at the beginning
+  appeared  an interface that is not usable yet
+  up        became usable, under a new id
+  down      is no longer usable; why_down of network says why
+  renamed   the same interface under another name; changes has both
+  changed   is as usable as before, and something of it differs
+  gone      the interface is gone; network is what it was last
+A down and an up between two looks is an up with another id, and so is what is left of a network
+that lost its last address beyond the link. With a LABEL there is a line more whenever the networks
+that match it change, best first; with none, hint is the smallest change that would help:
+  { "event": "match", "time_ms": 1790000000123, "generation": 8, "label": "require=wifi",
+    "label_name": null, "networks": ["wlan0"], "hint": null }
+label_name is the configuration's name of the label, if it has one. When a daemon is lost or back,
+a line that --count does not count:
+  { "event": "source", "time_ms": 1790000000123,
+    "source": "daemon /run/scout.sock (reconnecting: it closed the connection)" }"#;
+
 /// Print every change of the networks until a signal.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON, view::NETWORK]))]
 pub(crate) struct Watch {
     /// Tell also which networks match this label, whenever that changes.
     label: Option<String>,
@@ -49,25 +54,18 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        match self.follow(global, output).await {
-            // Whoever read has seen enough.
-            Err(Ended::Unread(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Ok(Exit::Fine)
-            }
-            Err(Ended::Unread(error)) => Err(error.into()),
-            Err(Ended::Failed(failure)) => Err(failure),
-            Ok(exit) => Ok(exit),
-        }
-    }
-
-    async fn follow(&self, global: &Global, output: &Output) -> Result<Exit, Ended> {
         let manager = global.lasting_manager().await?;
         let label = match &self.label {
-            Some(text) => Some(label::parse(text, |name| manager.label(name).ok())?),
+            Some(text) => Some(label::parse(text, |name| manager.label(name))?),
             None => None,
         };
         let mut snapshots = manager.snapshots();
+        let mut sources = manager.scout().sources();
         let mut known = scan::complete(&manager).await;
+        // Why not all are known is worth a word.
+        if known.is_complete() {
+            sources.mark_unchanged();
+        }
         snapshots.mark_unchanged();
         let mut lines = Lines { output, left: None };
         for network in known.networks() {
@@ -75,7 +73,9 @@ impl Watch {
         }
         let mut matched = None;
         lines.matches(&manager, label, &known, &mut matched)?;
-        lines.left = self.count;
+        if lines.left.is_none() {
+            lines.left = self.count;
+        }
         // One that came while the first lines were printed.
         snapshots.mark_changed();
         let mut ended = pin!(crate::signals::ended());
@@ -87,6 +87,11 @@ impl Watch {
                         return Ok(Exit::Failed);
                     }
                 }
+                Ok(()) = sources.changed() => {
+                    let source = sources.borrow_and_update().clone();
+                    lines.source(&source)?;
+                    continue;
+                }
                 _ = &mut ended => return Ok(Exit::Fine),
             }
             let now = snapshots.borrow_and_update().clone();
@@ -97,24 +102,6 @@ impl Watch {
             known = now;
         }
         Ok(Exit::Fine)
-    }
-}
-
-enum Ended {
-    /// Stdout takes no more.
-    Unread(io::Error),
-    Failed(Failure),
-}
-
-impl From<io::Error> for Ended {
-    fn from(error: io::Error) -> Self {
-        Ended::Unread(error)
-    }
-}
-
-impl From<Failure> for Ended {
-    fn from(failure: Failure) -> Self {
-        Ended::Failed(failure)
     }
 }
 
@@ -138,7 +125,18 @@ impl Lines<'_> {
             return Ok(());
         }
         self.left = self.left.map(|left| left - 1);
-        self.output.line(object, text)
+        if !self.output.line(object, text)? {
+            self.left = Some(0);
+        }
+        Ok(())
+    }
+
+    /// Tells people and, as a line of its own, programs.
+    fn source(&self, source: &str) -> io::Result<()> {
+        say(format_args!("scout: {source}"));
+        let time = now().as_millis() as u64;
+        self.output
+            .object_line(|| json!({ "event": "source", "time_ms": time, "source": source }))
     }
 
     /// A line if other networks match than at the last one.
@@ -161,6 +159,11 @@ impl Lines<'_> {
             return Ok(());
         }
         let time = now();
+        let name = manager.label_name(&label);
+        let called = match &name {
+            Some(name) => format!("`{name}` ({label})"),
+            None => format!("`{label}`"),
+        };
         self.line(
             || {
                 json!({
@@ -168,13 +171,14 @@ impl Lines<'_> {
                     "time_ms": time.as_millis() as u64,
                     "generation": snapshot.generation(),
                     "label": label,
+                    "label_name": name,
                     "networks": names,
                     "hint": hint,
                 })
             },
             || match &hint {
-                Some(hint) => format!("{} nothing matches `{label}`: {hint}", clock(time)),
-                None => format!("{} `{label}` matches {}", clock(time), names.join(", ")),
+                Some(hint) => format!("{} nothing matches {called}: {hint}", clock(time)),
+                None => format!("{} {called} matches {}", clock(time), names.join(", ")),
             },
         )?;
         *told = Some(names);

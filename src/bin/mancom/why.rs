@@ -2,35 +2,35 @@
 //!
 //! Every network is listed, those that match in the order in which they are taken, each with the
 //! first thing that puts it behind the one before; then those that do not, with every reason. Exit 0
-//! if one matches, 3 if none does. With `--json`, one object; a key is never left out:
-//!
-//! ```json
-//! { "label": "background require=wifi", "to": ["192.0.2.1"], "generation": 7, "complete": true,
-//!   "networks": [ { "name": "wlan0", "id": "3.1", "place": 1, "behind": null,
-//!                   "reasons": [], "assumptions": [] },
-//!                 { "name": "eth0", "id": "2.1", "place": null, "behind": null,
-//!                   "reasons": [ { "reason": "kind", "text": ".." } ], "assumptions": [] } ],
-//!   "hint": null, "blocked": null }
-//! ```
-//!
-//! `to` is `"anywhere"`, `"host"` (this host: no network is used), `"name"` or a list of addresses;
-//! `behind` names what decided against it. `hint` is the smallest change that would help, and
-//! `blocked` the whole explanation, both `null` where a network matches.
+//! if one matches, 3 if none does. [`JSON`] and [`view::BLOCKED`] say what `--json`
+//! prints.
 
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, say};
-use crate::{Global, label};
+use crate::output::Output;
+use crate::{Global, destination, label, view};
 use mancom::label::matching::{
-    Admission, Blocked, Destination, RankKey, Reason, admit, candidates, rank,
+    Admission, Blocked, Destination, RankKey, Reason, admit, assumes_metric, candidates, rank,
 };
-use mancom::{Endpoint, Label, Manager, Network, Snapshot};
+use mancom::{Label, Manager, Network, Snapshot};
 use serde_json::{Value, json};
-use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+
+/// What `--json` prints.
+const JSON: &str = r#"One object; a key is never left out:
+  { "label": "require=wifi", "label_name": "photos", "to": ["192.0.2.1"], "generation": 7,
+    "complete": true,
+    "networks": [ { "name": "wlan0", "id": "3.1", "place": 1, "behind": null, "reasons": [],
+    "assumptions": [] }, { "name": "eth0", "id": "2.1", "place": null, "behind": null,
+    "reasons": [ { "reason": "kind", "text": ".." } ], "assumptions": [] } ],
+    "hint": null, "blocked": null }
+label_name is the configuration's name of the label, if it has one; to is "anywhere", "host" (this
+host: no network is used), "name" or a list of addresses; behind names what decided against it. hint
+is the smallest change that would help, and blocked the whole explanation, both null where a network
+matches."#;
 
 /// Say which network a label takes, and what every other one lacks.
 #[derive(Debug, clap::Args)]
-#[command(after_help = crate::exit::HELP)]
+#[command(after_help = crate::exit::HELP, after_long_help = crate::exit::help_with(&[JSON, view::BLOCKED]))]
 pub(crate) struct Why {
     /// What the traffic needs: `background prohibit=metered require=wifi`, or a configured name.
     label: String,
@@ -39,15 +39,12 @@ pub(crate) struct Why {
     to: Option<String>,
 }
 
-/// The longest a name is looked up.
-const LOOKUP: Duration = Duration::from_secs(5);
-
 impl Why {
     pub(crate) async fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let manager = global.manager().await?;
-        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
+        let label = label::parse(&self.label, |name| manager.label(name))?;
         let to = match &self.to {
-            Some(text) => destination(text).await?,
+            Some(text) => destination::resolved(text, manager.scout()).await?,
             None => Destination::Unnamed,
         };
         let snapshot = crate::scan::complete(&manager).await;
@@ -60,55 +57,10 @@ impl Why {
     }
 }
 
-/// The destination that a text names; a name is looked up as any program would.
-async fn destination(text: &str) -> Result<Destination, Failure> {
-    let host = match text.contains("://") || text.starts_with("unix:") {
-        true => {
-            let endpoint: Endpoint = text
-                .parse()
-                .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
-            match endpoint.host() {
-                Some(host) => host.to_owned(),
-                None => return Ok(Destination::Host),
-            }
-        }
-        false => host(text).to_owned(),
-    };
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(Destination::of([ip]));
-    }
-    let found = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host.as_str(), 0))).await;
-    match found {
-        Ok(Ok(found)) => Ok(Destination::of(found.map(|socket| socket.ip()))),
-        Ok(Err(error)) => {
-            say(format_args!(
-                "{host} is not known here ({error}): explained as a name"
-            ));
-            Ok(Destination::Name)
-        }
-        Err(_) => {
-            say(format_args!(
-                "{host} was not found in {LOOKUP:?}: explained as a name"
-            ));
-            Ok(Destination::Name)
-        }
-    }
-}
-
-/// The host of `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT` or a bare IPv6 address.
-fn host(text: &str) -> &str {
-    if let Some(rest) = text.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    match text.split_once(':') {
-        Some((host, port)) if !port.contains(':') => host,
-        _ => text,
-    }
-}
-
 /// What is to be said.
 struct Answer {
     label: Label,
+    name: Option<Arc<str>>,
     to: Destination,
     generation: u64,
     complete: bool,
@@ -127,7 +79,15 @@ struct Judged {
 impl Answer {
     fn new(manager: &Manager, snapshot: &Snapshot, label: Label, to: Destination) -> Self {
         let policy = manager.policy();
+        let name = manager.label_name(&label);
         let blocked = candidates(snapshot, &label, &to, &policy).err();
+        let blocked = blocked.map(|mut blocked| {
+            // What is shown is one moment; what is explained of another is no part of it.
+            let dated = manager.explain(&label, &to).err();
+            let dated = dated.filter(|dated| dated.generation == blocked.generation);
+            blocked.name.clone_from(&name);
+            dated.unwrap_or(blocked)
+        });
         let judge = |network: &Network| {
             let admission = admit(snapshot, network, &label, &to, &policy);
             (
@@ -142,16 +102,17 @@ impl Answer {
             .map(judge)
             .partition(|(_, _, admission)| admission.is_admitted());
         fit.sort_by_key(|(key, _, _)| *key);
-        let mut before: Option<RankKey> = None;
+        let mut before: Option<(RankKey, bool)> = None;
         let mut networks = Vec::new();
         for (place, (key, network, admission)) in fit.into_iter().enumerate() {
+            let now = (key, assumes_metric(&network, &label));
             networks.push(Judged {
                 network,
                 admission,
                 place: Some(place + 1),
-                behind: before.as_ref().map(|before| decided(before, &key)),
+                behind: before.as_ref().map(|before| decided(before, &now)),
             });
-            before = Some(key);
+            before = Some(now);
         }
         networks.extend(unfit.into_iter().map(|(_, network, admission)| Judged {
             network,
@@ -164,6 +125,7 @@ impl Answer {
         }
         Answer {
             label,
+            name,
             to,
             generation: snapshot.generation(),
             complete: snapshot.is_complete(),
@@ -185,6 +147,7 @@ impl Answer {
         });
         json!({
             "label": self.label,
+            "label_name": self.name,
             "to": self.to,
             "generation": self.generation,
             "complete": self.complete,
@@ -208,7 +171,11 @@ impl Answer {
                 .map_or("-".to_owned(), |place| place.to_string());
             rows.push(vec![place, judged.network.name().to_owned(), judged.why()]);
         }
-        output.table(&rows)
+        let called = match &self.name {
+            Some(name) => format!("`{name}` is {}\n", self.label),
+            None => String::new(),
+        };
+        called + &output.table(&rows)
     }
 }
 
@@ -247,8 +214,12 @@ impl Judged {
     }
 }
 
-/// The first axis on which the second comes behind.
-fn decided(first: &RankKey, second: &RankKey) -> &'static str {
+/// The first axis on which the second comes behind, each with whether its speed is assumed.
+fn decided((first, a): &(RankKey, bool), (second, b): &(RankKey, bool)) -> &'static str {
+    let speed = match *a || *b {
+        true => "speed (assumed by kind)",
+        false => "speed",
+    };
     let axes = [
         ("route", first.detour != second.detour),
         ("health", first.health != second.health),
@@ -267,29 +238,42 @@ fn decided(first: &RankKey, second: &RankKey) -> &'static str {
         ),
         ("speed below what is bearable", first.floor != second.floor),
         ("cost", first.cost != second.cost),
-        ("speed", first.metric != second.metric),
+        (speed, first.metric != second.metric),
         ("kind", first.kind != second.kind),
     ];
     let axis = axes.iter().find(|(_, differs)| *differs);
-    axis.map_or("number", |(axis, _)| axis)
+    axis.map_or("id", |(axis, _)| axis)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::host;
+    use super::*;
+    use std::time::Duration;
+
+    fn network(index: u32, spec: mancom::NetworkSpec) -> Network {
+        Network::new(mancom::NetworkId::new(index, 1), spec)
+    }
 
     #[test]
-    fn a_host_is_found_with_and_without_a_port() {
-        for (text, expected) in [
-            ("192.0.2.1", "192.0.2.1"),
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("example.com:80", "example.com"),
-            ("example.com", "example.com"),
-            ("[2001:db8::1]:80", "2001:db8::1"),
-            ("[2001:db8::1]", "2001:db8::1"),
-            ("2001:db8::1", "2001:db8::1"),
-        ] {
-            assert_eq!(host(text), expected, "{text}");
-        }
+    fn what_decided_is_said_as_it_is() {
+        let to = Destination::Unnamed;
+        let behind = |label: Label, first: mancom::NetworkSpec, second: mancom::NetworkSpec| {
+            let key = |index, spec| {
+                let network = network(index, spec);
+                let key = rank(&network, &label, &to, &Default::default());
+                (key, assumes_metric(&network, &label))
+            };
+            decided(&key(1, first), &key(2, second))
+        };
+        let (eth, wlan) = (Network::ethernet("eth0"), Network::wifi("wlan0"));
+        let assumed = "speed (assumed by kind)";
+        assert_eq!(behind(Label::ANY, eth.clone(), wlan.clone()), assumed);
+        assert_eq!(behind(Label::ANY, eth.clone(), eth.clone()), "id");
+        let [near, far] = [1, 9].map(Duration::from_millis);
+        let known = || (eth.clone().rtt(near), wlan.clone().rtt(far));
+        assert_eq!(behind(Label::ANY, known().0, known().1), "speed");
+        assert_eq!(behind(Label::ANY, known().0, wlan.clone()), assumed);
+        // Bandwidth is what counts here.
+        assert_eq!(behind(Label::BACKGROUND, known().0, known().1), assumed);
     }
 }

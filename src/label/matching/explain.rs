@@ -14,6 +14,9 @@ use crate::network::{Aspect, Network};
 /// Changes told to people; programs get all.
 const TOLD_SHIFTS: usize = 4;
 
+/// An age below this is not told.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// Names told of networks that share a line.
 const TOLD_NAMES: usize = 6;
 
@@ -165,11 +168,12 @@ impl Refusal {
     }
 
     /// ` (netlink, for 12 s)`. How long a network has had its kind and its name tells nobody
-    /// anything.
+    /// anything, nor does the moment since somebody began to look.
     fn origin(&self, reason: &Reason, now: Option<Instant>) -> String {
         let lasts = matches!(reason.aspect(), Some(Aspect::Kind | Aspect::Name));
         let age = now.filter(|_| !lasts);
-        let age = age.and_then(|now| self.age_at(reason, now)).map(span);
+        let age = age.and_then(|now| self.age_at(reason, now));
+        let age = age.filter(|age| *age >= MOMENT).map(span);
         match (self.source(reason), age) {
             (Some(source), Some(age)) => format!(" ({source}, for {age})"),
             (Some(source), None) => format!(" ({source})"),
@@ -246,7 +250,12 @@ impl Blocked {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!("{}{more}{}", line.names[..told].join(", "), line.said[0])
+            let names = line.names[..told].join(", ");
+            // One word is right before every verb.
+            match line.said[0].strip_prefix(": ") {
+                Some(said) if told > 1 => format!("{names}{more}: each {said}"),
+                _ => format!("{names}{}", line.said[0]),
+            }
         };
         lines.into_iter().map(tell).collect()
     }

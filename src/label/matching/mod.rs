@@ -100,7 +100,7 @@ pub use history::{Shift, Standing};
 pub use migration::{Migration, Move};
 pub use paths::{PathFacts, permits};
 pub use policy::{Policy, Rule, RuleError};
-pub use rank::{RankKey, rank};
+pub use rank::{RankKey, assumes_metric, rank};
 pub use reason::{Assumption, Reach, Reason};
 
 use super::{Label, Level, Prop};

@@ -114,14 +114,27 @@ fn metric(network: &Network, label: &Label) -> u64 {
     let rtt = network.rtt().unwrap_or(assumed_rtt).as_nanos();
     let bandwidth = network.bandwidth().unwrap_or(assumed_bandwidth).max(1);
     let time_of = |bytes: u64| u128::from(bytes) * 8_000_000_000 / u128::from(bandwidth);
-    let nanoseconds = match label.size() {
-        Size::Small => rtt,
-        Size::Large => time_of(1 << 20),
-        Size::Bytes(n) => rtt + time_of(n),
-        Size::Unspecified if label.urgency() == Urgency::Background => time_of(1 << 20),
-        Size::Unspecified => rtt,
-    };
-    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+    let (turns, bytes) = counted(label);
+    u64::try_from(turns * rtt + time_of(bytes)).unwrap_or(u64::MAX)
+}
+
+/// So many round trips and bytes are the metric.
+fn counted(label: &Label) -> (u128, u64) {
+    match label.size() {
+        Size::Small => (1, 0),
+        Size::Large => (0, 1 << 20),
+        Size::Bytes(n) => (1, n),
+        Size::Unspecified if label.urgency() == Urgency::Background => (0, 1 << 20),
+        Size::Unspecified => (1, 0),
+    }
+}
+
+/// Whether the [metric](RankKey::metric) of this network for this label is that of its kind, for
+/// nobody knows the round trip or bandwidth that counts.
+#[must_use]
+pub fn assumes_metric(network: &Network, label: &Label) -> bool {
+    let (turns, bytes) = counted(label);
+    turns > 0 && network.rtt().is_none() || bytes > 0 && network.bandwidth().is_none()
 }
 
 /// Round trip and bandwidth until something is known: the worst of its kinds', for a tunnel is no

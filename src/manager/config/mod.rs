@@ -36,7 +36,8 @@
 //! folder = "/run/user/1000/mancom" # of the sockets; default: `mancom` in `$XDG_RUNTIME_DIR`
 //! ```
 //!
-//! Every key may be left out, but for a label's `label` and a rule's two. What is not stated of a network
+//! Every key may be left out, but for a label's `label` and a rule's two. A label's name is any text
+//! that is no label itself, as `any` and `require=wifi` are. What is not stated of a network
 //! is as the system knows it.
 //!
 //! # Layers
@@ -87,8 +88,8 @@ use std::time::Duration;
 
 pub use error::{ConfigError, ConfigFault};
 
-use crate::label::Label;
 use crate::label::matching::{Policy, Rule};
+use crate::label::{Label, LabelError, nearest};
 use crate::scout::{Facts, Overrides};
 use crate::stream::LabelDefaults;
 
@@ -150,6 +151,23 @@ impl Config {
     /// The label of this name.
     pub fn label(&self, name: &str) -> Option<&NamedLabel> {
         self.labels.get(name)
+    }
+
+    /// The label of this name, for those who must have one.
+    ///
+    /// # Errors
+    ///
+    /// [`LabelError::NotDefined`], with the nearest name, if there is none of this name.
+    pub fn named(&self, name: &str) -> Result<Label, LabelError> {
+        match self.label(name) {
+            Some(named) => Ok(named.label),
+            None => {
+                let known = self.labels().map(|(name, _)| name);
+                let nearest = nearest(name, known).map(str::to_owned);
+                let name = name.to_owned();
+                Err(LabelError::NotDefined { name, nearest })
+            }
+        }
     }
 
     /// Every label, by name.

@@ -3,6 +3,7 @@
 use super::error::Faults;
 use super::tree::{Entry, Source};
 use super::{Config, ConfigError, NamedLabel};
+use crate::label::Label;
 use crate::label::matching::Rule;
 use crate::network::Kind;
 use crate::scout::Facts;
@@ -121,6 +122,12 @@ impl Config {
 
     fn read_labels(&mut self, section: &Entry<'_>) {
         for named in section.table() {
+            // It could never be asked for: a text that is a label is taken for one.
+            if named.key.trim().is_empty() {
+                named.fault_of_key("a label needs a name");
+            } else if named.key.parse::<Label>().is_ok() {
+                named.fault_of_key("a label's own text is no name for one");
+            }
             let entries = named.table();
             let (mut label, mut within, mut grace, mut stop) = (None, None, None, None);
             let (mut relax_after, mut relax_to) = (None, None);

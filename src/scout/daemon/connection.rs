@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout_at};
 /// A daemon that says nothing for so long is away.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// No daemon has more to say within a second than so many lines without a snapshot, answers included.
-const CHATTER: u32 = 100;
+/// No daemon says so many lines within a second, not even to who slept while they gathered.
+const CHATTER: u32 = 1000;
 
 /// What concerns a subscriber of what a daemon says.
 pub(super) enum Heard {
@@ -31,7 +31,7 @@ pub(super) struct Connection {
     write: OwnedWriteHalf,
     /// When something was heard last.
     last: Instant,
-    /// Since when the lines without a snapshot are counted, and how many there were.
+    /// Since when lines are counted, and how many there were.
     chatter: (Instant, u32),
 }
 
@@ -78,6 +78,7 @@ impl Connection {
         let line = timeout_at(self.last + SILENCE, self.lines.next()).await;
         let line = line.map_err(|_| Away::Silent)??.ok_or(Away::Closed)?;
         self.last = Instant::now();
+        self.count()?;
         let Line {
             snapshot,
             looked,
@@ -92,15 +93,12 @@ impl Connection {
                 one_an_index(&snapshot)?;
                 Ok(Heard::Snapshot(snapshot))
             }
-            (_, looked) => {
-                self.count()?;
-                Ok(looked.map_or(Heard::Alive, Heard::Looked))
-            }
+            (_, Some(number)) => Ok(Heard::Looked(number)),
+            _ => Ok(Heard::Alive),
         }
     }
 
-    /// One more line without a snapshot. They cost time and tell nothing: who has no end of them is not
-    /// listened to.
+    /// One more line. Each costs time: who has no end of them is not listened to.
     fn count(&mut self) -> Result<(), Away> {
         if self.last - self.chatter.0 >= Duration::from_secs(1) {
             self.chatter = (self.last, 0);

@@ -49,7 +49,7 @@
 //! 1,024 subscribers; one more is refused with the reason. A line has 16 MiB at most, one of a
 //! subscriber 1 KiB. A subscriber that has not taken a line after 10 s is left. A daemon that says
 //! nothing for 30 s, not even that it lives, is away; so is one that has no snapshot 2 s after it was
-//! asked, and one that says more than 100 lines without a snapshot within a second.
+//! asked, and one that says more than 1,000 lines within a second.
 
 mod client;
 mod connection;

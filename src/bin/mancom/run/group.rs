@@ -24,18 +24,30 @@ impl Signal {
     }
 }
 
-/// The process group that a command leads.
+/// The process group that a command leads, or the command alone if it shares that of mancom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
     #[cfg(unix)]
     leader: Option<rustix::process::Pid>,
+    #[cfg(unix)]
+    shared: bool,
+}
+
+/// Whoever reads a terminal must be in the group that has it; it is the shell's to give, and mancom has it
+/// as any job of the shell does.
+#[cfg(unix)]
+fn is_shared() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdin().is_terminal()
 }
 
 impl Group {
-    /// Has the command lead a group of its own once it starts.
+    /// Has the command lead a group of its own once it starts, unless it is to read a terminal.
     pub(super) fn prepare(command: &mut Command) {
         #[cfg(unix)]
-        command.process_group(0);
+        if !is_shared() {
+            command.process_group(0);
+        }
         #[cfg(not(unix))]
         let _ = command;
     }
@@ -93,12 +105,13 @@ impl Group {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         Group {
             leader: id.and_then(rustix::process::Pid::from_raw),
+            shared: is_shared(),
         }
     }
 
     /// One that is gone needs no signal.
     pub(super) fn signal(self, signal: Signal) {
-        use rustix::process::{Signal as Sent, kill_process_group};
+        use rustix::process::{Signal as Sent, kill_process, kill_process_group};
         let Some(leader) = self.leader else { return };
         let sent = match signal {
             Signal::HangUp => Sent::HUP,
@@ -106,19 +119,27 @@ impl Group {
             Signal::Kill => Sent::KILL,
             Signal::Terminate => Sent::TERM,
         };
-        let _ = kill_process_group(leader, sent);
+        let send = match self.shared {
+            true => kill_process,
+            false => kill_process_group,
+        };
+        // The terminal has said it to all of its group.
+        if !(self.shared && signal == Signal::Interrupt) {
+            let _ = send(leader, sent);
+        }
         // What is stopped hears of nothing but SIGKILL.
-        let _ = kill_process_group(leader, Sent::CONT);
+        let _ = send(leader, Sent::CONT);
     }
 
     /// Once its leader was waited for: whether others of it are left.
     fn is_there(self) -> bool {
         use rustix::process::{WaitOptions, test_kill_process_group, waitpgid};
-        self.leader.is_some_and(|leader| {
-            // The dead are there until their parent, by now that is us, takes note.
-            while let Ok(Some(_)) = waitpgid(leader, WaitOptions::NOHANG) {}
-            test_kill_process_group(leader).is_ok()
-        })
+        !self.shared
+            && self.leader.is_some_and(|leader| {
+                // The dead are there until their parent, by now that is us, takes note.
+                while let Ok(Some(_)) = waitpgid(leader, WaitOptions::NOHANG) {}
+                test_kill_process_group(leader).is_ok()
+            })
     }
 }
 

@@ -9,8 +9,12 @@
 //! It is stopped with all of its process group: the next start, and the end of mancom, wait until none of
 //! them is left. What a command that ended by itself leaves running, as a daemon it started, is left alone.
 //!
+//! With a terminal on stdin it stays in the process group of mancom, so that it can read it and the shell
+//! can stop and continue both: then the command alone is stopped, as by `timeout --foreground`, and SIGINT
+//! is left to the terminal, which sends it to both.
+//!
 //! A command that fails is believed half a second later: if its network is gone by then, it counts as
-//! stopped. It is started ten times in ten seconds at most. `MANCOM_NETWORK` and `MANCOM_ADDRESS` tell it
+//! stopped. It is started ten times in ten seconds at most; stderr tells when that holds it back. `MANCOM_NETWORK` and `MANCOM_ADDRESS` tell it
 //! which network it was started for, and an address of this host there.
 //!
 //! SIGINT, SIGTERM and SIGHUP are passed on to it. One that comes while it does not run, or is being
@@ -24,6 +28,7 @@
 
 mod group;
 mod running;
+mod starts;
 
 use crate::exit::Failure;
 use crate::output::say;
@@ -56,6 +61,8 @@ const HELP: &str = "\
 When its match is lost the command gets SIGTERM, and with it all of its process group; what is left of
 them after 5 s gets SIGKILL. Once all are gone it waits for the next match. SIGINT, SIGTERM and SIGHUP
 are passed on to it; what a command that ended by itself leaves running is left alone.
+With a terminal on stdin the command shares the process group of mancom: it can read the terminal, which
+sends SIGINT to both, and it alone is stopped.
 
 Exit codes:
   the command's own, once it ended by itself
@@ -89,7 +96,7 @@ impl From<Error> for Bad {
 impl Run {
     pub(crate) async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let manager = global.lasting_manager().await?;
-        let label = label::parse(&self.label, |name| manager.label(name).ok())?;
+        let label = label::parse(&self.label, |name| manager.label(name))?;
         let running = Running::new();
         let mut signals = Signals::new()?;
         let run = manager.run(label, |network| {
@@ -109,6 +116,7 @@ impl Run {
         let (code, told) = tokio::select! {
             result = &mut ended => (explained(result), None),
             never = word(operation) => match never {},
+            never = starts::tell_if_held(&running) => match never {},
             told = running.signalled(&mut signals) => match told {
                 Told::End(signal) => (signal.code(), Some(signal)),
                 Told::Ended(code) => (code, None),

@@ -70,6 +70,18 @@ impl Running {
         let _ = state.wait_for(|now| !matches!(now, State::Ends(_))).await;
     }
 
+    /// Until it runs.
+    pub(super) async fn started(&self) {
+        let mut state = self.0.subscribe();
+        let _ = state.wait_for(|now| matches!(now, State::Runs(_))).await;
+    }
+
+    /// Until it does not.
+    pub(super) async fn stopped(&self) {
+        let mut state = self.0.subscribe();
+        let _ = state.wait_for(|now| !matches!(now, State::Runs(_))).await;
+    }
+
     /// Passes signals on to the command while it runs, until one of them is to end mancom: any that
     /// comes while none runs, or SIGTERM once its command is over. The code to end with, after
     /// [`finish`](Self::finish).

@@ -126,13 +126,17 @@ fn networks_of_which_the_same_is_said_share_a_line() {
     };
     blocked.now = Some(start + seconds(300));
     let names = "br0, br1, br2, br3, br4, br5 and 3 more";
-    let told = "has no default route (netlink";
+    let told = "each has no default route (netlink";
     assert_eq!(line(&blocked), format!("  {names}: {told}, for 5 min)"));
     // Of different ages none is told.
     let young = Since::new(start + seconds(299));
     let network = &mut blocked.networks[3].network;
     *network = Network::aged(network.id(), network.spec().clone(), young);
     assert_eq!(line(&blocked), format!("  {names}: {told})"));
+    // Nor that of a first look.
+    blocked.networks.truncate(1);
+    blocked.now = Some(start + Duration::from_millis(20));
+    assert_eq!(line(&blocked), "  br0: has no default route (netlink)");
 }
 
 #[test]

@@ -43,6 +43,18 @@ fn every_fault_names_its_place_its_field_and_the_nearest_word() {
             "2:6: networks.a.up: no rate: `10MB`, write it as in `64kbit`, `10Mbit`, `1.5Gbit`",
         ),
         (
+            "[labels.any]\nlabel = 'background'",
+            "1:9: labels.any: a label's own text is no name for one",
+        ),
+        (
+            "[labels.'require=wifi']\nlabel = 'background'",
+            "1:9: labels.\"require=wifi\": a label's own text is no name for one",
+        ),
+        (
+            "[labels.'']\nlabel = 'background'",
+            "1:9: labels.\"\": a label needs a name",
+        ),
+        (
             "[labels.photos]\nwithin = '1h'",
             "1:9: labels.photos: `label` is missing",
         ),

@@ -122,12 +122,16 @@ async fn a_daemon_that_only_ever_says_that_it_lives_is_away() {
 async fn a_daemon_that_begins_to_chatter_is_left_for_the_fallback() {
     let place = Place::new();
     let whole = br#"{"snapshot": {"generation": 1, "complete": true, "networks": []}}"#;
-    let endless = b"\n".repeat(200_000);
-    let bytes = and(and(hello().encode(), whole), &endless);
-    let _telling = tell(&place.socket(), bytes, false);
-    let scout = Scout::daemon(place.socket());
-    once(&mut scout.snapshots(), |all| all.is_complete()).await;
-    says(&scout, "it chatters").await;
+    let whole = and(whole.to_vec(), b"\n");
+    for endless in [b"\n".repeat(200_000), whole.repeat(20_000)] {
+        let bytes = and(and(hello().encode(), &whole), &endless);
+        let telling = tell(&place.socket(), bytes, false);
+        let scout = Scout::daemon(place.socket());
+        once(&mut scout.snapshots(), |all| all.is_complete()).await;
+        says(&scout, "it chatters").await;
+        telling.abort();
+        std::fs::remove_file(place.socket()).expect("its file");
+    }
 }
 
 #[tokio::test]

@@ -81,11 +81,8 @@ async fn up(snapshots: &mut Snapshots, name: &str) -> Network {
 
 /// Waits until the scout's own word for its source contains this.
 async fn says(scout: &Scout, part: &str) {
-    let said = async {
-        while !scout.source().contains(part) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
+    let mut sources = scout.sources();
+    let said = sources.wait_for(|source| source.contains(part));
     if tokio::time::timeout(PATIENCE, said).await.is_err() {
         panic!("{part}: {}", scout.source());
     }
