@@ -138,11 +138,14 @@ impl Lines<'_> {
     }
 
     /// Tells people and, as a line of its own, programs.
-    fn source(&self, source: &str) -> io::Result<()> {
+    fn source(&mut self, source: &str) -> io::Result<()> {
         say(format_args!("scout: {source}"));
         let time = now().as_millis() as u64;
-        self.output
-            .object_line(|| json!({ "event": "source", "time_ms": time, "source": source }))
+        let object = || json!({ "event": "source", "time_ms": time, "source": source });
+        if !self.output.object_line(object)? {
+            self.left = Some(0);
+        }
+        Ok(())
     }
 
     /// A line if other networks match than at the last one.
