@@ -44,11 +44,21 @@ fn reply(asked: &[u8], flags: u16, addresses: &[IpAddr]) -> Vec<u8> {
     message
 }
 
+/// The same free port for datagrams and for TCP: another program may have the one that was found first.
+async fn both() -> (UdpSocket, TcpListener, SocketAddr) {
+    for _ in 0..64 {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let at = socket.local_addr().unwrap();
+        if let Ok(listener) = TcpListener::bind(at).await {
+            return (socket, listener, at);
+        }
+    }
+    panic!("no port is free for both");
+}
+
 /// A name server on loopback, and how many datagrams it has got.
 async fn server(manner: Manner) -> (SocketAddr, Arc<AtomicU32>) {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let at = socket.local_addr().unwrap();
-    let listener = TcpListener::bind(at).await.unwrap();
+    let (socket, listener, at) = both().await;
     let count = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&count);
     tokio::spawn(async move {
