@@ -1,8 +1,10 @@
 //! `mancom watch [LABEL]`: what changes, as it changes.
 //!
 //! First the networks as they are, then a line a change until a signal, or until `--count` of them.
-//! [`JSON`] says what the lines are for programs. Where the networks come from may change too, say when a
-//! daemon is lost and when it is back: that goes to stderr, and is a line for programs.
+//! [`JSON`] says what the lines are for programs.
+//!
+//! Where the networks come from may change too, say when a daemon is lost and when it is back: that goes
+//! to stderr, and with `--json` it is also a line.
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -33,10 +35,11 @@ A down and an up between two looks is an up with another id, and so is what is l
 that lost its last address beyond the link. With a LABEL there is a line more whenever the networks
 that match it change, best first; with none, hint is the smallest change that would help:
   { "event": "match", "time_ms": 1790000000123, "generation": 8, "label": "require=wifi",
-    "label_name": "photos", "networks": ["wlan0"], "hint": null }
-label_name is what the configuration calls the label, if it does. Where the networks come from may
-change too, as when a daemon is lost and when it is back: a line that --count does not count.
-  { "event": "source", "time_ms": 1790000000123, "source": "daemon /run/mancom/scout.sock" }"#;
+    "label_name": null, "networks": ["wlan0"], "hint": null }
+label_name is the configuration's name of the label, if it has one. When a daemon is lost or back,
+a line that --count does not count:
+  { "event": "source", "time_ms": 1790000000123,
+    "source": "daemon /run/scout.sock (reconnecting: it closed the connection)" }"#;
 
 /// Print every change of the networks until a signal.
 #[derive(Debug, clap::Args)]
@@ -64,12 +67,14 @@ impl Watch {
             sources.mark_unchanged();
         }
         snapshots.mark_unchanged();
-        let mut ended = pin!(crate::signals::ended());
-        // The handlers are there before anybody reads a line.
-        if futures_util::poll!(ended.as_mut()).is_ready() {
-            return Ok(Exit::Fine);
-        }
         let mut lines = Lines { output, left: None };
+        // Listened to from here on: the first line may be answered by a signal.
+        let mut ended = pin!(crate::signals::ended());
+        tokio::select! {
+            biased;
+            _ = &mut ended => return Ok(Exit::Fine),
+            () = std::future::ready(()) => {}
+        }
         for network in known.networks() {
             lines.print(&Event::new("there", &known, network, None))?;
         }

@@ -23,10 +23,10 @@ const JSON: &str = r#"One object; a key is never left out:
     "assumptions": [] }, { "name": "eth0", "id": "2.1", "place": null, "behind": null,
     "reasons": [ { "reason": "kind", "text": ".." } ], "assumptions": [] } ],
     "hint": null, "blocked": null }
-label_name is what the configuration calls the label, if it does.
-to is "anywhere", "host" (this host: no network is used), "name" or a list of addresses; behind
-names what decided against it. hint is the smallest change that would help, and blocked the whole
-explanation, both null where a network matches."#;
+label_name is the configuration's name of the label, if it has one; to is "anywhere", "host" (this
+host: no network is used), "name" or a list of addresses; behind names what decided against it. hint
+is the smallest change that would help, and blocked the whole explanation, both null where a network
+matches."#;
 
 /// Say which network a label takes, and what every other one lacks.
 #[derive(Debug, clap::Args)]
