@@ -161,7 +161,7 @@ impl Roamer {
             let mut look = driver.with(|state, _| std::mem::take(&mut state.unsettled));
             if let Poll::Ready(receiver) = self.snapshots.as_mut().poll(cx) {
                 self.snapshots = changed(receiver);
-                self.follow();
+                self.follow(driver);
                 look = true;
             }
             if let Some((_, dial)) = &mut self.dial
@@ -203,8 +203,10 @@ impl Roamer {
         }
     }
 
-    /// A new snapshot, which the driver follows by itself: the network that is dialled may be gone.
-    fn follow(&mut self) {
+    /// A new snapshot, which the driver follows at its every entry: more may go out now, and the network
+    /// that is dialled may be gone.
+    fn follow(&mut self, driver: &Driver) {
+        driver.flush();
         let snapshot = self.context.registry().snapshot();
         if let Some((Some(network), _)) = &self.dial
             && snapshot.successor(network, None).is_none()

@@ -243,6 +243,30 @@ async fn of_a_crowd_the_first_are_listed_and_the_rest_cost_no_explanation() {
     assert_eq!(registry.waiting(), 100);
 }
 
+#[test]
+fn a_listing_is_made_beside_the_runtime_and_a_nudge_is_at_once() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let world = World::new().await;
+        let mut stream = world.dial().await;
+        let (busy, held) = std::sync::mpsc::channel::<()>();
+        let held = tokio::task::spawn_blocking(move || held.recv());
+        stream
+            .write_all(b"{\"ask\":\"nudge\",\"op\":\"all\"}\n")
+            .await
+            .unwrap();
+        assert_eq!(said(&mut stream).await["nudged"], 0);
+        stream.write_all(b"{\"ask\":\"ops\"}\n").await.unwrap();
+        let mut line = String::new();
+        let early = timeout(Duration::from_millis(50), stream.read_line(&mut line)).await;
+        assert!(early.is_err(), "{line}");
+        drop(busy);
+        assert!(held.await.unwrap().is_err());
+        assert_eq!(said(&mut stream).await["truncated"], false);
+    });
+}
+
 /// A process that says this to everybody, at its socket.
 async fn says(folder: &Path, words: &'static [u8]) -> Process {
     fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
