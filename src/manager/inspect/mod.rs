@@ -30,15 +30,17 @@ mod client;
 mod error;
 mod folder;
 mod server;
+mod told;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::{Answered, Operations, Process, Status, Waiting, nudge_all, ops, processes};
+pub use client::{Answered, Process, nudge_all, ops, processes};
 pub use error::InspectError;
 pub use folder::folder;
 pub(super) use server::Server;
+pub use told::{Operations, Status, Waiting};
 
 use std::sync::Arc;
 
