@@ -35,6 +35,8 @@ struct World {
     wifi: Link,
     _others: [Link; 2],
     facts: tempfile::NamedTempFile,
+    /// Where the commands of this test are seen from outside, and no others.
+    runtime: tempfile::TempDir,
 }
 
 impl World {
@@ -55,6 +57,7 @@ impl World {
             wifi,
             _others: others,
             facts,
+            runtime: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -63,15 +66,22 @@ impl World {
         command
             .arg("--config")
             .arg(self.facts.path())
-            .args(arguments);
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", self.runtime.path());
         command
     }
 
     /// An operation that waits for this label, and has begun to.
     fn waiting(&self, label: &str) -> Program {
         let mut waiting = Program::start(&mut self.mancom(&["wait", label]), Vec::new());
-        std::thread::sleep(Duration::from_millis(500));
-        assert!(waiting.is_running(), "`{label}` waits");
+        let listed = || {
+            let ops = self.mancom(&["ops", "--json"]).output().unwrap();
+            String::from_utf8_lossy(&ops.stdout).contains(label)
+        };
+        until("an operation that waits", LIMIT, || {
+            assert!(waiting.is_running(), "`{label}` waits");
+            listed()
+        });
         waiting
     }
 
