@@ -89,12 +89,21 @@ fn without_address(lab: &Lab) -> (Host, Link) {
 fn wait_returns_within_100_ms_of_the_address() {
     let lab = Lab::new();
     let (client, link) = without_address(&lab);
+    let runtime = tempfile::tempdir().unwrap();
     let mut delays: Vec<Duration> = (0..5)
         .map(|_| {
             let wait = ["wait", "if=eth0", "--timeout", "5"];
-            let mut waiting = Program::start(&mut mancom(&client, &wait), Vec::new());
-            std::thread::sleep(Duration::from_secs(1));
-            assert!(waiting.is_running(), "it waits");
+            let seen = |arguments: &[&str]| {
+                let mut command = mancom(&client, arguments);
+                command.env("XDG_RUNTIME_DIR", runtime.path());
+                command
+            };
+            let mut waiting = Program::start(&mut seen(&wait), Vec::new());
+            until("an operation that waits", LIMIT, || {
+                assert!(waiting.is_running(), "it waits");
+                let ops = seen(&["ops", "--json"]).output().unwrap();
+                String::from_utf8_lossy(&ops.stdout).contains("if=eth0")
+            });
             let begin = Instant::now();
             link.restore_address();
             let finished = waiting.finish(LIMIT);

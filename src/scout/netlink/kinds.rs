@@ -17,29 +17,49 @@ pub(super) enum Own {
     Below(Kind),
 }
 
+/// What a link lies over.
+enum Over {
+    /// Those that name it as their master.
+    Ports,
+    /// The one that it names.
+    Lower,
+}
+
+impl Over {
+    /// By its kind; a veth's "lower" is its other end, and no device below it.
+    fn of(info: &InfoKind) -> Option<Self> {
+        match info {
+            InfoKind::Bridge | InfoKind::Bond => Some(Over::Ports),
+            InfoKind::Other(name) if name == "team" => Some(Over::Ports),
+            InfoKind::Vlan
+            | InfoKind::MacVlan
+            | InfoKind::MacVtap
+            | InfoKind::IpVlan
+            | InfoKind::IpVtap
+            | InfoKind::MacSec => Some(Over::Lower),
+            _ => None,
+        }
+    }
+}
+
 pub(super) fn own(sysfs: &mut Sysfs, tables: &Tables, link: &Link) -> Own {
     let facts = &link.facts;
     if link.is_loopback() {
         return Own::Told(Kind::Loopback);
     }
     let ether = facts.layer == LinkLayerType::Ether;
+    match facts.info.as_ref().and_then(Over::of) {
+        Some(Over::Ports) => return Own::Below(Kind::Other),
+        Some(Over::Lower) => return Own::Below(Kind::Ethernet),
+        None => {}
+    }
     let other = match &facts.info {
-        Some(InfoKind::Bridge | InfoKind::Bond) => return Own::Below(Kind::Other),
-        Some(
-            InfoKind::Vlan
-            | InfoKind::MacVlan
-            | InfoKind::MacVtap
-            | InfoKind::IpVlan
-            | InfoKind::IpVtap
-            | InfoKind::MacSec,
-        ) => return Own::Below(Kind::Ethernet),
         Some(InfoKind::Veth | InfoKind::Netkit | InfoKind::Hsr) => Kind::Ethernet,
         Some(InfoKind::Wireguard | InfoKind::Xfrm | InfoKind::Vti) => Kind::Vpn,
         // A TAP is a cable to a program; a TUN with routes is somebody's tunnel.
         Some(InfoKind::Tun) if ether => Kind::Ethernet,
         Some(InfoKind::Tun) if tables.routes_of(facts.index).next().is_some() => Kind::Vpn,
         Some(InfoKind::Other(name)) => match name.as_str() {
-            "team" => return Own::Below(Kind::Other),
             "dsa" => Kind::Ethernet,
             "ovpn" => Kind::Vpn,
             "rmnet" | "wwan" => Kind::Cellular,
@@ -81,19 +101,10 @@ impl<'a> Lowers<'a> {
             return Vec::new();
         };
         let ports = || self.ports.get(&index).cloned().unwrap_or_default();
-        match &link.facts.info {
-            Some(InfoKind::Bridge | InfoKind::Bond) => ports(),
-            Some(InfoKind::Other(name)) if name == "team" => ports(),
-            Some(
-                InfoKind::Vlan
-                | InfoKind::MacVlan
-                | InfoKind::MacVtap
-                | InfoKind::IpVlan
-                | InfoKind::IpVtap
-                | InfoKind::MacSec,
-            ) => link.facts.lower.into_iter().collect(),
-            // A veth's "lower" is its other end.
-            _ => Vec::new(),
+        match link.facts.info.as_ref().and_then(Over::of) {
+            Some(Over::Ports) => ports(),
+            Some(Over::Lower) => link.facts.lower.into_iter().collect(),
+            None => Vec::new(),
         }
     }
 }
