@@ -126,6 +126,7 @@ pub mod handshake;
 mod input;
 mod labels;
 mod life;
+pub mod messages;
 mod outbox;
 mod output;
 mod path;
@@ -133,6 +134,7 @@ mod ranges;
 mod receive;
 mod rope;
 mod send;
+mod sight;
 mod stream;
 mod streams;
 #[cfg(test)]
@@ -140,8 +142,10 @@ mod tests;
 mod types;
 mod watch;
 
+pub use crate::proto::schedule::{Measure, Surroundings};
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
+pub use sight::PathState;
 pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
 pub use watch::Offsets;
 
@@ -211,6 +215,10 @@ pub struct Session {
     /// Streams whose acknowledgement waits for company, and until when.
     ack_waits: Vec<StreamId>,
     ack_deadline: Option<Instant>,
+    /// What the process does around this session.
+    around: Surroundings,
+    /// When interactive payload last went or came.
+    interactive: Option<Instant>,
     /// When data was last planned.
     planned: Option<Instant>,
     stranded: Option<Instant>,
@@ -245,6 +253,8 @@ impl Session {
             alive: 0,
             peer_alive: 0,
             incoming: VecDeque::new(),
+            around: Surroundings::default(),
+            interactive: None,
             gone: VecDeque::new(),
             paths: Default::default(),
             epochs: [0; MAX_PATHS],

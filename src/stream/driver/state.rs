@@ -158,7 +158,12 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::Stranded
+            | Event::PathFacts(_)
+            | Event::PathStalled(_)
+            | Event::PathSuspect(_)
+            | Event::PathTrusted(_) => self.unsettled = true,
+            Event::MessageReady | Event::MessageRoom(_) | Event::MessageSettled(_) => {}
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);
