@@ -437,11 +437,47 @@ async fn tells_what_the_kernel_measured() {
     assert!(after.rtt.is_some_and(|rtt| !rtt.is_zero()), "{after:?}");
     assert!(after.least_rtt <= after.rtt, "{after:?}");
     assert!(after.acknowledged >= 19_000, "{after:?}");
+    assert!(after.outstanding.is_some_and(|n| n <= 1_000), "{after:?}");
+    assert_eq!(after.unsent, Some(0), "{after:?}");
+    assert!(after.delivery_rate.is_some(), "{after:?}");
     assert!(after.segments - before.segments >= 20, "{after:?}");
     assert!(
         after.app_limited,
         "there was nothing more to send: {after:?}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn little_waits_unsent_where_that_is_asked() {
+    const LIMIT: u32 = 16 << 10;
+    let unsent = |link: &dyn ByteLink| link.measure().and_then(|m| m.unsent).expect("known");
+    let fill = async |link: &mut Box<dyn ByteLink>| {
+        let piece = [7; 4 << 10];
+        let full = poll_fn(|cx| {
+            while Pin::new(&mut **link).poll_write(cx, &piece)?.is_ready() {}
+            Poll::Ready(Ok::<_, std::io::Error>(()))
+        });
+        full.await.expect("a connection");
+    };
+    // The far ends do not read: what their kernels do not take is not sent.
+    let (mut near, _far) = tcp_pair().await;
+    fill(&mut near).await;
+    assert!(
+        unsent(&*near) > u64::from(4 * LIMIT),
+        "{:?}",
+        near.measure()
+    );
+    let (mut near, _far) = tcp_pair().await;
+    near.limit_unsent(LIMIT);
+    fill(&mut near).await;
+    let measured = near.measure().expect("known on Linux");
+    // One more write may begin below the limit.
+    assert!(
+        unsent(&*near) <= u64::from(LIMIT) + (4 << 10),
+        "{measured:?}"
+    );
+    assert!(measured.outstanding >= measured.unsent, "{measured:?}");
 }
 
 #[cfg(target_os = "linux")]
