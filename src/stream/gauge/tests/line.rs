@@ -186,7 +186,7 @@ fn round_trips_that_vary_do_not_starve_it() {
     line.jitter = millis(8);
     line.run(Wants::Gated, millis(10_000));
     let delivered = line.run(Wants::Gated, millis(120_000)) / MBIT as f64;
-    assert!(delivered >= 18.0, "{delivered}");
+    assert!(delivered >= 16.0, "{delivered}");
 }
 
 #[test]
