@@ -27,6 +27,13 @@ pub struct PathInfo {
     pub name: Option<Arc<str>>,
     /// What that network is.
     pub kind: Option<Kind>,
+    /// It is its network's lane for interactive traffic, beside the path of a number less by 4.
+    pub lane: bool,
+    /// It carries what its network is wanted for; not yet if the far end has not said what it has, and
+    /// no more once it is given up.
+    pub carries: bool,
+    /// It owes acknowledgements and shows no progress: what it owes goes out on others too.
+    pub suspect: bool,
     /// Its bytes so far.
     pub stats: PathStats,
 }

@@ -17,7 +17,8 @@ use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{
-    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Role, Session, StreamError, StreamId,
+    CloseReason, Event, MAX_PATHS, PathEnd, PathId, PathSides, PathStats, Role, Session,
+    StreamError, StreamId,
 };
 use crate::scout::Sample;
 
@@ -302,7 +303,11 @@ impl State {
     }
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {
+        let state = self.core.path_state(link.path);
         PathInfo {
+            lane: usize::from(link.path.id) >= MAX_PATHS / 2,
+            carries: state.is_some_and(|state| state.carries),
+            suspect: state.is_some_and(|state| state.suspect),
             path: (link.path.id, link.path.epoch),
             network: link.network.as_ref().map(Network::id),
             name: link.network.as_ref().map(|network| network.name().into()),
