@@ -265,6 +265,7 @@ impl State {
         label: Label,
         mut data: Outgoing<'_>,
     ) -> Result<usize, StreamError> {
+        self.note_label(&label);
         for last in [false, true] {
             let taken = match &mut data {
                 Outgoing::Copied(bytes) => self.core.write(now, id, label, bytes)?,
