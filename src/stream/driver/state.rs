@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::messages::Waits;
 use super::sockets::Link;
 use super::wakers::Wakers;
 use crate::deferral::Registry;
@@ -37,6 +38,7 @@ pub(in crate::stream) struct State {
     pub(in crate::stream) core: Session,
     pub(super) links: Vec<Link>,
     pub(super) waiters: Vec<(StreamId, Waiters)>,
+    pub(super) waits: Option<Box<Waits>>,
     pub(super) accepting: VecDeque<Waker>,
     pub(super) closing: Vec<Waker>,
     /// Streams and session handles that users hold.
@@ -84,6 +86,7 @@ impl State {
             core,
             links: Vec::new(),
             waiters: Vec::new(),
+            waits: None,
             accepting: VecDeque::new(),
             closing: Vec::new(),
             handles: 0,
@@ -163,7 +166,9 @@ impl State {
             | Event::PathStalled(_)
             | Event::PathSuspect(_)
             | Event::PathTrusted(_) => self.unsettled = true,
-            Event::MessageReady | Event::MessageRoom(_) | Event::MessageSettled(_) => {}
+            Event::MessageReady => self.message_ready(),
+            Event::MessageRoom(urgency) => self.message_room(urgency),
+            Event::MessageSettled(id) => self.message_settled(id),
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);
@@ -217,6 +222,7 @@ impl State {
         }
         self.wake.extend(self.accepting.drain(..));
         self.wake.append(&mut self.closing);
+        self.end_messages();
         if !std::mem::replace(&mut self.closed_told, true) {
             let why = self.closed_error(reason).to_string().into();
             self.publish(PathEvent::Closed { why });
