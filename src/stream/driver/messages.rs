@@ -1,76 +1,17 @@
-//! Messages: who waits for room, for one to arrive and for one's fate, and the ways in.
-//!
-//! | waits for | where | woken by |
-//! | --- | --- | --- |
-//! | room for a message of an urgency | a line an urgency | `MessageRoom` of it: the first in line |
-//! | room for the next piece of a message | `pieces`, beside the lines | `MessageRoom` of any urgency |
-//! | a message to receive | a line | `MessageReady`: the first in line |
-//! | a message's fate | `settling`, by id | `MessageSettled` of it |
-//!
-//! Pieces stand in no line: what stands there may itself wait for that message to be complete.
+//! Messages: the ways in. Who waits there, and how, stands in `waits`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
 use super::super::error::SessionError;
 use super::super::message::{Fate, Message, MessageError, MessageId, Parcel};
-use super::line::{Line, Ticket};
+use super::line::Ticket;
 use super::sockets::READS;
 use super::state::State;
 use super::{Driver, remember};
 use crate::label::{Label, Urgency};
 use crate::proto::session::messages::{Fate as Told, Refused};
-
-/// Who waits for what of a session's messages. Made with the first of them: most sessions have none.
-#[derive(Debug, Default)]
-pub(super) struct Waits {
-    senders: [Line; 3],
-    receivers: Line,
-    pieces: BTreeMap<MessageId, Option<Waker>>,
-    settling: BTreeMap<(MessageId, Ticket), Waker>,
-    tickets: Ticket,
-    /// When a message gets a looser label, unless some of it was sent, and which.
-    relaxing: BTreeSet<(Instant, MessageId)>,
-    relaxed: BTreeMap<MessageId, (Instant, Label)>,
-    /// The label sent last: paths are looked for when it changes.
-    label: Option<Label>,
-}
-
-impl Waits {
-    fn senders(&mut self, urgency: Urgency) -> &mut Line {
-        &mut self.senders[urgency as usize]
-    }
-
-    /// Nobody waits for room any more: what is asked now is answered at once.
-    fn close(&mut self, wake: &mut Vec<Waker>) {
-        for line in &mut self.senders {
-            wake.extend(line.dissolve());
-        }
-        wake.extend(self.pieces.values_mut().filter_map(Option::take));
-    }
-
-    fn relax(&mut self, id: MessageId, at: Instant, label: Label) {
-        self.relaxing.insert((at, id));
-        self.relaxed.insert(id, (at, label));
-    }
-
-    fn forget(&mut self, id: MessageId) {
-        if let Some((at, _)) = self.relaxed.remove(&id) {
-            self.relaxing.remove(&(at, id));
-        }
-    }
-
-    /// Everybody who waits for the fate of this message.
-    fn settled(&mut self, id: MessageId, wake: &mut Vec<Waker>) {
-        self.forget(id);
-        while let Some((&key, _)) = self.settling.range((id, 0)..=(id, Ticket::MAX)).next() {
-            wake.extend(self.settling.remove(&key));
-        }
-        wake.extend(self.pieces.get_mut(&id).and_then(Option::take));
-    }
-}
 
 /// A place in one of a session's lines, left when this is dropped.
 pub(in crate::stream) struct Turn {
@@ -212,11 +153,7 @@ impl Outcome {
                 }
             }
             let waits = state.waits();
-            let issued = &mut waits.tickets;
-            let ticket = *ticket.get_or_insert_with(|| {
-                *issued += 1;
-                *issued
-            });
+            let ticket = *ticket.get_or_insert_with(|| waits.ticket());
             waits.settling.insert((id, ticket), cx.waker().clone());
             if !state.has_readers() {
                 wakers.set_steward(cx.waker());
@@ -335,10 +272,6 @@ pub(in crate::stream) fn fate(outcome: Result<(), MessageError>) -> Result<Fate,
 }
 
 impl State {
-    pub(super) fn waits(&mut self) -> &mut Waits {
-        self.waits.get_or_insert_default()
-    }
-
     /// Writes what waits, then reads what came, and answers it.
     fn exchange(&mut self, now: Instant) {
         self.transmit(now);
@@ -403,74 +336,9 @@ impl State {
     fn wants_path(&mut self, label: &Label) -> bool {
         let fresh = self.waits().label.replace(*label) != Some(*label);
         let carried = (self.links.iter()).any(|link| self.core.permits(link.path, label));
-        self.unsettled |= fresh || !carried;
-        self.unsettled
-    }
-
-    /// When the next message gets a looser label.
-    pub(super) fn relax_at(&self) -> Option<Instant> {
-        let (at, _) = self.waits.as_ref()?.relaxing.first()?;
-        Some(*at)
-    }
-
-    /// Messages that waited long enough get the label that the configuration says.
-    pub(super) fn relax_messages(&mut self, now: Instant) {
-        while self.relax_at().is_some_and(|at| at <= now) {
-            let waits = self.waits();
-            let Some((_, id)) = waits.relaxing.pop_first() else {
-                return;
-            };
-            // Once some of it was sent, its label stays.
-            if let Some((_, label)) = waits.relaxed.remove(&id)
-                && self.core.relabel_message(now, id, label).is_ok()
-            {
-                self.unsettled = true;
-            }
-        }
-    }
-
-    /// No more messages are taken: whoever waits for room is to hear it.
-    pub(super) fn stop_sending(&mut self) {
-        if let Some(waits) = &mut self.waits {
-            waits.close(&mut self.wake);
-        }
-    }
-
-    /// The session is over: whoever waits for anything is to hear it.
-    pub(super) fn end_messages(&mut self) {
-        let Some(waits) = &mut self.waits else {
-            return;
-        };
-        waits.close(&mut self.wake);
-        self.wake.extend(waits.receivers.dissolve());
-        self.wake
-            .extend(std::mem::take(&mut waits.settling).into_values());
-        waits.relaxing.clear();
-        waits.relaxed.clear();
-    }
-
-    pub(super) fn message_ready(&mut self) {
-        let first = self.waits.as_mut().and_then(|w| w.receivers.call());
-        self.wake.extend(first);
-    }
-
-    pub(super) fn message_room(&mut self, urgency: Urgency) {
-        if let Some(waits) = &mut self.waits {
-            let pieces = waits.pieces.values_mut();
-            self.wake.extend(pieces.filter_map(Option::take));
-            self.wake.extend(waits.senders(urgency).call());
-        }
-    }
-
-    pub(super) fn message_settled(&mut self, id: MessageId) {
-        if let Some(waits) = &mut self.waits {
-            waits.settled(id, &mut self.wake);
-        }
-    }
-
-    /// Somebody waits for a message; what arrives is for it to take.
-    pub(super) fn has_receivers(&self) -> bool {
-        (self.waits.as_ref()).is_some_and(|waits| !waits.receivers.is_empty())
+        let wanted = fresh || !carried;
+        self.unsettled |= wanted;
+        wanted
     }
 
     /// What a message that is settled came to.

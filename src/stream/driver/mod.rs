@@ -18,6 +18,7 @@ mod scratch;
 mod serve;
 mod sockets;
 mod state;
+mod waits;
 mod wakers;
 
 use std::io;

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
-use super::messages::Waits;
 use super::sockets::Link;
+use super::waits::Waits;
 use super::wakers::Wakers;
 use crate::deferral::Registry;
 use crate::label::Label;

@@ -22,6 +22,8 @@
 
 mod error;
 mod send;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fmt;

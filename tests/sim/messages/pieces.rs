@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 
-use futures::poll;
 use mancom::testing::Networks;
 use mancom::{Label, MessageError};
 use tokio::io::AsyncWriteExt;
@@ -151,14 +150,12 @@ async fn a_writer_waits_for_room_and_goes_on_when_the_peer_receives(networks: Ne
         soon(secs(30), "room for it", others).await?;
     }
     let mut writer = here.message(Label::ANY).await?;
-    let mut writing = Box::pin(async {
+    let writing = async {
         for _ in 0..8 {
             writer.write_all(&vec![2; 256 << 10]).await?;
         }
         writer.finish().await.map_err(std::io::Error::from)
-    });
-    let _ = poll!(&mut writing);
-    let writing = async { writing.await };
+    };
     let (id, received) = tokio::join!(writing, receive(&there, 5));
     let last = received.last().expect("five came");
     assert_eq!((last.id, last.bytes.len()), (id?, 2 << 20));
