@@ -4,6 +4,7 @@ mod check;
 mod control;
 mod emulator;
 mod namespace;
+mod system;
 mod world;
 
 use std::process::ExitCode;
