@@ -20,6 +20,7 @@ use crate::control::{Control, Monitor, says_running};
 use crate::emulator::{Emulator, Ends, Setting};
 use crate::namespace::Namespace;
 use crate::system;
+use netlink_packet_route::route::RouteHeader;
 use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -289,7 +290,7 @@ impl World {
     }
 
     fn remove_routes(&self, control: &Control, link: usize, index: u32) -> io::Result<()> {
-        control.remove_default(index, MAIN)?;
+        control.remove_default(index, RouteHeader::RT_TABLE_MAIN)?;
         control.remove_default(index, table(link))
     }
 
@@ -340,9 +341,6 @@ impl World {
         )
     }
 }
-
-const MAIN: u8 = RouteHeaderTable::RT_TABLE_MAIN;
-use netlink_packet_route::route::RouteHeader as RouteHeaderTable;
 
 /// A host of which each run begins without what an earlier one has learned.
 fn host(name: &'static str, reverse_path_filter: &str) -> io::Result<Namespace> {
