@@ -1,0 +1,3 @@
+//! The emulator.
+
+pub(crate) mod trace;
