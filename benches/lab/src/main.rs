@@ -24,6 +24,7 @@ mod namespace;
 mod node;
 mod peer;
 mod report;
+mod system;
 mod traffic;
 mod work;
 mod world;
