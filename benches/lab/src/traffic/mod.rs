@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-pub(crate) use notes::{FlowReport, Report, Tick};
+pub(crate) use notes::{Report, Tick};
 
 use crate::clock;
 use crate::peer::{Class, Lanes, Writer};
@@ -74,7 +74,6 @@ impl Plan {
 /// What all tasks of a node share while it runs a plan.
 pub(crate) struct Shared {
     plan: Plan,
-    side: Side,
     /// Which pipe carries a class.
     carries: [usize; 2],
     pens: Vec<Pen>,
@@ -123,7 +122,6 @@ pub(crate) async fn run(lanes: Lanes, side: Side, plan: Plan) -> Report {
         notes: Notes::new(&plan),
         room: room.collect(),
         carries: lanes.carries,
-        side,
         pens,
         plan,
     });

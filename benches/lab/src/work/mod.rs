@@ -170,6 +170,7 @@ impl Cell<'_> {
         during: impl FnOnce(u64) -> io::Result<T>,
     ) -> io::Result<(Outcome, T)> {
         world.set_default_congestion(self.congestion)?;
+        settle(world, self.links);
         let (mut client, mut server) = self.connected(world)?;
         let plan = Plan {
             zero: clock::now() + LEAD,
@@ -216,6 +217,22 @@ impl Cell<'_> {
             };
         }
         Ok((client, server))
+    }
+}
+
+/// Waits until what an earlier cell left behind has crossed; not for ever.
+fn settle(world: &World, links: &[LinkSpec]) {
+    let queued = |link: &LinkSpec| {
+        let counters = world.counters(link.name);
+        counters.up.queued_bytes + counters.down.queued_bytes
+    };
+    for _ in 0..50 {
+        std::thread::sleep(Duration::from_millis(100));
+        if links.iter().map(queued).sum::<u64>() == 0 {
+            // What was on its way, and what it is answered with.
+            std::thread::sleep(Duration::from_millis(250));
+            break;
+        }
     }
 }
 

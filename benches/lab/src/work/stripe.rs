@@ -18,7 +18,11 @@ const COLUMNS: [Column; 2] = [
 const SETTLING: u64 = 3000;
 
 pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
-    let fast = |second| [link("wlan0", 100, 20, 1_000_000), link("wwan0", second, 40, 1_000_000)];
+    // Queues of as much as is under way.
+    let fast = |second: u64| {
+        let queue = second as usize * 2500;
+        [link("wlan0", 100, 20, 250_000), link("wwan0", second, 20, queue)]
+    };
     let worlds = [
         ("20 + 2 Mbit/s", [wifi(), cellular()]),
         ("100 + 100 Mbit/s", fast(100)),
