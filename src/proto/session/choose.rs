@@ -149,6 +149,8 @@ impl Chooser<'_> {
             length,
             backlog: self.round.backlog.max(length),
             redundant: label.is_redundant(),
+            starved: self.round.starved && self.turn == Urgency::Background,
+            asker: Some(self.slot),
         };
         let round = &mut *self.round;
         let placed = schedule::place(round.now, &unit, &candidates[..count], &round.around);
