@@ -6,16 +6,19 @@
 //!   one task a session ──────────┘  timers, idle paths, what no caller polls for
 //! ```
 //!
-//! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
-//! wakes, `serve` is the task, and `state` what the lock guards.
+//! `sockets` reads the paths and `transmit` writes to them in whoever's poll it is, `books` is what the
+//! sessions of a process tell each other, `wakers` decides whom the sockets' news wakes, `serve` is the
+//! task, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
 //! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
+mod books;
 mod scratch;
 mod serve;
 mod sockets;
 mod state;
+mod transmit;
 mod wakers;
 
 use std::io;
@@ -26,6 +29,7 @@ use std::time::Instant;
 use tokio::io::ReadBuf;
 
 use super::context::Context;
+use super::dial::Asks;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::gauge::Gauge;
@@ -42,6 +46,7 @@ pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
 pub(super) use state::{State, TellDetached};
 
+use books::Books;
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;
@@ -73,11 +78,13 @@ impl Driver {
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
-        anonymous: bool,
+        asks: &Asks,
     ) -> Arc<Self> {
         let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let mut state = State::new(core, Arc::clone(&wakers), registry, anonymous);
+        let books = Books::new(context.accounts().join(asks.priority));
+        let anonymous = asks.anonymous;
+        let mut state = State::new(core, Arc::clone(&wakers), registry, books, anonymous);
         state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
@@ -137,6 +144,7 @@ impl Driver {
     fn finish(&self) {
         self.with(|state, _| {
             state.links.clear();
+            state.books = None;
             state.on_detached = None;
         });
     }

@@ -69,8 +69,7 @@ impl Driver {
                     state.core.handle_timeout(now);
                 }
                 state.transmit(now);
-                let timer = state.core.poll_timeout().map(|(at, _)| at);
-                state.armed = [state.watch_at, timer].into_iter().flatten().min();
+                state.armed = [state.watch_at, state.due()].into_iter().flatten().min();
                 let wait = state.armed.map(|at| at.saturating_duration_since(now));
                 (state.is_over(), wait, more)
             });
