@@ -110,13 +110,25 @@ impl Decision<'_> {
         self.paths.iter().zip(&self.pipes).position(asks)
     }
 
+    /// Bytes that would go over a path at once.
+    fn length(&self, pipe: &Pipe) -> u64 {
+        match self.unit.urgency {
+            Urgency::Interactive => self.unit.length,
+            Urgency::Default | Urgency::Background => {
+                self.unit.length.min(gate::chunk(&pipe.measure))
+            }
+        }
+    }
+
+    fn completes(&self, pipe: &Pipe) -> u128 {
+        pipe.completes(self.length(pipe))
+    }
+
     /// When the unit arrives over each path in question, with the path's slot and place.
     fn arrivals(&self) -> impl Iterator<Item = (u128, usize, usize)> {
         let pipes = self.pipes.iter().zip(self.paths).enumerate();
-        pipes.filter_map(|(index, (pipe, path))| {
-            let arrives = (*pipe)?.completes(self.unit.length);
-            Some((arrives, path.slot, index))
-        })
+        pipes
+            .filter_map(|(index, (pipe, path))| Some((self.completes(&(*pipe)?), path.slot, index)))
     }
 
     fn choose(&mut self, chosen: usize) -> Choice {
@@ -127,10 +139,10 @@ impl Decision<'_> {
 
     /// What is still in question and was not chosen would be later.
     fn say_later(&mut self) {
-        for (said, pipe) in self.said.iter_mut().zip(&self.pipes) {
-            if let Some(pipe) = pipe {
-                let arrives = arrival::duration(pipe.completes(self.unit.length));
-                said.get_or_insert(Reason::Later(arrives));
+        for index in 0..self.paths.len() {
+            if let Some(pipe) = &self.pipes[index] {
+                let arrives = arrival::duration(self.completes(pipe));
+                self.said[index].get_or_insert(Reason::Later(arrives));
             }
         }
     }
@@ -193,20 +205,19 @@ impl Decision<'_> {
         let Some(pipe) = self.pipes[index] else {
             return false;
         };
-        let arrives = pipe.completes(self.unit.length);
+        let arrives = self.completes(&pipe);
         let others = || {
             let others = self.pipes.iter().enumerate();
             others.filter_map(move |(other, pipe)| (*pipe).filter(|_| other != index))
         };
         // They do not share a chunk: the quickest takes it whole.
-        let chunk = others().map(|pipe| pipe.completes(self.unit.length)).min();
-        let Some(chunk) = chunk else {
+        let Some(quickest) = others().map(|pipe| self.completes(&pipe)).min() else {
             return true;
         };
-        if arrives <= chunk {
+        if arrives <= quickest {
             return true;
         }
-        if self.unit.backlog <= self.unit.length {
+        if self.unit.backlog <= self.length(&pipe) {
             return false;
         }
         let all = arrival::shared(others(), self.unit.backlog);
@@ -234,14 +245,15 @@ impl Decision<'_> {
             if background {
                 outstanding = outstanding.saturating_add(path.foreign);
             }
-            if !gate::is_shut(&pipe.measure, outstanding, self.unit.length, allowed) {
+            let length = self.length(&pipe);
+            if !gate::is_shut(&pipe.measure, outstanding, length, allowed) {
                 continue;
             }
             self.said[index] = Some(Reason::Gate {
                 outstanding,
                 allowed,
             });
-            let excess = outstanding.saturating_add(self.unit.length) - allowed;
+            let excess = outstanding.saturating_add(length) - allowed;
             let latest = if tight { SOON_TIGHT } else { SOON_LOOSE };
             let opens = pipe
                 .drains(excess)

@@ -52,9 +52,10 @@ pub struct Candidate {
 pub struct Unit {
     /// How urgent it is, inherited urgency included.
     pub urgency: Urgency,
-    /// Bytes of the chunk.
+    /// Bytes that could go in one piece. Of bulk a path is given no more than its
+    /// [`chunk`](super::chunk) at once.
     pub length: u64,
-    /// Bytes of the same urgency that wait with it, the chunk included.
+    /// Bytes of the same urgency that wait with it, these included.
     pub backlog: u64,
     /// It may go over two networks at once.
     pub redundant: bool,

@@ -149,6 +149,8 @@ impl Chooser<'_> {
             length,
             backlog: self.round.backlog.max(length),
             redundant: label.is_redundant(),
+            starved: self.round.starved && self.turn == Urgency::Background,
+            asker: Some(self.slot),
         };
         let round = &mut *self.round;
         let placed = schedule::place(round.now, &unit, &candidates[..count], &round.around);
@@ -156,9 +158,6 @@ impl Chooser<'_> {
             Choice::On(slot) if slot == self.slot => self.here(None),
             Choice::Twice(one, other) if one == self.slot => self.here(Some(other as u8)),
             Choice::Twice(one, other) if other == self.slot => self.here(Some(one as u8)),
-            Choice::Later(_) if round.starved && self.turn == Urgency::Background => {
-                self.here(None)
-            }
             Choice::Later(at) => {
                 round.pace = round.pace.into_iter().chain(at).min();
                 Verdict::Elsewhere

@@ -29,12 +29,12 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return;
         };
-        if let Some(path) = self.paths[slot].as_mut() {
-            path.measure = measure;
-            path.handed = 0;
-            path.trust.measured = true;
+        let moved = (self.paths[slot].as_mut()).is_some_and(|path| path.measured(measure));
+        if moved {
+            self.progressed_on(now, slot);
+        } else {
+            self.check_measured(now, slot);
         }
-        let _ = now;
     }
 
     /// What the process does around this session.

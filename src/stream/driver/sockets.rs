@@ -232,9 +232,8 @@ impl State {
 
     /// Somebody waits to read; what arrives is for it to take.
     pub(super) fn has_readers(&self) -> bool {
-        self.waiters
-            .iter()
-            .any(|(_, waiters)| waiters.read.is_some())
+        let mut waiters = self.waiters.iter();
+        waiters.any(|(_, waiters)| waiters.read.is_some()) || self.has_receivers()
     }
 
     /// Reads every path; whether some path may have more.
@@ -261,6 +260,7 @@ impl State {
         label: Label,
         mut data: Outgoing<'_>,
     ) -> Result<usize, StreamError> {
+        self.note_label(&label);
         for last in [false, true] {
             let taken = match &mut data {
                 Outgoing::Copied(bytes) => self.core.write(now, id, label, bytes)?,

