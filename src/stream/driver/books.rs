@@ -23,7 +23,8 @@ pub(super) struct Books {
     /// When others were last looked at, and whether they had anything.
     looked: Option<Instant>,
     crowded: bool,
-    /// What the core was told, and what we told, of interactive traffic.
+    /// What the core was told of ranks, and what it was told, and told us, of interactive traffic.
+    ranked: bool,
     heard: Option<Instant>,
     noted: Option<Instant>,
     said: Option<Instant>,
@@ -35,6 +36,7 @@ impl Books {
             member,
             looked: None,
             crowded: false,
+            ranked: false,
             heard: None,
             noted: None,
             said: None,
@@ -53,14 +55,16 @@ impl State {
     pub(super) fn look_around(&mut self, now: Instant) {
         let Some(books) = &mut self.books else { return };
         let interactive = books.member.interactive();
+        let ranked = books.member.is_ranked();
         let others = books.member.has_others();
         let since = |at| now.saturating_duration_since(at);
         let due = (others || books.crowded) && books.looked.is_none_or(|at| since(at) >= LOOK);
-        if !due && interactive == books.heard {
+        if !due && (interactive, ranked) == (books.heard, books.ranked) {
             return;
         }
         let mut around = Surroundings {
             interactive: interactive.max(self.core.interactive_at()),
+            ranked,
             ..Surroundings::default()
         };
         books.crowded = others;
@@ -72,7 +76,7 @@ impl State {
                 around.outranked[slot] = there.outranked;
             }
         }
-        (books.heard, books.looked) = (interactive, Some(now));
+        (books.heard, books.ranked, books.looked) = (interactive, ranked, Some(now));
         self.core.surroundings(now, around);
     }
 
