@@ -30,6 +30,7 @@ pub mod hooks;
 pub(crate) mod listen;
 mod pace;
 mod plain;
+pub(crate) mod report;
 mod roam;
 pub(crate) mod session;
 mod split;
@@ -53,6 +54,7 @@ pub use context::{Context, LabelDefaults};
 pub use error::{AcceptError, Attempt, Attempts, Cause, ConnectError, ListenError, SessionError};
 pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
 pub use listen::{Listen, Listener};
+pub use report::{ConnectReport, Phases, Try};
 pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
 pub use tracker::{Guard, Tracker};
@@ -174,6 +176,12 @@ impl McStream {
         self.carrier.events()
     }
 
+    /// What its `connect` tried until the first path stood, and how long each part took; `None` for
+    /// a stream that was accepted. Streams of one session tell the same.
+    pub fn connect_report(&self) -> Option<Arc<ConnectReport>> {
+        self.carrier.connect_report()
+    }
+
     /// Bytes so far.
     pub fn stats(&self) -> StreamStats {
         self.carrier.stats()
@@ -253,6 +261,13 @@ impl Carrier {
         match self {
             Self::Session(driver, id) => driver.stats(*id),
             Self::Plain(plain) => plain.stats(),
+        }
+    }
+
+    fn connect_report(&self) -> Option<Arc<ConnectReport>> {
+        match self {
+            Self::Session(driver, _) => driver.report(),
+            Self::Plain(plain) => plain.report(),
         }
     }
 

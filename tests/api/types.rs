@@ -7,6 +7,7 @@ use mancom::label::matching::{
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
+use mancom::stream::{ConnectReport, Phases, Try};
 use mancom::transport::Measured;
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
@@ -27,7 +28,7 @@ shared! {
     Listener Session Config NamedLabel Monitor Watch Estimate Sample
     OperationId Pending Stop
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
-    Measured
+    Measured ConnectReport Phases Try
 }
 
 #[cfg(all(unix, feature = "inspect"))]

@@ -5,6 +5,7 @@ mod ends;
 mod labels;
 mod migration;
 mod pathless;
+mod paths;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;

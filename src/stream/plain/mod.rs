@@ -34,6 +34,7 @@ use tokio::task::AbortHandle;
 
 use super::error::SessionError;
 use super::hooks::DynHook;
+use super::report::ConnectReport;
 use super::tend::{self, Target};
 use crate::deferral::{Operation, Registry};
 use crate::label::Label;
@@ -55,6 +56,8 @@ pub(super) struct Plain {
     tending: OnceLock<AbortHandle>,
     /// What it is known as while it waits for a network; made when it is asked for.
     operation: OnceLock<Operation>,
+    /// How its first connection came about.
+    report: OnceLock<Arc<ConnectReport>>,
 }
 
 impl Drop for Plain {
@@ -104,12 +107,21 @@ impl Plain {
             registry,
             tending: OnceLock::new(),
             operation: OnceLock::new(),
+            report: OnceLock::new(),
         });
         if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
         }
         plain
+    }
+
+    pub(super) fn set_report(&self, report: ConnectReport) {
+        let _ = self.report.set(Arc::new(report));
+    }
+
+    pub(super) fn report(&self) -> Option<Arc<ConnectReport>> {
+        self.report.get().cloned()
     }
 
     pub(super) fn operation(&self) -> Operation {
