@@ -26,7 +26,10 @@ fn ethernet() -> NetworkSpec {
 }
 
 fn satellite() -> NetworkSpec {
-    Network::satellite("sat0").rtt(millis(600))
+    Network::satellite("sat0")
+        .rtt(millis(300))
+        .up(1_000_000)
+        .down(1_000_000)
 }
 
 fn metered() -> NetworkSpec {
@@ -403,12 +406,13 @@ async fn beyond_the_setting_a_better_network_replaces_the_worst_once_it_stood() 
     let (near, far) = joined_by(&manager, "mem://two", Label::ANY).await?;
     until_on(&near, &["sat0", "wwan0"], secs(5)).await;
     let mut events = near.events();
-    let exchanging = tokio::spawn(exchange(near, far, 2, 4 << 20));
     // Little better is not worth it.
-    networks.up(Network::satellite("sat1").rtt(millis(500)));
+    networks.up(Network::satellite("sat1").rtt(millis(250)));
     sleep(secs(60)).await;
-    assert_eq!(ups(&drain(&mut events).await), ["wwan0", "sat0"]);
+    let seen = drain(&mut events).await;
+    assert_eq!(ups(&seen), ["wwan0", "sat0"], "{seen:#?}");
     networks.up(wifi());
+    let exchanging = tokio::spawn(exchange(near, far, 2, 8 << 20));
     sleep(millis(1_900)).await;
     assert!(drain(&mut events).await.is_empty(), "it must stand for 2 s");
     sleep(secs(5)).await;
@@ -426,7 +430,8 @@ async fn a_fifth_network_that_is_better_takes_the_place_of_the_worst_of_four(
     networks: Networks,
 ) -> Outcome {
     for n in 0..4 {
-        networks.up(Network::satellite(format!("sat{n}")).rtt(millis(500 + n * 100)));
+        let spec = Network::satellite(format!("sat{n}")).rtt(millis(200 + n * 50));
+        networks.up(spec.up(500_000).down(500_000));
     }
     let (near, far) = joined("mem://five", Label::ANY).await?;
     until_on(&near, &["sat0", "sat1", "sat2", "sat3"], secs(5)).await;
@@ -504,14 +509,10 @@ async fn mistrust_of_a_flapping_network_ends_when_nothing_else_carries(
 async fn every_byte_arrives_once_while_four_networks_come_go_and_stall(
     networks: Networks,
 ) -> Outcome {
-    let all = || {
-        [
-            wifi(),
-            metered(),
-            ethernet(),
-            Network::wifi("wlan1").rtt(millis(40)),
-        ]
-    };
+    let slow = |spec: NetworkSpec| spec.up(2_000_000).down(2_000_000);
+    let other = Network::wifi("wlan1").rtt(millis(40));
+    let all = [wifi(), metered(), ethernet(), other].map(slow);
+    let all = move || all.clone();
     for spec in all() {
         networks.up(spec);
     }
@@ -533,7 +534,7 @@ async fn every_byte_arrives_once_while_four_networks_come_go_and_stall(
             sleep(chance.millis(0, 300)).await;
         }
     });
-    soon(secs(900), "10 MB", exchange(near, far, 44, 10 << 20)).await;
+    soon(secs(900), "6 MB", exchange(near, far, 44, 6 << 20)).await;
     storm.abort();
     let seen = drain(&mut events).await;
     let lost = downs(&seen).len();

@@ -53,6 +53,7 @@ impl Session {
             Control::Resume => {
                 path.resumed = true;
                 path.alone = false;
+                self.events.push_back(Event::PathCarries(path.id));
                 self.all_ready();
                 self.check_stalls(now);
             }

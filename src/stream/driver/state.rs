@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::sockets::Link;
+use super::waits::Waits;
 use super::wakers::Wakers;
 use crate::deferral::Registry;
 use crate::label::Label;
@@ -38,6 +39,7 @@ pub(in crate::stream) struct State {
     pub(in crate::stream) core: Session,
     pub(super) links: Vec<Link>,
     pub(super) waiters: Vec<(StreamId, Waiters)>,
+    pub(super) waits: Option<Box<Waits>>,
     pub(super) accepting: VecDeque<Waker>,
     pub(super) closing: Vec<Waker>,
     /// Streams and session handles that users hold.
@@ -98,6 +100,7 @@ impl State {
             core,
             links: Vec::new(),
             waiters: Vec::new(),
+            waits: None,
             accepting: VecDeque::new(),
             closing: Vec::new(),
             handles: 0,
@@ -213,10 +216,15 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::PathCarries(_)
+            | Event::Stranded
+            | Event::PathFacts(_)
+            | Event::PathStalled(_) => self.unsettled = true,
             Event::PathSuspect(path) => self.path_doubted(path, PathEvent::Suspect),
             Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
-            Event::MessageReady | Event::MessageRoom(_) | Event::MessageSettled(_) => {}
+            Event::MessageReady => self.message_ready(),
+            Event::MessageRoom(urgency) => self.message_room(urgency),
+            Event::MessageSettled(id) => self.message_settled(id),
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);
@@ -227,6 +235,7 @@ impl State {
             Event::PathClosed(..)
                 | Event::Stranded
                 | Event::PathFacts(_)
+                | Event::PathCarries(_)
                 | Event::PathStalled(_)
                 | Event::PathSuspect(_)
                 | Event::PathTrusted(_)
@@ -281,6 +290,7 @@ impl State {
         }
         self.wake.extend(self.accepting.drain(..));
         self.wake.append(&mut self.closing);
+        self.end_messages();
         if !std::mem::replace(&mut self.closed_told, true) {
             let why = self.closed_error(reason).to_string().into();
             self.publish(PathEvent::Closed { why });

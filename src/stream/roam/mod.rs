@@ -210,6 +210,7 @@ impl Roamer {
         let wants = self.wants(&view, &matches);
         self.abandon_the_vain(&view, &wants);
         self.dial_what_is_wanted(driver, &view, &wants);
+        self.watch_attempts(&view);
         self.let_go(driver, &view, &matches, &wants);
         self.keep_lanes(driver, &view, &matches);
         self.wait(driver, &view, matches, &wants);
@@ -306,6 +307,7 @@ impl Roamer {
             }
             match self.dials.general().find(|attempt| attempt.id() == id) {
                 Some(attempt) => view.now < attempt.began + attempt.patience(stall),
+                None if view.is_silent(id) => false,
                 None => {
                     let resting =
                         self.rests
@@ -316,11 +318,7 @@ impl Roamer {
         };
         let mut wants = wanted(&matches.choosers, view.interactive, hopeful);
         // Of what is silent a fresh path is wanted last.
-        let silent = |want: &Want| {
-            let mut open = view.open.iter().filter(|open| !open.is_lane());
-            open.any(|open| open.state.silent.is_some() && open.id() == want.id())
-        };
-        wants.sort_by_key(silent);
+        wants.sort_by_key(|want| view.is_silent(want.id()));
         wants
     }
 
@@ -339,9 +337,8 @@ impl Roamer {
         else {
             return;
         };
-        let due = due(&eldest);
-        if view.now < due {
-            return self.look_again(due);
+        if view.now < due(&eldest) {
+            return;
         }
         let untried = |want: &&Want| {
             self.dials
@@ -374,6 +371,12 @@ impl Roamer {
         if view.well().any(fixed) {
             return;
         }
+        let hurry = view.labels[0].0.urgency() == Urgency::Interactive;
+        let under_way = !view.open.is_empty() || self.dials.general().next().is_some();
+        let delay = match self.nudged || hurry || under_way {
+            true => Duration::ZERO,
+            false => SPREAD.mul_f64(random()),
+        };
         let mut in_use: Vec<Option<NetworkId>> = view.well().map(Open::id).collect();
         in_use.extend(self.dials.general().map(Attempt::id));
         for want in wants {
@@ -384,11 +387,22 @@ impl Roamer {
             if let Some(until) = self.rests.resting(view.now, way, false, view.carried()) {
                 self.look_again(until);
             } else if in_use.len() < self.limit() {
-                self.start(driver, view, want, None);
+                self.start(driver, view, want, delay, None);
                 in_use.push(want.id());
             } else {
                 return self.consider(driver, view, want, wants);
             }
+        }
+    }
+
+    /// While nothing carries, an attempt that was silent for too long is given up, or does not hold back
+    /// dearer networks any more.
+    fn watch_attempts(&mut self, view: &View) {
+        let stall = self.context.settings().stall;
+        let due = |attempt: &Attempt| attempt.began + attempt.patience(stall);
+        let due = self.dials.general().map(due).filter(|due| *due > view.now);
+        if let Some(soonest) = due.min().filter(|_| !view.carried()) {
+            self.look_again(soonest);
         }
     }
 
@@ -413,12 +427,12 @@ impl Roamer {
         let admitted = registry.candidates(&pinned, &self.destination);
         let admitted = admitted.is_ok_and(|all| all.iter().any(|n| n.id() == current.id()));
         if !admitted {
-            return self.start(driver, view, want, Some(worst.path));
+            return self.start(driver, view, want, Duration::ZERO, Some(worst.path));
         }
         let policy = registry.policy();
         let wanted = (&want.label, &self.destination, &policy);
         match self.migration.consider(view.now, current, better, wanted) {
-            Move::Now => self.start(driver, view, want, Some(worst.path)),
+            Move::Now => self.start(driver, view, want, Duration::ZERO, Some(worst.path)),
             Move::At(at) => self.look_again(at),
             Move::Stay => {}
         }
@@ -447,15 +461,11 @@ impl Roamer {
         driver: &Arc<Driver>,
         view: &View,
         want: &Want,
+        delay: Duration,
         instead_of: Option<PathId>,
     ) {
         let Some(slot) = self.slot(view, want.id(), instead_of) else {
             return;
-        };
-        let hurry = view.labels[0].0.urgency() == Urgency::Interactive;
-        let delay = match self.nudged || hurry || !view.open.is_empty() {
-            true => Duration::ZERO,
-            false => SPREAD.mul_f64(random()),
         };
         self.dial(driver, view, want, (slot, delay), instead_of);
     }
@@ -533,6 +543,14 @@ impl Roamer {
                 self.drop_path(driver, silent.path, "silent: nothing was acknowledged");
             }
         }
+        // It was silent when this one was dialled, and is no more.
+        let twins = others
+            .clone()
+            .filter(|open| open.is_well() && open.id() == id);
+        for twin in twins {
+            self.retire(driver, &view, twin.path);
+        }
+        let others = others.filter(|open| open.id() != id);
         let well: Vec<PathId> = others
             .filter(|open| open.is_well())
             .map(|o| o.path)
