@@ -57,6 +57,7 @@ impl Session {
                 path.alone = false;
                 self.progressed_on(now, slot);
                 self.rescue_all();
+                self.events.push_back(Event::PathCarries(path.id));
                 self.all_ready();
                 self.check_stalls(now);
             }
