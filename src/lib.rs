@@ -167,6 +167,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::print_stdout)]
 
+pub mod account;
 pub(crate) mod clock;
 pub mod endpoint;
 mod error;

@@ -163,7 +163,7 @@ impl Driver {
                 .open(now, label)
                 .map_err(|error| state.session_error(error))?;
             state.handles += 1;
-            state.unsettled = true;
+            state.note_label(&label);
             state.transmit(now);
             Ok(id)
         })
