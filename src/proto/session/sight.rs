@@ -2,7 +2,11 @@
 
 use std::time::Instant;
 
+use super::choose::LANES;
+use super::ready::TURNS;
 use super::{Measure, PathId, Session, Surroundings};
+use crate::label::Urgency;
+use crate::proto::schedule::ACTIVE;
 
 /// How an open path fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,15 @@ pub struct PathState {
 impl Session {
     /// What the system measured of a path now.
     pub fn measured(&mut self, now: Instant, path: PathId, measure: Measure) {
-        let _ = (now, path, measure);
+        let Some(slot) = self.slot(path) else {
+            return;
+        };
+        if let Some(path) = self.paths[slot].as_mut() {
+            path.measure = measure;
+            path.handed = 0;
+            path.trust.measured = true;
+        }
+        let _ = now;
     }
 
     /// What the process does around this session.
@@ -38,23 +50,46 @@ impl Session {
 
     /// Background bytes outstanding on a path, those that its link has not taken yet included.
     pub fn background_on(&self, path: PathId) -> u64 {
-        let _ = path;
-        0
+        let Some(slot) = self.slot(path) else {
+            return 0;
+        };
+        let streams = self.streams.values();
+        let flying = streams.map(|stream| stream.send.background_on(slot)).sum();
+        match &self.paths[slot] {
+            // What the peer's kernel has and its library has not said so is not outstanding any more.
+            Some(path) if path.trust.measured => {
+                let queued = path.outbox.queued() as u64;
+                let link = path.measure.outstanding.saturating_add(path.handed);
+                u64::min(flying, link.saturating_add(queued))
+            }
+            _ => flying,
+        }
     }
 
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
     pub fn waiting_urgencies(&self) -> u8 {
-        0
+        let waits = |turn: &Urgency| self.ready.waits(*turn);
+        TURNS
+            .iter()
+            .filter(|turn| waits(turn))
+            .map(|turn| 1 << *turn as u8)
+            .sum()
     }
 
     /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
     pub fn wants_measures(&self) -> bool {
-        false
+        self.background_at.is_some()
+            || self.ready.waits(Urgency::Background)
+            || self.paths.iter().flatten().nth(1).is_some()
     }
 
     /// Whether interactive traffic and other goes over this session, so that lanes are worth opening.
     pub fn wants_lanes(&self) -> bool {
-        false
+        let recent = |at: Option<Instant>| {
+            let (at, latest) = (at?, self.planned.max(self.interactive)?);
+            Some(latest.saturating_duration_since(at) < ACTIVE)
+        };
+        recent(self.interactive) == Some(true) && recent(self.bulk) == Some(true)
     }
 
     /// How an open path fares.
@@ -63,9 +98,9 @@ impl Session {
         let state = self.paths[slot].as_ref()?;
         Some(PathState {
             carries: state.carries(),
-            suspect: false,
+            suspect: state.trust.suspect,
             silent: state.owes_since.filter(|_| state.stalled),
-            lane: usize::from(path.id) >= super::MAX_PATHS / 2,
+            lane: usize::from(path.id) >= LANES,
         })
     }
 }

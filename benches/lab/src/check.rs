@@ -1,0 +1,274 @@
+//! `lab check`: is the world what it is told to be? About two minutes.
+//!
+//! Every other figure of the lab rests on these, so each has a bound, and one out of its bound
+//! fails the command.
+
+mod fault;
+mod probe;
+
+use crate::world::{LinkSpec, Rate, Trace, World};
+use probe::From;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The share of a packet of 1500 bytes that is TCP's payload, with timestamps.
+const PAYLOAD: f64 = 1448.0 / 1500.0;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A section of the table: its name on the command line, and what measures it, in a world of
+/// its own.
+type Section = (&'static str, fn(&mut Table) -> io::Result<()>);
+
+const SECTIONS: [Section; 7] = [
+    ("rtt", round_trips),
+    ("goodput", goodput),
+    ("queue", full_queues),
+    ("fault", fault::run),
+    ("loss", lossy),
+    ("trace", recorded),
+    ("fast", fast),
+];
+
+/// Prints the table, or those sections that follow `check` on the command line; `false` if a row
+/// is out of its bound.
+pub(crate) fn run() -> io::Result<bool> {
+    let only: Vec<String> = std::env::args().skip(2).collect();
+    let mut table = Table { good: true };
+    println!("| what | asked for | measured | |\n| --- | --- | --- | --- |");
+    for (name, section) in SECTIONS {
+        if only.is_empty() || only.iter().any(|wanted| wanted == name) {
+            section(&mut table)?;
+        }
+    }
+    Ok(table.good)
+}
+
+/// The rows as they come.
+struct Table {
+    good: bool,
+}
+
+impl Table {
+    fn row(&mut self, what: &str, asked: &str, measured: &str, good: bool) {
+        let verdict = if good { "" } else { "NO" };
+        println!("| {what} | {asked} | {measured} | {verdict} |");
+        self.good &= good;
+    }
+
+    /// A row whose figure may differ from what was asked for by a share of it.
+    fn near(&mut self, what: &str, unit: &str, asked: f64, measured: f64, share: f64) {
+        self.row(
+            what,
+            &format!("{asked:.2} {unit} within {} %", share * 100.0),
+            &format!("{measured:.2} {unit}"),
+            (measured / asked - 1.0).abs() <= share,
+        );
+    }
+}
+
+fn wlan() -> LinkSpec {
+    LinkSpec {
+        name: "wlan0",
+        up: Rate::Bits(20_000_000),
+        down: Rate::Bits(20_000_000),
+        rtt: ms(20),
+        queue: 1_000_000,
+        loss: 0.0,
+        jitter: Duration::ZERO,
+        metered: false,
+    }
+}
+
+fn wwan() -> LinkSpec {
+    LinkSpec {
+        name: "wwan0",
+        up: Rate::Bits(2_000_000),
+        down: Rate::Bits(2_000_000),
+        rtt: ms(120),
+        queue: 256_000,
+        ..wlan()
+    }
+}
+
+/// A world of both default links.
+fn usual() -> io::Result<World> {
+    let world = World::new(&[wlan(), wwan()])?;
+    // So that this program may ping.
+    world.client.set("net/ipv4/ping_group_range", "0 0")?;
+    Ok(world)
+}
+
+fn round_trips(table: &mut Table) -> io::Result<()> {
+    let world = usual()?;
+    for (link, rtt, bits) in [("wlan0", ms(20), 20e6), ("wwan0", ms(120), 2e6)] {
+        let mut times = Vec::new();
+        for _ in 0..50 {
+            times.extend(probe::ping(&world, link, ms(1000))?);
+        }
+        times.sort_unstable();
+        // The 28 bytes of an echo are on the line twice.
+        let whole = rtt.as_secs_f64() + 2.0 * 28.0 * 8.0 / bits;
+        let over = |at: usize| {
+            let time = times.get(at).map(Duration::as_secs_f64);
+            time.map_or(f64::INFINITY, |time| (time - whole) * 1e3)
+        };
+        let (median, p90, most) = (over(24), over(44), over(49));
+        table.row(
+            &format!("{link}: 50 round trips, idle"),
+            &format!("{rtt:?} and the bytes' time, median within 0.5 ms"),
+            &format!("{median:+.2} ms, p90 {p90:+.2}, most {most:+.2}"),
+            median.abs() <= 0.5,
+        );
+    }
+    Ok(())
+}
+
+fn goodput(table: &mut Table) -> io::Result<()> {
+    let world = usual()?;
+    for congestion in ["cubic", "bbr"] {
+        world.set_default_congestion(congestion)?;
+        for (link, mbit, bytes) in [("wlan0", 20.0, 12_500_000), ("wwan0", 2.0, 2_500_000)] {
+            for from in [From::Client, From::Server] {
+                let before = world.usage();
+                let begin = Instant::now();
+                let (rate, used) = probe::tcp(&world, link, from, ms(1500), bytes)?;
+                let cpu = world.usage().cpu - before.cpu;
+                let cpu = cpu.as_secs_f64() / begin.elapsed().as_secs_f64() * 100.0;
+                let what = format!("{link}: TCP from the {from:?}, {used}, emulator {cpu:.1} %");
+                let nominal = mbit * PAYLOAD;
+                table.near(&what, "Mbit/s", nominal, rate / 1e6, 0.04);
+                table.good &= used == congestion;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn full_queues(table: &mut Table) -> io::Result<()> {
+    let world = usual()?;
+    for (link, bits, queue) in [
+        ("wlan0", 20_000_000, 1_000_000),
+        ("wwan0", 2_000_000, 256_000),
+    ] {
+        // Twice the rate fills the queue in queue / rate.
+        let fill = Duration::from_secs_f64(f64::from(queue) * 8.0 / bits as f64);
+        world.reset_counters(link);
+        let flood = probe::flood(&world, link, bits * 2, fill + ms(500), ms(2000))?;
+        let counters = world.counters(link).up;
+        let what = format!("{link}: waiting in a full queue");
+        let longest = counters.queueing_max.as_secs_f64() * 1e3;
+        table.near(&what, "ms", fill.as_secs_f64() * 1e3, longest, 0.01);
+        table.row(
+            &format!("{link}: {} sent are received or dropped", flood.sent),
+            &format!("{}", flood.sent),
+            &format!("{} + {}", flood.received, counters.dropped_queue),
+            flood.sent == flood.received + counters.dropped_queue && counters.dropped_queue > 0,
+        );
+    }
+    Ok(())
+}
+
+fn lossy(table: &mut Table) -> io::Result<()> {
+    let lossy = LinkSpec {
+        up: Rate::Bits(200_000_000),
+        loss: 0.05,
+        ..wlan()
+    };
+    let world = World::new(&[lossy])?;
+    let flood = probe::flood(&world, "wlan0", 100_000_000, ms(0), ms(4000))?;
+    let lost = (flood.sent - flood.received) as f64 / flood.sent as f64;
+    // Four standard deviations.
+    let bound = 4.0 * (0.05 * 0.95 / flood.sent as f64).sqrt() / 0.05;
+    let bound = (bound * 1000.0).round() / 1000.0;
+    let what = format!("loss among {} packets", flood.sent);
+    table.near(&what, "%", 5.0, lost * 100.0, bound);
+    Ok(())
+}
+
+fn recorded(table: &mut Table) -> io::Result<()> {
+    // From 1 to 24 Mbit/s and back, two seconds long.
+    let times = (0..2000_u64).flat_map(|at| {
+        let each = if at % 1000 < 500 { 12 } else { 1 };
+        (0..2 / each.min(2))
+            .filter(move |_| at % each == 0)
+            .map(move |_| at + 1)
+    });
+    let trace = Arc::new(Trace::new(times.collect())?);
+    let spec = LinkSpec {
+        up: Rate::Trace(Arc::clone(&trace)),
+        ..wlan()
+    };
+    let world = World::new(&[spec])?;
+    let flood = probe::flood(&world, "wlan0", 40_000_000, ms(1000), ms(4000))?;
+    // What is delivered has left the queue half a round trip ago.
+    let at = |time: Instant| time - world.begin() - ms(10);
+    let capacity = trace.capacity(at(flood.full), at(flood.end)) as f64;
+    let seconds = (flood.end - flood.full).as_secs_f64();
+    let mbit = |bytes: f64| bytes * 8.0 / seconds / 1e6;
+    let delivered = mbit(flood.delivered as f64);
+    table.near(
+        "a recorded rate, flooded",
+        "Mbit/s",
+        mbit(capacity),
+        delivered,
+        0.01,
+    );
+    Ok(())
+}
+
+/// Two links of 100 Mbit/s at once, and what that takes.
+fn fast(table: &mut Table) -> io::Result<()> {
+    let link = |name| LinkSpec {
+        name,
+        up: Rate::Bits(100_000_000),
+        down: Rate::Bits(100_000_000),
+        ..wlan()
+    };
+    let world = World::new(&[link("wlan0"), link("wwan0")])?;
+    world.set_default_congestion("cubic")?;
+    let before = world.usage();
+    let begin = Instant::now();
+    let both = thread::scope(|scope| {
+        ["wlan0", "wwan0"]
+            .map(|link| {
+                scope.spawn(|| probe::tcp(&world, link, From::Client, ms(2000), 62_500_000))
+            })
+            .map(|one| one.join().expect("it measures"))
+    });
+    let after = world.usage();
+    let cpu = (after.cpu - before.cpu).as_secs_f64() / begin.elapsed().as_secs_f64() * 100.0;
+    for (link, result) in ["wlan0", "wwan0"].into_iter().zip(both) {
+        let (rate, used) = result?;
+        let what = format!("{link}: TCP, both at once, {used}");
+        table.near(&what, "Mbit/s", 100.0 * PAYLOAD, rate / 1e6, 0.04);
+    }
+    table.row(
+        "the emulator at 200 Mbit/s",
+        "at most half a core",
+        &format!("{cpu:.1} %"),
+        cpu <= 50.0,
+    );
+    table.row(
+        "deliveries more than 0.3 ms late, at 200 Mbit/s",
+        "at most 1 %",
+        &format!(
+            "{:.3} % of {}, {:?} at most",
+            after.late as f64 / after.rounds as f64 * 100.0,
+            after.rounds,
+            after.latest
+        ),
+        after.late * 100 <= after.rounds,
+    );
+    let priority = if after.realtime {
+        "real-time"
+    } else {
+        "ordinary"
+    };
+    println!("\nThe emulator has {priority} priority.");
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! B4 and B5: a network is lost under a live stream of 100 messages a second.
+//!
+//! ```text
+//!  0        2.6 s                        + hold               + 1.5 s
+//!  ├ messages ┼ fault ─────────────────────┼ mended ──────────────┤ end
+//!             └──── gap ────┘ └─ late ones ─┘
+//! ```
+//!
+//! Each try is a session of its own. The first 2.6 s are there because the kernel tells a loss of carrier
+//! late if the link changed within the last second.
+
+use std::collections::HashSet;
+use std::io;
+
+use super::{Cell, Class, Done, Outcome, cellular, failed, note, told as told_of, wifi};
+use crate::args::Args;
+use crate::clock;
+use crate::peer::{
+    MANCOM, MPTCP, MPTCP_BACKUP, MPTCP_TUNED, NOQ_BACKUP, NOQ_FAST, Peer, RECONNECT, TCP_WIFI,
+};
+use crate::report::{Column, Scale, Sheet, Stat};
+use crate::traffic::{Flow, Side, Tick, What};
+use crate::world::{Fault, LinkSpec, Way, World};
+
+const PEERS: [Peer; 8] = [
+    TCP_WIFI, RECONNECT, MPTCP, MPTCP_BACKUP, MPTCP_TUNED, NOQ_BACKUP, NOQ_FAST, MANCOM,
+];
+const QUICK: [Peer; 3] = [MPTCP_BACKUP, NOQ_FAST, MANCOM];
+const COLUMNS: [Column; 8] = [
+    Column::new("gap p50", "ms", Stat::Median),
+    Column::new("gap p95", "ms", Stat::P95).drawn(Scale::Log),
+    Column::new("worst delay p50", "ms", Stat::Median),
+    Column::new("worst delay p95", "ms", Stat::P95).drawn(Scale::Log),
+    Column::new("normal after p95", "ms", Stat::P95),
+    Column::new("messages lost", "", Stat::Sum),
+    Column::new("sessions lost", "of tries", Stat::Sum),
+    Column::new("tries", "", Stat::Sum),
+];
+const FAULT: u64 = 2600;
+const AFTER: u64 = 1500;
+const EVERY: u64 = 10;
+/// One way over the survivor, its round trip, and the round trip of what is lost, in milliseconds.
+const SURVIVOR: f64 = 60.0;
+const SURVIVOR_RTT: f64 = 120.0;
+const LOST_RTT: f64 = 20.0;
+/// What a delay may be beyond the survivor's and still be called normal.
+const SLACK: f64 = 20.0;
+
+/// B4: the host is told.
+pub(super) fn told(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+    let all = [
+        ("carrier", Fault::Carrier),
+        ("carrier only", Fault::CarrierOnly),
+        ("admin", Fault::Admin),
+        ("address", Fault::Address),
+        ("route", Fault::Route),
+    ];
+    let faults = if args.quick { &all[..1] } else { &all[..] };
+    run(args, done, "B4", faults)
+}
+
+/// B5: nobody is told.
+pub(super) fn silent(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+    let all = [
+        ("silent both ways", Fault::Silent(Way::Both)),
+        ("silent upwards", Fault::Silent(Way::Up)),
+        ("silent downwards", Fault::Silent(Way::Down)),
+    ];
+    let faults = if args.quick { &all[..1] } else { &all[..] };
+    run(args, done, "B5", faults)
+}
+
+fn run(
+    args: &Args,
+    done: &mut Done<'_>,
+    bar: &'static str,
+    faults: &[(&str, Fault)],
+) -> io::Result<()> {
+    let links = [wifi(), cellular()];
+    let world = World::new(&links)?;
+    for from in [Side::Client, Side::Server] {
+        for &(name, fault) in faults {
+            done(sheet(args, &world, &links, bar, from, (name, fault))?)?;
+        }
+    }
+    Ok(())
+}
+
+fn sheet(
+    args: &Args,
+    world: &World,
+    links: &[LinkSpec],
+    bar: &'static str,
+    from: Side,
+    (name, fault): (&str, Fault),
+) -> io::Result<Sheet> {
+    let way = if from == Side::Client { "up" } else { "down" };
+    let hold = args.time(4000, 2000);
+    let conditions = format!(
+        "{}. cubic. 200 bytes every {EVERY} ms {way}; wlan0 lost for {hold} ms; {} tries of each.",
+        told_of(links),
+        args.tries
+    );
+    let title = format!("wlan0 lost: {name}, messages {way}");
+    let mut sheet = Sheet::new(bar, title, conditions, &COLUMNS);
+    let end = FAULT + hold + AFTER;
+    for _ in 0..args.tries {
+        for peer in args.peers(if args.quick { &QUICK } else { &PEERS }) {
+            // Its wrapper is the client's alone; from the server nothing could be made anew.
+            if peer == RECONNECT && from == Side::Server {
+                continue;
+            }
+            let one = Cell {
+                peer,
+                classes: &[Class::Interactive],
+                congestion: "cubic",
+                links,
+                flows: vec![Flow {
+                    from,
+                    class: Class::Interactive,
+                    what: What::Tick {
+                        size: 200,
+                        every: EVERY,
+                    },
+                    start: 0,
+                    stop: end - 500,
+                }],
+                end,
+            };
+            let tried = one.measure_during(world, |zero| lose(world, zero, hold, fault));
+            world.mend("wlan0")?;
+            let row = peer.to_string();
+            match tried {
+                Ok((outcome, moment)) => {
+                    let figures = Fall::of(&outcome, from, moment, end).figures();
+                    note(&mut sheet, &row, &one, &outcome, figures);
+                }
+                Err(error) => failed(&mut sheet, &row, &error),
+            }
+        }
+    }
+    judge(&mut sheet, bar, from);
+    Ok(sheet)
+}
+
+/// When the loss took effect and when it was mended, in nanoseconds from the plan's zero.
+fn lose(world: &World, zero: u64, hold: u64, fault: Fault) -> io::Result<(u64, u64)> {
+    clock::sleep_until(zero + FAULT * 1_000_000);
+    let lost = clock::of(world.fault("wlan0", fault)?);
+    clock::sleep_until(lost + hold * 1_000_000);
+    let mended = clock::of(world.mend("wlan0")?);
+    Ok((lost.saturating_sub(zero), mended.saturating_sub(zero)))
+}
+
+/// What one loss did, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fall {
+    gap: f64,
+    worst: f64,
+    normal: f64,
+    messages: f64,
+    session: f64,
+}
+
+impl Fall {
+    fn of(outcome: &Outcome, from: Side, (lost, mended): (u64, u64), end: u64) -> Self {
+        let far = if from == Side::Client { Side::Server } else { Side::Client };
+        let sent = outcome.report(from).flows[0].sent;
+        let ticks = &outcome.report(far).flows[0].ticks;
+        Self::seen(ticks, sent, lost, mended, end * 1_000_000)
+    }
+
+    fn seen(ticks: &[Tick], sent: u64, lost: u64, mended: u64, end: u64) -> Self {
+        let ms = |nanos: u64| nanos as f64 / 1e6;
+        let mut arrivals: Vec<u64> = ticks.iter().map(|tick| tick.2).collect();
+        arrivals.sort_unstable();
+        arrivals.push(end.saturating_sub(500_000_000).max(*arrivals.last().unwrap_or(&0)));
+        // What was under way at the loss still arrives: the gap that counts ends after it.
+        let gaps = arrivals.windows(2).filter(|pair| pair[1] > lost);
+        let gap = gaps.map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+        let after = ticks.iter().filter(|tick| tick.2 > lost && tick.1 < end);
+        let delay = |tick: &Tick| ms(tick.2.saturating_sub(tick.1));
+        let worst = after.clone().map(delay).fold(0.0, f64::max);
+        let late = after.filter(|tick| delay(tick) > SURVIVOR + SLACK);
+        let normal = late.map(|tick| ms(tick.2 - lost)).fold(0.0, f64::max);
+        let numbers: HashSet<u64> = ticks.iter().map(|tick| tick.0).collect();
+        // Alive is what carries messages that were due after the network was back.
+        let alive = ticks.iter().any(|tick| tick.1 > mended);
+        Self {
+            gap: ms(gap),
+            worst: if alive { worst } else { worst.max(ms(end - lost)) },
+            normal: if alive { normal } else { ms(end - lost) },
+            messages: sent.saturating_sub(numbers.len() as u64) as f64,
+            session: if alive { 0.0 } else { 1.0 },
+        }
+    }
+
+    fn figures(self) -> Vec<f64> {
+        vec![
+            self.gap, self.gap, self.worst, self.worst, self.normal, self.messages, self.session, 1.0,
+        ]
+    }
+}
+
+fn judge(sheet: &mut Sheet, bar: &str, from: Side) {
+    let mine = |sheet: &Sheet, column| sheet.figure("mancom", column);
+    let (gap, worst) = (mine(sheet, "gap p95"), mine(sheet, "worst delay p95"));
+    if bar == "B4" {
+        let (limit, what) = match from {
+            Side::Client => (SURVIVOR + 30.0, "gap p95 within the survivor's one-way delay + 30 ms"),
+            Side::Server => (SURVIVOR_RTT + 30.0, "gap p95 within the survivor's RTT + 30 ms"),
+        };
+        sheet.at_most(what, "ms", gap, Some(limit));
+    } else {
+        let what = "worst delay p95 within 2 RTT of the lost network + the survivor's one-way delay + 30 ms";
+        sheet.at_most(what, "ms", worst, Some(2.0 * LOST_RTT + SURVIVOR + 30.0));
+    }
+    let lost = mine(sheet, "sessions lost");
+    sheet.at_most("no session lost", "", lost, Some(0.0));
+    let lost = mine(sheet, "messages lost");
+    sheet.at_most("no message lost", "", lost, Some(0.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A message every 10 ms for a second, each as late as `delay` says.
+    fn ticks(delay: impl Fn(u64) -> Option<u64>) -> Vec<Tick> {
+        let number = 0..100;
+        number.filter_map(|n| Some(Tick(n, n * 10 * MS, (n * 10 + delay(n * 10)?) * MS))).collect()
+    }
+
+    #[test]
+    fn a_gap_is_the_longest_silence_after_the_loss() {
+        // Lost at 300 ms: what is due until 500 comes at 520, the rest over the slower network.
+        let ticks = ticks(|due| Some(match due {
+            ..300 => 10,
+            300..460 => 520 - due,
+            _ => 60,
+        }));
+        let fall = Fall::seen(&ticks, 100, 300 * MS, 600 * MS, 1000 * MS);
+        assert_eq!((fall.gap, fall.worst), (220.0, 220.0));
+        assert_eq!((fall.normal, fall.messages, fall.session), (220.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn a_session_that_says_nothing_after_the_mending_is_lost() {
+        let ticks = ticks(|due| (due < 300).then_some(10));
+        let fall = Fall::seen(&ticks, 100, 300 * MS, 600 * MS, 1000 * MS);
+        assert_eq!((fall.session, fall.messages, fall.worst), (1.0, 70.0, 700.0));
+        assert!(fall.gap >= 200.0);
+    }
+}
