@@ -13,8 +13,8 @@
 //! Everything is IPv4; MTU 1500.
 
 pub(crate) use crate::control::{Fault, Way};
-pub(crate) use crate::emulator::trace::{OnOff, Trace};
-pub(crate) use crate::emulator::{Counters, Rate, Usage, WayCounters};
+pub(crate) use crate::emulator::trace::Trace;
+pub(crate) use crate::emulator::{Counters, Rate, Usage};
 
 use crate::control::{Control, Monitor, says_running};
 use crate::emulator::{Emulator, Ends, Setting};
@@ -216,7 +216,7 @@ impl World {
     }
 
     /// Undoes the fault of a link, addresses and routes included; nothing if it has none. Says
-    /// when packets could cross again.
+    /// when that began: nothing has crossed before, and milliseconds later everything does.
     ///
     /// # Errors
     ///
@@ -224,12 +224,12 @@ impl World {
     pub(crate) fn mend(&self, link: &str) -> io::Result<Instant> {
         let link = self.number(link);
         let mut state = self.state();
+        // First of all: a program that hears of the address at once may lose nothing by it.
+        let at = self.emulator.silence(link, false, false)?;
         match state.links[link].fault {
-            None => return Ok(Instant::now()),
-            Some(Fault::Silent(_)) => {}
+            None | Some(Fault::Silent(_)) => {}
             Some(fault) => self.restore(&mut state, link, fault)?,
         }
-        let at = self.emulator.silence(link, false, false)?;
         state.links[link].fault = None;
         Ok(at)
     }

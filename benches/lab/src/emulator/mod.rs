@@ -12,8 +12,11 @@
 //! it may, because its own lateness is jitter to those measured. Times at which packets leave a
 //! queue are computed, not waited for: lateness never lowers a rate.
 
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod link;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 mod queue;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types)]
 pub(crate) mod trace;
 
 pub(crate) use link::WayCounters;
