@@ -125,12 +125,24 @@ impl Sheet {
     }
 
     /// Judges a figure that may not exceed a limit; nothing where either was not measured.
-    pub(crate) fn at_most(&mut self, what: &str, unit: &'static str, measured: Option<f64>, limit: Option<f64>) {
+    pub(crate) fn at_most(
+        &mut self,
+        what: &str,
+        unit: &'static str,
+        measured: Option<f64>,
+        limit: Option<f64>,
+    ) {
         self.judge(what, unit, measured, limit, true);
     }
 
     /// Judges a figure that must reach a limit.
-    pub(crate) fn at_least(&mut self, what: &str, unit: &'static str, measured: Option<f64>, limit: Option<f64>) {
+    pub(crate) fn at_least(
+        &mut self,
+        what: &str,
+        unit: &'static str,
+        measured: Option<f64>,
+        limit: Option<f64>,
+    ) {
         self.judge(what, unit, measured, limit, false);
     }
 
@@ -230,13 +242,20 @@ mod tests {
         sheet.at_most("", "ms", Some(90.0), Some(100.0));
         sheet.at_least("", "", Some(0.9), Some(1.0));
         sheet.at_least("", "", None, Some(1.0));
-        let told: Vec<_> = sheet.verdicts.iter().map(|v| (v.met(), v.margin().round())).collect();
+        let told: Vec<_> = sheet
+            .verdicts
+            .iter()
+            .map(|v| (v.met(), v.margin().round()))
+            .collect();
         assert_eq!(told, [(true, 10.0), (false, -10.0)]);
     }
 
     #[test]
     fn a_sheet_shows_the_median_of_what_was_added() {
-        let columns = [Column::new("p50", "ms", Stat::Median), Column::new("lost", "", Stat::Sum)];
+        let columns = [
+            Column::new("p50", "ms", Stat::Median),
+            Column::new("lost", "", Stat::Sum),
+        ];
         let mut sheet = Sheet::new("B0", "", "", &columns);
         for sample in [1.0, 5.0, 3.0] {
             sheet.add("a", &[sample, 1.0]);

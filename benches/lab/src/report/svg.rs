@@ -43,11 +43,23 @@ fn panel(body: &mut String, sheet: &Sheet, column: usize, scale: Scale, mut y: f
     }
     let axis = Axis::over(scale, figures.iter().map(|&(_, figure)| figure));
     let told = &sheet.columns[column];
-    let how = if scale == Scale::Log { ", log scale" } else { "" };
+    let how = if scale == Scale::Log {
+        ", log scale"
+    } else {
+        ""
+    };
     let heading = format!("{} {}", sheet.bar, sheet.title);
     let what = format!("{}, {}{how}", told.name, told.unit);
     y += 14.0;
-    text(body, 16.0, y, "start", "#0f172a", "font-weight=\"bold\"", &heading);
+    text(
+        body,
+        16.0,
+        y,
+        "start",
+        "#0f172a",
+        "font-weight=\"bold\"",
+        &heading,
+    );
     y += 18.0;
     text(body, 16.0, y, "start", "#475569", "", &what);
     y += 12.0;
@@ -58,10 +70,22 @@ fn panel(body: &mut String, sheet: &Sheet, column: usize, scale: Scale, mut y: f
             body,
             "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#e2e8f0\"/>"
         );
-        text(body, x, bottom + 14.0, "middle", "#64748b", "font-size=\"11\"", &round_tick(tick));
+        text(
+            body,
+            x,
+            bottom + 14.0,
+            "middle",
+            "#64748b",
+            "font-size=\"11\"",
+            &round_tick(tick),
+        );
     }
     for (name, figure) in figures {
-        let colour = if name.starts_with("mancom") { MINE } else { OTHERS };
+        let colour = if name.starts_with("mancom") {
+            MINE
+        } else {
+            OTHERS
+        };
         let length = (axis.place(figure) * LONGEST).max(2.0);
         let middle = y + BAR / 2.0 + 4.5;
         text(body, LEFT - 8.0, middle, "end", "#0f172a", "", name);
@@ -69,7 +93,15 @@ fn panel(body: &mut String, sheet: &Sheet, column: usize, scale: Scale, mut y: f
             body,
             "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/>"
         );
-        text(body, LEFT + length + 6.0, middle, "start", "#0f172a", "", &round(figure));
+        text(
+            body,
+            LEFT + length + 6.0,
+            middle,
+            "start",
+            "#0f172a",
+            "",
+            &round(figure),
+        );
         y += STEP;
     }
     bottom + 34.0
@@ -135,7 +167,10 @@ impl Axis {
                     .into_iter()
                     .find(|&step| step >= rough)
                     .unwrap_or(decade);
-                (0..).map(|n| f64::from(n) * step).take_while(|&t| t <= self.high).collect()
+                (0..)
+                    .map(|n| f64::from(n) * step)
+                    .take_while(|&t| t <= self.high)
+                    .collect()
             }
             Scale::Log => {
                 let mut ticks = Vec::new();
