@@ -55,6 +55,7 @@
 //! | [`Session`] | two endpoints joined over any number of paths; it outlives them until its grace runs out |
 //! | path | one connection of a session, bound to one network |
 //! | [`McStream`] | an ordered byte stream with labels; `AsyncRead` and `AsyncWrite` |
+//! | [`Message`] | a labelled unit that arrives whole and at most once, after those it names |
 //! | [`Manager`] | all of it put together; free functions use the one of their tokio runtime |
 //!
 //! # The other end
@@ -96,7 +97,7 @@
 //!     }
 //! }
 //!
-//! # async fn program(mut stream: mancom::McStream, chunk: Vec<u8>, mut buf: Vec<u8>) -> Result<(), mancom::Error> {
+//! # async fn program(mut stream: mancom::McStream, chunk: Vec<u8>, mut buf: Vec<u8>, bytes: Vec<u8>, earlier: mancom::MessageId) -> Result<(), mancom::Error> {
 //! const PHOTOS: Label = Label::new().background().large().prohibit(Prop::Metered).require(Prop::Wifi);
 //! let network = mancom::matching(PHOTOS).await?;             // the primitive: pending until one matches
 //! mancom::run(PHOTOS, |network| upload(network)).await?;     // stopped when the match is lost, started again on the next
@@ -107,6 +108,9 @@
 //! let (n, label) = stream.read_labelled(&mut buf).await?;    // the label travels to the receiver
 //!
 //! let session = stream.session();
+//! let id = session.send(Label::INTERACTIVE, bytes).after([earlier]).lifetime(Duration::from_secs(5)).await?;   // a message
+//! session.delivered(id).await?;                              // acknowledged by the peer's library
+//! let message = session.recv().await?;                       // { label, id, bytes }
 //! let bulk = session.open(Label::BACKGROUND).await?;         // more streams beside the first
 //!
 //! let web = mancom::connect("tcp://example.com:80").reconnect(Login).await?;  // the far end knows nothing of mancom
@@ -163,6 +167,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::print_stdout)]
 
+pub mod account;
 pub(crate) mod clock;
 pub mod endpoint;
 mod error;
@@ -197,8 +202,8 @@ pub use network::{Network, NetworkId, NetworkSpec, Snapshot};
 pub use scout::Scout;
 pub use stream::hooks;
 pub use stream::{
-    AcceptError, Connect, ConnectError, Listen, ListenError, Listener, McStream, Session,
-    SessionError,
+    AcceptError, Connect, ConnectError, Listen, ListenError, Listener, McStream, Message,
+    MessageError, MessageId, Session, SessionError,
 };
 
 /// The program's `main`: a tokio runtime with a [`Manager`] of this host in it.

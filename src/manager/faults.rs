@@ -10,7 +10,7 @@ use crate::endpoint::EndpointError;
 use crate::error::{Error, Fault};
 use crate::label::LabelError;
 use crate::label::matching::Blocked;
-use crate::stream::{AcceptError, ConnectError, ListenError, SessionError};
+use crate::stream::{AcceptError, ConnectError, ListenError, MessageError, SessionError};
 
 /// Into [`Error`], and back out of an `io::Error` in which one travelled, be it alone or as `Error`.
 macro_rules! operations {
@@ -39,7 +39,7 @@ macro_rules! operations {
 }
 
 operations! {
-    MatchError ConnectError ListenError AcceptError SessionError
+    MatchError ConnectError ListenError AcceptError SessionError MessageError
     BuildError ConfigError ShutdownError LabelError EndpointError
 }
 
@@ -55,7 +55,7 @@ macro_rules! into_io {
 }
 
 into_io! {
-    ConnectError ListenError AcceptError SessionError
+    ConnectError ListenError AcceptError SessionError MessageError
     BuildError ConfigError ShutdownError LabelError EndpointError
 }
 
@@ -152,6 +152,24 @@ impl Fault for SessionError {
             SessionError::Match(error) => error.is_timed_out(),
             _ => false,
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn kind(&self) -> io::ErrorKind {
+        self.kind()
+    }
+}
+
+impl Fault for MessageError {
+    fn blocked(&self) -> Option<&Blocked> {
+        self.blocked()
+    }
+
+    fn is_timed_out(&self) -> bool {
+        self.is_timed_out()
     }
 
     fn is_closed(&self) -> bool {

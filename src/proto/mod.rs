@@ -21,4 +21,5 @@
 pub(crate) mod codec;
 #[cfg(any(test, feature = "test-util"))]
 pub mod pair;
+pub mod schedule;
 pub mod session;

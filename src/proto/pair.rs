@@ -320,8 +320,14 @@ impl Pair {
     fn flush(&mut self) {
         for end in End::BOTH {
             self.drain_events(end);
-            for path in self.session(end).paths() {
-                while self.write_some(end, path) > 0 {}
+            let mut some = true;
+            while some {
+                some = false;
+                for path in self.session(end).paths() {
+                    while self.write_some(end, path) > 0 {
+                        some = true;
+                    }
+                }
             }
             self.drain_events(end);
         }

@@ -42,6 +42,12 @@ pub struct Settings {
     /// How long a path may owe an answer in silence before another is tried.
     /// Default 1 s.
     pub stall: Duration,
+    /// Networks one session uses at once: 1 to 4, default 4. Each costs a connection and its handshake;
+    /// what it is used for is decided anew for every chunk. Metered and roaming networks, and such as a
+    /// label avoids, are opened beside a free one only as a standby for interactive traffic, or while
+    /// the free one is silent, about to go or in vain. With 1 a session has one path at a time, which
+    /// is handed over when a better network stood long enough.
+    pub networks: usize,
     /// How often a `connect` goes round all matching networks that refuse, 320 ms and 512 ms apart.
     /// Default 3: an error within a second where each refuses at once.
     pub connect_rounds: u32,
@@ -65,6 +71,7 @@ impl Default for Settings {
             detached_bytes: 256 << 20,
             linger: core.linger,
             stall: Duration::from_secs(1),
+            networks: 4,
             connect_rounds: 3,
         }
     }

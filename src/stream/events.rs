@@ -27,6 +27,13 @@ pub struct PathInfo {
     pub name: Option<Arc<str>>,
     /// What that network is.
     pub kind: Option<Kind>,
+    /// It is its network's lane for interactive traffic, beside the path of a number less by 4.
+    pub lane: bool,
+    /// It carries what its network is wanted for; not yet if the far end has not said what it has, and
+    /// no more once it is given up.
+    pub carries: bool,
+    /// It owes acknowledgements and shows no progress: what it owes goes out on others too.
+    pub suspect: bool,
     /// Its bytes so far.
     pub stats: PathStats,
 }
@@ -53,7 +60,11 @@ pub enum PathEvent {
         /// For people.
         why: Arc<str>,
     },
-    /// No path is left; the operation waits.
+    /// A path owes acknowledgements and shows no progress: what it owes goes out on others too.
+    Suspect(PathInfo),
+    /// A path that was suspect moved again.
+    Trusted(PathInfo),
+    /// No path is left, or none that a label may use; the operation waits.
     Waiting {
         /// Why: no network matches, or those that match were tried in vain.
         why: Arc<str>,
@@ -72,6 +83,8 @@ impl fmt::Display for PathEvent {
         match self {
             Self::Up(path) => write!(f, "{path} up"),
             Self::Down { path, why } => write!(f, "{path} down: {why}"),
+            Self::Suspect(path) => write!(f, "{path} suspect: no progress"),
+            Self::Trusted(path) => write!(f, "{path} moves again"),
             Self::Waiting { why, grace } => {
                 write!(f, "no path, {} s of grace left: {why}", grace.as_secs())
             }

@@ -5,9 +5,9 @@
 //! the stream's bytes go on. Both have the stream's [grace](crate::Connect::grace), from the loss on;
 //! dropping the stream ends them and closes its connection.
 //!
-//! To a mancom endpoint resumption needs no hook; there it observes: `teardown` when a path is lost or
-//! given up for another, `setup` when the next one is there. The connection it is given is closed, and
-//! its answer is not asked.
+//! To a mancom endpoint resumption needs no hook; there it observes one path, first that of the `connect`:
+//! `teardown` when it is lost or given up, `setup` when another carries on in its place, be it one that
+//! was open beside it. The connection it is given is closed, and its answer is not asked.
 
 use std::future::Future;
 use std::io;
@@ -132,6 +132,7 @@ pub(super) async fn observe(events: Events, carrier: Weak<Carrier>, hook: Box<dy
 }
 
 async fn watch(mut events: Events, carrier: &Weak<Carrier>, mut hook: Box<dyn DynHook>) {
+    let mut open: Vec<(u8, u32)> = Vec::new();
     let mut present = None;
     let mut is_first = true;
     while let Some(event) = events.next().await {
@@ -139,20 +140,23 @@ async fn watch(mut events: Events, carrier: &Weak<Carrier>, mut hook: Box<dyn Dy
             return;
         };
         match event {
-            PathEvent::Up(path) => {
-                if present.replace(path.path).is_some() {
-                    hook.teardown(carried).await;
-                }
-                if !std::mem::take(&mut is_first) {
-                    let answer = hook.setup(&mut Observed, carried).await;
-                    tracing::trace!(target: "mancom::session", ?answer, "a hook saw the new path");
-                }
+            // A lane stands and falls with its path.
+            PathEvent::Up(path) if !path.lane => open.push(path.path),
+            PathEvent::Down { path, .. } => open.retain(|open| *open != path.path),
+            _ => continue,
+        }
+        if present.is_some_and(|present| !open.contains(&present)) {
+            present = None;
+            hook.teardown(carried).await;
+        }
+        if present.is_none()
+            && let Some(next) = open.first()
+        {
+            present = Some(*next);
+            if !std::mem::take(&mut is_first) {
+                let answer = hook.setup(&mut Observed, carried).await;
+                tracing::trace!(target: "mancom::session", ?answer, "a hook saw the new path");
             }
-            PathEvent::Down { path, .. } if present == Some(path.path) => {
-                present = None;
-                hook.teardown(carried).await;
-            }
-            _ => {}
         }
     }
 }

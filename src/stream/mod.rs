@@ -13,7 +13,7 @@
 //!
 //! One file answers each question: what a poll does, [`driver`](self); which network a session is on
 //! and when it moves, `roam`; how a path is proved, `dial` and `listen`; servers that know nothing of
-//! mancom, `plain` and [`hooks`].
+//! mancom, `plain` and [`hooks`]; what a message is and may meet, `message`.
 
 pub(crate) mod config;
 pub(crate) mod connect;
@@ -28,6 +28,7 @@ mod gauge;
 mod greet;
 pub mod hooks;
 pub(crate) mod listen;
+pub(crate) mod message;
 mod pace;
 mod plain;
 mod roam;
@@ -53,6 +54,9 @@ pub use context::{Context, LabelDefaults};
 pub use error::{AcceptError, Attempt, Attempts, Cause, ConnectError, ListenError, SessionError};
 pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
 pub use listen::{Listen, Listener};
+pub use message::{
+    Fate, Message, MessageError, MessageId, MessageWriter, SendMessage, WriteMessage,
+};
 pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
 pub use tracker::{Guard, Tracker};

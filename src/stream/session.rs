@@ -2,21 +2,35 @@
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::sync::Arc;
+use std::task::ready;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::McStream;
-use super::driver::Driver;
+use super::driver::{self, Driver, Outcome, Turn};
 use super::error::SessionError;
 use super::events::PathInfo;
+use super::message::{Fate, Message, MessageError, MessageId, SendMessage, WriteMessage};
 use super::plain::Plain;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation, Want};
 use crate::label::Label;
 
 #[derive(Debug)]
-enum Held {
+pub(super) enum Held {
     Session(Arc<Driver>),
     Plain(Arc<Plain>),
+}
+
+impl Held {
+    /// `None` for what is no session: a plain stream.
+    pub(super) fn driver(&self) -> Option<&Arc<Driver>> {
+        match self {
+            Self::Session(driver) => Some(driver),
+            Self::Plain(_) => None,
+        }
+    }
 }
 
 impl Drop for Held {
@@ -29,7 +43,8 @@ impl Drop for Held {
 
 /// Two mancom endpoints joined over any number of paths.
 ///
-/// A clone is one more handle; the session ends when the last handle and the last stream went.
+/// A clone is one more handle; the session ends when the last handle and the last stream went, and the
+/// messages sent until then were delivered.
 #[derive(Debug, Clone)]
 pub struct Session(Arc<Held>);
 
@@ -72,6 +87,150 @@ impl Session {
         })
     }
 
+    /// Sends a message: a labelled unit that arrives whole, at most once, and after those it is
+    /// [`after`](SendMessage::after).
+    ///
+    /// A builder: `.await` it, or `.into_future()` to spawn it. It resolves with the message's number when
+    /// the session has taken it, whether or not there is a network; the order in which sends resolve is
+    /// the order of what was sent. Pending while there is no room for messages of its urgency, in line
+    /// with others. An array is no [`Bytes`]: write `&b"text"[..]`. An empty message is a message.
+    ///
+    /// # Errors
+    ///
+    /// At the `await`, as [`MessageError`]: it comes after a message that was never sent or was given up,
+    /// it is longer than the peer takes, its lifetime ran out while there was no room, the session is over
+    /// or being closed, or a plain stream. What becomes of it later is told by
+    /// [`delivered`](Self::delivered).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, nothing of it was sent, or will be.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use mancom::Label;
+    /// # async fn notify(session: mancom::Session) -> Result<(), mancom::Error> {
+    /// let first = session.send(Label::ANY, &b"open"[..]).await?;
+    /// let other = session.send(Label::BACKGROUND, vec![0; 1 << 20]).await?;
+    /// // Overtakes the long one, but not the first; it brings the first along.
+    /// let urgent = session.send(Label::INTERACTIVE, "ring").after([first]);
+    /// let urgent = urgent.lifetime(std::time::Duration::from_secs(5)).await?;
+    /// session.delivered(urgent).await?;
+    /// session.cancel(other).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send(&self, label: Label, bytes: impl Into<Bytes>) -> SendMessage {
+        SendMessage::new(Arc::clone(&self.0), label, bytes.into())
+    }
+
+    /// Begins a message that is written piece by piece.
+    ///
+    /// A builder as [`send`](Self::send) is, with the same setters and errors; it resolves with the
+    /// [writer](super::MessageWriter).
+    ///
+    /// ```no_run
+    /// # async fn forward(session: mancom::Session, mut file: &[u8]) -> Result<(), mancom::Error> {
+    /// let mut message = session.message(mancom::Label::BACKGROUND).await?;
+    /// tokio::io::copy(&mut file, &mut message).await?;
+    /// let id = message.finish().await?;
+    /// session.delivered(id).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn message(&self, label: Label) -> WriteMessage {
+        WriteMessage::new(Arc::clone(&self.0), label)
+    }
+
+    /// The next message of the peer's: the most urgent of which everything it comes after was received.
+    /// Several who wait are served in the order in which they began to.
+    ///
+    /// # Errors
+    ///
+    /// With one that `is_closed()` after a clean end, once everything that had arrived was received.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, no message is lost.
+    pub fn recv(&self) -> Op<Result<Message, SessionError>> {
+        let held = Arc::clone(&self.0);
+        Op::new(Operation::named("recv"), async move {
+            let driver = held.driver().ok_or(SessionError::NotMancom)?;
+            let mut turn = Turn::to_receive(driver);
+            poll_fn(|cx| {
+                let coop = ready!(tokio::task::coop::poll_proceed(cx));
+                let received = turn.poll_recv(cx);
+                if received.is_ready() {
+                    coop.made_progress();
+                }
+                received
+            })
+            .await
+        })
+    }
+
+    /// Resolves when the peer's library has all of a message that was sent here, and everything that it
+    /// comes after. That its program received it is not said.
+    ///
+    /// # Errors
+    ///
+    /// It was given up, or the session ended first. `Unknown` for one that was not sent here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, it changes nothing.
+    pub fn delivered(&self, id: MessageId) -> Op<Result<(), MessageError>> {
+        let held = Arc::clone(&self.0);
+        Op::new(Operation::named("delivered"), async move {
+            let driver = held.driver().ok_or(MessageError::NotMancom)?;
+            let mut outcome = Outcome::of(driver, id);
+            poll_fn(|cx| outcome.poll(cx)).await
+        })
+    }
+
+    /// Gives up a message that was sent here, and with it whatever comes after it.
+    ///
+    /// At once, and without a word on the wire, while nothing of it was sent; else the peer is asked, and
+    /// this is pending until it has said whether it was in time.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if the session ended before the peer's answer, `Unknown` for one that was not sent here.
+    ///
+    /// # Cancel safety
+    ///
+    /// The message is given up at the first poll, and that goes on when this is dropped.
+    pub fn cancel(&self, id: MessageId) -> Op<Result<Fate, MessageError>> {
+        let held = Arc::clone(&self.0);
+        Op::new(Operation::named("cancel"), async move {
+            let driver = held.driver().ok_or(MessageError::NotMancom)?;
+            if let Some(fate) = driver.cancel_message(id)? {
+                return Ok(fate);
+            }
+            let mut outcome = Outcome::of(driver, id);
+            driver::fate(poll_fn(|cx| outcome.poll(cx)).await)
+        })
+    }
+
+    /// Gives a message another label while nothing of it was sent: it may then go on other networks, and
+    /// sooner or later than others.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadySent` once a byte of it was sent, `Unknown` for one that was not sent here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Never pending.
+    pub fn relabel(&self, id: MessageId, label: Label) -> Op<Result<(), MessageError>> {
+        let held = Arc::clone(&self.0);
+        Op::new(Operation::named("relabel"), async move {
+            let driver = held.driver().ok_or(MessageError::NotMancom)?;
+            driver.relabel_message(id, label)
+        })
+    }
+
     /// The handle on the session's own waiting.
     ///
     /// While a dialler's session has no path and no network fits, it is pending under this number with
@@ -93,7 +252,8 @@ impl Session {
         }
     }
 
-    /// Closes the session once every stream is finished, and waits for that.
+    /// Closes the session once every stream is finished and every message that was sent is delivered or
+    /// given up, and waits for that. What waits for room then is not sent.
     ///
     /// A stream is finished when both its ends were shut down and acknowledged, so one that is still held
     /// here or at the peer keeps this waiting: drop it or shut it down first, or bound the wait with

@@ -343,6 +343,11 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
     fn measure(&self) -> Option<Measured> {
         None
     }
+
+    /// Takes no more while this many of the bytes written to it were not sent yet, so that what is
+    /// urgent finds a short queue; 0 is as many as the system has room for. A link that cannot tell the
+    /// two apart takes what it takes.
+    fn limit_unsent(&mut self, _bytes: u32) {}
 }
 
 /// What the system measured of one connection; `None` for what it did not (yet).
@@ -351,6 +356,8 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
 pub struct Measured {
     /// The smoothed round-trip time, the waiting behind what was sent before included.
     pub rtt: Option<Duration>,
+    /// Its mean deviation.
+    pub deviation: Option<Duration>,
     /// The least round-trip time of the last minutes.
     pub least_rtt: Option<Duration>,
     /// Whether what was acknowledged last was all there was to send: then nothing is said of bandwidth.
@@ -365,6 +372,13 @@ pub struct Measured {
     pub segments: u32,
     /// Segments sent again since the link was made. May wrap.
     pub resent: u32,
+    /// Bytes written to the link and not acknowledged by the peer's system, those not sent included.
+    pub outstanding: Option<u64>,
+    /// Those of them that were not sent yet.
+    pub unsent: Option<u64>,
+    /// Bytes a second that were delivered while the last were on their way, as the system saw it: what
+    /// arrived out of order counts when it arrived.
+    pub delivery_rate: Option<u64>,
 }
 
 /// A connection of datagrams.

@@ -15,10 +15,13 @@ const SIZE: usize = 192;
 
 const FLAGS: usize = 7;
 const RTT: usize = 68;
+const RTT_VAR: usize = 72;
 const TOTAL_RETRANS: usize = 100;
 const BYTES_ACKED: usize = 120;
+const NOTSENT_BYTES: usize = 144;
 const MIN_RTT: usize = 148;
 const DATA_SEGS_OUT: usize = 156;
+const DELIVERY_RATE: usize = 160;
 const BUSY_TIME: usize = 168;
 const RWND_LIMITED: usize = 176;
 const SNDBUF_LIMITED: usize = 184;
@@ -60,6 +63,7 @@ fn parse(info: &[u8]) -> Measured {
     let span = |at| Duration::from_micros(u64_at(info, at).unwrap_or(0));
     Measured {
         rtt: micros(RTT),
+        deviation: micros(RTT_VAR),
         least_rtt: micros(MIN_RTT),
         app_limited: info.get(FLAGS).is_none_or(|flags| flags & APP_LIMITED != 0),
         acknowledged: u64_at(info, BYTES_ACKED).unwrap_or(0),
@@ -67,6 +71,9 @@ fn parse(info: &[u8]) -> Measured {
         held_back: span(RWND_LIMITED).saturating_add(span(SNDBUF_LIMITED)),
         segments: u32_at(info, DATA_SEGS_OUT).unwrap_or(0),
         resent: u32_at(info, TOTAL_RETRANS).unwrap_or(0),
+        outstanding: None,
+        unsent: u32_at(info, NOTSENT_BYTES).map(u64::from),
+        delivery_rate: u64_at(info, DELIVERY_RATE).filter(|rate| *rate > 0),
     }
 }
 
@@ -95,6 +102,8 @@ mod tests {
     fn some() -> Vec<u8> {
         let mut bytes = info(&[
             (RTT, 25_000),
+            (RTT_VAR, 1_500),
+            (NOTSENT_BYTES, 4_000),
             (TOTAL_RETRANS, 3),
             (MIN_RTT, 20_000),
             (DATA_SEGS_OUT, 900),
@@ -103,6 +112,7 @@ mod tests {
             (BUSY_TIME, 800_000),
             (RWND_LIMITED, 50_000),
             (SNDBUF_LIMITED, 7_000),
+            (DELIVERY_RATE, 2_500_000),
         ];
         for (at, value) in spans.into_iter().chain([(BYTES_ACKED, 1 << 40)]) {
             bytes[at..at + 8].copy_from_slice(&u64::to_ne_bytes(value));
@@ -115,6 +125,7 @@ mod tests {
         let mut bytes = some();
         let expected = Measured {
             rtt: Some(Duration::from_millis(25)),
+            deviation: Some(Duration::from_micros(1_500)),
             least_rtt: Some(Duration::from_millis(20)),
             app_limited: false,
             acknowledged: 1 << 40,
@@ -122,6 +133,9 @@ mod tests {
             held_back: Duration::from_millis(57),
             segments: 900,
             resent: 3,
+            outstanding: None,
+            unsent: Some(4_000),
+            delivery_rate: Some(2_500_000),
         };
         assert_eq!(parse(&bytes), expected);
         bytes[FLAGS] = APP_LIMITED;
@@ -134,6 +148,7 @@ mod tests {
         let rtt = Some(Duration::from_millis(25));
         assert_eq!((old.rtt, old.least_rtt, old.resent), (rtt, None, 3));
         assert_eq!((old.busy, old.acknowledged), (Duration::ZERO, 0));
+        assert_eq!((old.unsent, old.delivery_rate), (None, None));
         let none = parse(&[]);
         assert_eq!((none.rtt, none.segments, none.app_limited), (None, 0, true));
         // Nothing measured yet.

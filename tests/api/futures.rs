@@ -4,8 +4,11 @@ use std::future::{Future, IntoFuture};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mancom::stream::{Events, OpenStream, ReadHalf, ReadLabelled, WriteHalf};
-use mancom::{AcceptError, Label, Listener, Manager, McStream, Network, Op, Session, SessionError};
+use mancom::stream::{Events, MessageWriter, OpenStream, ReadHalf, ReadLabelled, WriteHalf};
+use mancom::{
+    AcceptError, Label, Listener, Manager, McStream, Message, MessageError, MessageId, Network, Op,
+    Session, SessionError,
+};
 use static_assertions::assert_impl_all;
 
 // behaviour: R7
@@ -17,6 +20,8 @@ assert_impl_all!(OpenStream: Send, IntoFuture);
 assert_impl_all!(ReadLabelled<'static>: Send, IntoFuture);
 assert_impl_all!(Op<Result<McStream, AcceptError>>: Future, Send, Unpin);
 assert_impl_all!(Op<Result<McStream, SessionError>>: Future, Send, Unpin);
+assert_impl_all!(Op<Result<Message, SessionError>>: Future, Send, Unpin);
+assert_impl_all!(Op<Result<MessageId, MessageError>>: Future, Send, Unpin);
 
 fn spawns<F: Future + Send>(_: F) {}
 
@@ -35,7 +40,7 @@ fn outlives<F: IntoFuture<IntoFuture: Send + 'static>>(_: F) {}
 fn of_methods(
     (mut stream, mut read, mut write): (McStream, ReadHalf, WriteHalf),
     (session, listener, manager): (&Session, &Listener, &Manager),
-    mut events: Events,
+    (mut events, message, id): (Events, MessageWriter, MessageId),
 ) {
     let mut buf = [0; 8];
     spawns(stream.write_labelled(Label::ANY, b"x"));
@@ -49,6 +54,13 @@ fn of_methods(
     outlives(session.open(Label::ANY));
     outlives(session.accept());
     outlives(session.close());
+    outlives(session.send(Label::ANY, &b"x"[..]).after([id]).after_all());
+    outlives(session.message(Label::ANY).lifetime(Duration::ZERO));
+    outlives(session.recv());
+    outlives(session.delivered(id));
+    outlives(session.cancel(id));
+    outlives(session.relabel(id, Label::ANY));
+    spawns(message.finish());
     outlives(listener.accept());
     outlives(manager.connect("mem://x"));
     outlives(manager.listen("mem://x"));

@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 8] = [
         "error",
         "inotify",
         "socket_file",
+        "account",
     ],
     &["proto"],
     &["scout"],

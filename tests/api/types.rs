@@ -7,12 +7,13 @@ use mancom::label::matching::{
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
+use mancom::stream::{Fate, MessageWriter, SendMessage, WriteMessage};
 use mancom::transport::Measured;
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
-    McStream, Network, NetworkId, NetworkSpec, Op, Operation, OperationId, Prop, Scope, Scout,
-    Session, SessionError, ShutdownError, Snapshot, Stop,
+    McStream, Message, MessageError, MessageId, Network, NetworkId, NetworkSpec, Op, Operation,
+    OperationId, Prop, Scope, Scout, Session, SessionError, ShutdownError, Snapshot, Stop,
 };
 use static_assertions::{assert_impl_all, const_assert_eq};
 use std::error::Error as StdError;
@@ -26,6 +27,7 @@ shared! {
     Manager Scout Network NetworkId NetworkSpec Snapshot Endpoint Label Prop Scope Operation
     Listener Session Config NamedLabel Monitor Watch Estimate Sample
     OperationId Pending Stop
+    Message MessageId MessageWriter Fate
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
     Measured
 }
@@ -45,13 +47,18 @@ assert_impl_all!(Manager: Clone);
 assert_impl_all!(Session: Clone);
 assert_impl_all!(Network: Clone);
 assert_impl_all!(Label: Copy);
+assert_impl_all!(MessageId: Copy, Ord, std::hash::Hash, std::fmt::Display);
+assert_impl_all!(Message: Clone, Eq);
+assert_impl_all!(Fate: Copy, Eq);
+assert_impl_all!(MessageError: Clone);
+assert_impl_all!(MessageWriter: tokio::io::AsyncWrite);
 assert_impl_all!(McStream: Send, Unpin);
 
 /// Builders, and the futures they turn into.
 macro_rules! builders {
     ($($type:ty)*) => {$( assert_impl_all!($type: Send, IntoFuture); )*};
 }
-builders! { Connect Listen Matching }
+builders! { Connect Listen Matching SendMessage WriteMessage }
 assert_impl_all!(ManagerBuilder: Send);
 assert_impl_all!(Op<Result<McStream, ConnectError>>: Future, Send, Unpin);
 assert_impl_all!(Op<Result<Manager, BuildError>>: Future, Send, Unpin);
@@ -65,8 +72,8 @@ macro_rules! errors {
     )*};
 }
 errors! {
-    MatchError ConnectError ListenError AcceptError SessionError BuildError
-    ShutdownError LabelError EndpointError ConfigError
+    MatchError ConnectError ListenError AcceptError SessionError MessageError
+    BuildError     ShutdownError LabelError EndpointError ConfigError
 }
 #[cfg(all(unix, feature = "daemon"))]
 assert_impl_all!(mancom::scout::daemon::DaemonError: StdError, Send, Sync);

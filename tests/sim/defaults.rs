@@ -111,3 +111,32 @@ async fn a_label_brings_its_looser_one() -> Outcome {
     sleep(secs(1)).await;
     Ok(())
 }
+
+// behaviour: D6 D8
+#[mancom::test]
+async fn a_label_brings_a_message_its_lifetime_and_its_looser_one() -> Outcome {
+    let (manager, networks) = world().await;
+    let listener = manager.listen("mem://words").await?;
+    networks.up(Network::cellular("wwan0"));
+    let near = manager.connect("mem://words").await?;
+    let far = listener.accept().await?;
+    let (here, there) = (near.session(), far.session());
+    let (photos, news) = (manager.label("photos")?, manager.label("news")?);
+    for (own, expected) in [(None, 300), (Some(secs(2)), 2)] {
+        let began = Instant::now();
+        let send = here.send(photos, &b"photo"[..]);
+        let id = match own {
+            Some(own) => send.lifetime(own).await?,
+            None => send.await?,
+        };
+        let late = soon(secs(400), "its end", here.delivered(id)).await;
+        assert!(late.unwrap_err().is_timed_out());
+        assert_eq!(began.elapsed().as_secs(), expected);
+    }
+    let began = Instant::now();
+    let id = here.send(news, &b"news"[..]).await?;
+    let message = soon(secs(30), "the news", there.recv()).await?;
+    assert_eq!(began.elapsed().as_secs(), 20);
+    assert_eq!((message.id, message.label), (id, Label::ANY));
+    Ok(())
+}

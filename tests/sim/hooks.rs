@@ -748,9 +748,13 @@ async fn a_hook_on_a_session_observes_its_paths() {
         (5, Some(5), 3)
     );
 
-    // To a better network: the old path is given up for it, each is told once.
+    // One more beside it is no change; the loss of the one it was told of is, and the other was there.
     networks.up(Network::ethernet("eth0"));
     sleep(Duration::from_secs(60)).await;
+    assert_eq!(stream.session().paths().len(), 2);
+    assert_eq!((seen.teardowns().len(), seen.setups()), (1, 1));
+    networks.down("wlan0");
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(stream.session().paths()[0].name.as_deref(), Some("eth0"));
     assert_eq!((seen.teardowns().len(), seen.setups()), (2, 2));
 

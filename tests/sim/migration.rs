@@ -1,4 +1,6 @@
 //! When a session leaves a network that works: for a better one, and because its label says so.
+//!
+//! A move for a better network is a matter of sessions that may not use both: with `networks = 1`.
 
 use std::time::Duration;
 
@@ -11,18 +13,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
-    Outcome, cellular, drain, joined, millis, on, secs, sent_over, settle, soon, ups, wifi,
+    Outcome, at_most, cellular, drain, joined, joined_by, millis, on, secs, sent_over, settle,
+    soon, ups, wifi,
 };
 
 const UNMETERED: Label = Label::new().prohibit(Prop::Metered);
 
 // behaviour: S5
 #[mancom::test]
-async fn a_better_network_is_joined_before_the_old_one_is_left(
-    networks: mancom::testing::Networks,
-) -> Outcome {
+async fn a_better_network_is_joined_before_the_old_one_is_left() -> Outcome {
+    let (manager, networks) = at_most(1).await;
     networks.up(cellular());
-    let (mut near, mut far) = joined("mem://better", Label::ANY).await?;
+    let (mut near, mut far) = joined_by(&manager, "mem://better", Label::ANY).await?;
     let mut events = near.events();
     let sending = tokio::spawn(async move {
         for _ in 0..2_000 {
@@ -62,9 +64,10 @@ async fn a_better_network_is_joined_before_the_old_one_is_left(
 
 // behaviour: S6
 #[mancom::test]
-async fn a_little_better_is_not_worth_a_move(networks: mancom::testing::Networks) -> Outcome {
+async fn a_little_better_is_not_worth_a_move() -> Outcome {
+    let (manager, networks) = at_most(1).await;
     networks.up(Network::ethernet("eth0").rtt(millis(100)));
-    let (near, _far) = joined("mem://little", Label::ANY).await?;
+    let (near, _far) = joined_by(&manager, "mem://little", Label::ANY).await?;
     let mut events = near.events();
     networks.up(Network::ethernet("eth1").rtt(millis(81)));
     sleep(secs(3600)).await;
@@ -80,13 +83,13 @@ async fn a_little_better_is_not_worth_a_move(networks: mancom::testing::Networks
 
 // behaviour: S7
 #[mancom::test]
-async fn a_flapping_network_beside_a_steady_one_moves_nobody_often(
-    networks: mancom::testing::Networks,
-) -> Outcome {
+async fn a_flapping_network_beside_a_steady_one_moves_nobody_often() -> Outcome {
+    let (manager, networks) = at_most(1).await;
     for (turn, up) in [500, 900].into_iter().enumerate() {
         networks.up(cellular());
         networks.up(wifi());
-        let (mut near, mut far) = joined(&format!("mem://flap{turn}"), Label::ANY).await?;
+        let (mut near, mut far) =
+            joined_by(&manager, &format!("mem://flap{turn}"), Label::ANY).await?;
         assert_eq!(on(&near), ["wlan0"]);
         let mut events = near.events();
         for _ in 0..60 {
@@ -106,12 +109,11 @@ async fn a_flapping_network_beside_a_steady_one_moves_nobody_often(
 
 // behaviour: S7
 #[mancom::test]
-async fn after_losses_a_return_is_trusted_later_and_later(
-    networks: mancom::testing::Networks,
-) -> Outcome {
+async fn after_losses_a_return_is_trusted_later_and_later() -> Outcome {
+    let (manager, networks) = at_most(1).await;
     networks.up(cellular());
     networks.up(wifi());
-    let (mut near, _far) = joined("mem://trust", Label::ANY).await?;
+    let (mut near, _far) = joined_by(&manager, "mem://trust", Label::ANY).await?;
     let mut events = near.events();
     // Up for 4 s, gone for one: without a memory of losses it would move twice a turn.
     for _ in 0..12 {
@@ -131,16 +133,15 @@ async fn after_losses_a_return_is_trusted_later_and_later(
 
 // behaviour: S15
 #[mancom::test]
-async fn a_network_about_to_go_is_left_before_it_does(
-    networks: mancom::testing::Networks,
-) -> Outcome {
+async fn a_network_about_to_go_is_left_before_it_does() -> Outcome {
+    let (manager, networks) = at_most(1).await;
     networks.up(cellular());
     networks.up(wifi());
-    let (mut near, mut far) = joined("mem://losing", Label::ANY).await?;
+    let (mut near, mut far) = joined_by(&manager, "mem://losing", Label::ANY).await?;
     networks.change("wlan0", |spec| spec.losing(true));
     sleep(millis(500)).await;
     assert_eq!(on(&near), ["wwan0"]);
-    let fresh = mancom::matching(Label::ANY).await?;
+    let fresh = manager.matching(Label::ANY).await?;
     assert_eq!(fresh.name(), "wwan0");
     networks.down("wlan0");
     near.write_all(b"x").await?;
@@ -260,7 +261,8 @@ async fn a_flag_that_flips_moves_a_stream_that_has_somewhere_to_go(
     networks.up(wifi());
     networks.up(cellular());
     let (mut near, mut far) = joined("mem://flip", UNMETERED).await?;
-    assert_eq!(on(&near), ["wlan0"]);
+    sleep(secs(1)).await;
+    assert_eq!(on(&near), ["wlan0", "wwan0"]);
     networks.change("wlan0", |spec| spec.metered(true));
     settle().await;
     near.write_all(&[2; 10_000]).await?;
@@ -361,11 +363,10 @@ async fn another_policy_holds_on_open_paths_at_once() -> Outcome {
 
 // behaviour: S5
 #[mancom::test]
-async fn the_loss_of_the_new_network_while_it_is_dialled_leaves_the_old(
-    networks: mancom::testing::Networks,
-) -> Outcome {
+async fn the_loss_of_the_new_network_while_it_is_dialled_leaves_the_old() -> Outcome {
+    let (manager, networks) = at_most(1).await;
     networks.up(cellular());
-    let (mut near, mut far) = joined("mem://midway", Label::ANY).await?;
+    let (mut near, mut far) = joined_by(&manager, "mem://midway", Label::ANY).await?;
     for after in 0..12 {
         networks.up(wifi());
         sleep(secs(2) + millis(after * 7)).await;

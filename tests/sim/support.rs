@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mancom::stream::{Events, PathEvent};
+use mancom::stream::{Events, PathEvent, Settings};
 use mancom::testing::Networks;
 use mancom::transport::{Faults, Memory};
 use mancom::{Label, Manager, McStream, Network, NetworkSpec};
@@ -69,6 +69,27 @@ pub(crate) async fn world() -> (Manager, Networks, Faults) {
 pub(crate) async fn joined(at: &str, label: Label) -> Result<(McStream, McStream), mancom::Error> {
     let listener = mancom::listen(at).await?;
     let near = mancom::connect(at).label(label).await?;
+    let far = listener.accept().await?;
+    Ok((near, far))
+}
+
+/// A manager whose sessions use at most so many networks at once; 1 hands over from one to the next.
+pub(crate) async fn at_most(most: usize) -> (Manager, Networks) {
+    let (scout, networks) = mancom::testing::scripted();
+    let mut settings = Settings::default();
+    settings.networks = most;
+    let builder = Manager::builder().scout(scout).settings(settings);
+    (builder.build().await.unwrap(), networks)
+}
+
+/// Both ends of a session of this manager: dialled, accepted. Some network must be up.
+pub(crate) async fn joined_by(
+    manager: &Manager,
+    at: &str,
+    label: Label,
+) -> Result<(McStream, McStream), mancom::Error> {
+    let listener = manager.listen(at).await?;
+    let near = manager.connect(at).label(label).await?;
     let far = listener.accept().await?;
     Ok((near, far))
 }
@@ -153,13 +174,14 @@ pub(crate) fn ups(events: &[PathEvent]) -> Vec<String> {
     events.iter().filter_map(name).collect()
 }
 
-/// The networks the session's paths are on now.
+/// The networks the session's paths are on now, by name; lanes not counted.
 pub(crate) fn on(stream: &McStream) -> Vec<String> {
-    let paths = stream.session().paths();
-    paths
-        .iter()
-        .filter_map(|path| path.name.as_deref().map(str::to_owned))
-        .collect()
+    let mut paths = stream.session().paths();
+    paths.retain(|path| !path.lane);
+    let names = paths.iter().filter_map(|path| path.name.as_deref());
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names
 }
 
 /// Payload bytes, first and again, that this end sent over the network of that name.

@@ -12,7 +12,6 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// A way to lose a network. It is the client who loses it; the server's end stays as it is.
@@ -49,14 +48,16 @@ impl Fault {
     /// Which directions carry nothing, up and down, whatever the hosts still try.
     pub(crate) fn silences(self) -> (bool, bool) {
         match self {
-            Fault::Silent(Way::Up) => (true, false),
+            // A socket that is bound to a device sends without a route, as if the peer were a
+            // neighbour; on a network with neighbours nobody would answer for it.
+            Fault::Silent(Way::Up) | Fault::Route => (true, false),
             Fault::Silent(Way::Down) => (false, true),
             Fault::Silent(Way::Both)
             | Fault::CarrierOnly
             | Fault::Carrier
             | Fault::Admin
             | Fault::Deleted => (true, true),
-            Fault::Address | Fault::Route => (false, false),
+            Fault::Address => (false, false),
         }
     }
 }
@@ -71,9 +72,11 @@ impl Control {
         host.within(|| open(0)).map(Self)
     }
 
-    pub(crate) fn set_down(&self, index: u32) -> io::Result<()> {
+    /// Sets an interface up or down.
+    pub(crate) fn set_up(&self, index: u32, up: bool) -> io::Result<()> {
         let mut link = LinkMessage::default();
         link.header.index = index;
+        link.header.flags.set(LinkFlags::Up, up);
         link.header.change_mask = LinkFlags::Up;
         self.request(RouteNetlinkMessage::SetLink(link))
     }

@@ -99,9 +99,12 @@ impl World {
         let mut states = Vec::new();
         for (seed, spec) in (1..).zip(links) {
             let device = Arc::new(client.within(|| system::tun(spec.name))?);
+            let far = Arc::new(server.within(|| system::tun(spec.name))?);
+            raise(&client, spec.name, &device)?;
+            raise(&server, spec.name, &far)?;
             let ends = Ends {
                 client: Some(Arc::clone(&device)),
-                server: Arc::new(server.within(|| system::tun(spec.name))?),
+                server: far,
             };
             states.push(LinkState {
                 device: Some(device),
@@ -193,13 +196,13 @@ impl World {
         let (up, down) = fault.silences();
         let at = self.emulator.silence(link, up, down)?;
         match fault {
-            Fault::CarrierOnly => plug(&state.links[link], false)?,
+            Fault::CarrierOnly => system::set_carrier(device(&state.links[link]).as_fd(), false)?,
             Fault::Carrier => {
-                plug(&state.links[link], false)?;
+                system::set_carrier(device(&state.links[link]).as_fd(), false)?;
                 self.remove_routes(&state.control, link, index)?;
                 state.control.remove_address(index, address)?;
             }
-            Fault::Admin => state.control.set_down(index)?,
+            Fault::Admin => state.control.set_up(index, false)?,
             Fault::Address => state.control.remove_address(index, address)?,
             Fault::Route => self.remove_routes(&state.control, link, index)?,
             Fault::Deleted => {
@@ -224,19 +227,7 @@ impl World {
         match state.links[link].fault {
             None => return Ok(Instant::now()),
             Some(Fault::Silent(_)) => {}
-            Some(fault) => {
-                if matches!(fault, Fault::Carrier | Fault::CarrierOnly) {
-                    self.plug_in(&state.links[link], link)?;
-                }
-                if state.links[link].device.is_none() {
-                    let name = self.links[link].name;
-                    let device = Arc::new(self.client.within(|| system::tun(name))?);
-                    self.emulator.set_client(link, Some(Arc::clone(&device)))?;
-                    state.links[link].device = Some(device);
-                }
-                let script = self.client_end(link, state.congestion.as_deref());
-                self.client.ip(&script)?;
-            }
+            Some(fault) => self.restore(&mut state, link, fault)?,
         }
         let at = self.emulator.silence(link, false, false)?;
         state.links[link].fault = None;
@@ -281,12 +272,7 @@ impl World {
     }
 
     fn index(&self, link: usize) -> io::Result<u32> {
-        use rustix::net::{AddressFamily, SocketType, netdevice, socket};
-        let name = self.links[link].name;
-        self.client.within(|| {
-            let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-            Ok(netdevice::name_to_index(any, name)?)
-        })
+        index(&self.client, self.links[link].name)
     }
 
     fn remove_routes(&self, control: &Control, link: usize, index: u32) -> io::Result<()> {
@@ -294,16 +280,24 @@ impl World {
         control.remove_default(index, table(link))
     }
 
-    /// Gives a device its carrier, and waits until the kernel uses it again.
-    fn plug_in(&self, state: &LinkState, link: usize) -> io::Result<()> {
-        let index = self.index(link)?;
-        let monitor = Monitor::new(&self.client)?;
-        plug(state, true)?;
-        let heard = monitor.wait(CARRIER, |said| says_running(said, index, true))?;
-        heard.map(drop).ok_or_else(|| {
-            let what = format!("no carrier on {}", self.links[link].name);
-            io::Error::new(io::ErrorKind::TimedOut, what)
-        })
+    /// Puts the client's end of a link in order: device, carrier, address, routes.
+    fn restore(&self, state: &mut State, link: usize, fault: Fault) -> io::Result<()> {
+        let name = self.links[link].name;
+        match fault {
+            Fault::Deleted => {
+                let device = Arc::new(self.client.within(|| system::tun(name))?);
+                raise(&self.client, name, &device)?;
+                self.emulator.set_client(link, Some(Arc::clone(&device)))?;
+                state.links[link].device = Some(device);
+            }
+            Fault::Carrier | Fault::CarrierOnly => {
+                raise(&self.client, name, device(&state.links[link]))?
+            }
+            Fault::Admin => state.control.set_up(self.index(link)?, true)?,
+            Fault::Address | Fault::Route | Fault::Silent(_) => {}
+        }
+        self.client
+            .ip(&self.client_end(link, state.congestion.as_deref()))
     }
 
     /// What each address of the client needs once.
@@ -319,10 +313,7 @@ impl World {
     fn client_end(&self, link: usize, congestion: Option<&str>) -> String {
         let name = self.links[link].name;
         let (address, server, table) = (client_address(link), server_address(link), table(link));
-        let mut script = format!(
-            "link set {name} up mtu 1500 txqueuelen {DEVICE_QUEUE}\n\
-             address replace {address}/24 dev {name}\n"
-        );
+        let mut script = format!("address replace {address}/24 dev {name}\n");
         for place in [format!("metric {table}"), format!("table {table}")] {
             let route = format!("default via {server} dev {name} src {address} {place}");
             let _ = writeln!(script, "route replace {route}{}", congctl(congestion));
@@ -334,8 +325,7 @@ impl World {
         let name = self.links[link].name;
         let (client, server) = (client_address(link), server_address(link));
         format!(
-            "link set {name} up mtu 1500 txqueuelen {DEVICE_QUEUE}\n\
-             address replace {server}/24 dev {name}\n\
+            "address replace {server}/24 dev {name}\n\
              route replace {client}/32 dev {name}{}\n",
             congctl(congestion)
         )
@@ -365,9 +355,34 @@ fn setting(spec: &LinkSpec, seed: u64) -> Setting {
     }
 }
 
-fn plug(link: &LinkState, carrier: bool) -> io::Result<()> {
-    let device = link.device.as_ref().expect("only a deleted link has none");
-    system::set_carrier(device.as_fd(), carrier)
+fn device(link: &LinkState) -> &OwnedFd {
+    let device = link.device.as_deref();
+    device.expect("only a deleted link has none")
+}
+
+/// The index of an interface.
+fn index(host: &Namespace, name: &str) -> io::Result<u32> {
+    use rustix::net::{AddressFamily, SocketType, netdevice, socket};
+    host.within(|| {
+        let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+        Ok(netdevice::name_to_index(any, name)?)
+    })
+}
+
+/// Sets an interface up, plugs it in, and waits until the kernel uses it.
+fn raise(host: &Namespace, name: &str, device: &OwnedFd) -> io::Result<()> {
+    // Until its carrier has come once, its state is unknown, which no real network's is.
+    system::set_carrier(device.as_fd(), false)?;
+    host.ip(&format!(
+        "link set {name} up mtu 1500 txqueuelen {DEVICE_QUEUE}\n"
+    ))?;
+    let index = index(host, name)?;
+    let monitor = Monitor::new(host)?;
+    system::set_carrier(device.as_fd(), true)?;
+    let heard = monitor.wait(CARRIER, |said| says_running(said, index, true))?;
+    heard
+        .map(drop)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, format!("no carrier on {name}")))
 }
 
 fn congctl(name: Option<&str>) -> String {

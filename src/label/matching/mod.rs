@@ -98,7 +98,7 @@ pub use explain::{Blocked, Refusal};
 pub(crate) use history::history;
 pub use history::{Shift, Standing};
 pub use migration::{Migration, Move};
-pub use paths::{PathFacts, permits};
+pub use paths::{PathFacts, path_class, permits};
 pub use policy::{Policy, Rule, RuleError};
 pub use rank::{RankKey, assumes_metric, rank};
 pub use reason::{Assumption, Reach, Reason};

@@ -1,6 +1,6 @@
 //! What both ends of a session's path must allow.
 
-use super::{Policy, Rule, admit};
+use super::{Destination, Policy, Rule, admit, rank};
 use crate::label::{Label, Level, Prop, Props};
 use crate::network::{Fact, Kind, Kinds, Network};
 
@@ -126,4 +126,59 @@ fn suits(label: &Label, network: &Network, is_dialler: bool, policy: &Policy) ->
 fn has_required_kind(label: &Label, dialler: &PathFacts) -> bool {
     let required = label.required().kinds();
     required.is_empty() || dialler.kinds.is_empty() || dialler.kinds.intersects(required)
+}
+
+/// The place of an open path for a label: of two paths, the one of the lesser number carries it as long
+/// as it is trusted, and equal ones carry it together.
+///
+/// It is made of the axes of [`RankKey`](super::RankKey) that make a class, in their order: health, about
+/// to go, the place of the preferred property, how many are lacking, how many avoided ones it has, too
+/// slow, cost. Routes do not count any more, for the path is there. The dialler's network decides at both
+/// ends: its own facts at the dialler, what it tells at the listener (nothing of health or speed then).
+/// Counts beyond 7 are 7.
+#[must_use]
+pub fn path_class(
+    label: &Label,
+    local: Option<&Network>,
+    remote: &PathFacts,
+    local_is_dialler: bool,
+    policy: &Policy,
+) -> u16 {
+    let Some(network) = local.filter(|_| local_is_dialler) else {
+        let told = |prop: Prop| remote.fact(prop).known() == Some(true);
+        return axes((0, false), false, label, told);
+    };
+    let key = rank(network, label, &Destination::Unnamed, policy);
+    let holds = |prop: Prop| policy.count(prop, admit::fact(network, prop));
+    axes((key.health, key.losing), key.floor, label, holds)
+}
+
+fn axes(
+    (health, losing): (u8, bool),
+    floor: bool,
+    label: &Label,
+    holds: impl Fn(Prop) -> bool,
+) -> u16 {
+    let prefers = || label.prefers();
+    let place = prefers().position(&holds).unwrap_or(prefers().count());
+    let unmet = prefers().filter(|prop| !holds(*prop)).count();
+    let avoids = label.avoided().iter().filter(|prop| holds(*prop)).count();
+    let costs = [
+        (Prop::Roaming, 4),
+        (Prop::Metered, 2),
+        (Prop::Constrained, 1),
+    ];
+    let costs = costs.into_iter().filter(|(prop, _)| holds(*prop));
+    let cost: u16 = match label.ignores_cost() {
+        true => 0,
+        false => costs.map(|(_, weight)| weight).sum(),
+    };
+    let three_bits = |count: usize| count.min(7) as u16;
+    let mut class = u16::from(health.min(3));
+    class = class << 1 | u16::from(losing);
+    class = class << 3 | three_bits(place);
+    class = class << 3 | three_bits(unmet);
+    class = class << 3 | three_bits(avoids);
+    class = class << 1 | u16::from(floor);
+    class << 3 | cost
 }

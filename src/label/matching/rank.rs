@@ -45,7 +45,7 @@ pub struct RankKey {
 
 impl RankKey {
     /// The axes that make a class: all above the metric.
-    pub(super) fn class(&self) -> impl Ord + use<> {
+    pub(crate) fn class(&self) -> impl Ord + use<> {
         (
             (self.detour, self.health, self.losing),
             (self.prefer_place, self.unmet_prefers, self.avoids),

@@ -1,13 +1,23 @@
-//! Which path a label travels on: the whole scheduler of this version.
+//! Which path carries what: the paths of this moment, as the scheduler wants to see them.
+//!
+//! What a label may not use is left out, every other path that carries payload is a candidate, and
+//! [`schedule::place`] decides among them. A session of one path, whose traffic nobody holds back, asks
+//! nothing but whether the path admits the label.
 
-use super::MAX_PATHS;
+use std::time::Instant;
+
 use super::path::Path;
-use super::send::Verdict;
-use crate::label::Label;
+use super::send::{Asking, Verdict};
+use super::{MAX_PATHS, Measure, Surroundings};
 use crate::label::matching::{self, Policy};
+use crate::label::{Label, Urgency};
+use crate::proto::schedule::{self, Candidate, Choice};
 
 /// The paths of a session, by slot.
 pub(super) type Paths = [Option<Box<Path>>; MAX_PATHS];
+
+/// Ids from here on are lanes for interactive traffic, each beside the path of the id so much less.
+pub(super) const LANES: usize = MAX_PATHS / 2;
 
 /// What decides beside the paths.
 #[derive(Debug, Clone, Copy)]
@@ -18,32 +28,167 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Whether payload of this label may travel on a path: both ends' facts decide.
-    pub(super) fn permits(&self, path: &mut Path, label: &Label) -> bool {
+    /// Where a path stands for payload of this label; `None` if either end's facts forbid it.
+    pub(super) fn class(&self, path: &mut Path, label: &Label) -> Option<u16> {
         let sides = &path.sides;
-        path.numbers.permitted(label, || {
-            let local = sides.local.as_ref();
-            matching::permits(label, local, &sides.remote, self.dialler, self.policy)
+        path.numbers.class(label, || {
+            let (local, remote) = (sides.local.as_ref(), &sides.remote);
+            matching::permits(label, local, remote, self.dialler, self.policy)
+                .then(|| matching::path_class(label, local, remote, self.dialler, self.policy))
         })
     }
 
-    /// Where a label travels, as seen from one path: on the one attached last of those that carry
-    /// payload and that admit it.
-    pub(super) fn verdict(&self, paths: &mut Paths, slot: usize, label: &Label) -> Verdict {
-        let mut best: Option<(u64, usize)> = None;
-        for (index, path) in paths.iter_mut().enumerate() {
-            let Some(path) = path else { continue };
-            if path.carries()
-                && best.is_none_or(|(serial, _)| path.serial > serial)
-                && self.permits(path, label)
-            {
-                best = Some((path.serial, index));
+    /// Whether payload of this label may travel on a path: both ends' facts decide.
+    pub(super) fn permits(&self, path: &mut Path, label: &Label) -> bool {
+        self.class(path, label).is_some()
+    }
+}
+
+/// One look at everything there is to send over one path.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) now: Instant,
+    /// More than one path carries payload.
+    pub(super) several: bool,
+    pub(super) around: Surroundings,
+    /// Interactive traffic goes or comes.
+    pub(super) lively: bool,
+    /// Background waited too long.
+    pub(super) starved: bool,
+    /// Bytes of the urgency looked at that wait.
+    pub(super) backlog: u64,
+    /// Payload sent or planned that is not acknowledged, by slot; only of paths whose link tells nothing.
+    pub(super) flown: [u64; MAX_PATHS],
+    /// When to look again at what has to wait.
+    pub(super) pace: Option<Instant>,
+}
+
+/// Decides for one path and one urgency.
+#[derive(Debug)]
+pub(super) struct Chooser<'a> {
+    pub(super) judge: Judge<'a>,
+    pub(super) paths: &'a mut Paths,
+    pub(super) round: &'a mut Round,
+    pub(super) slot: usize,
+    pub(super) turn: Urgency,
+    /// The label that was refused last: runs of one label often follow each other.
+    pub(super) refused: Option<(Label, Verdict)>,
+}
+
+impl Chooser<'_> {
+    /// Whether this goes over the path looked at.
+    pub(super) fn verdict(&mut self, asking: Asking<'_>) -> Verdict {
+        let Asking::Bytes(label, length) = asking else {
+            return self.end();
+        };
+        if let Some((refused, verdict)) = &self.refused
+            && refused == label
+        {
+            return *verdict;
+        }
+        let outranked = self.round.around.outranked != [0; MAX_PATHS];
+        let verdict = match self.round.several || self.turn == Urgency::Background || outranked {
+            true => self.place(label, length),
+            false => self.alone(label),
+        };
+        if !matches!(verdict, Verdict::Here { .. }) {
+            self.refused = Some((*label, verdict));
+        }
+        verdict
+    }
+
+    /// The end of a stream goes by any path that is trusted.
+    fn end(&mut self) -> Verdict {
+        let trusted = |path: &Path| path.carries() && !path.trust.suspect;
+        let here = self.paths[self.slot].as_deref().is_some_and(trusted);
+        if here || !self.paths.iter().flatten().any(|path| trusted(path)) {
+            self.here(None)
+        } else {
+            Verdict::Elsewhere
+        }
+    }
+
+    /// The only path that carries.
+    fn alone(&mut self, label: &Label) -> Verdict {
+        let Some(path) = self.paths[self.slot].as_mut() else {
+            return Verdict::Nowhere;
+        };
+        match self.judge.permits(path, label) {
+            true => self.here(None),
+            false => Verdict::Nowhere,
+        }
+    }
+
+    fn here(&self, copy: Option<u8>) -> Verdict {
+        let waited_for = self.round.lively || self.round.several || self.turn > Urgency::Default;
+        let chunk = match &self.paths[self.slot] {
+            Some(path) if waited_for => schedule::chunk(&path.measure),
+            _ => u64::MAX,
+        };
+        Verdict::Here { chunk, copy }
+    }
+
+    fn place(&mut self, label: &Label, length: u64) -> Verdict {
+        let mut candidates = [None; MAX_PATHS];
+        let mut count = 0;
+        for (slot, path) in self.paths.iter_mut().enumerate() {
+            let Some(path) = path.as_mut().filter(|path| path.carries()) else {
+                continue;
+            };
+            if let Some(class) = self.judge.class(path, label) {
+                candidates[count] = Some(candidate(path, slot, class, self.turn, self.round));
+                count += 1;
             }
         }
-        match best {
-            Some((_, chosen)) if chosen == slot => Verdict::Here,
-            Some(_) => Verdict::Elsewhere,
-            None => Verdict::Nowhere,
+        let Some(first) = candidates[0] else {
+            return Verdict::Nowhere;
+        };
+        let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
+        let unit = schedule::Unit {
+            urgency: self.turn,
+            length,
+            backlog: self.round.backlog.max(length),
+            redundant: label.is_redundant(),
+            starved: self.round.starved && self.turn == Urgency::Background,
+            asker: Some(self.slot),
+        };
+        let round = &mut *self.round;
+        let placed = schedule::place(round.now, &unit, &candidates[..count], &round.around);
+        match placed.choice {
+            Choice::On(slot) if slot == self.slot => self.here(None),
+            Choice::Twice(one, other) if one == self.slot => self.here(Some(other as u8)),
+            Choice::Twice(one, other) if other == self.slot => self.here(Some(one as u8)),
+            Choice::Later(_) if round.starved && self.turn == Urgency::Background => {
+                self.here(None)
+            }
+            Choice::Later(at) => {
+                round.pace = round.pace.into_iter().chain(at).min();
+                Verdict::Elsewhere
+            }
+            Choice::On(_) | Choice::Twice(..) => Verdict::Elsewhere,
+            Choice::Nowhere => Verdict::Nowhere,
         }
+    }
+}
+
+fn candidate(path: &Path, slot: usize, class: u16, turn: Urgency, round: &Round) -> Candidate {
+    let planned = path.outbox.before(turn) as u64;
+    let all = path.outbox.queued() as u64;
+    let outstanding = match path.trust.measured {
+        true => path.measure.outstanding.saturating_add(path.handed),
+        false => round.flown[slot].saturating_sub(all),
+    };
+    Candidate {
+        slot,
+        network: (slot % LANES) as u8,
+        lane: slot >= LANES,
+        class,
+        suspect: path.trust.suspect,
+        planned,
+        foreign: round.around.foreign[slot],
+        measure: Measure {
+            outstanding,
+            ..path.measure
+        },
     }
 }

@@ -135,6 +135,7 @@ impl Session {
             return Ok(());
         }
         let label = path.definitions.get(header.label)?;
+        self.notice(now, label.urgency());
         let Some(stream) = self.streams.get_mut(&header.stream) else {
             return Ok(());
         };
@@ -233,6 +234,7 @@ impl Session {
         state.heard(now);
         let label = state.definitions.get(number).unwrap_or(half.label);
         half.receive.bypassed(n);
+        self.notice(now, label.urgency());
         self.progressed(now, stream, last && waiting);
         label
     }

@@ -27,8 +27,9 @@ pub(super) struct Numbers {
 struct Defined {
     label: Label,
     used: u64,
-    /// Whether the path admits it; forgotten when the path's facts change.
-    permitted: Option<bool>,
+    /// Where the path stands for it, `None` within if it is forbidden; forgotten when the path's facts
+    /// change.
+    class: Option<Option<u16>>,
 }
 
 impl Numbers {
@@ -45,18 +46,22 @@ impl Numbers {
         Some(found)
     }
 
-    /// Whether the path admits the label, from memory where it was asked before.
-    pub(super) fn permitted(&mut self, label: &Label, ask: impl FnOnce() -> bool) -> bool {
+    /// Where the path stands for the label, from memory where it was asked before.
+    pub(super) fn class(
+        &mut self,
+        label: &Label,
+        ask: impl FnOnce() -> Option<u16>,
+    ) -> Option<u16> {
         match self.find(label) {
-            Some(index) => *self.defined[index].permitted.get_or_insert_with(ask),
+            Some(index) => *self.defined[index].class.get_or_insert_with(ask),
             None => ask(),
         }
     }
 
     /// The facts or the policy changed.
-    pub(super) fn forget_permits(&mut self) {
+    pub(super) fn forget_classes(&mut self) {
         for defined in &mut self.defined {
-            defined.permitted = None;
+            defined.class = None;
         }
     }
 
@@ -78,7 +83,7 @@ impl Numbers {
                 self.defined.push(Defined {
                     label: *label,
                     used,
-                    permitted: None,
+                    class: None,
                 });
                 self.defined.len() - 1
             }
@@ -89,7 +94,7 @@ impl Numbers {
                 self.defined[oldest] = Defined {
                     label: *label,
                     used,
-                    permitted: None,
+                    class: None,
                 };
                 oldest
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::choose::Judge;
 use super::error::{AttachError, CloseReason, PathEnd, StreamError};
 use super::frame::{kind, put_close, put_facts_frame};
+use super::outbox::Back;
 use super::path::{Closing, Path};
 use super::stream::due;
 use super::{Event, MAX_PATHS, PathId, PathSides, PathStats, Phase, Role, Session, StreamId, Wake};
@@ -59,7 +60,7 @@ impl Session {
         let said = self.phase == Phase::Saying;
         self.phase = Phase::Over(reason);
         self.finished = Some(now);
-        self.ack_deadline = None;
+        (self.ack_deadline, self.pace) = (None, None);
         self.incoming.clear();
         self.ready.clear();
         self.telling.clear();
@@ -95,7 +96,7 @@ impl Session {
             }
             stream.send.abandon(error, None);
             stream.receive.fail(error, keep_unread);
-            (stream.due, stream.listed, stream.ready) = (0, false, false);
+            (stream.due, stream.listed, stream.ready) = (0, false, None);
             stream.ack_waits = false;
             if stream.released {
                 self.streams.remove(&id);
@@ -184,7 +185,7 @@ impl Session {
         let Some(path) = &mut self.paths[slot] else {
             return;
         };
-        path.numbers.forget_permits();
+        path.numbers.forget_classes();
         let begun = path.outbox.begun_label();
         self.unplan(slot);
         let judge = Judge {
@@ -260,12 +261,14 @@ impl Session {
     }
 
     /// Takes back the frames of which nothing was written.
-    fn unplan(&mut self, slot: usize) {
+    pub(super) fn unplan(&mut self, slot: usize) {
         let streams = &mut self.streams;
         if let Some(path) = &mut self.paths[slot] {
-            path.outbox.unplan(|id, start, end, resent| {
-                if let Some(stream) = streams.get_mut(&id) {
-                    stream.send.untake(start, end, resent);
+            path.outbox.unplan(|id, start, end, back| {
+                if back != Back::Copy
+                    && let Some(stream) = streams.get_mut(&id)
+                {
+                    stream.send.untake(start, end, back == Back::Lost);
                 }
             });
         }
@@ -338,7 +341,8 @@ impl Session {
         let grace = self.grace_deadline().map(|at| (at, Wake::Grace));
         let ack = self.ack_deadline.map(|at| (at, Wake::AckDelay));
         let stall = self.stall_deadline().map(|at| (at, Wake::Stall));
-        [linger, grace, ack, stall]
+        let pace = self.pace.map(|at| (at, Wake::Pace));
+        [linger, grace, ack, stall, pace]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -347,6 +351,9 @@ impl Session {
     /// Acts on every deadline that is not after `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.check_stalls(now);
+        if self.pace.is_some_and(|at| at <= now) {
+            self.pace = None;
+        }
         if self.ack_deadline.is_some_and(|at| at <= now) {
             self.tell_waiting_acks();
         }

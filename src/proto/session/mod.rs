@@ -126,28 +126,36 @@ pub mod handshake;
 mod input;
 mod labels;
 mod life;
+pub mod messages;
 mod outbox;
 mod output;
 mod path;
+mod plan;
 mod ranges;
+mod ready;
 mod receive;
 mod rope;
 mod send;
+mod sight;
 mod stream;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod types;
 mod watch;
 
+pub use crate::proto::schedule::{Measure, Surroundings};
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
+pub use sight::PathState;
 pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
 pub use watch::Offsets;
 
 use crate::label::matching::Policy;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
+use ready::Ready;
 use stream::Stream;
 
 /// Paths side by side: ids 0 to 7.
@@ -205,12 +213,22 @@ pub struct Session {
     attached: u64,
 
     /// Streams with something to send, in turn.
-    ready: VecDeque<StreamId>,
+    ready: Ready,
     /// Streams with something to tell.
     telling: VecDeque<StreamId>,
     /// Streams whose acknowledgement waits for company, and until when.
     ack_waits: Vec<StreamId>,
     ack_deadline: Option<Instant>,
+    /// What the process does around this session.
+    around: Surroundings,
+    /// When interactive payload last went or came.
+    interactive: Option<Instant>,
+    /// When anything less urgent last went or came.
+    bulk: Option<Instant>,
+    /// When background moved last, or began to wait.
+    background_at: Option<Instant>,
+    /// When to look again at what waits for the gate and the like.
+    pace: Option<Instant>,
     /// When data was last planned.
     planned: Option<Instant>,
     stranded: Option<Instant>,
@@ -245,16 +263,21 @@ impl Session {
             alive: 0,
             peer_alive: 0,
             incoming: VecDeque::new(),
+            around: Surroundings::default(),
+            interactive: None,
             gone: VecDeque::new(),
             paths: Default::default(),
             epochs: [0; MAX_PATHS],
             ended: Vec::new(),
             issued,
             attached: 0,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             telling: VecDeque::new(),
             ack_waits: Vec::new(),
             ack_deadline: None,
+            bulk: None,
+            background_at: None,
+            pace: None,
             planned: None,
             stranded: Some(now),
             finished: None,
@@ -330,23 +353,37 @@ impl Session {
         }
     }
 
-    /// Notes that a stream may have something to send.
+    /// Notes that a stream may have something to send, and how urgent that is now.
     fn make_ready(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id)
-            && !stream.ready
-            && stream.send.wants_to_send()
-        {
-            stream.ready = true;
-            self.ready.push_back(id);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if !stream.send.wants_to_send() {
+            return;
+        }
+        let urgency = stream.send.urgency();
+        if stream.ready.is_some_and(|stands| stands <= urgency) {
+            return;
+        }
+        if let Some(stands) = stream.ready.replace(urgency) {
+            self.ready.remove(stands, id);
+        }
+        self.ready.push(urgency, id);
+        // What is planned of it stands before these bytes, so it is as urgent.
+        for path in self.paths.iter_mut().flatten() {
+            if path.outbox.queued() > path.outbox.before(urgency) {
+                path.outbox.raise(id, urgency);
+            }
         }
     }
 
     /// Paths changed: whatever waited for one may go now.
     fn all_ready(&mut self) {
         for stream in self.streams.values_mut() {
-            if !stream.ready && stream.send.wants_to_send() {
-                stream.ready = true;
-                self.ready.push_back(stream.id);
+            if stream.ready.is_none() && stream.send.wants_to_send() {
+                let urgency = stream.send.urgency();
+                stream.ready = Some(urgency);
+                self.ready.push(urgency, stream.id);
             }
         }
     }

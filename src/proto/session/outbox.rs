@@ -7,7 +7,18 @@ use super::frame::{DATA_HEADER, DataHeader, put_bare};
 use super::send::SendHalf;
 use super::stream::Stream;
 use super::{PathStats, StreamId};
-use crate::label::Label;
+use crate::label::{Label, Urgency};
+
+/// What becomes of the bytes of a frame that is taken back before any of it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// They were never sent.
+    Fresh,
+    /// They were, or may have been by another path.
+    Lost,
+    /// Nothing: another path carries them.
+    Copy,
+}
 
 /// A data frame on its way out. Its payload stays in the stream's rope, unless that must let go of it
 /// while the frame is half written.
@@ -21,6 +32,8 @@ struct Outgoing {
     /// Header and payload bytes that the link took.
     done: usize,
     resent: bool,
+    urgency: Urgency,
+    back: Back,
     /// The rest of the payload, if the rope let go of it.
     detached: Option<Vec<u8>>,
 }
@@ -57,14 +70,25 @@ impl Outgoing {
 }
 
 /// What is to be written on a path, in order: the rest of a data frame that was begun, control frames,
-/// further data frames.
+/// further data frames, the more urgent first.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) control: Vec<u8>,
     control_done: usize,
     frames: VecDeque<Outgoing>,
-    /// Bytes of `frames` not written.
-    queued: usize,
+    /// Bytes of `frames` not written, by urgency.
+    queued: [usize; 3],
+}
+
+/// A frame to be written.
+#[derive(Debug)]
+pub(super) struct Push<'a> {
+    pub(super) header: DataHeader,
+    pub(super) label: &'a Label,
+    /// It goes before frames that are less urgent and not begun.
+    pub(super) urgency: Urgency,
+    pub(super) resent: bool,
+    pub(super) back: Back,
 }
 
 impl Outbox {
@@ -74,7 +98,30 @@ impl Outbox {
 
     /// Bytes of data frames not written yet.
     pub(super) fn queued(&self) -> usize {
-        self.queued
+        self.queued.iter().sum()
+    }
+
+    /// Those of them that nobody waits for.
+    pub(super) fn background(&self) -> usize {
+        self.queued[Urgency::Background as usize]
+    }
+
+    /// Background waited long enough: its first frame goes before everything that is not begun.
+    pub(super) fn feed_background(&mut self) {
+        let first = |frame: &Outgoing| frame.done == 0 && frame.urgency == Urgency::Background;
+        if let Some(index) = self.frames.iter().position(first)
+            && let Some(mut frame) = self.frames.remove(index)
+        {
+            self.queued[Urgency::Background as usize] -= frame.size();
+            self.queued[Urgency::Interactive as usize] += frame.size();
+            frame.urgency = Urgency::Interactive;
+            self.frames.insert(usize::from(self.begun()), frame);
+        }
+    }
+
+    /// Those of them that go before a frame of this urgency.
+    pub(super) fn before(&self, urgency: Urgency) -> usize {
+        self.queued[..=urgency as usize].iter().sum()
     }
 
     /// Control bytes not written yet.
@@ -96,19 +143,41 @@ impl Outbox {
         !self.frames.is_empty()
     }
 
-    pub(super) fn push(&mut self, header: DataHeader, label: &Label, resent: bool) {
+    pub(super) fn push(&mut self, push: Push<'_>) {
+        let header = push.header;
         let frame = Outgoing {
             header: header.encode(),
             stream: header.stream,
-            label: *label,
+            label: *push.label,
             offset: header.offset,
             length: header.payload,
             done: 0,
-            resent,
+            resent: push.resent,
+            urgency: push.urgency,
+            back: push.back,
             detached: None,
         };
-        self.queued += frame.size();
-        self.frames.push_back(frame);
+        self.queued[frame.urgency as usize] += frame.size();
+        let less = |before: &&Outgoing| before.done == 0 && before.urgency > frame.urgency;
+        let overtaken = self.frames.iter().rev().take_while(less).count();
+        self.frames.insert(self.frames.len() - overtaken, frame);
+    }
+
+    /// Frames of this stream that are not begun are at least so urgent now.
+    pub(super) fn raise(&mut self, stream: StreamId, urgency: Urgency) {
+        let raised =
+            |frame: &Outgoing| frame.stream == stream && frame.done == 0 && frame.urgency > urgency;
+        if !self.frames.iter().any(raised) {
+            return;
+        }
+        let begun = usize::from(self.begun());
+        for frame in self.frames.iter_mut().filter(|frame| raised(frame)) {
+            let left = frame.size();
+            self.queued[frame.urgency as usize] -= left;
+            self.queued[urgency as usize] += left;
+            frame.urgency = urgency;
+        }
+        self.frames.make_contiguous()[begun..].sort_by_key(|frame| frame.urgency);
     }
 
     pub(super) fn push_bare(&mut self, kind: u8) {
@@ -116,30 +185,42 @@ impl Outbox {
     }
 
     /// Takes back the frames of which nothing was written, and gives them to `untake` as stream, range
-    /// and whether resent.
-    pub(super) fn unplan(&mut self, mut untake: impl FnMut(StreamId, u64, u64, bool)) {
+    /// and what becomes of it.
+    pub(super) fn unplan(&mut self, mut untake: impl FnMut(StreamId, u64, u64, Back)) {
         let keep = usize::from(self.begun());
         for frame in self.frames.drain(keep..) {
-            self.queued -= frame.size();
-            untake(frame.stream, frame.offset, frame.end(), frame.resent);
+            self.queued[frame.urgency as usize] -= frame.size();
+            untake(frame.stream, frame.offset, frame.end(), frame.back);
         }
     }
 
-    /// The rope of a stream is about to let go of everything below `upto`.
+    /// The rope of a stream is about to let go of everything below `upto`: a frame not begun that ends
+    /// there goes too, for its bytes have arrived by another path.
     pub(super) fn detach(&mut self, stream: StreamId, upto: u64, send: &SendHalf) {
-        let keep = usize::from(self.begun());
-        for (index, frame) in self.frames.iter_mut().enumerate() {
+        let queued = &mut self.queued;
+        let mut needless = false;
+        for frame in &mut self.frames {
             if frame.stream == stream && frame.needs() < upto {
-                // A frame not begun could be dropped; it is so rare that it is not worth the code.
-                debug_assert!(index <= keep || frame.done == 0);
-                frame.detach(send);
+                needless |= frame.done == 0 && frame.end() <= upto;
+                if frame.done > 0 || frame.end() > upto {
+                    frame.detach(send);
+                }
             }
+        }
+        if needless {
+            self.frames.retain(|frame| {
+                let goes = frame.stream == stream && frame.done == 0 && frame.end() <= upto;
+                if goes {
+                    queued[frame.urgency as usize] -= frame.size();
+                }
+                !goes
+            });
         }
     }
 
     /// The rope of a stream is about to go: of its frames only the begun one is finished.
     pub(super) fn abandon(&mut self, stream: StreamId, send: &SendHalf) {
-        let mut dropped = 0;
+        let queued = &mut self.queued;
         self.frames.retain_mut(|frame| {
             if frame.stream != stream {
                 return true;
@@ -148,10 +229,9 @@ impl Outbox {
                 frame.detach(send);
                 return true;
             }
-            dropped += frame.size();
+            queued[frame.urgency as usize] -= frame.size();
             false
         });
-        self.queued -= dropped;
     }
 
     /// Fills `out` with what to write, in order.
@@ -226,7 +306,7 @@ impl Outbox {
             rest.drain(..payload);
         }
         *n -= taken;
-        self.queued -= taken;
+        self.queued[front.urgency as usize] -= taken;
         if front.done == front.size() {
             self.frames.pop_front();
             if self.frames.is_empty() && self.frames.capacity() > 8 {

@@ -1,19 +1,13 @@
-//! What goes on which path, and when it was written.
+//! What is told on which path, and when it was written.
 
 use std::time::Instant;
 
-use super::choose::Judge;
 use super::error::PathEnd;
-use super::frame::{DataHeader, kind, put_offset};
+use super::frame::kind;
 use super::path::{Closing, Path};
-use super::send::{Next, Unit};
 use super::stream::due;
-use super::{PathId, Phase, Role, Session, StreamId};
+use super::{PathId, Phase, Session, StreamId};
 
-/// Data frames are planned up to this many unwritten bytes on a path..
-const PLAN: usize = 1 << 20;
-/// ..and again when fewer than this are left.
-const PLAN_AGAIN: usize = 512 << 10;
 /// With so many control bytes unwritten nothing more is told: it stays due, and what is due of a stream
 /// is told once, however often it changes meanwhile.
 const TELL: usize = 8 << 10;
@@ -31,7 +25,12 @@ impl Session {
             return;
         };
         let before = path.stats.payload_sent + path.stats.payload_resent;
+        let background = path.outbox.background();
         path.outbox.written(n, &mut path.stats);
+        path.handed = path.handed.saturating_add(n as u64);
+        if path.outbox.background() < background {
+            self.background_at = Some(now);
+        }
         let payload = path.stats.payload_sent + path.stats.payload_resent > before;
         if payload {
             path.owes_since.get_or_insert(now);
@@ -68,7 +67,7 @@ impl Session {
         if self.paths[slot].as_ref().is_some_and(|p| p.resume_due) {
             self.tell_all(now, slot);
         }
-        let planned = self.plan_data(slot);
+        let planned = self.plan_data(now, slot);
         let brisk = self.config.ack_delay / 8;
         let pause = self
             .planned
@@ -104,119 +103,18 @@ impl Session {
             })
     }
 
-    /// Where acknowledgements, credit and the like go: any path will do, the latest is best known to
-    /// work; one that is being retired only if there is no other.
+    /// Where acknowledgements, credit and the like go: any path will do. One that is trusted and where
+    /// something came last is best known to work; one that is being retired is used only if there is no
+    /// other.
     pub(super) fn telling_slot(&self) -> Option<usize> {
         let open = self.paths.iter().enumerate();
         open.filter_map(|(slot, path)| Some((slot, path.as_ref()?)))
             .filter(|(_, path)| path.closing == Closing::No)
-            .max_by_key(|(_, path)| (!path.retiring && !path.peer_retired, path.serial))
+            .max_by_key(|(_, path)| {
+                let staying = !path.retiring && !path.peer_retired;
+                (staying, !path.trust.suspect, path.heard_at, path.serial)
+            })
             .map(|(slot, _)| slot)
-    }
-
-    /// Plans data frames on a path, streams in turn; whether there were any.
-    fn plan_data(&mut self, slot: usize) -> bool {
-        let carries = |session: &Self| session.paths[slot].as_ref().is_some_and(|p| p.carries());
-        let queued = |session: &Self| {
-            session.paths[slot]
-                .as_ref()
-                .map_or(0, |p| p.outbox.queued())
-        };
-        if self.ready.is_empty() || !carries(self) || queued(self) >= PLAN_AGAIN {
-            return false;
-        }
-        let mut planned = false;
-        let mut passed_over = 0;
-        while passed_over < self.ready.len() && queued(self) < PLAN {
-            let Some(id) = self.ready.pop_front() else {
-                break;
-            };
-            match self.plan_unit(slot, id) {
-                Planned::Some => {
-                    planned = true;
-                    passed_over = 0;
-                    self.ready.push_back(id);
-                }
-                Planned::Last => {
-                    planned = true;
-                    passed_over = 0;
-                    self.unready(id);
-                }
-                Planned::Waits => {
-                    passed_over += 1;
-                    self.ready.push_back(id);
-                }
-                Planned::Nothing => self.unready(id),
-            }
-        }
-        planned
-    }
-
-    fn unready(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.ready = false;
-        }
-    }
-
-    fn plan_unit(&mut self, slot: usize, id: StreamId) -> Planned {
-        let judge = Judge {
-            policy: &self.policy,
-            dialler: self.role == Role::Dialler,
-        };
-        let limit = self.config.frame_limit();
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return Planned::Nothing;
-        };
-        let paths = &mut self.paths;
-        let next = (stream.send).next(limit, |label| judge.verdict(paths, slot, label));
-        let unit = match next {
-            Next::Nothing => return Planned::Nothing,
-            Next::Elsewhere => return Planned::Waits,
-            Next::Unit(unit) => unit,
-        };
-        let Some(path) = self.paths[slot].as_mut() else {
-            return Planned::Waits;
-        };
-        let opening = stream.must_open_on(slot);
-        if path.outbox.has_frames() {
-            // A number that a waiting frame uses cannot be given another meaning before it is sent.
-            let numbers = &mut path.numbers;
-            let mut redefines = opening && numbers.would_redefine(&stream.label);
-            if let Unit::Data { label, .. } = &unit {
-                redefines |= numbers.would_redefine(label);
-            }
-            if redefines {
-                return Planned::Waits;
-            }
-        }
-        if opening {
-            stream.open_on(slot, path);
-        }
-        let out = &mut path.outbox;
-        match unit {
-            Unit::Fin { end } => put_offset(&mut out.control, kind::FIN, id, end),
-            Unit::Data {
-                offset,
-                length,
-                label,
-                resent,
-            } => {
-                let header = DataHeader {
-                    waiting: stream.send.pressed(),
-                    label: path.numbers.number(&label, &mut out.control),
-                    stream: id,
-                    offset,
-                    payload: length,
-                };
-                out.push(header, &label, resent);
-            }
-        }
-        stream.send.take(&unit, slot as u8);
-        if stream.send.wants_to_send() {
-            Planned::Some
-        } else {
-            Planned::Last
-        }
     }
 
     /// Tells what is due of one stream on a path.
@@ -269,15 +167,4 @@ impl Session {
         }
         self.repeat_close(slot);
     }
-}
-
-enum Planned {
-    /// A frame, and the stream has more.
-    Some,
-    /// A frame, and that was all.
-    Last,
-    /// Nothing here; another path, or a later moment, will take it.
-    Waits,
-    /// Nothing until credit, a path or the program changes that.
-    Nothing,
 }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::decoder::Decoder;
 use super::labels::{Definitions, Numbers};
 use super::outbox::Outbox;
-use super::{PathId, PathSides, PathStats};
+use super::trust::Trust;
+use super::{Measure, PathId, PathSides, PathStats};
 
 /// Control frames kept for a path that does not take them; more ends the path.
 pub(super) const MAX_ANSWERS: usize = 64 << 10;
@@ -44,6 +45,14 @@ pub(super) struct Path {
     /// Nor does the peer.
     pub(super) peer_retired: bool,
     pub(super) closing: Closing,
+    /// What is known of how it carries.
+    pub(super) measure: Measure,
+    /// Bytes its link took since that was measured.
+    pub(super) handed: u64,
+    /// Whether it is trusted to deliver, and why not.
+    pub(super) trust: Trust,
+    /// When something came on it last.
+    pub(super) heard_at: Option<Instant>,
     /// Since when it owes an answer in silence.
     pub(super) owes_since: Option<Instant>,
     /// That was told.
@@ -71,6 +80,10 @@ impl Path {
             retiring: false,
             peer_retired: false,
             closing: Closing::No,
+            measure: Measure::default(),
+            handed: 0,
+            trust: Trust::default(),
+            heard_at: None,
             owes_since: None,
             stalled: false,
             fed: None,
@@ -81,6 +94,7 @@ impl Path {
     /// Something arrived: whatever it owes, it is not silent.
     pub(super) fn heard(&mut self, now: Instant) {
         self.stalled = false;
+        self.heard_at = Some(now);
         if let Some(since) = &mut self.owes_since {
             *since = now;
         }

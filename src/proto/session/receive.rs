@@ -96,13 +96,31 @@ impl ReceiveHalf {
         self.next() + u64::from(self.complete())
     }
 
-    /// The ranges beyond the contiguous offset, at most so many as an acknowledgement takes.
+    /// Ranges beyond the contiguous offset, as many as an acknowledgement takes: the lowest and the
+    /// highest, for what came by a fast path lies high, and what a slow one fills lies low.
     pub(super) fn early_ranges(&self, out: &mut [(u64, u64); MAX_SACKS]) -> usize {
+        const LOW: usize = MAX_SACKS / 2;
+        let range =
+            |(start, segment): (&u64, &Segment)| (*start, *start + segment.data.len() as u64);
         let mut count = 0;
-        for (&start, segment) in &self.early {
-            let end = start + segment.data.len() as u64;
+        for (start, end) in self.early.iter().map(range) {
             if count > 0 && out[count - 1].1 == start {
                 out[count - 1].1 = end;
+            } else if count < LOW {
+                out[count] = (start, end);
+                count += 1;
+            } else {
+                break;
+            }
+        }
+        let told = count.checked_sub(1).map_or(0, |last| out[last].1);
+        let low = count;
+        for (start, end) in self.early.iter().rev().map(range) {
+            if start < told {
+                break;
+            }
+            if count > low && out[count - 1].0 == end {
+                out[count - 1].0 = start;
             } else if count < MAX_SACKS {
                 out[count] = (start, end);
                 count += 1;
@@ -149,6 +167,7 @@ impl ReceiveHalf {
             return Ok(data.is_empty());
         }
         if offset > next {
+            self.since_ack += data.len() as u64;
             return self.receive_early(offset, label, data).map(|()| true);
         }
         let data = &data[(next - offset) as usize..];
@@ -233,7 +252,6 @@ impl ReceiveHalf {
             if end <= next {
                 continue;
             }
-            self.since_ack += end - next;
             if self.stopped {
                 self.rope.skip(end);
             } else if start == next {

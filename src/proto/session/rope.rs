@@ -10,7 +10,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use crate::label::Label;
+use crate::label::{Label, Urgency};
 
 /// The largest chunk that bytes are copied into.
 pub(crate) const CHUNK: usize = 64 << 10;
@@ -92,6 +92,19 @@ impl Rope {
 
     pub(super) fn labels(&self) -> impl Iterator<Item = Label> + '_ {
         self.runs.iter().map(|run| run.label)
+    }
+
+    /// The most urgent label of a byte at `offset` or behind it.
+    pub(super) fn urgency_from(&self, offset: u64) -> Option<Urgency> {
+        let behind = self.runs.iter().rev().take_while(|run| run.end > offset);
+        behind.map(|run| run.label.urgency()).min()
+    }
+
+    /// Where the last byte ends that is at least so urgent.
+    pub(super) fn reach(&self, urgency: Urgency) -> u64 {
+        let mut runs = self.runs.iter().rev();
+        let last = runs.find(|run| run.label.urgency() <= urgency);
+        last.map_or(0, |run| run.end)
     }
 
     fn label_end(&mut self, label: &Label, end: u64) {

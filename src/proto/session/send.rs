@@ -2,18 +2,18 @@
 //!
 //! A byte between the acknowledged offset and the written one is in exactly one of three places:
 //! *fresh* (never sent), *flying* (sent on a path that is still there) or *lost* (sent on a path that is
-//! gone, to be sent again). What the peer reported beyond its contiguous offset is remembered so that
+//! gone or no longer trusted, to be sent again). What the peer reported beyond its contiguous offset is remembered so that
 //! it is not sent again.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::MAX_RUNS;
 use super::error::{ProtocolError, StreamError};
 use super::ranges::Ranges;
 use super::rope::{KEEP, Rope};
-use crate::label::Label;
+use super::{MAX_PATHS, MAX_RUNS};
+use crate::label::{Label, Urgency};
 
 /// Ranges reported out of order that are remembered; a peer that reports more gets duplicates.
 const MAX_SACKED: usize = 256;
@@ -24,6 +24,8 @@ struct Flight {
     start: u64,
     end: u64,
     slot: u8,
+    /// Nobody waits for them.
+    background: bool,
 }
 
 /// How far our end has got.
@@ -44,6 +46,10 @@ pub(super) enum Unit {
         length: u32,
         label: Label,
         resent: bool,
+        /// As what they go: at least as urgent as any byte behind them.
+        urgency: Urgency,
+        /// The path that carries them too.
+        copy: Option<u8>,
     },
     Fin {
         end: u64,
@@ -54,8 +60,10 @@ pub(super) enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Unit(Unit),
-    /// Something could go, by another path.
+    /// Something could go, by another path or a little later.
     Elsewhere,
+    /// Nothing as urgent as was asked for, but what is less so.
+    Lower,
     /// Nothing until credit, a path or the program changes that.
     Nothing,
 }
@@ -63,9 +71,24 @@ pub(super) enum Next {
 /// Where a label may travel, as seen from one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Here,
+    Here {
+        /// Bytes at most, so that what is more urgent does not wait long behind them.
+        chunk: u64,
+        /// The path that is to carry them too.
+        copy: Option<u8>,
+    },
+    /// By another path, or later.
     Elsewhere,
     Nowhere,
+}
+
+/// What asks for a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asking<'a> {
+    /// So many bytes of a label.
+    Bytes(&'a Label, u64),
+    /// The end of a stream, which any path may tell.
+    End,
 }
 
 #[derive(Debug)]
@@ -78,6 +101,11 @@ pub(super) struct SendHalf {
     lost: Ranges,
     sacked: Ranges,
     flights: VecDeque<Flight>,
+    /// Bytes of `flights` by slot, and those of them that nobody waits for.
+    flying: [u64; MAX_PATHS],
+    background: [u64; MAX_PATHS],
+    /// The urgency of what was written last.
+    latest: Urgency,
     fin: Fin,
     /// Our end went out once, so the peer may acknowledge it.
     fin_told: bool,
@@ -100,6 +128,9 @@ impl SendHalf {
             lost: Ranges::default(),
             sacked: Ranges::default(),
             flights: VecDeque::new(),
+            flying: [0; MAX_PATHS],
+            background: [0; MAX_PATHS],
+            latest: Urgency::Default,
             fin: Fin::None,
             fin_told: false,
             reset: None,
@@ -158,6 +189,7 @@ impl SendHalf {
         let start = self.written();
         self.rope.push(label, &data[..taken]);
         self.fresh.insert(start, self.written());
+        self.latest = label.urgency();
         Ok(taken)
     }
 
@@ -177,6 +209,7 @@ impl SendHalf {
             self.rope.push_bytes(label, data.split_to(taken));
         }
         self.fresh.insert(start, self.written());
+        self.latest = label.urgency();
         Ok(taken)
     }
 
@@ -199,6 +232,8 @@ impl SendHalf {
         self.lost.clear();
         self.sacked.clear();
         self.flights = VecDeque::new();
+        self.flying = [0; MAX_PATHS];
+        self.background = [0; MAX_PATHS];
         self.fin = Fin::None;
         self.failure.get_or_insert(failure);
         match code {
@@ -238,33 +273,64 @@ impl SendHalf {
 
     /// Whether something sent on this path is not acknowledged yet.
     pub(super) fn flies_on(&self, slot: u8) -> bool {
-        self.fin == Fin::Flying(slot) || self.flights.iter().any(|flight| flight.slot == slot)
+        self.fin == Fin::Flying(slot) || self.flying_on(slot) > 0
     }
 
     /// Bytes sent on this path that are not acknowledged yet.
     pub(super) fn flying_on(&self, slot: u8) -> u64 {
-        let flights = self.flights.iter().filter(|flight| flight.slot == slot);
-        flights.map(|flight| flight.end - flight.start).sum()
+        self.flying[usize::from(slot)]
     }
 
-    /// What may go next: lost bytes before fresh ones, each label where `verdict` lets it; a forbidden
-    /// run is passed over, not waited for.
-    pub(super) fn next(&self, limit: usize, mut verdict: impl FnMut(&Label) -> Verdict) -> Next {
+    /// Those of them that nobody waits for.
+    pub(super) fn background_on(&self, slot: usize) -> u64 {
+        self.background[slot]
+    }
+
+    /// How urgent the next byte to be sent is: as the most urgent one behind it.
+    pub(super) fn urgency(&self) -> Urgency {
+        let first = |ranges: &Ranges| ranges.first().map_or(u64::MAX, |(start, _)| start);
+        let first = first(&self.lost).min(first(&self.fresh));
+        self.rope.urgency_from(first).unwrap_or(self.latest)
+    }
+
+    /// Bytes that could be sent now if a path took them.
+    pub(super) fn unsent(&self) -> u64 {
+        let lost = self.lost.iter().map(|(start, end)| end - start);
+        let fresh = self.fresh.iter();
+        let fresh = fresh.map(|(start, end)| end.min(self.credit).saturating_sub(start));
+        lost.chain(fresh).fold(0, u64::saturating_add)
+    }
+
+    /// What may go next of what is at least as urgent as `turn`: lost bytes before fresh ones, each
+    /// label where `verdict` lets it; a forbidden run is passed over, not waited for.
+    pub(super) fn next(
+        &self,
+        limit: usize,
+        turn: Urgency,
+        mut verdict: impl FnMut(Asking<'_>) -> Verdict,
+    ) -> Next {
+        let reach = self.rope.reach(turn);
         let mut elsewhere = false;
+        let mut lower = false;
         for (ranges, resent) in [(&self.lost, true), (&self.fresh, false)] {
             for (start, end) in ranges.iter() {
                 let end = if resent { end } else { end.min(self.credit) };
+                lower |= end > reach.max(start);
+                let end = end.min(reach);
                 let mut at = start;
                 while at < end {
                     let (label, run) = self.rope.label_at(at).expect("unsent bytes are kept");
                     let run = run.min(end);
-                    match verdict(&label) {
-                        Verdict::Here => {
+                    match verdict(Asking::Bytes(&label, run - at)) {
+                        Verdict::Here { chunk, copy } => {
+                            let most = chunk.clamp(1, limit as u64);
                             return Next::Unit(Unit::Data {
                                 offset: at,
-                                length: (run - at).min(limit as u64) as u32,
+                                length: (run - at).min(most) as u32,
                                 label,
                                 resent,
+                                urgency: turn,
+                                copy,
                             });
                         }
                         Verdict::Elsewhere => elsewhere = true,
@@ -275,14 +341,17 @@ impl SendHalf {
             }
         }
         if self.fin == Fin::Due && self.fresh.is_empty() {
-            return Next::Unit(Unit::Fin {
-                end: self.written(),
-            });
+            if matches!(verdict(Asking::End), Verdict::Here { .. }) {
+                return Next::Unit(Unit::Fin {
+                    end: self.written(),
+                });
+            }
+            elsewhere = true;
         }
-        if elsewhere {
-            Next::Elsewhere
-        } else {
-            Next::Nothing
+        match (elsewhere, lower) {
+            (true, _) => Next::Elsewhere,
+            (false, true) => Next::Lower,
+            (false, false) => Next::Nothing,
         }
     }
 
@@ -297,6 +366,7 @@ impl SendHalf {
                 offset,
                 length,
                 resent,
+                urgency,
                 ..
             } => {
                 let end = offset + u64::from(length);
@@ -305,21 +375,65 @@ impl SendHalf {
                 } else {
                     self.fresh.remove(offset, end);
                 }
-                self.fly(offset, end, slot);
+                self.fly(Flight {
+                    start: offset,
+                    end,
+                    slot,
+                    background: urgency == Urgency::Background,
+                });
             }
         }
     }
 
-    fn fly(&mut self, start: u64, end: u64, slot: u8) {
+    fn fly(&mut self, flight: Flight) {
+        self.count(&flight);
         if let Some(last) = self.flights.back_mut()
-            && last.slot == slot
-            && last.end == start
+            && (last.slot, last.background) == (flight.slot, flight.background)
+            && last.end == flight.start
         {
-            last.end = end;
+            last.end = flight.end;
             return;
         }
-        let index = self.flights.partition_point(|f| f.start < start);
-        self.flights.insert(index, Flight { start, end, slot });
+        let index = self.flights.partition_point(|f| f.start < flight.start);
+        self.flights.insert(index, flight);
+    }
+
+    fn count(&mut self, flight: &Flight) {
+        let slot = usize::from(flight.slot);
+        self.flying[slot] += flight.end - flight.start;
+        if flight.background {
+            self.background[slot] += flight.end - flight.start;
+        }
+    }
+
+    fn uncount(&mut self, flight: &Flight) {
+        let slot = usize::from(flight.slot);
+        self.flying[slot] -= flight.end - flight.start;
+        if flight.background {
+            self.background[slot] -= flight.end - flight.start;
+        }
+    }
+
+    /// Nothing of this range flies any more.
+    fn ground(&mut self, start: u64, end: u64) {
+        let touched = |flight: &Flight| flight.end > start && flight.start < end;
+        let mut index = self.flights.partition_point(|f| f.end <= start);
+        while let Some(flight) = self.flights.get(index).copied().filter(touched) {
+            self.flights.remove(index);
+            self.uncount(&flight);
+            let before = flight.start..flight.end.min(start);
+            let after = flight.start.max(end)..flight.end;
+            for rest in [before, after].into_iter().filter(|rest| !rest.is_empty()) {
+                let rest = Flight {
+                    start: rest.start,
+                    end: rest.end,
+                    ..flight
+                };
+                self.count(&rest);
+                self.flights.insert(index, rest);
+                index += 1;
+            }
+        }
     }
 
     /// Takes back bytes that were meant for a path and of which none went out.
@@ -328,23 +442,7 @@ impl SendHalf {
         if start >= end {
             return;
         }
-        let mut rest = Vec::new();
-        self.flights.retain_mut(|flight| {
-            if flight.end <= start || flight.start >= end {
-                return true;
-            }
-            if flight.end > end {
-                rest.push(Flight {
-                    start: end,
-                    ..*flight
-                });
-            }
-            flight.end = start;
-            flight.start < flight.end
-        });
-        for flight in rest {
-            self.fly(flight.start, flight.end, flight.slot);
-        }
+        self.ground(start, end);
         if resent {
             self.lose_range(start, end);
         } else {
@@ -359,8 +457,13 @@ impl SendHalf {
         }
     }
 
-    /// A path is gone: what flew on it is to be sent again.
+    /// A path is gone, or not trusted to deliver: what flew on it is to be sent again.
     pub(super) fn lose(&mut self, slot: u8) {
+        if !self.flies_on(slot) {
+            return;
+        }
+        self.flying[usize::from(slot)] = 0;
+        self.background[usize::from(slot)] = 0;
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
             if flight.slot == slot {
@@ -405,12 +508,20 @@ impl SendHalf {
         self.fresh.remove_below(acked);
         self.lost.remove_below(acked);
         self.sacked.remove_below(acked);
-        while let Some(front) = self.flights.front_mut() {
-            if front.end > acked {
-                front.start = front.start.max(acked);
+        while let Some(front) = self.flights.front().copied() {
+            if front.start >= acked {
                 break;
             }
+            self.uncount(&front);
             self.flights.pop_front();
+            if front.end > acked {
+                let rest = Flight {
+                    start: acked,
+                    ..front
+                };
+                self.count(&rest);
+                self.flights.push_front(rest);
+            }
         }
     }
 
@@ -429,6 +540,7 @@ impl SendHalf {
         if start < end && (self.sacked.len() < MAX_SACKED || self.sacked.intersects(start, end)) {
             self.sacked.insert(start, end);
             self.lost.remove(start, end);
+            self.ground(start, end);
         }
         Ok(())
     }
@@ -438,12 +550,17 @@ impl SendHalf {
 mod tests {
     use super::*;
 
+    const HERE: Verdict = Verdict::Here {
+        chunk: u64::MAX,
+        copy: None,
+    };
+
     fn sent(length: usize, slots: &[u8]) -> SendHalf {
         let mut half = SendHalf::new(1 << 20, 1 << 20);
         half.write(&Label::ANY, &vec![0; length]).expect("open");
         for slot in slots {
             let piece = length / slots.len();
-            let Next::Unit(unit) = half.next(piece, |_| Verdict::Here) else {
+            let Next::Unit(unit) = half.next(piece, Urgency::Default, |_| HERE) else {
                 panic!("something to send");
             };
             half.take(&unit, *slot);
@@ -452,7 +569,7 @@ mod tests {
     }
 
     fn next(half: &SendHalf) -> Option<(u64, u32, bool)> {
-        match half.next(1 << 20, |_| Verdict::Here) {
+        match half.next(1 << 20, Urgency::Default, |_| HERE) {
             Next::Unit(Unit::Data {
                 offset,
                 length,

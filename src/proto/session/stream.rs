@@ -6,7 +6,7 @@ use super::path::Path;
 use super::receive::ReceiveHalf;
 use super::send::SendHalf;
 use super::{MAX_PATHS, StreamId};
-use crate::label::Label;
+use crate::label::{Label, Urgency};
 
 /// What is to be told of a stream, as bits. Each tells the whole present state, so it may be told
 /// twice, late, or by another path.
@@ -29,8 +29,8 @@ pub(super) struct Stream {
     pub(super) due: u8,
     /// It stands in the session's list of streams with something due.
     pub(super) listed: bool,
-    /// It stands in the session's list of streams with something to send.
-    pub(super) ready: bool,
+    /// The queue of streams with something to send in which it stands.
+    pub(super) ready: Option<Urgency>,
     /// Its acknowledgement waits for company or the delay.
     pub(super) ack_waits: bool,
     /// What our STOP says.
@@ -71,7 +71,7 @@ impl Stream {
             receive,
             due: 0,
             listed: false,
-            ready: false,
+            ready: None,
             ack_waits: false,
             code: 0,
             reset_both: false,

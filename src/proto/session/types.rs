@@ -1,6 +1,8 @@
 //! The names of things, and what the driver is told.
 
 use super::error::{CloseReason, PathEnd};
+use super::messages::MessageId;
+use crate::label::Urgency;
 use crate::label::matching::PathFacts;
 use crate::network::Network;
 
@@ -73,6 +75,16 @@ pub enum Event {
     Stranded,
     /// This path owes an answer in silence; told once until something arrives on it.
     PathStalled(PathId),
+    /// This path owes acknowledgements and shows no progress: what it owes goes out on others.
+    PathSuspect(PathId),
+    /// It moved again.
+    PathTrusted(PathId),
+    /// A message waits to be received.
+    MessageReady,
+    /// There is room for messages of this urgency again.
+    MessageRoom(Urgency),
+    /// What became of this message is final.
+    MessageSettled(MessageId),
     /// The peer told new facts of its network on this path.
     PathFacts(PathId),
     /// The session is over; every stream that was not finished has failed with this.
@@ -90,4 +102,8 @@ pub enum Wake {
     Linger,
     /// A path that owes an answer was silent long enough.
     Stall,
+    /// What waits for the gate, a rate or a bound on starvation may go.
+    Pace,
+    /// A message's lifetime runs out.
+    Lifetime,
 }

@@ -52,8 +52,13 @@ impl Session {
     pub(super) fn heard(&mut self, now: Instant, slot: usize) {
         self.drained(now);
         match &mut self.paths[slot] {
-            Some(path) if path.owes_since.is_some() => {}
-            _ => return,
+            Some(path) => {
+                path.heard_at = Some(now);
+                if path.owes_since.is_none() {
+                    return;
+                }
+            }
+            None => return,
         }
         let flying = self
             .streams

@@ -7,15 +7,18 @@
 //! ```
 //!
 //! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
-//! wakes, `serve` is the task, and `state` what the lock guards.
+//! wakes, `serve` is the task, `messages` the ways in of messages, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
 //! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
+mod line;
+mod messages;
 mod scratch;
 mod serve;
 mod sockets;
 mod state;
+mod waits;
 mod wakers;
 
 use std::io;
@@ -38,6 +41,7 @@ use crate::proto::session::handshake::Credentials;
 use crate::proto::session::{CloseReason, PathId, PathSides, Session, StreamId};
 use crate::transport::ByteLink;
 
+pub(super) use messages::{Outcome, Turn, fate};
 pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
 pub(super) use state::{State, TellDetached};
@@ -159,7 +163,7 @@ impl Driver {
                 .open(now, label)
                 .map_err(|error| state.session_error(error))?;
             state.handles += 1;
-            state.unsettled = true;
+            state.note_label(&label);
             state.transmit(now);
             Ok(id)
         })
@@ -315,6 +319,7 @@ impl Driver {
     pub(super) fn close(&self) {
         self.with(|state, now| {
             state.core.close(now);
+            state.stop_sending();
             state.transmit(now);
         });
         self.wakers.summon();

@@ -26,7 +26,12 @@ pub(in crate::stream) fn spawn(
         // A roamer waits for snapshots itself, in this task.
         let mut snapshots = roamer.is_none().then(|| changed(registry.snapshots()));
         let mut revised = changed(registry.revised());
+        // A timer stands still while the machine sleeps; what it is set for does not.
+        let mut jumped = std::pin::pin!(Clock::jumped());
         std::future::poll_fn(|cx| {
+            while jumped.as_mut().poll(cx).is_ready() {
+                jumped.set(Clock::jumped());
+            }
             // Whatever may have to go or to stop with these is served below.
             while let Some(Poll::Ready(receiver)) =
                 snapshots.as_mut().map(|next| next.as_mut().poll(cx))
@@ -68,9 +73,11 @@ impl Driver {
                 if state.core.poll_timeout().is_some_and(|(at, _)| at <= now) {
                     state.core.handle_timeout(now);
                 }
+                state.relax_messages(now);
                 state.transmit(now);
                 let timer = state.core.poll_timeout().map(|(at, _)| at);
-                state.armed = [state.watch_at, timer].into_iter().flatten().min();
+                let due = [state.watch_at, timer, state.relax_at()];
+                state.armed = due.into_iter().flatten().min();
                 let wait = state.armed.map(|at| at.saturating_duration_since(now));
                 (state.is_over(), wait, more)
             });

@@ -236,9 +236,8 @@ impl State {
 
     /// Somebody waits to read; what arrives is for it to take.
     pub(super) fn has_readers(&self) -> bool {
-        self.waiters
-            .iter()
-            .any(|(_, waiters)| waiters.read.is_some())
+        let mut waiters = self.waiters.iter();
+        waiters.any(|(_, waiters)| waiters.read.is_some()) || self.has_receivers()
     }
 
     /// Reads every path; whether some path may have more.
@@ -265,6 +264,7 @@ impl State {
         label: Label,
         mut data: Outgoing<'_>,
     ) -> Result<usize, StreamError> {
+        self.note_label(&label);
         for last in [false, true] {
             let taken = match &mut data {
                 Outgoing::Copied(bytes) => self.core.write(now, id, label, bytes)?,
@@ -281,8 +281,14 @@ impl State {
         Ok(0)
     }
 
-    /// Writes to every path what the core has for it and its socket takes.
+    /// Writes to every path what the core has for it and its socket takes, until none takes more: what
+    /// one took may be why the next thing goes by another.
     pub(in crate::stream) fn transmit(&mut self, now: Instant) {
+        while self.transmit_once(now) && self.links.len() > 1 {}
+    }
+
+    /// Offers each path once; whether one took something.
+    fn transmit_once(&mut self, now: Instant) -> bool {
         let Self {
             core,
             links,
@@ -291,6 +297,7 @@ impl State {
             ..
         } = self;
         let mut cx = TaskContext::from_waker(waker);
+        let mut some = false;
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
             let mut wrote = false;
             let failed = loop {
@@ -312,6 +319,7 @@ impl State {
                     Poll::Ready(Err(error)) => break Some(Arc::<str>::from(error.to_string())),
                 }
             };
+            some |= wrote;
             if wrote && failed.is_none() {
                 let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);
                 let sampled = link.gauge.sample(now, link.network.as_ref(), &*link.io);
@@ -322,6 +330,7 @@ impl State {
                 core.lose(now, link.path);
             }
         }
+        some
     }
 }
 

@@ -11,13 +11,15 @@ use tokio::sync::watch;
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::sockets::Link;
+use super::waits::Waits;
 use super::wakers::Wakers;
 use crate::deferral::Registry;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{
-    CloseReason, Event, PathEnd, PathId, PathSides, PathStats, Role, Session, StreamError, StreamId,
+    CloseReason, Event, MAX_PATHS, PathEnd, PathId, PathSides, PathStats, Role, Session,
+    StreamError, StreamId,
 };
 use crate::scout::Sample;
 
@@ -37,6 +39,7 @@ pub(in crate::stream) struct State {
     pub(in crate::stream) core: Session,
     pub(super) links: Vec<Link>,
     pub(super) waiters: Vec<(StreamId, Waiters)>,
+    pub(super) waits: Option<Box<Waits>>,
     pub(super) accepting: VecDeque<Waker>,
     pub(super) closing: Vec<Waker>,
     /// Streams and session handles that users hold.
@@ -68,6 +71,19 @@ pub(in crate::stream) struct State {
     revised: watch::Receiver<()>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
+    /// What a dialler's roamer has in mind.
+    mind: Mind,
+}
+
+/// What the roamer knew of the traffic when it last looked; it is called when that changes.
+#[derive(Debug, Default)]
+struct Mind {
+    labels: Vec<Label>,
+    /// Whether some was interactive, and when the last of it.
+    interactive: (bool, Option<Instant>),
+    lanes: bool,
+    /// The traffic is not as it was known.
+    changed: bool,
 }
 
 impl State {
@@ -84,6 +100,7 @@ impl State {
             core,
             links: Vec::new(),
             waiters: Vec::new(),
+            waits: None,
             accepting: VecDeque::new(),
             closing: Vec::new(),
             handles: 0,
@@ -101,7 +118,47 @@ impl State {
             closed_told: false,
             on_detached: None,
             detached: (0, None),
+            mind: Mind::default(),
         }
+    }
+
+    /// The roamer looked, and knows of this traffic.
+    pub(in crate::stream) fn roamer_knows(
+        &mut self,
+        labels: Vec<Label>,
+        interactive: bool,
+        lanes: bool,
+    ) {
+        self.mind = Mind {
+            labels,
+            interactive: (interactive, self.core.interactive_at()),
+            lanes,
+            changed: false,
+        };
+    }
+
+    /// Something is written, or a stream opened, under this label.
+    pub(super) fn note_label(&mut self, label: &Label) {
+        if !self.mind.labels.contains(label) && self.core.role() == Role::Dialler {
+            self.mind.labels.push(*label);
+            self.mind.changed = true;
+        }
+    }
+
+    /// Whether the roamer is to look at the traffic again.
+    fn traffic_changed(&mut self) -> bool {
+        let last = self.core.interactive_at();
+        let (known, at) = self.mind.interactive;
+        let lanes = self.core.wants_lanes();
+        let changed = self.mind.changed || (!known && last != at) || lanes != self.mind.lanes;
+        if !changed || self.core.role() != Role::Dialler {
+            return false;
+        }
+        self.mind.changed = false;
+        self.mind.interactive.1 = last;
+        self.mind.lanes = lanes;
+        self.unsettled = true;
+        true
     }
 
     pub(super) fn waiters(&mut self, id: StreamId) -> &mut Waiters {
@@ -147,6 +204,7 @@ impl State {
         while let Some(event) = self.core.poll_event() {
             rearm |= self.take_event(now, event);
         }
+        rearm |= self.traffic_changed();
         let due = self.core.poll_timeout().map(|(at, _)| at);
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
     }
@@ -159,6 +217,11 @@ impl State {
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
             Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::PathSuspect(path) => self.path_doubted(path, PathEvent::Suspect),
+            Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
+            Event::MessageReady => self.message_ready(),
+            Event::MessageRoom(urgency) => self.message_room(urgency),
+            Event::MessageSettled(id) => self.message_settled(id),
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);
@@ -170,6 +233,8 @@ impl State {
                 | Event::Stranded
                 | Event::PathFacts(_)
                 | Event::PathStalled(_)
+                | Event::PathSuspect(_)
+                | Event::PathTrusted(_)
                 | Event::Closed(_)
         )
     }
@@ -182,6 +247,15 @@ impl State {
         if let Some((_, waiters)) = self.waiters.iter_mut().find(|(known, _)| *known == id) {
             self.wake.extend(which(waiters).take());
         }
+    }
+
+    fn path_doubted(&mut self, path: PathId, event: fn(PathInfo) -> PathEvent) {
+        if let Some(link) = self.links.iter().find(|link| link.path == path) {
+            let event = event(self.info(link));
+            tracing::debug!(target: "mancom::session", %event);
+            self.publish(event);
+        }
+        self.unsettled = true;
     }
 
     pub(super) fn path_closed(&mut self, path: PathId, end: PathEnd) {
@@ -212,6 +286,7 @@ impl State {
         }
         self.wake.extend(self.accepting.drain(..));
         self.wake.append(&mut self.closing);
+        self.end_messages();
         if !std::mem::replace(&mut self.closed_told, true) {
             let why = self.closed_error(reason).to_string().into();
             self.publish(PathEvent::Closed { why });
@@ -234,7 +309,11 @@ impl State {
     }
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {
+        let state = self.core.path_state(link.path);
         PathInfo {
+            lane: usize::from(link.path.id) >= MAX_PATHS / 2,
+            carries: state.is_some_and(|state| state.carries),
+            suspect: state.is_some_and(|state| state.suspect),
             path: (link.path.id, link.path.epoch),
             network: link.network.as_ref().map(Network::id),
             name: link.network.as_ref().map(|network| network.name().into()),

@@ -61,6 +61,9 @@ impl State {
             network: self.network.as_ref().map(Network::id),
             name: self.network.as_ref().map(|network| network.name().into()),
             kind: self.network.as_ref().map(Network::kind),
+            lane: false,
+            carries: true,
+            suspect: false,
             stats: PathStats {
                 payload_sent: self.written + self.resent,
                 payload_resent: self.resent,

@@ -140,6 +140,19 @@ impl ByteLink for TcpLink {
 
     #[cfg(target_os = "linux")]
     fn measure(&self) -> Option<Measured> {
-        crate::transport::tcp_info::measure(&self.stream).ok()
+        let measured = crate::transport::tcp_info::measure(&self.stream).ok()?;
+        let outstanding = crate::transport::outq::unacknowledged(&self.stream).ok();
+        Some(Measured {
+            outstanding,
+            ..measured
+        })
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn limit_unsent(&mut self, bytes: u32) {
+        // Where it is refused the queue is longer, and nothing else is wrong.
+        if let Err(e) = socket2::SockRef::from(&self.stream).set_tcp_notsent_lowat(bytes) {
+            tracing::debug!(target: "mancom::transport", error = %e, "TCP_NOTSENT_LOWAT");
+        }
     }
 }

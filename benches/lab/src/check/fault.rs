@@ -28,12 +28,13 @@ const PROMPT: Duration = ms(50);
 /// More than a round trip.
 const ANSWER: Duration = ms(200);
 
-pub(super) fn run(world: &World, table: &mut Table) -> io::Result<()> {
-    let before = probe::description(world, LINK)?;
+pub(super) fn run(table: &mut Table) -> io::Result<()> {
+    let world = super::usual()?;
+    let before = probe::description(&world, LINK)?;
     for fault in FAULTS {
         // Not synchronisation: the kernel counts this time.
         std::thread::sleep(APART);
-        one(world, table, fault, &before)?;
+        one(&world, table, fault, &before)?;
     }
     Ok(())
 }

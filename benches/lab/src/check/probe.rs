@@ -21,9 +21,11 @@ pub(super) fn ping(world: &World, link: &str, timeout: Duration) -> io::Result<O
         // Without it the figures are those of a busy machine.
         let _ = system::set_realtime(PRIORITY);
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4))?;
-        socket.bind_device(Some(link.as_bytes()))?;
-        let bound = socket.bind(&SocketAddr::new(from, 0).into());
-        if bound.and_then(|()| socket.connect(&to.into())).is_err() {
+        let bound = socket
+            .bind_device(Some(link.as_bytes()))
+            .and_then(|()| socket.bind(&SocketAddr::new(from, 0).into()))
+            .and_then(|()| socket.connect(&to.into()));
+        if bound.is_err() {
             return Ok(None);
         }
         let socket = UdpSocket::from(socket);
@@ -45,13 +47,14 @@ pub(super) enum From {
     Server,
 }
 
-/// Bits a second that one plain TCP connection brings over a link, and its congestion control.
+/// Bits a second that one plain TCP connection brings over a link, and its congestion control:
+/// measured over so many bytes, after the warming.
 pub(super) fn tcp(
     world: &World,
     link: &str,
     from: From,
     warm: Duration,
-    measured: Duration,
+    bytes: usize,
 ) -> io::Result<(f64, String)> {
     let (near, far) = connect(world, link)?;
     let (sender, receiver) = match from {
@@ -67,7 +70,7 @@ pub(super) fn tcp(
             // Until the receiver has enough, and resets.
             while sender.write_all(&[0; 16_384]).is_ok() {}
         });
-        let rate = receive(receiver, warm, measured);
+        let rate = receive(receiver, warm, bytes);
         sending.join().expect("it writes");
         Ok((rate?, name))
     })
@@ -89,19 +92,25 @@ fn connect(world: &World, link: &str) -> io::Result<(TcpStream, TcpStream)> {
     Ok((near, listener.accept()?.0))
 }
 
-fn receive(mut stream: TcpStream, warm: Duration, measured: Duration) -> io::Result<f64> {
+/// Reads so many bytes after the warming, however long that takes: a fixed time could end in
+/// a stall behind a lost packet, with what follows it already here.
+fn receive(mut stream: TcpStream, warm: Duration, bytes: usize) -> io::Result<f64> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut buffer = vec![0; 1 << 18];
+    let mut read = move || match stream.read(&mut buffer)? {
+        0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        bytes => Ok(bytes),
+    };
     let begin = Instant::now();
     while begin.elapsed() < warm {
-        stream.read(&mut buffer)?;
+        read()?;
     }
     let begin = Instant::now();
-    let mut bytes = 0;
-    while begin.elapsed() < measured {
-        bytes += stream.read(&mut buffer)?;
+    let mut received = 0;
+    while received < bytes {
+        received += read()?;
     }
-    Ok(bytes as f64 * 8.0 / begin.elapsed().as_secs_f64())
+    Ok(received as f64 * 8.0 / begin.elapsed().as_secs_f64())
 }
 
 /// What became of a flood of datagrams.

@@ -141,3 +141,58 @@ fn a_path_within_this_host_is_refused_by_prohibited_loopback_alone() {
         }
     }
 }
+
+fn class(text: &str, local: Option<&Network>, remote: &PathFacts, is_dialler: bool) -> u16 {
+    path_class(&label(text), local, remote, is_dialler, &Policy::default())
+}
+
+#[test]
+fn a_dear_path_is_of_a_worse_class_at_both_ends() {
+    let free = one(Network::wifi("wlan0").metered(false));
+    let dear = one(Network::cellular("wwan0").metered(true));
+    let ends = |text: &str| {
+        let dialler = [&free, &dear].map(|n| class(text, Some(n), &PathFacts::default(), true));
+        let told = [&free, &dear].map(PathFacts::of);
+        let listener = told.map(|facts| class(text, Some(&free), &facts, false));
+        [dialler, listener]
+    };
+    for [free, dear] in ends("") {
+        assert!(free < dear);
+    }
+    for [free, dear] in ends("cost=ignore") {
+        assert_eq!(free, dear);
+    }
+    // A preference stands above the cost, an avoided kind too.
+    for [free, dear] in ends("prefer=cellular") {
+        assert!(dear < free);
+    }
+    for [free, dear] in ends("avoid=wifi") {
+        assert!(dear < free);
+    }
+}
+
+#[test]
+fn the_order_of_classes_is_that_of_ranks() {
+    let networks = [
+        one(Network::ethernet("eth0").metered(false)),
+        one(Network::wifi("wlan0").metered(true)),
+        one(Network::wifi("wlan1").health(crate::network::Health::Limited)),
+        one(Network::cellular("wwan0").roaming(true)),
+    ];
+    for text in [
+        "",
+        "prefer=wifi",
+        "avoid=ethernet",
+        "cost=ignore",
+        "interactive",
+    ] {
+        for a in &networks {
+            for b in &networks {
+                let rank = |n| rank(n, &label(text), &Destination::Unnamed, &Policy::default());
+                let (a_rank, b_rank) = (rank(a).class(), rank(b).class());
+                let class = |n| class(text, Some(n), &PathFacts::default(), true);
+                assert_eq!(a_rank.cmp(&b_rank), class(a).cmp(&class(b)), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Can a backup and a conversation share two networks?
+//!
+//! One session over a wifi of 20 Mbit/s and a cellular of 4 Mbit/s, both in memory. A backup uses what
+//! there is, while somebody asks a question five times a second. You will see a line a second for each:
+//! what the backup moves over which network, and how long the answers take; also while the wifi is
+//! gone from the third second to the sixth. At the end, what the answers took in all.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mancom::testing::scripted;
+use mancom::{Label, Listener, Manager, McStream, Network};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+const SECONDS: u64 = 9;
+const PAUSE: Duration = Duration::from_millis(200);
+
+#[tokio::main]
+async fn main() -> Result<(), mancom::Error> {
+    let (scout, networks) = scripted();
+    let ms = Duration::from_millis;
+    let wifi = || {
+        Network::wifi("wifi")
+            .rtt(ms(20))
+            .up(20_000_000)
+            .down(20_000_000)
+    };
+    let cellular = Network::cellular("cellular")
+        .rtt(ms(80))
+        .up(4_000_000)
+        .down(4_000_000);
+    networks.up(wifi());
+    networks.up(cellular.metered(false));
+
+    let manager = Manager::builder().scout(scout).build().await?;
+    let listener = manager.listen("mem://backup").await?;
+    tokio::spawn(serve(listener));
+    let backup = manager
+        .connect("mem://backup")
+        .label(Label::BACKGROUND)
+        .await?;
+    let questions = backup.session().open(Label::INTERACTIVE).await?;
+
+    let (told, mut answers) = mpsc::channel(64);
+    tokio::spawn(ask(questions, told));
+    let (stats, writer) = (backup.session(), tokio::spawn(upload(backup)));
+    let (mut before, mut all) = (Vec::new(), Vec::new());
+    for second in 1..=SECONDS {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match second {
+            3 => networks.down("wifi"),
+            6 => drop(networks.up(wifi())),
+            _ => {}
+        }
+        let mut took = Vec::new();
+        while let Ok(answer) = answers.try_recv() {
+            took.push(answer);
+        }
+        println!("{second} s  backup       {}", moved(&stats, &mut before));
+        println!("     conversation {}", spread(&mut took));
+        all.append(&mut took);
+    }
+    println!("in all, the answers took {}", spread(&mut all));
+    writer.abort();
+    Ok(())
+}
+
+/// Answers each question, and takes the backup.
+async fn serve(listener: Listener) -> Result<(), mancom::Error> {
+    let mut backup = listener.accept().await?;
+    let session = backup.session();
+    let mut questions = session.accept().await?;
+    tokio::spawn(async move { tokio::io::copy(&mut backup, &mut tokio::io::sink()).await });
+    let mut question = [0; 32];
+    loop {
+        questions.read_exact(&mut question).await?;
+        questions.write_all(&question).await?;
+    }
+}
+
+async fn upload(mut backup: McStream) -> io::Result<()> {
+    let block = vec![7; 64 << 10];
+    loop {
+        backup.write_all(&block).await?;
+    }
+}
+
+async fn ask(mut stream: McStream, told: mpsc::Sender<Duration>) -> io::Result<()> {
+    let mut answer = [0; 32];
+    loop {
+        let began = Instant::now();
+        stream.write_all(&[1; 32]).await?;
+        stream.read_exact(&mut answer).await?;
+        // Nobody is left to tell once the show is over.
+        let _ = told.try_send(began.elapsed());
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What each network carried since the last time.
+fn moved(session: &mancom::Session, before: &mut Vec<(String, u64)>) -> String {
+    let mut words = Vec::new();
+    for path in session.paths() {
+        let name = path.to_string();
+        let sent = path.stats.payload_sent + path.stats.payload_resent;
+        let known = before.iter_mut().find(|(known, _)| *known == name);
+        let last = known.map_or(0, |(_, last)| std::mem::replace(last, sent));
+        if last == 0 {
+            before.push((name.clone(), sent));
+        }
+        words.push(format!("{name} {:.1} Mbit/s", (sent - last) as f64 * 8e-6));
+    }
+    words.join(", ")
+}
+
+fn spread(took: &mut [Duration]) -> String {
+    took.sort_unstable();
+    match (took.get(took.len() / 2), took.last()) {
+        (Some(median), Some(worst)) => format!("{median:.0?} at the median, {worst:.0?} at worst"),
+        _ => "no answer".into(),
+    }
+}

@@ -1,0 +1,303 @@
+//! Examples of each rule.
+
+use super::super::{Choice, Placement, Reason, STARVATION, chunk, gate, place};
+use super::*;
+
+const KB: u64 = 1000;
+const MIB: u64 = 1 << 20;
+
+fn decide(unit: Unit, paths: &[Candidate]) -> Placement {
+    place(now(), &unit, paths, &Surroundings::default())
+}
+
+fn asked(slot: usize, unit: Unit, paths: &[Candidate]) -> Choice {
+    let asker = Some(slot);
+    decide(Unit { asker, ..unit }, paths).choice
+}
+
+fn interactive(length: u64) -> Unit {
+    unit(Urgency::Interactive, length, length)
+}
+
+fn bulk(backlog: u64) -> Unit {
+    unit(Urgency::Default, 16 * KB, backlog)
+}
+
+fn background() -> Unit {
+    unit(Urgency::Background, 5 * KB, MIB)
+}
+
+#[test]
+fn nothing_goes_where_there_is_no_path() {
+    let placed = decide(bulk(MIB), &[]);
+    assert_eq!(placed.choice, Choice::Nowhere);
+    assert_eq!(placed.to_string(), "nowhere");
+}
+
+#[test]
+fn interactive_goes_where_it_arrives_first() {
+    let (wifi, cellular) = (path(0, 20, 20), path(1, 2, 120));
+    let on = |wifi| decide(interactive(100), &[wifi, cellular]).choice;
+    assert_eq!(on(wifi), Choice::On(0));
+    // A full pipe is no queue.
+    assert_eq!(on(with(wifi, 50 * KB)), Choice::On(0));
+    // 60 ms behind a queue and 10 ms on the way are more than 60 ms on the way.
+    assert_eq!(on(with(wifi, 200 * KB)), Choice::On(1));
+    let planned = Candidate {
+        planned: 200 * KB,
+        ..wifi
+    };
+    assert_eq!(on(planned), Choice::On(1));
+    let foreign = Candidate {
+        foreign: 200 * KB,
+        ..wifi
+    };
+    assert_eq!(on(foreign), Choice::On(1));
+}
+
+#[test]
+fn a_better_class_carries_however_slow_it_is_and_a_worse_one_when_it_is_suspect() {
+    let slow = path(0, 1, 500);
+    let dear = Candidate {
+        class: 1,
+        ..path(1, 100, 10)
+    };
+    for unit in [interactive(100), bulk(MIB), background()] {
+        let placed = decide(unit, &[slow, dear]);
+        assert_eq!(placed.choice, Choice::On(0), "{placed}");
+        assert_eq!(placed.trace.verdicts[1], Some((1, Reason::WorseClass)));
+        let suspect = Candidate {
+            suspect: true,
+            ..slow
+        };
+        let placed = decide(unit, &[suspect, dear]);
+        assert_eq!(placed.choice, Choice::On(1), "{placed}");
+        assert_eq!(placed.trace.verdicts[0], Some((0, Reason::Suspect)));
+        assert_eq!(decide(unit, &[suspect]).choice, Choice::On(0));
+    }
+}
+
+#[test]
+fn interactive_takes_the_lane_and_bulk_does_not() {
+    let general = with(path(0, 20, 20), 60 * KB);
+    let lane = lane_of(with(general, 0), 4);
+    let both = [general, lane];
+    assert_eq!(decide(interactive(100), &both).choice, Choice::On(4));
+    assert_eq!(decide(bulk(MIB), &both).choice, Choice::On(0));
+    assert_eq!(
+        decide(bulk(MIB), &[lane]).choice,
+        Choice::On(4),
+        "nothing but the lane"
+    );
+    let suspect = Candidate {
+        suspect: true,
+        ..general
+    };
+    let other = path(1, 2, 120);
+    let paths = [suspect, lane, other];
+    assert_eq!(
+        decide(bulk(MIB), &paths).choice,
+        Choice::On(1),
+        "the lane stays free while another network carries"
+    );
+    assert_eq!(decide(interactive(100), &paths).choice, Choice::On(4));
+}
+
+#[test]
+fn a_lane_knows_what_its_network_carries() {
+    let general = with(path(0, 20, 20), 300 * KB);
+    let mut lane = lane_of(general, 4);
+    lane.measure = Measure::default();
+    let other = path(1, 2, 120);
+    let choice = decide(interactive(100), &[general, lane, other]).choice;
+    assert_eq!(choice, Choice::On(1), "a queue of 100 ms before the lane");
+    let mut unsent = general;
+    unsent.measure.unsent = 250 * KB;
+    let choice = decide(interactive(100), &[unsent, lane, other]).choice;
+    assert_eq!(choice, Choice::On(4), "which the kernel has not sent");
+}
+
+#[test]
+fn a_small_redundant_unit_goes_over_two_networks() {
+    let (wifi, cellular) = (path(0, 20, 20), path(1, 2, 120));
+    let lane = lane_of(wifi, 4);
+    let dear = Candidate {
+        class: 3,
+        ..cellular
+    };
+    let redundant = Unit {
+        redundant: true,
+        ..interactive(100)
+    };
+    let placed = decide(redundant, &[wifi, lane, dear]);
+    assert_eq!(placed.choice, Choice::Twice(4, 1), "{placed}");
+    let large = Unit {
+        redundant: true,
+        ..interactive(17 << 10)
+    };
+    assert_eq!(decide(large, &[wifi, lane, dear]).choice, Choice::On(4));
+    assert_eq!(decide(redundant, &[wifi, lane]).choice, Choice::On(4));
+    let suspect = Candidate {
+        suspect: true,
+        ..cellular
+    };
+    assert_eq!(decide(redundant, &[wifi, suspect]).choice, Choice::On(0));
+}
+
+#[test]
+fn a_slow_path_helps_with_much_and_not_with_little() {
+    let paths = [path(0, 20, 20), path(1, 2, 120)];
+    assert_eq!(asked(1, bulk(4 * MIB), &paths), Choice::On(1));
+    assert_eq!(asked(0, bulk(4 * MIB), &paths), Choice::On(0));
+    // 100 KB are there over the first in 50 ms.
+    assert_eq!(asked(1, bulk(100 * KB), &paths), Choice::On(0));
+    assert_eq!(
+        decide(bulk(4 * MIB), &paths).choice,
+        Choice::On(0),
+        "the quickest if nobody asks"
+    );
+}
+
+#[test]
+fn little_waits_for_the_fast_path_rather_than_take_the_slow_one() {
+    let paths = [with(path(0, 20, 20), 225 * KB), path(1, 2, 120)];
+    let placed = decide(bulk(150 * KB), &paths);
+    assert_eq!(placed.choice, Choice::On(1), "{placed}");
+    let paths = [with(path(0, 20, 20), 224 * KB), path(1, 1, 400)];
+    let placed = decide(
+        Unit {
+            asker: Some(1),
+            ..bulk(50 * KB)
+        },
+        &paths,
+    );
+    assert!(matches!(placed.choice, Choice::Later(Some(_))), "{placed}");
+    assert_eq!(
+        placed.trace.to_string(),
+        "slot 0: gate, 224000 of 225000 bytes outstanding; slot 1: later, 211 ms"
+    );
+    let named = placed
+        .trace
+        .named(|slot| ["wlan0", "wwan0"][usize::from(slot)]);
+    assert!(named.to_string().starts_with("wlan0: gate, "));
+}
+
+#[test]
+fn paths_of_which_nothing_is_known_are_all_tried() {
+    let unknown = |slot, outstanding, acknowledged| Candidate {
+        slot,
+        network: slot as u8,
+        measure: Measure {
+            outstanding,
+            acknowledged,
+            ..Measure::default()
+        },
+        ..Candidate::default()
+    };
+    let paths = [unknown(0, 0, 0), unknown(1, 0, 0)];
+    for slot in [0, 1] {
+        assert_eq!(asked(slot, bulk(MIB), &paths), Choice::On(slot));
+    }
+    let full = [unknown(0, 15 * KB, 0), unknown(1, 0, 0)];
+    assert_eq!(asked(0, bulk(MIB), &full), Choice::On(1));
+    let acknowledged = [unknown(0, 15 * KB, 30 * KB), unknown(1, 0, 0)];
+    assert_eq!(asked(0, bulk(MIB), &acknowledged), Choice::On(0));
+    let fast = [path(0, 100, 10), unknown(1, 0, 0)];
+    assert_eq!(asked(1, bulk(MIB), &fast), Choice::On(1));
+}
+
+// behaviour: I8
+#[test]
+fn background_leaves_no_queue_while_interactive_traffic_is_active() {
+    let now = now();
+    let wifi = path(0, 20, 20);
+    let on = |outstanding, ago| {
+        let around = active(now, MILLI * ago);
+        place(now, &background(), &[with(wifi, outstanding)], &around)
+    };
+    assert_eq!(gate::allowance(&wifi.measure, true), 55 * KB);
+    assert_eq!(on(50 * KB, 0).choice, Choice::On(0), "up to 55 kB");
+    assert_eq!(on(49_999, 0).choice, Choice::On(0), "the pipe is not full");
+    let shut = on(50 * KB + 1, 0);
+    assert_eq!(shut.choice, Choice::Later(Some(now + MILLI)), "{shut}");
+    assert_eq!(on(60 * KB, 0).choice, Choice::Later(Some(now + 2 * MILLI)));
+    assert_eq!(on(60 * KB, 5_999).choice, on(60 * KB, 0).choice);
+    assert_eq!(on(60 * KB, 6_000).choice, Choice::On(0));
+    let rest = on(2_500 * KB, 6_000).choice;
+    assert_eq!(
+        rest,
+        Choice::Later(Some(now + 2 * MILLI)),
+        "a second's worth"
+    );
+    let default = Unit {
+        urgency: Urgency::Default,
+        ..background()
+    };
+    let placed = place(now, &default, &[with(wifi, MIB)], &active(now, MILLI));
+    assert_eq!(placed.choice, Choice::On(0), "{placed}");
+}
+
+#[test]
+fn what_other_sessions_have_outstanding_counts_at_the_gate() {
+    let now = now();
+    let path = Candidate {
+        foreign: 30 * KB,
+        planned: 10 * KB,
+        ..with(path(0, 20, 20), 15 * KB)
+    };
+    let placed = place(now, &background(), &[path], &active(now, MILLI));
+    assert!(matches!(placed.choice, Choice::Later(Some(_))), "{placed}");
+}
+
+// behaviour: P3
+#[test]
+fn starved_background_goes() {
+    assert_eq!(STARVATION, Duration::from_secs(5));
+    let now = now();
+    let starved = Unit {
+        starved: true,
+        ..background()
+    };
+    let around = Surroundings {
+        outranked: [u8::MAX; 8],
+        ..active(now, MILLI)
+    };
+    let full = [with(path(0, 20, 20), MIB), with(path(1, 2, 120), MIB)];
+    assert_eq!(place(now, &starved, &full, &around).choice, Choice::On(0));
+    let asks = Unit {
+        asker: Some(1),
+        ..starved
+    };
+    assert_eq!(place(now, &asks, &full, &around).choice, Choice::On(1));
+}
+
+// behaviour: P4
+#[test]
+fn traffic_of_a_session_of_less_priority_waits() {
+    let now = now();
+    let mut around = Surroundings::default();
+    around.outranked[0] = 0b010;
+    let paths = [path(0, 20, 20), path(1, 2, 120)];
+    let on = |unit: Unit, paths: &[Candidate]| place(now, &unit, paths, &around).choice;
+    assert_eq!(on(bulk(100 * KB), &paths), Choice::On(1));
+    assert!(matches!(on(bulk(MIB), &paths[..1]), Choice::Later(Some(_))));
+    assert_eq!(on(background(), &paths[..1]), Choice::On(0));
+    assert_eq!(on(interactive(100), &paths), Choice::On(0));
+}
+
+#[test]
+fn a_chunk_is_two_milliseconds_of_the_path() {
+    let of = |megabits| chunk(&path(0, megabits, 20).measure);
+    assert_eq!(
+        [1, 20, 100, 10_000].map(of),
+        [1400, 5_000, 25_000, 256 << 10]
+    );
+    let unknown = |acknowledged| {
+        chunk(&Measure {
+            acknowledged,
+            ..Measure::default()
+        })
+    };
+    let told = [0, 100 * KB, MIB, u64::MAX].map(unknown);
+    assert_eq!(told, [3750, 28_750, 256 << 10, 256 << 10]);
+}

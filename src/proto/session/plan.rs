@@ -1,0 +1,353 @@
+//! What payload goes on which path next.
+//!
+//! The more urgent first, streams of one urgency in turn; a stream is as urgent as the most urgent byte
+//! behind its next one. Nothing is planned much before its path takes it, and what was planned and not
+//! begun is overtaken by what is more urgent. Background that waited for [`STARVATION`] goes before
+//! everything, one chunk at a time.
+
+use std::time::Instant;
+
+use super::choose::{Chooser, Judge, Round};
+use super::frame::{DataHeader, kind, put_offset};
+use super::outbox::{Back, Push};
+use super::ready::{TURNS, lower};
+use super::send::{Next, Unit};
+use super::{MAX_PATHS, Role, Session, StreamId};
+use crate::label::{Label, Urgency};
+use crate::proto::schedule::{self, ACTIVE, STARVATION};
+
+/// Data frames are planned up to this many unwritten bytes on the only path..
+const PLAN: usize = 1 << 20;
+/// ..and again when fewer than this are left.
+const PLAN_AGAIN: usize = 512 << 10;
+/// Where several paths carry, at least so many unwritten bytes are planned on each.
+const PLAN_LEAST: usize = 32 << 10;
+/// A second path takes copies of interactive frames up to so many unwritten bytes.
+const COPIES: usize = 64 << 10;
+
+enum Planned {
+    /// A frame, and the stream has more.
+    Some,
+    /// A frame, and that was all.
+    Last,
+    /// Nothing here; another path, or a later moment, will take it.
+    Waits,
+    /// Nothing so urgent.
+    Lower,
+    /// Nothing until credit, a path or the program changes that.
+    Nothing,
+}
+
+impl Session {
+    /// Payload of this urgency went or came.
+    pub(super) fn notice(&mut self, now: Instant, urgency: Urgency) {
+        match urgency {
+            Urgency::Interactive => self.interactive = Some(now),
+            _ => self.bulk = Some(now),
+        }
+    }
+
+    /// Plans data frames on a path; whether there were any.
+    pub(super) fn plan_data(&mut self, now: Instant, slot: usize) -> bool {
+        let carries = self.paths[slot].as_ref().is_some_and(|p| p.carries());
+        if !carries || self.ready.is_empty() {
+            return false;
+        }
+        let mut round = self.round(now);
+        let mut planned = false;
+        if round.starved {
+            self.background_at = Some(now);
+            if let Some(path) = self.paths[slot]
+                .as_mut()
+                .filter(|p| p.outbox.background() > 0)
+            {
+                path.outbox.feed_background();
+            } else {
+                planned |= self.plan_turn(slot, Urgency::Background, &mut round, 1);
+            }
+            round.starved = false;
+        }
+        for turn in TURNS {
+            // Messages of this urgency go before streams.
+            if self.ready.waits(turn) {
+                planned |= self.plan_turn(slot, turn, &mut round, usize::MAX);
+            }
+        }
+        self.mind_background(now, &mut round);
+        self.pace = self.pace.into_iter().chain(round.pace).min();
+        planned
+    }
+
+    fn round(&self, now: Instant) -> Round {
+        let mut around = self.around;
+        around.interactive = around.interactive.max(self.interactive);
+        let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
+        let starved = |at: Instant| now.saturating_duration_since(at) >= STARVATION;
+        let carrying = self.paths.iter().flatten().filter(|path| path.carries());
+        let several = carrying.count() > 1;
+        let mut flown = [0; MAX_PATHS];
+        if several || self.ready.waits(Urgency::Background) {
+            for (slot, path) in self.paths.iter().enumerate() {
+                if path.as_ref().is_some_and(|path| !path.trust.measured) {
+                    flown[slot] = self.flying_on(slot);
+                }
+            }
+        }
+        Round {
+            now,
+            several,
+            lively: around.interactive.is_some_and(recent),
+            starved: self.background_at.is_some_and(starved),
+            around,
+            backlog: 0,
+            flown,
+            pace: None,
+        }
+    }
+
+    /// Notes since when background waits, and when that is too long.
+    fn mind_background(&mut self, now: Instant, round: &mut Round) {
+        let planned = |path: &super::path::Path| path.outbox.background() > 0;
+        let waits = self.ready.waits(Urgency::Background)
+            || self.paths.iter().flatten().any(|path| planned(path));
+        if !waits {
+            self.background_at = None;
+            return;
+        }
+        let since = *self.background_at.get_or_insert(now);
+        let due = since.checked_add(STARVATION);
+        round.pace = round.pace.into_iter().chain(due).min();
+    }
+
+    /// How many unwritten bytes may be planned on a path, and whether it is time for more.
+    fn room(&self, slot: usize, turn: Urgency, round: &Round) -> (usize, bool) {
+        let Some(path) = &self.paths[slot] else {
+            return (0, false);
+        };
+        let queued = path.outbox.before(turn);
+        if !round.several {
+            return (PLAN, queued < PLAN_AGAIN);
+        }
+        let chunk = usize::try_from(schedule::chunk(&path.measure)).unwrap_or(PLAN);
+        let limit = chunk.saturating_mul(2).clamp(PLAN_LEAST, PLAN);
+        (limit, queued < limit)
+    }
+
+    /// Plans what is of one urgency, streams in turn, at most so many frames.
+    fn plan_turn(
+        &mut self,
+        slot: usize,
+        turn: Urgency,
+        round: &mut Round,
+        mut most: usize,
+    ) -> bool {
+        let (limit, due) = self.room(slot, turn, round);
+        if !due {
+            return false;
+        }
+        round.backlog = 0;
+        if round.several || turn == Urgency::Background {
+            let streams = self.ready.iter(turn).filter_map(|id| self.streams.get(&id));
+            round.backlog = streams.fold(0, |sum, s| sum.saturating_add(s.send.unsent()));
+        }
+        let mut planned = false;
+        let mut passed_over = 0;
+        let queued = |session: &Self| {
+            let path = session.paths[slot].as_ref();
+            path.map_or(usize::MAX, |path| path.outbox.before(turn))
+        };
+        while most > 0 && passed_over < self.ready.len(turn) && queued(self) < limit {
+            let Some(id) = self.ready.pop(turn) else {
+                break;
+            };
+            match self.plan_unit(slot, id, turn, round) {
+                Planned::Some => {
+                    self.ready.push(turn, id);
+                    (planned, passed_over, most) = (true, 0, most - 1);
+                }
+                Planned::Last => {
+                    self.stand(id, None);
+                    (planned, passed_over, most) = (true, 0, most - 1);
+                }
+                Planned::Waits => {
+                    passed_over += 1;
+                    self.ready.push(turn, id);
+                }
+                Planned::Lower => self.stand(id, lower(turn)),
+                Planned::Nothing => self.stand(id, None),
+            }
+        }
+        planned
+    }
+
+    /// A stream that was taken from its queue stands in another, or in none.
+    fn stand(&mut self, id: StreamId, urgency: Option<Urgency>) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.ready = urgency;
+            if let Some(urgency) = urgency {
+                self.ready.push(urgency, id);
+            }
+        }
+    }
+
+    fn plan_unit(
+        &mut self,
+        slot: usize,
+        id: StreamId,
+        turn: Urgency,
+        round: &mut Round,
+    ) -> Planned {
+        let limit = self.config.frame_limit();
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Planned::Nothing;
+        };
+        let mut chooser = Chooser {
+            judge: Judge {
+                policy: &self.policy,
+                dialler: self.role == Role::Dialler,
+            },
+            paths: &mut self.paths,
+            round,
+            slot,
+            turn,
+            refused: None,
+        };
+        let next = (stream.send).next(limit, turn, |asking| chooser.verdict(asking));
+        let unit = match next {
+            Next::Nothing => return Planned::Nothing,
+            Next::Lower => return Planned::Lower,
+            Next::Elsewhere => return Planned::Waits,
+            Next::Unit(unit) => unit,
+        };
+        if !self.push(slot, id, &unit, round) {
+            return Planned::Waits;
+        }
+        if let Unit::Data { length, copy, .. } = unit {
+            self.notice(round.now, turn);
+            let length = u64::from(length);
+            round.backlog = round.backlog.saturating_sub(length);
+            round.flown[slot] += length;
+            if let Some(other) = copy {
+                self.push_copy(usize::from(other), id, &unit);
+            }
+        }
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Planned::Nothing;
+        };
+        stream.send.take(&unit, slot as u8);
+        if stream.send.wants_to_send() {
+            Planned::Some
+        } else {
+            Planned::Last
+        }
+    }
+
+    /// Puts a unit into a path's outbox; `false` if its label cannot have a number there now.
+    fn push(&mut self, slot: usize, id: StreamId, unit: &Unit, round: &Round) -> bool {
+        let label = match unit {
+            Unit::Data { label, .. } => Some(label),
+            Unit::Fin { .. } => None,
+        };
+        if !self.introduce(slot, id, label) {
+            return false;
+        }
+        let (Some(path), Some(stream)) = (self.paths[slot].as_mut(), self.streams.get(&id)) else {
+            return false;
+        };
+        let out = &mut path.outbox;
+        match unit {
+            Unit::Fin { end } => {
+                put_offset(&mut out.control, kind::FIN, id, *end);
+                path.owes_since.get_or_insert(round.now);
+            }
+            Unit::Data {
+                offset,
+                length,
+                label,
+                resent,
+                urgency,
+                copy,
+            } => {
+                let header = DataHeader {
+                    waiting: stream.send.pressed(),
+                    label: path.numbers.number(label, &mut out.control),
+                    stream: id,
+                    offset: *offset,
+                    payload: *length,
+                };
+                let back = match *resent || copy.is_some() {
+                    true => Back::Lost,
+                    false => Back::Fresh,
+                };
+                out.push(Push {
+                    header,
+                    label,
+                    urgency: if round.starved {
+                        Urgency::Interactive
+                    } else {
+                        *urgency
+                    },
+                    resent: *resent,
+                    back,
+                });
+            }
+        }
+        true
+    }
+
+    /// The same bytes go by a second path too, if that is not busy with others.
+    fn push_copy(&mut self, slot: usize, id: StreamId, unit: &Unit) {
+        let Unit::Data {
+            offset,
+            length,
+            label,
+            urgency,
+            ..
+        } = unit
+        else {
+            return;
+        };
+        let busy = |path: &super::path::Path| path.outbox.before(*urgency) >= COPIES;
+        if self.paths[slot].as_deref().is_none_or(busy) || !self.introduce(slot, id, Some(label)) {
+            return;
+        }
+        if let Some(path) = self.paths[slot].as_mut() {
+            let header = DataHeader {
+                waiting: false,
+                label: path.numbers.number(label, &mut path.outbox.control),
+                stream: id,
+                offset: *offset,
+                payload: *length,
+            };
+            path.outbox.push(Push {
+                header,
+                label,
+                urgency: *urgency,
+                resent: true,
+                back: Back::Copy,
+            });
+        }
+    }
+
+    /// Says OPEN of a stream where a path needs it. A number that a waiting frame uses cannot be given
+    /// another meaning before that is sent: `false` then.
+    fn introduce(&mut self, slot: usize, id: StreamId, label: Option<&Label>) -> bool {
+        let (Some(path), Some(stream)) = (self.paths[slot].as_mut(), self.streams.get_mut(&id))
+        else {
+            return false;
+        };
+        let opening = stream.must_open_on(slot);
+        if path.outbox.has_frames() {
+            let numbers = &mut path.numbers;
+            let redefines = opening && numbers.would_redefine(&stream.label)
+                || label.is_some_and(|label| numbers.would_redefine(label));
+            if redefines {
+                return false;
+            }
+        }
+        if opening {
+            stream.open_on(slot, path);
+        }
+        true
+    }
+}

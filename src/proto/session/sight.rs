@@ -1,0 +1,106 @@
+//! What a driver tells of paths and of the process, and what it asks of them.
+
+use std::time::Instant;
+
+use super::choose::LANES;
+use super::ready::TURNS;
+use super::{Measure, PathId, Session, Surroundings};
+use crate::label::Urgency;
+use crate::proto::schedule::ACTIVE;
+
+/// How an open path fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathState {
+    /// It may carry payload: both ends said what they have on it, and nobody gives it up.
+    pub carries: bool,
+    /// It owes acknowledgements and shows no progress.
+    pub suspect: bool,
+    /// Since when it owes an answer in silence, once that is longer than [`Config::stall`].
+    ///
+    /// [`Config::stall`]: super::Config::stall
+    pub silent: Option<Instant>,
+    /// It is a network's lane for interactive traffic: ids 4 to 7 are, beside the paths 0 to 3.
+    pub lane: bool,
+}
+
+impl Session {
+    /// What the system measured of a path now.
+    pub fn measured(&mut self, now: Instant, path: PathId, measure: Measure) {
+        let Some(slot) = self.slot(path) else {
+            return;
+        };
+        if let Some(path) = self.paths[slot].as_mut() {
+            path.measure = measure;
+            path.handed = 0;
+            path.trust.measured = true;
+        }
+        let _ = now;
+    }
+
+    /// What the process does around this session.
+    pub fn surroundings(&mut self, now: Instant, around: Surroundings) {
+        let _ = now;
+        self.around = around;
+    }
+
+    /// When interactive payload last went or came.
+    pub fn interactive_at(&self) -> Option<Instant> {
+        self.interactive
+    }
+
+    /// Background bytes outstanding on a path, those that its link has not taken yet included.
+    pub fn background_on(&self, path: PathId) -> u64 {
+        let Some(slot) = self.slot(path) else {
+            return 0;
+        };
+        let streams = self.streams.values();
+        let flying = streams.map(|stream| stream.send.background_on(slot)).sum();
+        match &self.paths[slot] {
+            // What the peer's kernel has and its library has not said so is not outstanding any more.
+            Some(path) if path.trust.measured => {
+                let queued = path.outbox.queued() as u64;
+                let link = path.measure.outstanding.saturating_add(path.handed);
+                u64::min(flying, link.saturating_add(queued))
+            }
+            _ => flying,
+        }
+    }
+
+    /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
+    pub fn waiting_urgencies(&self) -> u8 {
+        let waits = |turn: &Urgency| self.ready.waits(*turn);
+        TURNS
+            .iter()
+            .filter(|turn| waits(turn))
+            .map(|turn| 1 << *turn as u8)
+            .sum()
+    }
+
+    /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
+    pub fn wants_measures(&self) -> bool {
+        self.background_at.is_some()
+            || self.ready.waits(Urgency::Background)
+            || self.paths.iter().flatten().nth(1).is_some()
+    }
+
+    /// Whether interactive traffic and other goes over this session, so that lanes are worth opening.
+    pub fn wants_lanes(&self) -> bool {
+        let recent = |at: Option<Instant>| {
+            let (at, latest) = (at?, self.planned.max(self.interactive)?);
+            Some(latest.saturating_duration_since(at) < ACTIVE)
+        };
+        recent(self.interactive) == Some(true) && recent(self.bulk) == Some(true)
+    }
+
+    /// How an open path fares.
+    pub fn path_state(&self, path: PathId) -> Option<PathState> {
+        let slot = self.slot(path)?;
+        let state = self.paths[slot].as_ref()?;
+        Some(PathState {
+            carries: state.carries(),
+            suspect: state.trust.suspect,
+            silent: state.owes_since.filter(|_| state.stalled),
+            lane: usize::from(path.id) >= LANES,
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! What the roamer sees of its session, under the lock.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::driver::Driver;
+use super::ways::Way;
+use crate::label::{Label, Urgency};
+use crate::network::{Network, NetworkId};
+use crate::proto::session::{MAX_PATHS, PathId, PathState};
+
+/// Paths of ids below this are general ones; the lane beside path n has the id n plus this.
+pub(super) const LANES: u8 = MAX_PATHS as u8 / 2;
+/// What nothing wants any more is kept for so long, for it may be wanted again.
+pub(super) const LINGER: Duration = Duration::from_secs(30);
+
+/// An open path.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    pub(super) path: PathId,
+    pub(super) network: Way,
+    pub(super) state: PathState,
+    /// Both ends' facts let some live label travel on it.
+    pub(super) permitted: bool,
+    /// It was retired or dropped, and is only not closed yet.
+    pub(super) given_up: bool,
+}
+
+impl Open {
+    pub(super) fn is_lane(&self) -> bool {
+        self.path.id >= LANES
+    }
+
+    pub(super) fn id(&self) -> Option<NetworkId> {
+        self.network.as_ref().map(Network::id)
+    }
+
+    /// A general path in use that does not owe an answer in silence.
+    pub(super) fn is_well(&self) -> bool {
+        !self.is_lane() && !self.given_up && self.state.silent.is_none()
+    }
+
+    /// It carries, and there is no reason to doubt that it goes on to.
+    pub(super) fn is_trusted(&self) -> bool {
+        let losing = self.network.as_ref().is_some_and(Network::is_losing);
+        self.is_well() && !self.state.suspect && !losing
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) now: Instant,
+    /// Live labels, the most urgent first, and whether some open path may carry it.
+    pub(super) labels: Vec<(Label, bool)>,
+    pub(super) open: Vec<Open>,
+    /// Interactive traffic went or came of late, or waits.
+    pub(super) interactive: bool,
+    /// When it will be late no more.
+    pub(super) interactive_until: Option<Instant>,
+    /// Traffic that wants lanes goes over the session.
+    pub(super) lanes: bool,
+}
+
+impl View {
+    /// `None` once the session is over. What it tells is what is known from now on: the driver calls
+    /// when traffic changes it.
+    pub(super) fn of(driver: &Arc<Driver>, given_up: &mut Vec<PathId>) -> Option<Self> {
+        driver.with(|state, now| {
+            if state.core.closed().is_some() {
+                return None;
+            }
+            let mut labels = state.core.live_labels();
+            if labels.is_empty() {
+                labels.push(driver.label);
+            }
+            // Stable: of one urgency, the eldest stream's first.
+            labels.sort_by_key(Label::urgency);
+            let paths: Vec<_> = state
+                .open_paths()
+                .map(|(path, network)| (path, network.cloned()))
+                .collect();
+            given_up.retain(|path| paths.iter().any(|(open, _)| open == path));
+            let open: Vec<Open> = paths
+                .into_iter()
+                .filter_map(|(path, network)| {
+                    Some(Open {
+                        state: state.core.path_state(path)?,
+                        permitted: labels.iter().any(|label| state.core.permits(path, label)),
+                        given_up: given_up.contains(&path),
+                        path,
+                        network,
+                    })
+                })
+                .collect();
+            let carried = |label: &Label| {
+                let mut paths = open.iter();
+                paths.any(|open| state.core.permits(open.path, label))
+            };
+            let marked: Vec<_> = labels
+                .iter()
+                .map(|label| (*label, carried(label)))
+                .collect();
+            let last = state.core.interactive_at();
+            let interactive_until = last.map(|at| at + LINGER).filter(|until| *until > now);
+            let waits = labels[0].urgency() == Urgency::Interactive;
+            let view = Self {
+                now,
+                interactive: waits || interactive_until.is_some(),
+                interactive_until,
+                lanes: state.core.wants_lanes(),
+                labels: marked,
+                open,
+            };
+            state.roamer_knows(labels, view.interactive, view.lanes);
+            Some(view)
+        })
+    }
+
+    /// General paths in use that are not silent.
+    pub(super) fn well(&self) -> impl Iterator<Item = &Open> + Clone {
+        self.open.iter().filter(|open| open.is_well())
+    }
+
+    /// Whether something carries, so that there is no hurry.
+    pub(super) fn carried(&self) -> bool {
+        self.well().next().is_some()
+    }
+
+    /// The path of this slot, given up or not.
+    pub(super) fn at(&self, slot: u8) -> Option<&Open> {
+        self.open.iter().find(|open| open.path.id == slot)
+    }
+}

@@ -1,0 +1,163 @@
+//! Messages that are written piece by piece.
+
+use std::io::ErrorKind;
+
+use mancom::testing::Networks;
+use mancom::{Label, MessageError};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+
+use super::{Two, ids, nothing_comes, receive, two};
+use crate::support::{Chance, Outcome, cellular, millis, secs, sent_over, soon, wifi};
+
+// behaviour: I12
+#[mancom::test]
+async fn an_empty_message_is_a_message(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://empty").await?;
+    let id = here.send(Label::ANY, &b""[..]).await?;
+    let writer = here.message(Label::BACKGROUND).await?;
+    let written = writer.finish().await?;
+    let received = receive(&there, 2).await;
+    for message in &received {
+        assert!(message.bytes.is_empty());
+    }
+    let mut received = ids(&received);
+    received.sort();
+    assert_eq!(received, [id, written]);
+    soon(secs(1), "its delivery", here.delivered(written)).await?;
+    Ok(())
+}
+
+// behaviour: I12 I4
+#[mancom::test]
+async fn a_writer_dropped_before_it_finished_withdraws_its_message(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://half").await?;
+    for size in [0, 1, 200_000] {
+        let mut writer = here.message(Label::ANY).await?;
+        let id = writer.id();
+        let child = here.send(Label::ANY, &b"child"[..]).after([id]).await?;
+        writer.write_all(&vec![1; size]).await?;
+        sleep(millis(200)).await;
+        drop(writer);
+        let own = soon(secs(1), "its fate", here.delivered(id)).await;
+        assert!(matches!(own, Err(MessageError::Cancelled)), "{own:?}");
+        let child = soon(secs(1), "its child's", here.delivered(child)).await;
+        assert!(
+            matches!(child, Err(MessageError::DependencyLost(_))),
+            "{child:?}"
+        );
+    }
+    let next = here.send(Label::ANY, &b"next"[..]).await?;
+    assert_eq!(ids(&receive(&there, 1).await), [next]);
+    nothing_comes(&there).await;
+    Ok(())
+}
+
+// behaviour: I1
+#[mancom::test]
+async fn pieces_of_several_messages_in_turn_arrive_as_wholes(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    networks.up(cellular());
+    let Two { here, there, .. } = two("mem://turns").await?;
+    let mut writers = Vec::new();
+    for _ in 0..4 {
+        writers.push(here.message(Label::ANY).after([]).await?);
+    }
+    let mut chance = Chance(12);
+    let mut written = vec![Vec::new(); 4];
+    for round in 0..100 {
+        for (writer, all) in writers.iter_mut().zip(&mut written) {
+            let size = chance.below(2_000) as usize;
+            let piece = chance.bytes(size);
+            soon(secs(30), "room", writer.write_all(&piece)).await?;
+            all.extend(piece);
+        }
+        match round {
+            30 => networks.down("wlan0"),
+            60 => networks.down("wwan0"),
+            61 => drop(networks.up(wifi())),
+            _ => sleep(millis(5)).await,
+        }
+    }
+    // What is whole arrives, be the others unfinished.
+    let mut expected = Vec::new();
+    for (writer, all) in writers.into_iter().zip(written).rev() {
+        let id = writer.finish().await?;
+        expected.push((id, all));
+        let message = receive(&there, 1).await.remove(0);
+        assert_eq!(message.id, id);
+        assert!(
+            expected
+                .last()
+                .is_some_and(|(_, all)| message.bytes == all[..])
+        );
+    }
+    Ok(())
+}
+
+#[mancom::test]
+async fn what_is_written_travels_before_the_message_is_finished(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two {
+        near, here, there, ..
+    } = two("mem://at-once").await?;
+    let mut writer = here.message(Label::ANY).await?;
+    let early = writer.id();
+    writer.write_all(&[1; 50_000]).await?;
+    sleep(secs(1)).await;
+    assert_eq!(sent_over(&near, "wlan0"), 50_000);
+    assert!(timeout(secs(1), there.recv()).await.is_err(), "not whole");
+    // A shutdown ends it as finish does, and so nothing is withdrawn.
+    writer.shutdown().await?;
+    let late = writer.write(b"x").await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::BrokenPipe);
+    drop(writer);
+    assert_eq!(ids(&receive(&there, 1).await), [early]);
+    Ok(())
+}
+
+#[mancom::test]
+async fn a_writer_whose_message_was_given_up_is_told(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://told").await?;
+    let mut writer = here.message(Label::ANY).lifetime(secs(2)).await?;
+    writer.write_all(b"half a ").await?;
+    sleep(secs(3)).await;
+    let error = writer.write_all(b"word").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let error = writer.finish().await.unwrap_err();
+    assert!(matches!(error, MessageError::Expired), "{error}");
+
+    let mut writer = here.message(Label::ANY).await?;
+    writer.write_all(b"half a ").await?;
+    here.cancel(writer.id()).await?;
+    let error = writer.finish().await.unwrap_err();
+    assert!(matches!(error, MessageError::Cancelled), "{error}");
+    nothing_comes(&there).await;
+    Ok(())
+}
+
+// behaviour: S21
+#[mancom::test]
+async fn a_writer_waits_for_room_and_goes_on_when_the_peer_receives(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://pieces").await?;
+    // 4 MiB of others, that nobody receives.
+    for _ in 0..4 {
+        let others = here.send(Label::ANY, vec![1; 1 << 20]);
+        soon(secs(30), "room for it", others).await?;
+    }
+    let mut writer = here.message(Label::ANY).await?;
+    let writing = async {
+        for _ in 0..8 {
+            writer.write_all(&vec![2; 256 << 10]).await?;
+        }
+        writer.finish().await.map_err(std::io::Error::from)
+    };
+    let (id, received) = tokio::join!(writing, receive(&there, 5));
+    let last = received.last().expect("five came");
+    assert_eq!((last.id, last.bytes.len()), (id?, 2 << 20));
+    Ok(())
+}
