@@ -130,7 +130,8 @@ mod tests {
         let mut sheet = Sheet::new("B6", "beside", "20 Mbit/s.", &columns);
         sheet.add("tcp", &[103.4, 19.31]);
         sheet.add("mancom", &[f64::NAN, 0.0]);
-        sheet.at_least("as good", "", Some(0.5), Some(1.0));
+        sheet.add("mancom", &[f64::NAN, 1.0]);
+        sheet.at_least("as good", "bulk", Some(1.0));
         let text = markdown(&[sheet]);
         assert!(
             text.contains("|        | p50, ms | bulk, Mbit/s |\n"),
@@ -141,11 +142,11 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("| mancom | -       | 0            |\n"),
+            text.contains("| mancom | -       | 0.50         |\n"),
             "{text}"
         );
         assert!(
-            text.contains("| as good | 0.50     | at least 1.00 | NO  | -50 %     |\n"),
+            text.contains("| as good | 0.50 Mbit/s | at least 1.00 Mbit/s | NO  | -50 %     |\n"),
             "{text}"
         );
     }

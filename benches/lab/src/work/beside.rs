@@ -126,30 +126,14 @@ fn figures(outcome: &Outcome, stop: u64) -> Vec<f64> {
 }
 
 fn judge(sheet: &mut Sheet) {
-    let limit = |sheet: &Sheet, column| sheet.figure("idle", column).map(|idle| 1.2 * idle);
-    let (p50, p99) = (limit(sheet, "p50"), limit(sheet, "p99"));
-    let mine = |sheet: &Sheet, column| sheet.figure("mancom", column);
-    let (mine50, mine99) = (mine(sheet, "p50"), mine(sheet, "p99"));
-    sheet.at_most(
-        "interactive p50 within 1.2 of the idle network's",
-        "ms",
-        mine50,
-        p50,
-    );
-    sheet.at_most(
-        "interactive p99 within 1.2 of the idle network's",
-        "ms",
-        mine99,
-        p99,
-    );
-    let alone = sheet
-        .figure("mancom, bulk alone", "bulk")
-        .map(|alone| 0.93 * alone);
-    let bulk = mine(sheet, "bulk");
-    sheet.at_least(
-        "bulk at least 0.93 of what it gets alone",
-        "Mbit/s",
-        bulk,
-        alone,
-    );
+    for (column, what) in [
+        ("p50", "interactive p50 within 1.2 of the idle network's"),
+        ("p99", "interactive p99 within 1.2 of the idle network's"),
+    ] {
+        let limit = sheet.figure("idle", column).map(|idle| 1.2 * idle);
+        sheet.at_most(what, column, limit);
+    }
+    let alone = sheet.figure("mancom, bulk alone", "bulk");
+    let limit = alone.map(|alone| 0.93 * alone);
+    sheet.at_least("bulk at least 0.93 of what it gets alone", "bulk", limit);
 }

@@ -49,16 +49,13 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
             Err(error) => super::failed(&mut sheet, "mancom", &error),
         }
     }
-    let last = sheet.figure("mancom", "last");
-    sheet.at_most("all resumed within 2 s", "ms", last, Some(2000.0));
-    let resumed = sheet.figure("mancom", "resumed");
-    sheet.at_least("no session lost", "", resumed, Some(count as f64));
-    let dials = sheet.figure("mancom", "connections");
+    sheet.at_most("all resumed within 2 s", "last", Some(2000.0));
+    sheet.at_least("no session lost", "resumed", Some(count as f64));
+    let dials = 1.5 * count as f64;
     sheet.at_most(
         "no thundering retry: connections opened",
-        "",
-        dials,
-        Some(1.5 * count as f64),
+        "connections",
+        Some(dials),
     );
     done(sheet)
 }
