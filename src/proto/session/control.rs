@@ -55,9 +55,9 @@ impl Session {
             Control::Resume => {
                 path.resumed = true;
                 path.alone = false;
+                self.events.push_back(Event::PathCarries(path.id));
                 self.progressed_on(now, slot);
                 self.rescue_all();
-                self.events.push_back(Event::PathCarries(path.id));
                 self.all_ready();
                 self.check_stalls(now);
             }
