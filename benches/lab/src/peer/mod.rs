@@ -13,8 +13,10 @@
 //! | `noq`, `noq-backup`, `noq-fast` | one connection, a stream for each class | both; the second as a backup; timers of 1 s and 0.3 s |
 //! | `reconnect` | one TCP connection, made anew by stubborn-io | the first, else the second |
 //! | `mancom` | one session, a labelled stream for each class | as the library decides |
+//! | `mancom-msg` | one session, a message for each record | as the library decides |
 
 mod mancom;
+mod message;
 mod mptcp;
 mod noq;
 mod reconnect;
@@ -53,7 +55,10 @@ pub(crate) enum Peer {
         backup: bool,
     },
     Reconnect,
-    Mancom,
+    /// With messages in place of streams, or not.
+    Mancom {
+        messages: bool,
+    },
 }
 
 /// How TCP connections lie over the networks.
@@ -80,7 +85,8 @@ pub(crate) const NOQ: Peer = noq(false, false);
 pub(crate) const NOQ_BACKUP: Peer = noq(false, true);
 pub(crate) const NOQ_FAST: Peer = noq(true, true);
 pub(crate) const RECONNECT: Peer = Peer::Reconnect;
-pub(crate) const MANCOM: Peer = Peer::Mancom;
+pub(crate) const MANCOM: Peer = Peer::Mancom { messages: false };
+pub(crate) const MESSAGES: Peer = Peer::Mancom { messages: true };
 
 const fn mptcp(two: bool, backup: bool, tuned: bool) -> Peer {
     Mptcp { two, backup, tuned }
@@ -106,7 +112,8 @@ impl fmt::Display for Peer {
             Noq { backup: true, .. } => "noq-backup",
             Noq { .. } => "noq",
             Peer::Reconnect => "reconnect",
-            Peer::Mancom => "mancom",
+            Peer::Mancom { messages: false } => "mancom",
+            Peer::Mancom { messages: true } => "mancom-msg",
         })
     }
 }
@@ -117,7 +124,7 @@ impl Peer {
         match self {
             Tcp(shape) => matches!(shape, Shape::Two | Shape::Split),
             Mptcp { two, .. } => two,
-            Noq { .. } | Peer::Mancom => true,
+            Noq { .. } | Peer::Mancom { .. } => true,
             Peer::Reconnect => false,
         }
     }
@@ -202,7 +209,7 @@ pub(crate) async fn connect(setup: &Setup) -> io::Result<Lanes> {
             Mptcp { backup, tuned, .. } => mptcp::connect(setup, backup, tuned).await?,
             Noq { fast, backup } => noq::connect(setup, fast, backup, &mut keep).await?,
             Peer::Reconnect => reconnect::connect(setup).await?,
-            Peer::Mancom => mancom::connect(setup, &mut keep).await?,
+            Peer::Mancom { messages } => mancom::connect(setup, messages, &mut keep).await?,
         };
         // All are named before any is waited for: the server takes them in the order they arrive.
         for (index, pipe) in pipes.iter_mut().enumerate() {
@@ -275,7 +282,7 @@ pub(crate) async fn listen(setup: &Setup) -> io::Result<Server> {
             certificate = told;
             (Listener::Noq(listener), port)
         }
-        Peer::Mancom => {
+        Peer::Mancom { .. } => {
             let (listener, port) = mancom::listen(setup).await?;
             (Listener::Mancom(listener), port)
         }
@@ -292,6 +299,11 @@ impl Server {
     pub(crate) async fn accept(mut self, setup: &Setup) -> io::Result<Lanes> {
         let count = setup.peer.pipes(&setup.classes).len();
         let arrive = async {
+            if let Listener::Mancom(listener) = &mut self.listener
+                && setup.peer == MESSAGES
+            {
+                return listener.messages(setup).await;
+            }
             let mut pipes: Vec<Option<Pipe>> = Vec::new();
             pipes.resize_with(count, || None);
             for _ in 0..count {
