@@ -128,7 +128,7 @@ impl Session {
         if !round.several && !yields {
             return (PLAN, queued < PLAN_AGAIN);
         }
-        let chunk = usize::try_from(schedule::chunk(&path.measure)).unwrap_or(PLAN);
+        let chunk = usize::try_from(round.chunk(path, turn)).unwrap_or(PLAN);
         let limit = chunk.saturating_mul(2).min(PLAN);
         (limit, queued < limit)
     }
