@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::path::Path;
 use super::send::{Asking, Verdict};
-use super::{MAX_PATHS, Measure, Surroundings};
+use super::{MAX_PATHS, Measure, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
 use crate::proto::schedule::{self, Candidate, Choice};
@@ -122,7 +122,7 @@ impl Chooser<'_> {
     fn here(&self, copy: Option<u8>) -> Verdict {
         let waited_for = self.round.lively || self.round.several || self.turn > Urgency::Default;
         let chunk = match &self.paths[self.slot] {
-            Some(path) if waited_for => schedule::chunk(&path.measure),
+            Some(path) if waited_for => plan::chunk(&path.measure),
             _ => u64::MAX,
         };
         Verdict::Here { chunk, copy }
