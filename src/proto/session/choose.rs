@@ -144,9 +144,11 @@ impl Chooser<'_> {
             return Verdict::Nowhere;
         };
         let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
+        let asks = self.paths[self.slot].as_deref();
+        let chunk = asks.map_or(u64::MAX, |path| plan::chunk(&path.measure));
         let unit = schedule::Unit {
             urgency: self.turn,
-            length,
+            length: length.min(chunk),
             backlog: self.round.backlog.max(length),
             redundant: label.is_redundant(),
             starved: self.round.starved && self.turn == Urgency::Background,

@@ -91,6 +91,9 @@ impl Session {
     fn round(&self, now: Instant) -> Round {
         let mut around = self.around;
         around.interactive = around.interactive.max(self.interactive);
+        if self.ready.waits(Urgency::Interactive) {
+            around.interactive = Some(now);
+        }
         let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
         let starved = |at: Instant| now.saturating_duration_since(at) >= STARVATION;
         let carrying = self.paths.iter().flatten().filter(|path| path.carries());
@@ -106,8 +109,7 @@ impl Session {
         Round {
             now,
             several,
-            lively: around.interactive.is_some_and(recent)
-                || self.ready.waits(Urgency::Interactive),
+            lively: around.interactive.is_some_and(recent),
             starved: self.background_at.is_some_and(starved),
             around,
             backlog: 0,

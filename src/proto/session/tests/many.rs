@@ -254,17 +254,25 @@ fn what_comes_seconds_late_by_another_path_is_dropped() {
     let mut pair = Pair::new(5, start(), patient.clone(), patient);
     let late = pair.paths()[0];
     let id = opened(&mut pair, End::Dialler);
+    let other = pair.dial(1).expect("the session lives");
+    for path in [late, other] {
+        pair.shape(path, line(10, 20));
+    }
     pair.run(SECOND);
-    pair.dial(1).expect("the session lives");
-    pair.run(SECOND);
+    flood(&mut pair, id, Label::ANY, MILLI * 200);
     pair.silence(late);
-    flood(&mut pair, id, Label::ANY, SECOND * 8);
+    flood(&mut pair, id, Label::ANY, SECOND * 4);
     for end in End::BOTH {
         pair.darken(late, end, false);
     }
     flood(&mut pair, id, Label::ANY, SECOND);
+    let written = pair
+        .session(End::Dialler)
+        .offsets(id)
+        .expect("open")
+        .written;
+    until_read(&mut pair, id, written as usize, SECOND * 5);
     pair.run(SECOND);
-    let _ = pair.read_all(End::Listener, id);
     let offsets = pair.session(End::Dialler).offsets(id).expect("open");
     assert_eq!(offsets.acknowledged, offsets.written);
     assert_eq!(pair.sides[1].read[&id].len() as u64, offsets.written);
