@@ -120,7 +120,9 @@ impl Chooser<'_> {
     }
 
     fn here(&self, copy: Option<u8>) -> Verdict {
-        let waited_for = self.round.lively || self.round.several || self.turn > Urgency::Default;
+        let round = &self.round;
+        let waited_for =
+            round.lively || round.several || round.around.ranked || self.turn > Urgency::Default;
         let chunk = match &self.paths[self.slot] {
             Some(path) if waited_for => plan::chunk(&path.measure),
             _ => u64::MAX,

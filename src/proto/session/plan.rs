@@ -138,7 +138,9 @@ impl Session {
             return (0, false);
         };
         let queued = path.outbox.before(turn);
-        if !round.several {
+        // What is planned goes, whatever other sessions have to send meanwhile.
+        let yields = round.around.ranked || turn == Urgency::Background;
+        if !round.several && !yields {
             return (PLAN, queued < PLAN_AGAIN);
         }
         let chunk = usize::try_from(chunk(&path.measure)).unwrap_or(PLAN);

@@ -68,7 +68,11 @@ impl Session {
 
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
     pub fn waiting_urgencies(&self) -> u8 {
-        let waits = |turn: &Urgency| self.ready.waits(*turn);
+        let planned = |turn: &Urgency| {
+            let paths = self.paths.iter().flatten();
+            paths.map(|path| path.outbox.of(*turn)).any(|left| left > 0)
+        };
+        let waits = |turn: &Urgency| self.ready.waits(*turn) || planned(turn);
         TURNS
             .iter()
             .filter(|turn| waits(turn))
