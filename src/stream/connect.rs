@@ -20,6 +20,7 @@ use super::error::{Attempt, Attempts, ConnectError};
 use super::hooks::{self, DynHook, Hook};
 use super::pace::Pace;
 use super::plain::Plain;
+use super::report::{ConnectReport, Stopwatch};
 use super::roam::Roamer;
 use super::tend::Target;
 use super::whereabouts::{check_place, destination, near};
@@ -215,6 +216,7 @@ struct Plan {
     only: Option<Arc<str>>,
     operation: Operation,
     attempts: Attempts,
+    report: ConnectReport,
 }
 
 /// How one attempt ended.
@@ -274,6 +276,7 @@ impl Plan {
             only,
             operation: connect.operation,
             attempts: Attempts::to(&given.to_string()),
+            report: ConnectReport::to(&given.to_string()),
             context,
         })
     }
@@ -295,14 +298,19 @@ impl Plan {
             };
             let (mut answered, mut hopeless) = (false, true);
             for way in ways {
-                match self.bounded(way.clone(), label).await? {
-                    Tried::First(first) => return Ok(self.begin(first, way, label, hook)),
-                    Tried::Gone => self.note(way.as_ref(), went()),
+                let mut watch = Stopwatch::new();
+                match self.bounded(way.clone(), label, &mut watch).await? {
+                    Tried::First(first) => {
+                        let name = way.as_ref().map(Network::name);
+                        self.report.note(self.started, name, &watch, None);
+                        return Ok(self.begin(first, way, label, hook));
+                    }
+                    Tried::Gone => self.note(way.as_ref(), &watch, went()),
                     Tried::Failed(error) => {
                         let error = error.into_io();
                         answered = true;
                         hopeless &= is_hopeless(&error);
-                        self.note(way.as_ref(), error);
+                        self.note(way.as_ref(), &watch, error);
                     }
                 }
             }
@@ -386,9 +394,14 @@ impl Plan {
     }
 
     /// One attempt within the deadline, given up when its network goes.
-    async fn bounded(&mut self, way: Option<Network>, label: Label) -> Result<Tried, ConnectError> {
+    async fn bounded(
+        &mut self,
+        way: Option<Network>,
+        label: Label,
+        watch: &mut Stopwatch,
+    ) -> Result<Tried, ConnectError> {
         let attempt = async {
-            match self.attempt(way.clone(), &label).await {
+            match self.attempt(way.clone(), &label, watch).await {
                 Ok(first) => Tried::First(first),
                 Err(error) => Tried::Failed(error),
             }
@@ -399,25 +412,32 @@ impl Plan {
             () = self.leaves(way.as_ref(), label) => Some(Tried::Gone),
             () = Clock::reached(self.deadline) => None,
         };
+        watch.stop();
         match tried {
             // The socket may tell of the loss before the snapshot does.
             Some(Tried::Failed(_)) if !self.admits(way.as_ref(), label) => Ok(Tried::Gone),
             Some(tried) => Ok(tried),
             None => {
                 let text = "no answer before the deadline";
-                self.note(way.as_ref(), io::Error::new(io::ErrorKind::TimedOut, text));
+                let error = io::Error::new(io::ErrorKind::TimedOut, text);
+                self.note(way.as_ref(), watch, error);
                 Err(self.late(None))
             }
         }
     }
 
-    async fn attempt(&self, way: Option<Network>, label: &Label) -> Result<First, DialError> {
+    async fn attempt(
+        &self,
+        way: Option<Network>,
+        label: &Label,
+        watch: &mut Stopwatch,
+    ) -> Result<First, DialError> {
         let (context, on) = (&self.context, way.as_ref());
         if self.asks.endpoint.is_session() {
-            let (link, agreed) = dial::hello(context, &self.asks, on, label).await?;
+            let (link, agreed) = dial::hello(context, &self.asks, on, label, watch).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            let link = dial::reach(context, &self.asks.endpoint, on, label).await?;
+            let link = dial::reach(context, &self.asks.endpoint, on, label, watch).await?;
             Ok(First::Plain(link))
         }
     }
@@ -472,16 +492,17 @@ impl Plan {
         if late { Err(self.late(None)) } else { Ok(()) }
     }
 
-    fn note(&mut self, way: Option<&Network>, error: io::Error) {
+    fn note(&mut self, way: Option<&Network>, watch: &Stopwatch, error: io::Error) {
         tracing::debug!(
             target: "mancom::session",
             op = %self.operation.id(), network = way.map(Network::name), %error,
             "attempt failed"
         );
-        let network = way.map(|network| network.name().into());
+        let (name, error) = (way.map(Network::name), Arc::new(error));
+        self.report.note(self.started, name, watch, Some(&error));
         self.attempts.push(Attempt {
-            network,
-            error: Arc::new(error),
+            network: name.map(Into::into),
+            error,
         });
     }
 
@@ -541,6 +562,7 @@ impl Plan {
         };
         let plain = Plain::new(link, way, hook, Some(target));
         plain.limit(self.asks.rate_limit);
+        plain.set_report(self.report);
         McStream::plain_stream(plain, label)
     }
 
@@ -562,6 +584,7 @@ impl Plan {
             Some(self.destination.clone()),
             &self.asks,
         );
+        driver.set_report(self.report);
         driver
             .attach(path, link, way, remote)
             .expect("the first path of a new session");

@@ -6,6 +6,7 @@ mod labels;
 mod messages;
 mod migration;
 mod pathless;
+mod paths;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::path::Path;
 use super::send::{Asking, Verdict};
-use super::{MAX_PATHS, Measure, Surroundings};
+use super::{MAX_PATHS, Measure, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
 use crate::proto::schedule::{self, Candidate, Choice, gate};
@@ -66,7 +66,7 @@ pub(super) struct Round {
 impl Round {
     /// Bytes of one frame; in the background no more than the gate lets be on the way.
     pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
-        let chunk = schedule::chunk(&path.measure);
+        let chunk = plan::chunk(&path.measure);
         match self.lively && turn == Urgency::Background {
             true => chunk.min(gate::allowance(&path.measure, true)),
             false => chunk,
@@ -157,9 +157,11 @@ impl Chooser<'_> {
             return Verdict::Nowhere;
         };
         let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
+        let asks = self.paths[self.slot].as_deref();
+        let chunk = asks.map_or(u64::MAX, |path| plan::chunk(&path.measure));
         let unit = schedule::Unit {
             urgency: self.turn,
-            length,
+            length: length.min(chunk),
             backlog: self.round.backlog.max(length),
             redundant: label.is_redundant(),
             starved: self.round.starved && self.turn == Urgency::Background,

@@ -55,6 +55,7 @@ impl Session {
             Control::Resume => {
                 path.resumed = true;
                 path.alone = false;
+                self.events.push_back(Event::PathCarries(path.id));
                 self.progressed_on(now, slot);
                 self.rescue_all();
                 self.all_ready();

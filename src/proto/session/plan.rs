@@ -12,7 +12,7 @@ use super::frame::{DataHeader, kind, put_offset};
 use super::outbox::{Back, Push};
 use super::ready::{TURNS, lower};
 use super::send::{Next, Unit};
-use super::{MAX_PATHS, Role, Session, StreamId};
+use super::{MAX_PATHS, Measure, Role, Session, StreamId};
 use crate::label::{Label, Urgency};
 use crate::proto::schedule::{self, ACTIVE, STARVATION};
 
@@ -20,8 +20,20 @@ use crate::proto::schedule::{self, ACTIVE, STARVATION};
 const PLAN: usize = 1 << 20;
 /// ..and again when fewer than this are left.
 const PLAN_AGAIN: usize = 512 << 10;
+/// A frame on a path whose bandwidth nobody knows, if others wait for it.
+const CHUNK_UNKNOWN: u64 = 32 << 10;
 /// A second path takes copies of interactive frames up to so many unwritten bytes.
 const COPIES: usize = 64 << 10;
+
+/// Bytes that make a frame where others wait for the path: of one of which nobody knows how fast it is,
+/// not many.
+pub(super) fn chunk(path: &Measure) -> u64 {
+    let few = schedule::chunk(path);
+    match path.bandwidth {
+        Some(_) => few,
+        None => few.min(CHUNK_UNKNOWN),
+    }
+}
 
 enum Planned {
     /// A frame, and the stream has more.
@@ -79,6 +91,9 @@ impl Session {
     fn round(&self, now: Instant) -> Round {
         let mut around = self.around;
         around.interactive = around.interactive.max(self.interactive);
+        if self.ready.waits(Urgency::Interactive) {
+            around.interactive = Some(now);
+        }
         let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
         let starved = |at: Instant| now.saturating_duration_since(at) >= STARVATION;
         let carrying = self.paths.iter().flatten().filter(|path| path.carries());

@@ -36,6 +36,7 @@ use super::dial::Asks;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::gauge::Gauge;
+use super::report::ConnectReport;
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::Label;
@@ -66,6 +67,8 @@ pub(crate) struct Driver {
     destination: Option<Destination>,
     /// What a dialler's session is known as while it waits for a path; made when it is asked for.
     operation: OnceLock<Operation>,
+    /// How a dialler's session came to its first path.
+    report: OnceLock<Arc<ConnectReport>>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -97,6 +100,7 @@ impl Driver {
             label,
             destination,
             operation: OnceLock::new(),
+            report: OnceLock::new(),
         })
     }
 
@@ -156,6 +160,14 @@ impl Driver {
     pub(super) fn operation(&self) -> Operation {
         let made = || Operation::named(Operation::STREAM);
         self.operation.get_or_init(made).clone()
+    }
+
+    pub(super) fn set_report(&self, report: ConnectReport) {
+        let _ = self.report.set(Arc::new(report));
+    }
+
+    pub(super) fn report(&self) -> Option<Arc<ConnectReport>> {
+        self.report.get().cloned()
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {

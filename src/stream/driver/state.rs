@@ -228,7 +228,10 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::PathCarries(_)
+            | Event::Stranded
+            | Event::PathFacts(_)
+            | Event::PathStalled(_) => self.unsettled = true,
             Event::PathSuspect(path) => self.path_doubted(path, PathEvent::Suspect),
             Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
             Event::MessageReady => self.message_ready(),
@@ -244,6 +247,7 @@ impl State {
             Event::PathClosed(..)
                 | Event::Stranded
                 | Event::PathFacts(_)
+                | Event::PathCarries(_)
                 | Event::PathStalled(_)
                 | Event::PathSuspect(_)
                 | Event::PathTrusted(_)

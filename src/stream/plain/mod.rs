@@ -36,6 +36,7 @@ use tokio::task::AbortHandle;
 
 use super::error::SessionError;
 use super::hooks::DynHook;
+use super::report::ConnectReport;
 use super::tend::{self, Target};
 use crate::deferral::{Operation, Registry};
 use crate::label::Label;
@@ -58,6 +59,8 @@ pub(super) struct Plain {
     tending: OnceLock<AbortHandle>,
     /// What it is known as while it waits for a network; made when it is asked for.
     operation: OnceLock<Operation>,
+    /// How its first connection came about.
+    report: OnceLock<Arc<ConnectReport>>,
 }
 
 impl Drop for Plain {
@@ -107,6 +110,7 @@ impl Plain {
             registry,
             tending: OnceLock::new(),
             operation: OnceLock::new(),
+            report: OnceLock::new(),
         });
         if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
@@ -118,6 +122,14 @@ impl Plain {
     /// At most so many bytes a second from here on.
     pub(super) fn limit(&self, rate: Option<u64>) {
         self.with(|state| state.limit = rate.map(Limit::new));
+    }
+
+    pub(super) fn set_report(&self, report: ConnectReport) {
+        let _ = self.report.set(Arc::new(report));
+    }
+
+    pub(super) fn report(&self) -> Option<Arc<ConnectReport>> {
+        self.report.get().cloned()
     }
 
     pub(super) fn operation(&self) -> Operation {
