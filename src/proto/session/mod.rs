@@ -153,6 +153,7 @@ pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, 
 pub use watch::Offsets;
 
 use crate::label::matching::Policy;
+use crate::proto::schedule::meter::Meter;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
 use ready::Ready;
@@ -227,6 +228,8 @@ pub struct Session {
     bulk: Option<Instant>,
     /// When background moved last, or began to wait.
     background_at: Option<Instant>,
+    /// What holds the rate.
+    meter: Option<Meter>,
     /// When to look again at what waits for the gate and the like.
     pace: Option<Instant>,
     /// When data was last planned.
@@ -277,6 +280,7 @@ impl Session {
             ack_deadline: None,
             bulk: None,
             background_at: None,
+            meter: config.rate_limit.map(plan::meter),
             pace: None,
             planned: None,
             stranded: Some(now),

@@ -8,12 +8,13 @@
 use std::time::Instant;
 
 use super::choose::{Chooser, Judge, Round};
-use super::frame::{DataHeader, kind, put_offset};
+use super::frame::{DATA_HEADER, DataHeader, kind, put_offset};
 use super::outbox::{Back, Push};
 use super::ready::{TURNS, lower};
 use super::send::{Next, Unit};
 use super::{MAX_PATHS, Measure, Role, Session, StreamId};
 use crate::label::{Label, Urgency};
+use crate::proto::schedule::meter::Meter;
 use crate::proto::schedule::{self, ACTIVE, STARVATION};
 
 /// Data frames are planned up to this many unwritten bytes on the only path..
@@ -24,6 +25,11 @@ const PLAN_AGAIN: usize = 512 << 10;
 const CHUNK_UNKNOWN: u64 = 32 << 10;
 /// A second path takes copies of interactive frames up to so many unwritten bytes.
 const COPIES: usize = 64 << 10;
+
+/// Lets so many bytes pass in any second, less what a path may have been given and take late.
+pub(super) fn meter(rate: u64) -> Meter {
+    Meter::new((rate - rate / 20).max(1))
+}
 
 /// Bytes that make a frame where others wait for the path: of one of which nobody knows how fast it is,
 /// not many.
@@ -138,6 +144,10 @@ impl Session {
             return (0, false);
         };
         let queued = path.outbox.before(turn);
+        if self.meter.is_some() {
+            // What was let go must not pile up before a link that takes nothing.
+            return (PLAN, queued == 0);
+        }
         // What is planned goes, whatever other sessions have to send meanwhile.
         let yields = round.around.ranked || turn == Urgency::Background;
         if !round.several && !yields {
@@ -198,6 +208,30 @@ impl Session {
         planned
     }
 
+    /// How long a frame may be now; `None` while the rate is used up.
+    fn metered(&mut self, round: &mut Round) -> Option<usize> {
+        let limit = self.config.frame_limit();
+        let Some(meter) = &mut self.meter else {
+            return Some(limit);
+        };
+        let room = usize::try_from(meter.room(round.now)).unwrap_or(usize::MAX);
+        let room = room.saturating_sub(DATA_HEADER);
+        if room == 0 {
+            round.pace = round.pace.into_iter().chain(meter.next(round.now)).min();
+            return None;
+        }
+        Some(limit.min(room))
+    }
+
+    /// A frame of so much payload was planned, perhaps twice.
+    fn spend(&mut self, now: Instant, length: u32, twice: bool) {
+        if let Some(meter) = &mut self.meter {
+            for _ in 0..1 + u8::from(twice) {
+                meter.take(now, u64::from(length) + DATA_HEADER as u64);
+            }
+        }
+    }
+
     /// A stream that was taken from its queue stands in another, or in none.
     fn stand(&mut self, id: StreamId, urgency: Option<Urgency>) {
         if let Some(stream) = self.streams.get_mut(&id) {
@@ -215,7 +249,9 @@ impl Session {
         turn: Urgency,
         round: &mut Round,
     ) -> Planned {
-        let limit = self.config.frame_limit();
+        let Some(limit) = self.metered(round) else {
+            return Planned::Waits;
+        };
         let Some(stream) = self.streams.get_mut(&id) else {
             return Planned::Nothing;
         };
@@ -242,6 +278,7 @@ impl Session {
         }
         if let Unit::Data { length, copy, .. } = unit {
             self.notice(round.now, turn);
+            self.spend(round.now, length, copy.is_some());
             let length = u64::from(length);
             round.backlog = round.backlog.saturating_sub(length);
             round.flown[slot] += length;

@@ -367,3 +367,41 @@ fn nothing_goes_where_its_label_forbids_it_even_when_nothing_else_is_trusted() {
     assert!(pair.sides[0].saw(Event::PathSuspect(paths[0])));
     assert_eq!(sent(&mut pair, paths[1]), 0);
 }
+
+// behaviour: P5
+#[test]
+fn a_rate_holds_over_any_second_whatever_is_lost_and_sent_again() {
+    let limited = Config {
+        rate_limit: Some(200_000),
+        ..Config::default()
+    };
+    let mut pair = Pair::new(5, start(), limited, Config::default());
+    let first = pair.paths()[0];
+    let second = pair.dial(1).expect("the session lives");
+    for path in [first, second] {
+        pair.shape(path, line(10, 20));
+    }
+    let id = opened(&mut pair, End::Dialler);
+    let mut gone = Vec::new();
+    let begun = pair.now();
+    for round in 0..400 {
+        flood(&mut pair, id, Label::ANY, MILLI * 10);
+        match round {
+            100 => pair.silence(first),
+            150 => pair.cut(first),
+            _ => {}
+        }
+        let stats = [first, second].map(|p| pair.session(End::Dialler).path_stats(p));
+        let all: u64 = (stats.iter().flatten())
+            .map(|s| s.payload_sent + s.payload_resent + s.control_sent)
+            .sum();
+        gone.push((pair.now() - begun, all));
+    }
+    for (at, sent) in &gone {
+        let after = gone.iter().take_while(|(then, _)| *then <= *at + SECOND);
+        let most = after.last().map_or(0, |(_, then)| then - sent);
+        assert!(most <= 200_000, "{most} bytes from {at:?}");
+    }
+    let all = gone.last().expect("400 rounds").1;
+    assert!(all > 700_000, "{all} bytes in 4 s");
+}
