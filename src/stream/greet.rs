@@ -142,6 +142,9 @@ impl Door {
         let core = Core::new(agreed, self.context.settings().core(), Clock::now());
         let (context, anonymous) = (Arc::clone(&self.context), self.asks.anonymous);
         let driver = Driver::new(core, context, Label::ANY, None, anonymous);
+        if let Some(advertise) = self.advertise.get() {
+            driver.advertise(Arc::clone(advertise));
+        }
         let alive = self.context.tasks().enter();
         driver
             .attach(path, link, network, remote)

@@ -24,12 +24,15 @@
 //! | 16 | CLOSE | code u32 | |
 //! | 17 | CLOSED | | |
 //! | 20 to 2f | reserved for messages: MSG, MSG_ACK, MSG_CREDIT, WITHDRAW, WITHDRAWN, RELABEL | | |
+//! | 81 | ADDRESSES | up to 8 times IPv6 address (IPv4 mapped) 16 bytes, port u16 | |
 //!
 //! So the header of a data frame is 16 bytes. Bytes of a control frame after its last field are
 //! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
 //! vpn, loopback, other; a fact is 0 no, 1 likely no, 2 unknown, 3 likely yes, 4 yes.
 
-use super::{ProtocolError, StreamId};
+use std::net::SocketAddr;
+
+use super::{ProtocolError, StreamId, addresses};
 use crate::label::matching::PathFacts;
 use crate::network::{Fact, Kinds};
 use crate::proto::codec::{Put, Reader, Short};
@@ -71,6 +74,7 @@ pub(super) mod kind {
     pub(crate) const RETIRE: u8 = 0x15;
     pub(crate) const CLOSE: u8 = 0x16;
     pub(crate) const CLOSED: u8 = 0x17;
+    pub(crate) const ADDRESSES: u8 = 0x81;
 }
 
 /// The header of a data frame.
@@ -159,6 +163,10 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
             }
             Ok(Head::Control(frame, end))
         }
+        kind::ADDRESSES if length <= MAX_CONTROL => match input.len() < HEADER + length {
+            true => Ok(Head::Need(HEADER + length)),
+            false => Ok(Head::Control(frame, HEADER + length)),
+        },
         _ if frame & SKIPPABLE != 0 => {
             if length > DATA_BODY + MAX_PAYLOAD {
                 return Err(ProtocolError::FrameTooLong);
@@ -215,6 +223,7 @@ pub(super) enum Control<'a> {
     Retire,
     Close(u32),
     Closed,
+    Addresses(&'a [u8]),
 }
 
 /// The ranges of an acknowledgement, as received.
@@ -296,6 +305,7 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
         kind::RETIRE => Control::Retire,
         kind::CLOSE => Control::Close(reader.u32()?),
         kind::CLOSED => Control::Closed,
+        kind::ADDRESSES => Control::Addresses(reader.rest()),
         other => return Err(ProtocolError::UnknownFrame(other)),
     })
 }
@@ -368,6 +378,13 @@ pub(super) fn put_token(out: &mut Vec<u8>, frame: u8, token: u64) {
 /// A frame without a body.
 pub(super) fn put_bare(out: &mut Vec<u8>, frame: u8) {
     begin(out, frame, 0);
+}
+
+pub(super) fn put_addresses(out: &mut Vec<u8>, told: &[SocketAddr]) {
+    begin(out, kind::ADDRESSES, addresses::length(told.len()));
+    for entry in addresses::entries(told) {
+        out.put(&entry);
+    }
 }
 
 pub(super) fn put_close(out: &mut Vec<u8>, code: u32) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -30,6 +31,9 @@ pub(super) struct Waiters {
     pub(super) write: Option<Waker>,
     pub(super) shut: Option<Waker>,
 }
+
+/// Where a listener can be dialled by this snapshot.
+pub(in crate::stream) type Advertise = Arc<dyn Fn(&Snapshot) -> Vec<SocketAddr> + Send + Sync>;
 
 /// Told that a session has no path and keeps so many bytes, or (`None`) that it has one. The words are
 /// numbered, for they may overtake each other.
@@ -71,6 +75,8 @@ pub(in crate::stream) struct State {
     revised: watch::Receiver<()>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
+    /// A listener's way to tell where else it can be dialled, and what it told last.
+    advertise: Option<(Advertise, Vec<SocketAddr>)>,
     /// What a dialler's roamer has in mind.
     mind: Mind,
 }
@@ -118,21 +124,17 @@ impl State {
             closed_told: false,
             on_detached: None,
             detached: (0, None),
+            advertise: None,
             mind: Mind::default(),
         }
     }
 
     /// The roamer looked, and knows of this traffic.
-    pub(in crate::stream) fn roamer_knows(
-        &mut self,
-        labels: Vec<Label>,
-        interactive: bool,
-        lanes: bool,
-    ) {
+    pub(in crate::stream) fn roamer_knows(&mut self, labels: Vec<Label>, interactive: bool) {
         self.mind = Mind {
             labels,
             interactive: (interactive, self.core.interactive_at()),
-            lanes,
+            lanes: self.core.wants_lanes(),
             changed: false,
         };
     }
@@ -217,6 +219,7 @@ impl State {
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
             Event::PathCarries(_)
+            | Event::PeerAddresses
             | Event::Stranded
             | Event::PathFacts(_)
             | Event::PathStalled(_) => self.unsettled = true,
@@ -236,6 +239,7 @@ impl State {
                 | Event::Stranded
                 | Event::PathFacts(_)
                 | Event::PathCarries(_)
+                | Event::PeerAddresses
                 | Event::PathStalled(_)
                 | Event::PathSuspect(_)
                 | Event::PathTrusted(_)
@@ -363,6 +367,27 @@ impl State {
                 }
                 // A listener cannot dial another one: as long as this one works, it works.
                 None => {}
+            }
+        }
+        self.tell_addresses(None);
+    }
+
+    /// The peer is to be told where else this listener can be dialled.
+    pub(super) fn advertise(&mut self, advertise: Advertise) {
+        self.advertise = Some((advertise, Vec::new()));
+    }
+
+    /// Tells it, on this path, or on all that are open if it changed.
+    pub(super) fn tell_addresses(&mut self, fresh: Option<PathId>) {
+        let Some((advertise, told)) = &mut self.advertise else {
+            return;
+        };
+        let now = advertise(&self.snapshots.borrow());
+        let changed = now != *told;
+        *told = now;
+        for link in self.links.iter().filter(|link| link.dead.is_none()) {
+            if changed || fresh == Some(link.path) {
+                self.core.tell_addresses(link.path, told);
             }
         }
     }
