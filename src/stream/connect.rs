@@ -146,13 +146,18 @@ impl Connect {
         self
     }
 
-    /// Order among waiting operations of one label: higher first. Default: 0.
+    /// Who goes first, higher before lower: among operations of one label that wait for a network, and
+    /// among the sessions of this process that have traffic of one urgency for the same network. It
+    /// never goes before urgency, and what is in the background moves at least every 5 s. Default: 0.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self
     }
 
-    /// At most this many payload bytes a second go out. Default: no limit.
+    /// At most this many bytes a second go out, in any second: payload with its headers, and what is
+    /// sent again. Default: no limit.
+    ///
+    /// What waits for it waits in the buffers of the streams, which then take no more.
     pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
         self.rate_limit = Some(bytes_a_second);
         self
@@ -207,7 +212,6 @@ struct Plan {
     started: Instant,
     relax: Option<(Duration, Label)>,
     no_wait: bool,
-    priority: i8,
     /// Only the network of this name.
     only: Option<Arc<str>>,
     operation: Operation,
@@ -232,11 +236,6 @@ impl Plan {
         if given.is_secure() {
             return Err(ConnectError::Unsupported(
                 "TLS (mcs://, tls://) comes with part 4 of mancom",
-            ));
-        }
-        if connect.rate_limit.is_some() {
-            return Err(ConnectError::Unsupported(
-                "rate_limit comes with part 3 of mancom",
             ));
         }
         check_place(&given)?;
@@ -267,13 +266,14 @@ impl Plan {
                 others: others.into(),
                 grace,
                 anonymous: connect.anonymous,
+                priority: connect.priority,
+                rate_limit: connect.rate_limit,
             },
             label: connect.label,
             deadline: within.and_then(|limit| started.checked_add(limit)),
             started,
             relax,
             no_wait: connect.no_wait,
-            priority: connect.priority,
             only,
             operation: connect.operation,
             attempts: Attempts::to(&given.to_string()),
@@ -346,7 +346,7 @@ impl Plan {
                     .transpose()
                     .map_err(MatchError::from)?,
                 no_wait: self.no_wait,
-                priority: self.priority,
+                priority: self.asks.priority,
             };
             let waiting = self.context.registry().wait(want, &self.operation);
             let mut snapshots = self.context.registry().snapshots();
@@ -556,13 +556,14 @@ impl Plan {
     ) -> McStream {
         let target = Target {
             context: self.context,
-            endpoint: self.asks.endpoint,
+            endpoint: self.asks.endpoint.clone(),
             destination: self.destination,
             only: self.only,
             label,
             grace: self.asks.grace,
         };
         let plain = Plain::new(link, way, hook, Some(target));
+        plain.limit(self.asks.rate_limit);
         plain.set_report(self.report);
         McStream::plain_stream(plain, label)
     }
@@ -583,7 +584,7 @@ impl Plan {
             Arc::clone(&self.context),
             label,
             Some(self.destination.clone()),
-            self.asks.anonymous,
+            &self.asks,
         );
         driver.set_report(self.report);
         driver

@@ -21,7 +21,7 @@ use crate::proto::session::handshake::{
 };
 use crate::transport::{self, Bind, ByteLink, Link};
 
-/// What a session's dialler asks of the far end, on every path.
+/// What either end was asked for its sessions.
 #[derive(Debug, Clone)]
 pub(super) struct Asks {
     pub(super) endpoint: Endpoint,
@@ -29,6 +29,10 @@ pub(super) struct Asks {
     pub(super) others: Arc<[SocketAddr]>,
     pub(super) grace: std::time::Duration,
     pub(super) anonymous: bool,
+    /// The session's among others of this process, within one urgency.
+    pub(super) priority: i8,
+    /// Payload bytes a second, at most.
+    pub(super) rate_limit: Option<u64>,
 }
 
 impl Asks {

@@ -25,6 +25,7 @@ use tokio::time::Sleep;
 use super::McStream;
 use super::connect::beyond;
 use super::context::Context;
+use super::dial::Asks;
 use super::door::Door;
 use super::driver::Advertise;
 use super::error::{AcceptError, ListenError};
@@ -58,6 +59,7 @@ pub struct Listen {
     plaintext: bool,
     anonymous: bool,
     advertise: bool,
+    priority: i8,
     rate_limit: Option<u64>,
     operation: Operation,
 }
@@ -75,6 +77,7 @@ impl Listen {
             plaintext: false,
             anonymous: false,
             advertise: false,
+            priority: 0,
             rate_limit: None,
             operation: Operation::named("listen"),
         }
@@ -114,13 +117,15 @@ impl Listen {
         self
     }
 
-    /// The order of this listener's sessions among others of one urgency. Takes effect with part 3's
-    /// scheduler; until then sessions do not compete within the library.
-    pub fn priority(self, _priority: i8) -> Self {
+    /// Whose traffic of one urgency goes first over the same network among the sessions of this process:
+    /// higher before lower. Default: 0.
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.priority = priority;
         self
     }
 
-    /// At most this many payload bytes a second and session.
+    /// At most this many bytes a second go out on each session, in any second: payload with its headers,
+    /// and what is sent again. Default: no limit.
     pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
         self.rate_limit = Some(bytes_a_second);
         self
@@ -151,11 +156,6 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
             "TLS (mcs://, tls://) comes with part 4 of mancom",
         ));
     }
-    if listen.rate_limit.is_some() {
-        return Err(ListenError::Unsupported(
-            "rate_limit comes with part 3 of mancom",
-        ));
-    }
     if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
         return Err(ListenError::Plaintext {
             endpoint: endpoint.to_string(),
@@ -174,7 +174,15 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
         source,
     };
     let registry = Arc::clone(context.registry());
-    let door = Door::new(context, endpoint.clone(), cap, listen.anonymous).map_err(failed)?;
+    let asks = Asks {
+        endpoint: endpoint.clone(),
+        others: Arc::default(),
+        grace: cap,
+        anonymous: listen.anonymous,
+        priority: listen.priority,
+        rate_limit: listen.rate_limit,
+    };
+    let door = Door::new(context, asks).map_err(failed)?;
     if listen.advertise {
         let advertise = addresses_of(registry, &endpoint, contacts.clone(), listen.label);
         let _ = door.advertise.set(advertise);

@@ -12,6 +12,7 @@ mod reload;
 mod resources;
 mod roaming;
 mod run;
+mod sharing;
 mod support;
 mod waiting;
 

@@ -23,6 +23,7 @@
 //! | 15 | RETIRE | | |
 //! | 16 | CLOSE | code u32 | |
 //! | 17 | CLOSED | | |
+//! | 18 | LOST | path u8, epoch u32: its network went | |
 //! | 20 to 2f | reserved for messages: MSG, MSG_ACK, MSG_CREDIT, WITHDRAW, WITHDRAWN, RELABEL | | |
 //! | 81 | ADDRESSES | up to 8 times IPv6 address (IPv4 mapped) 16 bytes, port u16 | |
 //!
@@ -32,7 +33,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ProtocolError, StreamId, addresses};
+use super::{PathId, ProtocolError, StreamId, addresses};
 use crate::label::matching::PathFacts;
 use crate::network::{Fact, Kinds};
 use crate::proto::codec::{Put, Reader, Short};
@@ -74,6 +75,7 @@ pub(super) mod kind {
     pub(crate) const RETIRE: u8 = 0x15;
     pub(crate) const CLOSE: u8 = 0x16;
     pub(crate) const CLOSED: u8 = 0x17;
+    pub(crate) const LOST: u8 = 0x18;
     pub(crate) const ADDRESSES: u8 = 0x81;
 }
 
@@ -153,7 +155,7 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
                 payload,
             )))
         }
-        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::CLOSED => {
+        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::LOST => {
             if length > MAX_CONTROL {
                 return Err(ProtocolError::FrameTooLong);
             }
@@ -223,6 +225,7 @@ pub(super) enum Control<'a> {
     Retire,
     Close(u32),
     Closed,
+    Lost(PathId),
     Addresses(&'a [u8]),
 }
 
@@ -305,6 +308,10 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
         kind::RETIRE => Control::Retire,
         kind::CLOSE => Control::Close(reader.u32()?),
         kind::CLOSED => Control::Closed,
+        kind::LOST => Control::Lost(PathId {
+            id: reader.u8()?,
+            epoch: reader.u32()?,
+        }),
         kind::ADDRESSES => Control::Addresses(reader.rest()),
         other => return Err(ProtocolError::UnknownFrame(other)),
     })
@@ -385,6 +392,12 @@ pub(super) fn put_addresses(out: &mut Vec<u8>, told: &[SocketAddr]) {
     for entry in addresses::entries(told) {
         out.put(&entry);
     }
+}
+
+pub(super) fn put_lost(out: &mut Vec<u8>, path: PathId) {
+    begin(out, kind::LOST, 5);
+    out.put_u8(path.id);
+    out.put_u32(path.epoch);
 }
 
 pub(super) fn put_close(out: &mut Vec<u8>, code: u32) {

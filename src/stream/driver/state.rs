@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::books::Books;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
@@ -73,6 +74,8 @@ pub(in crate::stream) struct State {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// and so is another policy.
     revised: watch::Receiver<()>,
+    /// What it and the other sessions tell each other, until it is over.
+    pub(super) books: Option<Books>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
     /// A listener's way to tell where else it can be dialled, and what it told last.
@@ -97,9 +100,11 @@ impl State {
         core: Session,
         wakers: Arc<Wakers>,
         registry: &Registry,
+        books: Books,
         anonymous: bool,
     ) -> Self {
         Self {
+            books: Some(books),
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,
@@ -207,8 +212,15 @@ impl State {
             rearm |= self.take_event(now, event);
         }
         rearm |= self.traffic_changed();
-        let due = self.core.poll_timeout().map(|(at, _)| at);
+        let due = self.due();
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
+    }
+
+    /// When the task is to look again: the core's timer, or what the others are to hear again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let timer = self.core.poll_timeout().map(|(at, _)| at);
+        let books = self.books.as_ref().and_then(Books::due);
+        timer.into_iter().chain(books).min()
     }
 
     pub(super) fn take_event(&mut self, now: Instant, event: Event) -> bool {

@@ -17,9 +17,11 @@
 //!
 //! # Limits
 //!
-//! With a hook the last [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a
+//! With a rate limit writes are pending while as much went within the last second, on whichever
+//! connections; what a hook itself writes is not counted. With a hook the last [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a
 //! replay, without one none.
 
+mod limit;
 mod look;
 mod replay;
 mod state;
@@ -40,6 +42,7 @@ use crate::deferral::{Operation, Registry};
 use crate::label::Label;
 use crate::network::Network;
 use crate::transport::ByteLink;
+use limit::Limit;
 use state::State;
 
 pub(super) use look::Look;
@@ -114,6 +117,11 @@ impl Plain {
             let _ = plain.tending.set(task);
         }
         plain
+    }
+
+    /// At most so many bytes a second from here on.
+    pub(super) fn limit(&self, rate: Option<u64>) {
+        self.with(|state| state.limit = rate.map(Limit::new));
     }
 
     pub(super) fn set_report(&self, report: ConnectReport) {
