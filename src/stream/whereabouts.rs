@@ -10,7 +10,6 @@
 //! | `mem:` | a name on simulated networks, else this host |
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use super::context::Context;
 use crate::endpoint::{Endpoint, EndpointError};
