@@ -25,6 +25,10 @@ fn ethernet() -> NetworkSpec {
         .down(100_000_000)
 }
 
+fn slow(spec: NetworkSpec) -> NetworkSpec {
+    spec.up(2_000_000).down(2_000_000)
+}
+
 fn satellite() -> NetworkSpec {
     Network::satellite("sat0")
         .rtt(millis(300))
@@ -509,7 +513,6 @@ async fn mistrust_of_a_flapping_network_ends_when_nothing_else_carries(
 async fn every_byte_arrives_once_while_four_networks_come_go_and_stall(
     networks: Networks,
 ) -> Outcome {
-    let slow = |spec: NetworkSpec| spec.up(2_000_000).down(2_000_000);
     let other = Network::wifi("wlan1").rtt(millis(40));
     let all = [wifi(), metered(), ethernet(), other].map(slow);
     let all = move || all.clone();
@@ -632,8 +635,8 @@ impl Mixed {
 
 #[mancom::test]
 async fn interactive_beside_other_traffic_has_lanes_where_it_goes(networks: Networks) -> Outcome {
-    networks.up(wifi());
-    networks.up(ethernet().rtt(millis(30)));
+    networks.up(slow(wifi()));
+    networks.up(slow(ethernet().rtt(millis(30))));
     networks.up(metered());
     let (near, far) = joined("mem://lanes", Label::ANY).await?;
     until_on(&near, &["eth0", "wlan0"], secs(1)).await;

@@ -330,10 +330,14 @@ impl State {
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {
         let state = self.core.path_state(link.path);
+        let measure = state.map(|state| state.measure).unwrap_or_default();
         PathInfo {
             lane: usize::from(link.path.id) >= MAX_PATHS / 2,
             carries: state.is_some_and(|state| state.carries),
             suspect: state.is_some_and(|state| state.suspect),
+            rtt: measure.rtt,
+            bandwidth: measure.bandwidth,
+            outstanding: measure.outstanding,
             path: (link.path.id, link.path.epoch),
             network: link.network.as_ref().map(Network::id),
             name: link.network.as_ref().map(|network| network.name().into()),
