@@ -23,13 +23,14 @@
 //! | 15 | RETIRE | | |
 //! | 16 | CLOSE | code u32 | |
 //! | 17 | CLOSED | | |
+//! | 18 | LOST | path u8, epoch u32: its network went | |
 //! | 20 to 2f | reserved for messages: MSG, MSG_ACK, MSG_CREDIT, WITHDRAW, WITHDRAWN, RELABEL | | |
 //!
 //! So the header of a data frame is 16 bytes. Bytes of a control frame after its last field are
 //! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
 //! vpn, loopback, other; a fact is 0 no, 1 likely no, 2 unknown, 3 likely yes, 4 yes.
 
-use super::{ProtocolError, StreamId};
+use super::{PathId, ProtocolError, StreamId};
 use crate::label::matching::PathFacts;
 use crate::network::{Fact, Kinds};
 use crate::proto::codec::{Put, Reader, Short};
@@ -71,6 +72,7 @@ pub(super) mod kind {
     pub(crate) const RETIRE: u8 = 0x15;
     pub(crate) const CLOSE: u8 = 0x16;
     pub(crate) const CLOSED: u8 = 0x17;
+    pub(crate) const LOST: u8 = 0x18;
 }
 
 /// The header of a data frame.
@@ -149,7 +151,7 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
                 payload,
             )))
         }
-        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::CLOSED => {
+        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::LOST => {
             if length > MAX_CONTROL {
                 return Err(ProtocolError::FrameTooLong);
             }
@@ -215,6 +217,7 @@ pub(super) enum Control<'a> {
     Retire,
     Close(u32),
     Closed,
+    Lost(PathId),
 }
 
 /// The ranges of an acknowledgement, as received.
@@ -296,6 +299,10 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
         kind::RETIRE => Control::Retire,
         kind::CLOSE => Control::Close(reader.u32()?),
         kind::CLOSED => Control::Closed,
+        kind::LOST => Control::Lost(PathId {
+            id: reader.u8()?,
+            epoch: reader.u32()?,
+        }),
         other => return Err(ProtocolError::UnknownFrame(other)),
     })
 }
@@ -368,6 +375,12 @@ pub(super) fn put_token(out: &mut Vec<u8>, frame: u8, token: u64) {
 /// A frame without a body.
 pub(super) fn put_bare(out: &mut Vec<u8>, frame: u8) {
     begin(out, frame, 0);
+}
+
+pub(super) fn put_lost(out: &mut Vec<u8>, path: PathId) {
+    begin(out, kind::LOST, 5);
+    out.put_u8(path.id);
+    out.put_u32(path.epoch);
 }
 
 pub(super) fn put_close(out: &mut Vec<u8>, code: u32) {
