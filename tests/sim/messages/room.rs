@@ -14,11 +14,15 @@ use crate::support::{Outcome, cellular, exchange, millis, secs, settle, soon, wi
 
 const PIECE: usize = 256 << 10;
 
-/// Sends until there is no room any more; what was taken.
+/// Sends smaller and smaller ones until there is no room for any; what was taken.
 async fn fill(session: &Session, label: Label) -> Result<Vec<MessageId>, mancom::Error> {
     let mut sent = Vec::new();
-    while let Ok(taken) = timeout(secs(5), session.send(label, vec![7; PIECE])).await {
-        sent.push(taken?);
+    let mut size = PIECE;
+    while size > 0 {
+        match timeout(secs(5), session.send(label, vec![7; size])).await {
+            Ok(taken) => sent.push(taken?),
+            Err(_) => size /= 2,
+        }
         assert!(sent.len() < 200, "back-pressure reaches the sender");
     }
     Ok(sent)
