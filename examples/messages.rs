@@ -26,9 +26,11 @@ async fn main() -> Result<(), mancom::Error> {
     let there = listener.accept().await?.session();
     let receiver = tokio::spawn(receive(there, began));
 
-    let first = session.send(PHOTO, vec![b'1'; 600_000]).await?;
-    let second = session.send(PHOTO, vec![b'2'; 600_000]).await?;
-    let third = session.send(PHOTO, vec![b'3'; 600_000]).await?;
+    // After nothing: one that is taken back takes no other with it.
+    let photo = |number| session.send(PHOTO, vec![number; 600_000]).after([]);
+    let first = photo(b'1').await?;
+    let second = photo(b'2').await?;
+    let third = photo(b'3').await?;
     // Written piece by piece: it takes its place when it is finished.
     let mut index = session.message(PHOTO).after([first, third]).await?;
     index.write_all(b"photos 1 ").await?;
