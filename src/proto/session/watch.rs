@@ -63,7 +63,8 @@ impl Session {
         let flying = self
             .streams
             .values()
-            .any(|stream| stream.send.flies_on(slot as u8));
+            .any(|stream| stream.send.flies_on(slot as u8))
+            || self.messages.flying_on(slot) > 0;
         if let Some(path) = &mut self.paths[slot] {
             path.owes_since = (flying || path.retiring).then_some(now);
             path.stalled = false;
@@ -130,7 +131,8 @@ impl Session {
         self.streams
             .values()
             .map(|stream| stream.send.flying_on(slot as u8))
-            .sum()
+            .sum::<u64>()
+            + self.messages.flying_on(slot)
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
@@ -175,10 +177,11 @@ impl Session {
         })
     }
 
-    /// Bytes kept for streams, both directions.
+    /// Bytes kept for streams and messages, both directions.
     pub fn buffered(&self) -> usize {
         let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
-        self.streams.values().map(|stream| kept(stream)).sum()
+        let streams: usize = self.streams.values().map(|stream| kept(stream)).sum();
+        streams + self.messages.buffered()
     }
 
     /// Whether both ends' facts let payload of this label travel on an open path.
