@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::context::Context;
+use super::report::{Phase, Stopwatch};
 use super::whereabouts::{is_name_of_tcp, is_own};
 use crate::endpoint::Endpoint;
 use crate::label::Label;
@@ -20,12 +21,16 @@ use crate::proto::session::handshake::{
 };
 use crate::transport::{self, Bind, ByteLink, Link};
 
-/// What a session's dialler asks of the far end, on every path.
+/// What either end was asked for its sessions.
 #[derive(Debug, Clone)]
 pub(super) struct Asks {
     pub(super) endpoint: Endpoint,
     pub(super) grace: std::time::Duration,
     pub(super) anonymous: bool,
+    /// The session's among others of this process, within one urgency.
+    pub(super) priority: i8,
+    /// Payload bytes a second, at most.
+    pub(super) rate_limit: Option<u64>,
 }
 
 /// Why a path did not come about.
@@ -53,6 +58,7 @@ pub(super) async fn reach(
     to: &Endpoint,
     on: Option<&Network>,
     label: &Label,
+    watch: &mut Stopwatch,
 ) -> io::Result<Box<dyn ByteLink>> {
     let transport = context
         .transports()
@@ -72,13 +78,18 @@ pub(super) async fn reach(
     let connecting = async {
         match (&bind, to.host(), to.port()) {
             (Some(on), Some(host), Some(port)) if is_name_of_tcp(to) => {
+                watch.begin(Phase::Resolve);
                 let found = transport::resolve(host, port, Some(on)).await?;
+                watch.begin(Phase::Connect);
                 match placed(context, host, &found, &on.network, label)? {
                     Place::Here(ip) => transport.connect(&to.clone().with_ip(ip), None).await,
                     Place::There(usable) => transport.connect_resolved(to, &usable, Some(on)).await,
                 }
             }
-            _ => transport.connect(to, bind.as_ref()).await,
+            _ => {
+                watch.begin(Phase::Connect);
+                transport.connect(to, bind.as_ref()).await
+            }
         }
     };
     match timeout(limit, connecting).await.map_err(late)?? {
@@ -172,8 +183,10 @@ pub(super) async fn hello(
     asks: &Asks,
     on: Option<&Network>,
     label: &Label,
+    watch: &mut Stopwatch,
 ) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
-    let mut link = reach(context, &asks.endpoint, on, label).await?;
+    let mut link = reach(context, &asks.endpoint, on, label, watch).await?;
+    watch.begin(Phase::Handshake);
     let handshake = async {
         let (mut state, mut message) = DialHello::new(entropy()?, offer(context, asks, on));
         loop {
@@ -199,7 +212,8 @@ pub(super) async fn attach(
     credentials: &Credentials,
     path: PathId,
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
-    let mut link = reach(context, &asks.endpoint, on, label).await?;
+    let watch = &mut Stopwatch::new();
+    let mut link = reach(context, &asks.endpoint, on, label, watch).await?;
     let handshake = async {
         let offer = offer(context, asks, on);
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);

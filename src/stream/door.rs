@@ -20,7 +20,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context as TaskContext;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
@@ -33,7 +33,6 @@ use super::dial::Asks;
 use super::driver::Driver;
 use super::error::AcceptError;
 use crate::clock::Clock;
-use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{CookieKey, Credentials};
 use crate::proto::session::{CloseReason, SessionId};
 
@@ -87,21 +86,12 @@ impl std::fmt::Debug for Door {
 }
 
 impl Door {
-    pub(super) fn new(
-        context: Arc<dyn Context>,
-        endpoint: Endpoint,
-        cap: Duration,
-        anonymous: bool,
-    ) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(context: Arc<dyn Context>, asks: Asks) -> std::io::Result<Arc<Self>> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Arc::new(Self {
-            plain: !endpoint.is_session(),
-            asks: Asks {
-                endpoint,
-                grace: cap,
-                anonymous,
-            },
+            plain: !asks.endpoint.is_session(),
+            asks,
             cookie: CookieKey(key),
             started: Clock::now(),
             half_open: context.settings().half_open.min(descriptors() / 4).max(1),

@@ -24,6 +24,7 @@ use tokio::time::Sleep;
 use super::McStream;
 use super::connect::beyond;
 use super::context::Context;
+use super::dial::Asks;
 use super::door::Door;
 use super::error::{AcceptError, ListenError};
 use super::roam::changed;
@@ -54,6 +55,7 @@ pub struct Listen {
     grace: Option<Duration>,
     plaintext: bool,
     anonymous: bool,
+    priority: i8,
     rate_limit: Option<u64>,
     operation: Operation,
 }
@@ -70,6 +72,7 @@ impl Listen {
             grace: None,
             plaintext: false,
             anonymous: false,
+            priority: 0,
             rate_limit: None,
             operation: Operation::named("listen"),
         }
@@ -100,13 +103,15 @@ impl Listen {
         self
     }
 
-    /// The order of this listener's sessions among others of one urgency. Takes effect with part 3's
-    /// scheduler; until then sessions do not compete within the library.
-    pub fn priority(self, _priority: i8) -> Self {
+    /// Whose traffic of one urgency goes first over the same network among the sessions of this process:
+    /// higher before lower. Default: 0.
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.priority = priority;
         self
     }
 
-    /// At most this many payload bytes a second and session.
+    /// At most this many bytes a second go out on each session, in any second: payload with its headers,
+    /// and what is sent again. Default: no limit.
     pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
         self.rate_limit = Some(bytes_a_second);
         self
@@ -137,11 +142,6 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
             "TLS (mcs://, tls://) comes with part 4 of mancom",
         ));
     }
-    if listen.rate_limit.is_some() {
-        return Err(ListenError::Unsupported(
-            "rate_limit comes with part 3 of mancom",
-        ));
-    }
     if beyond(&near(endpoint.clone()).await) && !listen.plaintext {
         return Err(ListenError::Plaintext {
             endpoint: endpoint.to_string(),
@@ -159,7 +159,14 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
         endpoint: endpoint.to_string(),
         source,
     };
-    let door = Door::new(context, endpoint.clone(), cap, listen.anonymous).map_err(failed)?;
+    let asks = Asks {
+        endpoint: endpoint.clone(),
+        grace: cap,
+        anonymous: listen.anonymous,
+        priority: listen.priority,
+        rate_limit: listen.rate_limit,
+    };
+    let door = Door::new(context, asks).map_err(failed)?;
     let blocked = Arc::clone(&sockets.blocked);
     tokio::spawn(serve(sockets, Arc::clone(&door), contact));
     Ok(Listener {

@@ -95,13 +95,13 @@ impl Meter {
         taken
     }
 
-    /// When some may pass, if none may now.
+    /// When some may pass, if none may now: what 10 ms bring, so that nobody asks all the time.
     pub fn next(&mut self, now: Instant) -> Option<Instant> {
         if self.room(now) > 0 {
             return None;
         }
         let now = self.latest.map_or(now, |latest| latest.max(now));
-        let grain = self.grain();
+        let grain = self.grain().max(self.rate / 100);
         let lacking = u128::from(grain.saturating_sub(self.bucket));
         let fills = (lacking * SECOND).div_ceil(u128::from(self.rate));
         let fills = Duration::from_nanos(u64::try_from(fills).unwrap_or(u64::MAX));
@@ -145,7 +145,7 @@ impl Meter {
 
     /// Fewer bytes than these do not go alone.
     fn grain(&self) -> u64 {
-        PACKET.min(self.rate).min(burst(self.rate))
+        PACKET.min(self.rate / 20).max(1)
     }
 }
 
@@ -156,4 +156,111 @@ fn burst(rate: u64) -> u64 {
         .unwrap_or(u64::MAX)
         .max(PACKET)
         .min(rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Virtual time has to begin somewhere.
+    #[allow(clippy::disallowed_methods, reason = "a test is told no time")]
+    fn start() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    /// What passes if somebody wants everything, asking when told, for so long.
+    fn greedy(meter: &mut Meter, from: Instant, span: Duration) -> Vec<(Instant, u64)> {
+        let (mut now, mut taken) = (from, Vec::new());
+        while now < from + span {
+            taken.push((now, meter.take(now, u64::MAX)));
+            now = meter.next(now).expect("all there was is taken");
+        }
+        taken
+    }
+
+    fn sum(taken: &[(Instant, u64)], from: Instant, span: Duration) -> u64 {
+        let within = taken
+            .iter()
+            .filter(|(at, _)| *at >= from && *at < from + span);
+        within.map(|(_, bytes)| bytes).sum()
+    }
+
+    // behaviour: P5
+    #[test]
+    fn no_second_has_more_than_the_rate_and_all_of_it_is_used() {
+        for rate in [1, 700, 1_500, 20_000, 250_000, 125_000_000, 1 << 40] {
+            let (mut meter, begin) = (Meter::new(rate), start());
+            let taken = greedy(&mut meter, begin, Duration::from_secs(5));
+            for (at, _) in &taken {
+                assert!(sum(&taken, *at, WINDOW) <= rate, "{rate}");
+            }
+            let all = sum(&taken, begin, Duration::from_secs(5));
+            assert!(all >= rate / 100 * 97 * 5, "{all} of {}", rate * 5);
+            assert!(taken.len() < 5 * 300, "{} times at {rate}", taken.len());
+            assert!(meter.slices.len() <= 101);
+        }
+    }
+
+    #[test]
+    fn what_passes_is_spread_over_the_second() {
+        let (mut meter, begin) = (Meter::new(1_000_000), start());
+        let taken = greedy(&mut meter, begin, Duration::from_secs(5));
+        let tenth = Duration::from_millis(100);
+        for place in 0..49 {
+            let bytes = sum(&taken, begin + tenth * place, tenth);
+            assert!((40_000..=160_000).contains(&bytes), "{place}: {bytes}");
+        }
+    }
+
+    #[test]
+    fn another_rate_counts_from_now_on_and_what_went_counts_too() {
+        let (mut meter, begin) = (Meter::new(1_000_000), start());
+        greedy(&mut meter, begin, WINDOW);
+        meter.set_rate(100_000);
+        assert_eq!(meter.room(begin + WINDOW), 0);
+        let again = meter.next(begin + WINDOW).expect("later");
+        assert!(again > begin + Duration::from_millis(1_800), "the old rate");
+        assert!(meter.take(again, u64::MAX) > 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+        // behaviour: P5
+        #[test]
+        fn no_window_has_more_than_the_rate_whatever_comes(
+            rate in prop_oneof![1_u64..10_000, 10_000_u64..10_000_000, Just(u64::MAX)],
+            steps in prop::collection::vec((0_u64..60_000, 0_u64..200_000, 0_u8..20), 1..400),
+        ) {
+            let (mut meter, mut now) = (Meter::new(rate), start());
+            meter.settle(now);
+            let (mut latest, mut taken) = (now, Vec::new());
+            for (micros, bytes, backwards) in steps {
+                now += Duration::from_micros(micros);
+                // A clock that goes back is no time passed.
+                let told = if backwards == 0 { now - WINDOW } else { now };
+                latest = latest.max(told);
+                match meter.next(told) {
+                    None => {
+                        let room = meter.room(told);
+                        let passed = meter.take(told, bytes);
+                        prop_assert_eq!(passed, bytes.min(room));
+                        taken.push((latest, passed));
+                    }
+                    Some(next) => {
+                        prop_assert_eq!(meter.take(told, bytes), 0);
+                        prop_assert!(next > latest && next <= latest + WINDOW * 2);
+                    }
+                }
+                prop_assert!(meter.slices.len() <= 101);
+            }
+            for (at, _) in &taken {
+                let passed: u128 = taken.iter().filter(|(t, _)| *t >= *at && *t < *at + WINDOW)
+                    .map(|(_, bytes)| u128::from(*bytes)).sum();
+                prop_assert!(passed <= u128::from(rate));
+            }
+        }
+    }
 }

@@ -120,7 +120,9 @@ impl Chooser<'_> {
     }
 
     fn here(&self, copy: Option<u8>) -> Verdict {
-        let waited_for = self.round.lively || self.round.several || self.turn > Urgency::Default;
+        let round = &self.round;
+        let waited_for =
+            round.lively || round.several || round.around.ranked || self.turn > Urgency::Default;
         let chunk = match &self.paths[self.slot] {
             Some(path) if waited_for => schedule::chunk(&path.measure),
             _ => u64::MAX,
@@ -158,9 +160,6 @@ impl Chooser<'_> {
             Choice::On(slot) if slot == self.slot => self.here(None),
             Choice::Twice(one, other) if one == self.slot => self.here(Some(other as u8)),
             Choice::Twice(one, other) if other == self.slot => self.here(Some(one as u8)),
-            Choice::Later(_) if round.starved && self.turn == Urgency::Background => {
-                self.here(None)
-            }
             Choice::Later(at) => {
                 round.pace = round.pace.into_iter().chain(at).min();
                 Verdict::Elsewhere

@@ -56,14 +56,20 @@ impl Session {
             Control::Label { number, text } => path.definitions.define(number, text)?,
             Control::Facts(facts) => self.on_facts(now, slot, facts),
             Control::Ping(token) => put_token(&mut path.outbox.control, kind::PONG, token),
+            Control::Pong(token) => self.on_pong(now, slot, token),
+            Control::Lost(path) => self.on_lost(now, path),
             Control::Resume => {
                 path.resumed = true;
                 path.alone = false;
+                self.events.push_back(Event::PathCarries(path.id));
+                self.progressed_on(now, slot);
+                self.rescue_all();
                 self.all_ready();
                 self.check_stalls(now);
             }
             Control::Retire => {
                 path.peer_retired = true;
+                self.progressed_on(now, slot);
                 self.tell_waiting_acks();
                 self.retire_slot(now, slot);
                 self.check_retired(now, slot);
@@ -253,17 +259,26 @@ impl Session {
             self.end(now, CloseReason::PeerRolledBack);
             return Ok(());
         }
-        for (start, end) in sacks.iter() {
-            stream.send.sack(start, end)?;
+        let flew = stream.send.flying();
+        let result = (sacks.iter()).try_for_each(|(start, end)| stream.send.sack(start, end));
+        let news = offset > stream.send.acked();
+        if news {
+            for path in self.paths.iter_mut().flatten() {
+                path.outbox.detach(id, offset, &stream.send);
+            }
+            stream.send.ack(offset);
         }
-        if offset <= stream.send.acked() {
+        let flies = stream.send.flying();
+        let (wake, done) = (stream.write_wanted && stream.send.roomy(), stream.send.done);
+        for (slot, (flew, flies)) in flew.into_iter().zip(flies).enumerate() {
+            if flies < flew {
+                self.arrived_on(now, slot, flew - flies);
+            }
+        }
+        result?;
+        if !news {
             return Ok(());
         }
-        for path in self.paths.iter_mut().flatten() {
-            path.outbox.detach(id, offset, &stream.send);
-        }
-        stream.send.ack(offset);
-        let (wake, done) = (stream.write_wanted && stream.send.roomy(), stream.send.done);
         if wake || done {
             self.wake(id);
         }

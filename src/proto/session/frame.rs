@@ -23,6 +23,7 @@
 //! | 15 | RETIRE | | |
 //! | 16 | CLOSE | code u32 | |
 //! | 17 | CLOSED | | |
+//! | 18 | LOST | path u8, epoch u32: its network went | |
 //! | 20 | MSG | flags u8, label u8, number u64, length u32, offset u32, payload | 18 + [`MAX_PAYLOAD`] |
 //! | 21 | MSG, its head | flags u8, label u8, number u64, length u32, id u64, count u8 (0 to 64), with flag 2 below u64, count times number u64, payload | [`MAX_HEAD`] + [`MAX_PAYLOAD`] |
 //! | 22 | MSG_ACK | all below u64, count u8 (0 to 62), count times from u64, to u64 | [`MAX_CONTROL`], as all below |
@@ -41,7 +42,7 @@
 //! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
 //! vpn, loopback, other; a fact is 0 no, 1 likely no, 2 unknown, 3 likely yes, 4 yes.
 
-use super::{ProtocolError, StreamId};
+use super::{PathId, ProtocolError, StreamId};
 use crate::label::matching::PathFacts;
 use crate::network::{Fact, Kinds};
 use crate::proto::codec::{Put, Reader, Short};
@@ -103,6 +104,7 @@ pub(super) mod kind {
     pub(crate) const RETIRE: u8 = 0x15;
     pub(crate) const CLOSE: u8 = 0x16;
     pub(crate) const CLOSED: u8 = 0x17;
+    pub(crate) const LOST: u8 = 0x18;
 }
 
 /// The header of a data frame.
@@ -319,7 +321,7 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
             )))
         }
         kind::MSG | kind::MSG_FIRST => part(input, frame, length),
-        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::CLOSED | kind::MSG_ACK..=kind::FORGET => {
+        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::LOST | kind::MSG_ACK..=kind::FORGET => {
             if length > MAX_CONTROL {
                 return Err(ProtocolError::FrameTooLong);
             }
@@ -405,6 +407,7 @@ pub(super) enum Control<'a> {
     Retire,
     Close(u32),
     Closed,
+    Lost(PathId),
 }
 
 /// The ranges of an acknowledgement, as received.
@@ -507,6 +510,10 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
         kind::RETIRE => Control::Retire,
         kind::CLOSE => Control::Close(reader.u32()?),
         kind::CLOSED => Control::Closed,
+        kind::LOST => Control::Lost(PathId {
+            id: reader.u8()?,
+            epoch: reader.u32()?,
+        }),
         other => return Err(ProtocolError::UnknownFrame(other)),
     })
 }
@@ -618,6 +625,12 @@ pub(super) fn put_token(out: &mut Vec<u8>, frame: u8, token: u64) {
 /// A frame without a body.
 pub(super) fn put_bare(out: &mut Vec<u8>, frame: u8) {
     begin(out, frame, 0);
+}
+
+pub(super) fn put_lost(out: &mut Vec<u8>, path: PathId) {
+    begin(out, kind::LOST, 5);
+    out.put_u8(path.id);
+    out.put_u32(path.epoch);
 }
 
 pub(super) fn put_close(out: &mut Vec<u8>, code: u32) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::choose::Judge;
 use super::error::{AttachError, CloseReason, PathEnd, StreamError};
-use super::frame::{kind, put_close, put_facts_frame};
+use super::frame::{kind, put_close, put_facts_frame, put_lost};
 use super::outbox::{Back, Source};
 use super::path::{Closing, Path};
 use super::stream::due;
@@ -281,19 +281,32 @@ impl Session {
         }
     }
 
-    /// A path is gone: what flew on it, and whatever may have been told on it, goes again.
+    /// A path is gone: what flew on it, and whatever may have been told on it, goes again. If it was its
+    /// network that went, the peer may not know yet.
     pub(super) fn end_path(&mut self, now: Instant, slot: usize, end: PathEnd) {
+        let gone = self.paths[slot].as_ref().map(|path| path.id);
+        self.forget_path(now, slot, end);
+        if let (PathEnd::Lost | PathEnd::Silent, Some(gone)) = (end, gone)
+            && !self.is_over()
+            && let Some(slot) = self.telling_slot()
+            && let Some(path) = &mut self.paths[slot]
+        {
+            put_lost(&mut path.outbox.control, gone);
+        }
+    }
+
+    /// The peer says that a path's network went.
+    pub(super) fn on_lost(&mut self, now: Instant, lost: PathId) {
+        if let Some(slot) = self.slot(lost) {
+            self.forget_path(now, slot, PathEnd::Lost);
+        }
+    }
+
+    fn forget_path(&mut self, now: Instant, slot: usize, end: PathEnd) {
         self.drop_path(slot, end);
         if self.paths.iter().any(Option::is_some) {
-            let ids: Vec<StreamId> = self.streams.keys().copied().collect();
             if !matches!(self.phase, Phase::Over(_)) {
-                for id in ids {
-                    let stream = self.streams.get_mut(&id).expect("its id was just listed");
-                    let bits = stream.due_again();
-                    self.mark(id, bits);
-                }
-                self.tell_gone();
-                self.messages.tell_again();
+                self.tell_again();
                 self.all_ready();
             }
         } else if self.stranded.is_none() {

@@ -167,6 +167,11 @@ impl Outbox {
         self.queued[..=urgency as usize].iter().sum()
     }
 
+    /// Those of them of this urgency.
+    pub(super) fn of(&self, urgency: Urgency) -> usize {
+        self.queued[urgency as usize]
+    }
+
     /// Control bytes not written yet.
     pub(super) fn control_left(&self) -> usize {
         self.control.len() - self.control_done

@@ -21,6 +21,7 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return;
         };
+        let several = self.paths.iter().flatten().nth(1).is_some();
         let Some(path) = self.paths[slot].as_mut() else {
             return;
         };
@@ -30,14 +31,11 @@ impl Session {
         for id in path.outbox.begun_messages.drain(..) {
             self.messages.written(id);
         }
-        path.handed = path.handed.saturating_add(n as u64);
         if path.outbox.background() < background {
             self.background_at = Some(now);
         }
         let payload = path.stats.payload_sent + path.stats.payload_resent > before;
-        if payload {
-            path.owes_since.get_or_insert(now);
-        }
+        path.handed(now, n, payload, several);
         if !path.outbox.is_empty() {
             return;
         }

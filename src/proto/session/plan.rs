@@ -20,8 +20,6 @@ use crate::proto::schedule::{self, ACTIVE, STARVATION};
 const PLAN: usize = 1 << 20;
 /// ..and again when fewer than this are left.
 const PLAN_AGAIN: usize = 512 << 10;
-/// Where several paths carry, at least so many unwritten bytes are planned on each.
-const PLAN_LEAST: usize = 32 << 10;
 /// A second path takes copies of interactive frames up to so many unwritten bytes.
 pub(super) const COPIES: usize = 64 << 10;
 
@@ -129,11 +127,13 @@ impl Session {
             return (0, false);
         };
         let queued = path.outbox.before(turn);
-        if !round.several {
+        // What is planned goes, whatever other sessions have to send meanwhile.
+        let yields = round.around.ranked || turn == Urgency::Background;
+        if !round.several && !yields {
             return (PLAN, queued < PLAN_AGAIN);
         }
         let chunk = usize::try_from(schedule::chunk(&path.measure)).unwrap_or(PLAN);
-        let limit = chunk.saturating_mul(2).clamp(PLAN_LEAST, PLAN);
+        let limit = chunk.saturating_mul(2).min(PLAN);
         (limit, queued < limit)
     }
 
@@ -146,7 +146,7 @@ impl Session {
         mut most: usize,
     ) -> bool {
         let (limit, due) = self.room(slot, turn, round);
-        if !due {
+        if !due && !round.starved {
             return false;
         }
         round.backlog = 0;
@@ -161,7 +161,10 @@ impl Session {
             let path = session.paths[slot].as_ref();
             path.map_or(usize::MAX, |path| path.outbox.before(turn))
         };
-        while most > 0 && passed_over < self.ready.len(turn) && queued(self) < limit {
+        while most > 0
+            && passed_over < self.ready.len(turn)
+            && (queued(self) < limit || round.starved)
+        {
             let Some(id) = self.ready.pop(turn) else {
                 break;
             };
@@ -264,6 +267,7 @@ impl Session {
             Unit::Fin { end } => {
                 put_offset(&mut out.control, kind::FIN, id, *end);
                 path.owes_since.get_or_insert(round.now);
+                path.trust.since.get_or_insert(round.now);
             }
             Unit::Data {
                 offset,

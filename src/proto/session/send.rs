@@ -281,6 +281,15 @@ impl SendHalf {
         self.flying[usize::from(slot)]
     }
 
+    /// The same of every path, the end counted as one more.
+    pub(super) fn flying(&self) -> [u64; MAX_PATHS] {
+        let mut flying = self.flying;
+        if let Fin::Flying(slot) = self.fin {
+            flying[usize::from(slot)] += 1;
+        }
+        flying
+    }
+
     /// Those of them that nobody waits for.
     pub(super) fn background_on(&self, slot: usize) -> u64 {
         self.background[slot]

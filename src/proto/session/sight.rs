@@ -29,12 +29,12 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return;
         };
-        if let Some(path) = self.paths[slot].as_mut() {
-            path.measure = measure;
-            path.handed = 0;
-            path.trust.measured = true;
+        let moved = (self.paths[slot].as_mut()).is_some_and(|path| path.measured(measure));
+        if moved {
+            self.progressed_on(now, slot);
+        } else {
+            self.check_measured(now, slot);
         }
-        let _ = now;
     }
 
     /// What the process does around this session.
@@ -71,7 +71,11 @@ impl Session {
 
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
     pub fn waiting_urgencies(&self) -> u8 {
-        let waits = |turn: &Urgency| self.waits(*turn);
+        let planned = |turn: &Urgency| {
+            let paths = self.paths.iter().flatten();
+            paths.map(|path| path.outbox.of(*turn)).any(|left| left > 0)
+        };
+        let waits = |turn: &Urgency| self.waits(*turn) || planned(turn);
         TURNS
             .iter()
             .filter(|turn| waits(turn))

@@ -85,6 +85,8 @@ pub enum Event {
     MessageRoom(Urgency),
     /// What became of this message is final.
     MessageSettled(MessageId),
+    /// The peer said on this path what it has: it carries from now on.
+    PathCarries(PathId),
     /// The peer told new facts of its network on this path.
     PathFacts(PathId),
     /// The session is over; every stream that was not finished has failed with this.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::books::Books;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
@@ -69,6 +70,8 @@ pub(in crate::stream) struct State {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// and so is another policy.
     revised: watch::Receiver<()>,
+    /// What it and the other sessions tell each other, until it is over.
+    pub(super) books: Option<Books>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
     /// What a dialler's roamer has in mind.
@@ -91,9 +94,11 @@ impl State {
         core: Session,
         wakers: Arc<Wakers>,
         registry: &Registry,
+        books: Books,
         anonymous: bool,
     ) -> Self {
         Self {
+            books: Some(books),
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,
@@ -205,8 +210,15 @@ impl State {
             rearm |= self.take_event(now, event);
         }
         rearm |= self.traffic_changed();
-        let due = self.core.poll_timeout().map(|(at, _)| at);
+        let due = self.due();
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
+    }
+
+    /// When the task is to look again: the core's timer, or what the others are to hear again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let timer = self.core.poll_timeout().map(|(at, _)| at);
+        let books = self.books.as_ref().and_then(Books::due);
+        timer.into_iter().chain(books).min()
     }
 
     pub(super) fn take_event(&mut self, now: Instant, event: Event) -> bool {
@@ -216,7 +228,10 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::PathCarries(_)
+            | Event::Stranded
+            | Event::PathFacts(_)
+            | Event::PathStalled(_) => self.unsettled = true,
             Event::PathSuspect(path) => self.path_doubted(path, PathEvent::Suspect),
             Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
             Event::MessageReady => self.message_ready(),
@@ -232,6 +247,7 @@ impl State {
             Event::PathClosed(..)
                 | Event::Stranded
                 | Event::PathFacts(_)
+                | Event::PathCarries(_)
                 | Event::PathStalled(_)
                 | Event::PathSuspect(_)
                 | Event::PathTrusted(_)

@@ -126,6 +126,12 @@ impl View {
         self.well().next().is_some()
     }
 
+    /// Whether what this network has of a general path owes an answer in silence.
+    pub(super) fn is_silent(&self, id: Option<NetworkId>) -> bool {
+        let mut general = self.open.iter().filter(|open| !open.is_lane());
+        general.any(|open| open.state.silent.is_some() && open.id() == id)
+    }
+
     /// The path of this slot, given up or not.
     pub(super) fn at(&self, slot: u8) -> Option<&Open> {
         self.open.iter().find(|open| open.path.id == slot)

@@ -9,8 +9,8 @@ use mancom::{Label, MessageError, MessageId, Session};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use super::{Two, ids, nothing_comes, receive, two};
-use crate::support::{Outcome, exchange, millis, secs, settle, soon, wifi};
+use super::{Two, UNMETERED, WIFI, ids, nothing_comes, receive, two};
+use crate::support::{Outcome, cellular, exchange, millis, secs, settle, soon, wifi};
 
 const PIECE: usize = 256 << 10;
 
@@ -130,23 +130,32 @@ async fn who_receives_no_message_stops_no_stream_and_no_other_urgency(
 
 // behaviour: S21
 #[mancom::test]
-async fn messages_held_back_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
-    networks.up(wifi());
+async fn messages_held_back_here_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
+    networks.up(cellular());
     let Two { here, there, .. } = two("mem://held").await?;
-    let receiving = tokio::spawn(async move {
-        let first = receive(&there, 1).await.remove(0);
-        (first, there)
-    });
-    // It is not complete, and what comes after it fills all the room there is.
-    let mut writer = here.message(Label::ANY).await?;
+    let first = here.send(WIFI, vec![1; PIECE]).await?;
     let behind = fill(&here, Label::ANY).await?;
-    assert!(!receiving.is_finished());
-    let id = writer.id();
-    let write = tokio::io::AsyncWriteExt::write_all(&mut writer, &[1; 1 << 20]);
-    soon(secs(30), "room for it", write).await?;
-    writer.finish().await?;
-    let (first, there) = soon(secs(30), "the first", receiving).await.unwrap();
-    assert_eq!((first.id, first.bytes.len()), (id, 1 << 20));
+    nothing_comes(&there).await;
+    networks.up(wifi());
+    assert_eq!(ids(&receive(&there, 1).await), [first]);
+    assert_eq!(ids(&receive(&there, behind.len()).await), behind);
+    Ok(())
+}
+
+// behaviour: S21
+#[mancom::test]
+async fn messages_held_back_there_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    networks.up(cellular().metered(true));
+    let Two { here, there, .. } = two("mem://window").await?;
+    let first = here.send(UNMETERED, vec![1; PIECE]).await?;
+    // It goes out whole, as what comes after it may then, and is lost on its way.
+    sleep(millis(107)).await;
+    networks.down("wlan0");
+    let behind = fill(&here, Label::ANY).await?;
+    nothing_comes(&there).await;
+    networks.up(wifi());
+    assert_eq!(ids(&receive(&there, 1).await), [first]);
     assert_eq!(ids(&receive(&there, behind.len()).await), behind);
     Ok(())
 }

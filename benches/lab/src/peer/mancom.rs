@@ -25,9 +25,16 @@ fn label(class: Class) -> Label {
 fn configuration(setup: &Setup) -> io::Result<tempfile::NamedTempFile> {
     let mut text = String::new();
     for place in &setup.networks {
-        let kind = if place.name.starts_with("wlan") { "wifi" } else { "cellular" };
+        let kind = if place.name.starts_with("wlan") {
+            "wifi"
+        } else {
+            "cellular"
+        };
         let (name, metered) = (&place.name, place.metered);
-        let _ = write!(text, "[networks.\"{name}\"]\nkind = \"{kind}\"\nmetered = {metered}\n\n");
+        let _ = write!(
+            text,
+            "[networks.\"{name}\"]\nkind = \"{kind}\"\nmetered = {metered}\n\n"
+        );
     }
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile()?;
     io::Write::write_all(&mut file, text.as_bytes())?;
@@ -83,12 +90,18 @@ pub(super) async fn listen(setup: &Setup) -> io::Result<(Listener, u16)> {
 }
 
 async fn bound(setup: &Setup) -> io::Result<(Manager, mancom::Listener, u16)> {
-    let manager = Manager::builder().build().await.map_err(mancom::Error::from)?;
+    let manager = Manager::builder()
+        .build()
+        .await
+        .map_err(mancom::Error::from)?;
     let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, setup.server.port()));
     let listener = manager.listen(endpoint(at)).plaintext().await;
     let listener = listener.map_err(mancom::Error::from)?;
     let contact = listener.contact().to_string();
-    let port = contact.rsplit(':').next().and_then(|port| port.parse().ok());
+    let port = contact
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
     let port = port.ok_or_else(|| io::Error::other(format!("no port in {contact}")))?;
     Ok((manager, listener, port))
 }

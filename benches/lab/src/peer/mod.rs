@@ -43,8 +43,15 @@ pub(crate) enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Peer {
     Tcp(Shape),
-    Mptcp { two: bool, backup: bool, tuned: bool },
-    Noq { fast: bool, backup: bool },
+    Mptcp {
+        two: bool,
+        backup: bool,
+        tuned: bool,
+    },
+    Noq {
+        fast: bool,
+        backup: bool,
+    },
     Reconnect,
     Mancom,
 }
@@ -197,8 +204,13 @@ pub(crate) async fn connect(setup: &Setup) -> io::Result<Lanes> {
             Peer::Reconnect => reconnect::connect(setup).await?,
             Peer::Mancom => mancom::connect(setup, &mut keep).await?,
         };
+        // All are named before any is waited for: the server takes them in the order they arrive.
         for (index, pipe) in pipes.iter_mut().enumerate() {
-            greet(pipe, index as u8).await?;
+            pipe.writer.write_all(&[index as u8]).await?;
+            pipe.writer.flush().await?;
+        }
+        for (index, pipe) in pipes.iter_mut().enumerate() {
+            known(pipe, index as u8).await?;
         }
         Ok(lanes(setup, pipes, None, keep))
     };
@@ -225,16 +237,14 @@ fn lanes(
     }
 }
 
-/// Says which pipe this is, and waits until the far end knows.
-async fn greet(pipe: &mut Pipe, index: u8) -> io::Result<()> {
-    pipe.writer.write_all(&[index]).await?;
-    pipe.writer.flush().await?;
+/// Waits until the far end knows which pipe this is.
+async fn known(pipe: &mut Pipe, index: u8) -> io::Result<()> {
     let mut echo = [0];
     pipe.reader.read_exact(&mut echo).await?;
     if echo == [index] {
         Ok(())
     } else {
-        Err(io::Error::other("the far end greeted another pipe"))
+        Err(io::Error::other("the far end takes this for another pipe"))
     }
 }
 
@@ -299,9 +309,12 @@ impl Server {
         };
         let pipes = tokio::time::timeout(PATIENCE, arrive).await??;
         match (setup.peer, self.listener) {
-            (Peer::Reconnect, Listener::Tcp(listener)) => {
-                Ok(lanes(setup, pipes, Some(reconnect::follow(listener)), Vec::new()))
-            }
+            (Peer::Reconnect, Listener::Tcp(listener)) => Ok(lanes(
+                setup,
+                pipes,
+                Some(reconnect::follow(listener)),
+                Vec::new(),
+            )),
             (_, Listener::Tcp(listener)) => Ok(lanes(setup, pipes, None, vec![Box::new(listener)])),
             (_, Listener::Noq(listener)) => Ok(lanes(setup, pipes, None, vec![Box::new(listener)])),
             (_, Listener::Mancom(listener)) => {

@@ -82,7 +82,9 @@ impl Args {
     /// These peers, or those of them that were asked for.
     fn peers(&self, all: &[Peer]) -> Vec<Peer> {
         let wanted = |peer: &Peer| {
-            self.peers.as_ref().is_none_or(|names| names.contains(&peer.to_string()))
+            self.peers
+                .as_ref()
+                .is_none_or(|names| names.contains(&peer.to_string()))
         };
         all.iter().copied().filter(wanted).collect()
     }
@@ -135,7 +137,10 @@ impl Outcome {
     /// Milliseconds until each answer to a flow that the client asks.
     fn latencies(&self, flow: usize) -> Vec<f64> {
         let latencies = &self.client.flows[flow].latencies;
-        latencies.iter().map(|&micros| micros as f64 / 1e3).collect()
+        latencies
+            .iter()
+            .map(|&micros| micros as f64 / 1e3)
+            .collect()
     }
 
     /// Megabits a second that arrived at the server.
@@ -154,13 +159,18 @@ impl Outcome {
     }
 
     fn failures(&self) -> Vec<&String> {
-        self.client.errors.iter().chain(&self.server.errors).collect()
+        self.client
+            .errors
+            .iter()
+            .chain(&self.server.errors)
+            .collect()
     }
 }
 
 impl Cell<'_> {
     fn measure(&self, world: &World) -> io::Result<Outcome> {
-        self.measure_during(world, |_| Ok(())).map(|(outcome, ())| outcome)
+        self.measure_during(world, |_| Ok(()))
+            .map(|(outcome, ())| outcome)
     }
 
     /// Runs the plan, and `during` beside it; that is told the plan's zero.
@@ -280,7 +290,11 @@ fn congestion_used(world: &World) -> io::Result<BTreeSet<String>> {
         let output = command.output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let known = ["cubic", "bbr", "reno"];
-        used.extend(said.split_whitespace().filter(|w| known.contains(w)).map(str::to_owned));
+        used.extend(
+            said.split_whitespace()
+                .filter(|w| known.contains(w))
+                .map(str::to_owned),
+        );
     }
     Ok(used)
 }
@@ -302,12 +316,18 @@ fn cell(
 /// Adds figures to the sheet and tells what was strange.
 fn note(sheet: &mut Sheet, row: &str, cell: &Cell<'_>, outcome: &Outcome, figures: Vec<f64>) {
     if outcome.used.iter().any(|used| used != cell.congestion) {
-        eprintln!("{row}: asked for {}, used {:?}", cell.congestion, outcome.used);
+        eprintln!(
+            "{row}: asked for {}, used {:?}",
+            cell.congestion, outcome.used
+        );
     }
     for error in outcome.failures() {
         eprintln!("{row}: {error}");
     }
-    let shown: Vec<String> = figures.iter().map(|figure| format!("{figure:.1}")).collect();
+    let shown: Vec<String> = figures
+        .iter()
+        .map(|figure| format!("{figure:.1}"))
+        .collect();
     eprintln!("  {} {row}: {}", sheet.bar, shown.join(" "));
     sheet.add(row, &figures);
 }
@@ -351,7 +371,10 @@ fn told(links: &[LinkSpec]) -> String {
                 Rate::Trace(_) => "a recorded rate".to_owned(),
             };
             let (rtt, queue) = (link.rtt.as_millis(), link.queue / 1000);
-            format!("{} {rate}, RTT {rtt} ms, drop-tail queue {queue} kB", link.name)
+            format!(
+                "{} {rate}, RTT {rtt} ms, drop-tail queue {queue} kB",
+                link.name
+            )
         })
         .collect();
     told.join("; ")

@@ -6,6 +6,7 @@ use super::{Candidate, Measure, Surroundings, Unit};
 use crate::label::Urgency;
 
 mod place;
+mod properties;
 
 const MILLI: Duration = Duration::from_millis(1);
 

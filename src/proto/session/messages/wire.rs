@@ -318,6 +318,7 @@ impl Session {
         frame: Control<'_>,
     ) -> Result<(), ProtocolError> {
         let messages = &mut self.messages;
+        let before = messages.out.flying.all;
         match frame {
             Control::MsgAck { watermark, ranges } => {
                 let out = &mut messages.out;
@@ -352,6 +353,12 @@ impl Session {
                 self.offer_message();
             }
             _ => return Ok(()),
+        }
+        for (slot, before) in before.into_iter().enumerate() {
+            let arrived = before.saturating_sub(self.messages.out.flying.all[slot]);
+            if arrived > 0 {
+                self.arrived_on(now, slot, arrived);
+            }
         }
         self.settle_messages(now);
         self.check_all_retired(now);

@@ -65,7 +65,10 @@ fn meter(pair: &mut Pair, path: PathId, metered: bool) {
 }
 
 fn bytes(length: usize) -> Bytes {
-    (0..length).map(|i| (i % 251) as u8).collect::<Vec<u8>>().into()
+    (0..length)
+        .map(|i| (i % 251) as u8)
+        .collect::<Vec<u8>>()
+        .into()
 }
 
 fn send_to(pair: &mut Pair, from: End, label: Label, length: usize, order: Order) -> MessageId {
