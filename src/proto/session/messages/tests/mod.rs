@@ -1,5 +1,8 @@
 //! Messages over a [`Pair`] of sessions.
 
+mod flow;
+mod giving_up;
+mod hostile;
 mod order;
 
 use std::time::{Duration, Instant};
