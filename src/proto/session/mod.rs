@@ -160,6 +160,7 @@ use crate::label::matching::Policy;
 use crate::proto::schedule::meter::Meter;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
+use outbox::Source;
 use ready::Ready;
 use stream::Stream;
 
@@ -217,6 +218,7 @@ pub struct Session {
     issued: [u32; MAX_PATHS],
     attached: u64,
 
+    messages: Box<messages::State>,
     /// Streams with something to send, in turn.
     ready: Ready,
     /// Streams with something to tell.
@@ -264,6 +266,11 @@ impl Session {
             peer_window: u64::from(agreed.peer_receive_window),
             window: u64::from(agreed.receive_window),
             max_streams: agreed.max_streams,
+            messages: Box::new(messages::State::new(
+                config.send_buffer,
+                u64::from(agreed.peer_receive_window),
+                u64::from(agreed.receive_window),
+            )),
             phase: Phase::Open,
             streams: BTreeMap::new(),
             opened: 0,
@@ -383,7 +390,7 @@ impl Session {
         // What is planned of it stands before these bytes, so it is as urgent.
         for path in self.paths.iter_mut().flatten() {
             if path.outbox.queued() > path.outbox.before(urgency) {
-                path.outbox.raise(id, urgency);
+                path.outbox.raise(Source::Stream(id), urgency);
             }
         }
     }
