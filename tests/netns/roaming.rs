@@ -3,15 +3,11 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Direction, Lab, Link, join};
 use crate::process::until;
-use crate::world::{PATIENCE, SERVER, World, echo, serve, serve_echo};
+use crate::transfer::{MIB, Transfer};
+use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
 use mancom::{Label, Manager, McStream};
-use sha2::{Digest, Sha256};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
+use std::sync::mpsc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![roaming:
     survives_the_loss_of_each_network_and_of_both,
@@ -20,100 +16,7 @@ pub(crate) const CASES: &[Case] = cases![roaming:
     finds_a_listener_that_advertises_at_another_of_its_addresses,
 ];
 
-const MIB: u64 = 1024 * 1024;
-const TOTAL: u64 = 64 * MIB;
-type Sum = [u8; 32];
 type Change = fn(&Link);
-
-/// A transfer from client to server, and how far it has come there.
-struct Transfer {
-    received: Arc<AtomicU64>,
-    server: JoinHandle<Sum>,
-    client: JoinHandle<(Sum, Sum)>,
-}
-
-impl Transfer {
-    fn start(world: &World) -> Self {
-        let received = Arc::new(AtomicU64::new(0));
-        let progress = received.clone();
-        let server = serve(&world.server, SERVER, |listener| async move {
-            let mut stream = listener.accept().await.unwrap();
-            let mut hash = Sha256::new();
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                match stream.read(&mut buffer).await.unwrap() {
-                    0 => break,
-                    n => {
-                        hash.update(&buffer[..n]);
-                        progress.fetch_add(n as u64, Ordering::Relaxed);
-                    }
-                }
-            }
-            let sum: Sum = hash.finalize().into();
-            stream.write_all(&sum).await.unwrap();
-            stream.shutdown().await.unwrap();
-            sum
-        });
-        let facts = world.facts.path();
-        let client = world.client.spawn_async(move || send(facts));
-        Transfer {
-            received,
-            server,
-            client,
-        }
-    }
-
-    fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
-    }
-
-    /// Waits until this many more bytes have arrived.
-    fn advances(&self, bytes: u64) {
-        let goal = self.received() + bytes;
-        assert!(goal < TOTAL, "the transfer is over before the cuts are");
-        until("the transfer goes on", PATIENCE, || {
-            assert!(!self.client.is_finished(), "the client gave up");
-            self.received() >= goal
-        });
-    }
-
-    fn end(self) {
-        let (sent, told) = join(self.client);
-        assert_eq!(sent, join(self.server), "what was sent is what arrived");
-        assert_eq!(sent, told, "and the way back was whole as well");
-    }
-}
-
-/// The client: bytes without a pattern, their sum, and the sum the server answers.
-async fn send(facts: PathBuf) -> (Sum, Sum) {
-    let manager = Manager::builder().config_file(facts).build().await.unwrap();
-    let mut stream = manager
-        .connect(SERVER)
-        .label(Label::INTERACTIVE)
-        .plaintext()
-        .within(PATIENCE)
-        .await
-        .unwrap();
-    let mut hash = Sha256::new();
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut chunk = vec![0; 64 * 1024];
-    for _ in 0..TOTAL / chunk.len() as u64 {
-        for word in chunk.chunks_exact_mut(8) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            word.copy_from_slice(&state.to_le_bytes());
-        }
-        hash.update(&chunk);
-        stream.write_all(&chunk).await.unwrap();
-    }
-    stream.shutdown().await.unwrap();
-    let mut told = Sum::default();
-    stream.read_exact(&mut told).await.unwrap();
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "a true end");
-    manager.shutdown(PATIENCE).await.unwrap();
-    (hash.finalize().into(), told)
-}
 
 /// Makes sure that the transfer runs over `link`, by taking the other away if need be.
 fn bring_onto(transfer: &Transfer, world: &World, interface: &str, other: &Link) {
@@ -157,7 +60,7 @@ fn survives_the_loss_of_each_network_and_of_both() {
     let stopped = transfer.received();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(transfer.received(), stopped, "no network, no bytes");
-    assert!(!transfer.client.is_finished(), "and no error either");
+    assert!(!transfer.is_finished(), "and no error either");
     cellular.make();
     transfer.advances(2 * MIB);
     wifi.up();
