@@ -78,9 +78,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The core's part of these settings.
-    pub(crate) fn core(&self) -> Config {
+    /// The core's part of these settings, for a session whose bytes a second are limited to this.
+    pub(crate) fn core(&self, rate_limit: Option<u64>) -> Config {
         Config {
+            rate_limit,
             send_buffer: self.send_buffer,
             receive_window: self.receive_window,
             max_streams: self.max_streams,
