@@ -120,6 +120,7 @@
 //! | copies of redundant payload planned on a path | 64 KiB | it goes once |
 //! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
+//! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
 //! | events | one a stream and kind, a few a path | |
 //!
 //! [`Config::worst_case_memory`] sums them up.
@@ -134,8 +135,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+mod addresses;
 mod choose;
 mod config;
 mod control;
@@ -167,6 +170,7 @@ mod types;
 mod watch;
 
 pub use crate::proto::schedule::{Measure, Surroundings};
+pub use addresses::MAX_ADDRESSES;
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
 pub use sight::PathState;
@@ -177,6 +181,7 @@ use crate::label::matching::Policy;
 use crate::proto::schedule::meter::Meter;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
+use outbox::Source;
 use ready::Ready;
 use stream::Stream;
 
@@ -234,6 +239,7 @@ pub struct Session {
     issued: [u32; MAX_PATHS],
     attached: u64,
 
+    messages: Box<messages::State>,
     /// Streams with something to send, in turn.
     ready: Ready,
     /// Streams with something to tell.
@@ -259,6 +265,8 @@ pub struct Session {
     /// Since when there was nothing left but to answer.
     finished: Option<Instant>,
     events: VecDeque<Event>,
+    /// Where else the listener can be dialled, as it says.
+    peer_addresses: Vec<SocketAddr>,
 }
 
 impl Session {
@@ -279,6 +287,11 @@ impl Session {
             peer_window: u64::from(agreed.peer_receive_window),
             window: u64::from(agreed.receive_window),
             max_streams: agreed.max_streams,
+            messages: Box::new(messages::State::new(
+                config.send_buffer,
+                u64::from(agreed.peer_receive_window),
+                u64::from(agreed.receive_window),
+            )),
             phase: Phase::Open,
             streams: BTreeMap::new(),
             opened: 0,
@@ -307,6 +320,7 @@ impl Session {
             stranded: Some(now),
             finished: None,
             events: VecDeque::new(),
+            peer_addresses: Vec::new(),
             config,
         }
     }
@@ -397,7 +411,7 @@ impl Session {
         // What is planned of it stands before these bytes, so it is as urgent.
         for path in self.paths.iter_mut().flatten() {
             if path.outbox.queued() > path.outbox.before(urgency) {
-                path.outbox.raise(id, urgency);
+                path.outbox.raise(Source::Stream(id), urgency);
             }
         }
     }

@@ -24,7 +24,7 @@ const PLAN_AGAIN: usize = 512 << 10;
 /// A frame on a path whose bandwidth nobody knows, if others wait for it.
 const CHUNK_UNKNOWN: u64 = 32 << 10;
 /// A second path takes copies of interactive frames up to so many unwritten bytes.
-const COPIES: usize = 64 << 10;
+pub(super) const COPIES: usize = 64 << 10;
 
 /// Lets so many bytes pass in any second, less what a path may have been given and take late.
 pub(super) fn meter(rate: u64) -> Meter {
@@ -66,7 +66,7 @@ impl Session {
     /// Plans data frames on a path; whether there were any.
     pub(super) fn plan_data(&mut self, now: Instant, slot: usize) -> bool {
         let carries = self.paths[slot].as_ref().is_some_and(|p| p.carries());
-        if !carries || self.ready.is_empty() {
+        if !carries || (self.ready.is_empty() && !self.messages.waits_at_all()) {
             return false;
         }
         let mut round = self.round(now);
@@ -84,14 +84,18 @@ impl Session {
             round.starved = false;
         }
         for turn in TURNS {
-            // Messages of this urgency go before streams.
-            if self.ready.waits(turn) {
+            if self.waits(turn) {
                 planned |= self.plan_turn(slot, turn, &mut round, usize::MAX);
             }
         }
         self.mind_background(now, &mut round);
         self.pace = self.pace.into_iter().chain(round.pace).min();
         planned
+    }
+
+    /// Whether something of this urgency waits to be sent.
+    pub(super) fn waits(&self, turn: Urgency) -> bool {
+        self.ready.waits(turn) || self.messages.waits(turn)
     }
 
     fn round(&self, now: Instant) -> Round {
@@ -105,7 +109,7 @@ impl Session {
         let carrying = self.paths.iter().flatten().filter(|path| path.carries());
         let several = carrying.count() > 1;
         let mut flown = [0; MAX_PATHS];
-        if several || self.ready.waits(Urgency::Background) {
+        if several || self.waits(Urgency::Background) {
             for (slot, path) in self.paths.iter().enumerate() {
                 if path.as_ref().is_some_and(|path| !path.trust.measured) {
                     flown[slot] = self.flying_on(slot);
@@ -127,7 +131,7 @@ impl Session {
     /// Notes since when background waits, and when that is too long.
     fn mind_background(&mut self, now: Instant, round: &mut Round) {
         let planned = |path: &super::path::Path| path.outbox.background() > 0;
-        let waits = self.ready.waits(Urgency::Background)
+        let waits = self.waits(Urgency::Background)
             || self.paths.iter().flatten().any(|path| planned(path));
         if !waits {
             self.background_at = None;
@@ -173,9 +177,10 @@ impl Session {
         round.backlog = 0;
         if round.several || turn == Urgency::Background {
             let streams = self.ready.iter(turn).filter_map(|id| self.streams.get(&id));
-            round.backlog = streams.fold(0, |sum, s| sum.saturating_add(s.send.unsent()));
+            let unsent = self.messages.unsent(turn);
+            round.backlog = streams.fold(unsent, |sum, s| sum.saturating_add(s.send.unsent()));
         }
-        let mut planned = false;
+        let mut planned = self.plan_messages(slot, turn, round, limit, &mut most);
         let mut passed_over = 0;
         let queued = |session: &Self| {
             let path = session.paths[slot].as_ref();

@@ -313,6 +313,7 @@ impl Session {
                 for stream in self.streams.values_mut() {
                     stream.send.lose(slot as u8);
                 }
+                self.messages.lose(slot);
             }
         }
         if rescued {
@@ -331,5 +332,6 @@ impl Session {
             }
         }
         self.tell_gone();
+        self.messages.tell_again();
     }
 }
