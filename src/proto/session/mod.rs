@@ -147,6 +147,7 @@ mod error;
 mod flights;
 pub mod frame;
 pub mod handshake;
+mod idle;
 mod input;
 mod labels;
 mod life;

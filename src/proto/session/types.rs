@@ -110,4 +110,6 @@ pub enum Wake {
     Pace,
     /// A message's lifetime runs out.
     Lifetime,
+    /// A path on which nothing goes is asked for a word.
+    Probe,
 }
