@@ -12,6 +12,7 @@ use super::config::{changes::Changes, file::Layers};
 #[cfg(feature = "config")]
 use super::reload::Reload;
 use super::{BuildError, Inner, Manager};
+use crate::account::Accounts;
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
 use crate::scout::Scout;
@@ -180,10 +181,16 @@ impl ManagerBuilder {
         let registry = deferral::Registry::new(scout.clone(), policy);
         registry.set_names(config.names());
         let tracker = Tracker::new();
+        // Networks that are named, not observed, are this scout's own.
+        let accounts = match scout.is_simulated() {
+            true => scout.shared::<Accounts>(),
+            false => Accounts::of_process(),
+        };
         let manager = Manager(Arc::new(Inner {
             #[cfg(all(unix, feature = "inspect"))]
             inspection: self.inspect.grant(config.monitor(), &registry, &tracker),
             registry,
+            accounts,
             scout,
             transports,
             settings: self.settings,

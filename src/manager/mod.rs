@@ -20,6 +20,10 @@
 //! there is none: whatever was asked for fails with `NoRuntime` where it is awaited, and never panics.
 //! A configuration that is wrong is told in the same place.
 //!
+//! Managers over the system's networks, on whatever runtime of the process, share the
+//! [accounts](crate::account) of their sessions, so that what one sends in the background makes way for
+//! another's interactive traffic; they share nothing else.
+//!
 //! A manager is a handle: clones share everything, its streams and listeners hold it too, and with the
 //! last of them the scout and every task of it end.
 
@@ -49,6 +53,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
 
+use crate::account::Accounts;
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::{Blocked, Destination, Policy};
@@ -82,6 +87,7 @@ struct Inner {
     transports: transport::Registry,
     settings: stream::Settings,
     tracker: Tracker,
+    accounts: Arc<Accounts>,
     config: RwLock<Arc<config::Config>>,
     #[cfg(feature = "config")]
     reload: reload::Reload,
@@ -304,6 +310,10 @@ impl Context for Inner {
 
     fn tasks(&self) -> &Tracker {
         &self.tracker
+    }
+
+    fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
     }
 }
 

@@ -40,6 +40,23 @@ fn wrong() -> BuildError {
     BuildError::from(ConfigError::from(fault))
 }
 
+// behaviour: R8
+#[test]
+fn runtimes_share_the_accounts_of_the_systems_networks_alone() {
+    let accounts = |scout: Scout| {
+        let built = one_thread().block_on(Manager::builder().scout(scout).build().into_future());
+        let manager = built.unwrap();
+        Arc::clone(&manager.0.accounts)
+    };
+    let shared = accounts(Scout::system());
+    assert!(Arc::ptr_eq(&shared, &accounts(Scout::system())));
+    let fixed = Scout::fixed([]);
+    let own = accounts(fixed.clone());
+    assert!(!Arc::ptr_eq(&own, &shared));
+    assert!(!Arc::ptr_eq(&own, &accounts(Scout::fixed([]))));
+    assert!(Arc::ptr_eq(&own, &accounts(fixed)));
+}
+
 #[test]
 fn outside_a_runtime_everything_fails_and_nothing_panics() {
     use futures::executor::block_on;

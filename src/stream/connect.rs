@@ -20,9 +20,10 @@ use super::error::{Attempt, Attempts, ConnectError};
 use super::hooks::{self, DynHook, Hook};
 use super::pace::Pace;
 use super::plain::Plain;
+use super::report::{ConnectReport, Stopwatch};
 use super::roam::Roamer;
 use super::tend::Target;
-use super::whereabouts::{check_place, destination, near};
+use super::whereabouts::{check_place, destination, nearer};
 use super::{McStream, driver};
 use crate::clock::Clock;
 use crate::deferral::{MatchError, Matched, Op, Operation, Want};
@@ -145,13 +146,18 @@ impl Connect {
         self
     }
 
-    /// Order among waiting operations of one label: higher first. Default: 0.
+    /// Who goes first, higher before lower: among operations of one label that wait for a network, and
+    /// among the sessions of this process that have traffic of one urgency for the same network. It
+    /// never goes before urgency, and what is in the background moves at least every 5 s. Default: 0.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self
     }
 
-    /// At most this many payload bytes a second go out. Default: no limit.
+    /// At most this many bytes a second go out, in any second: payload with its headers, and what is
+    /// sent again. Default: no limit.
+    ///
+    /// What waits for it waits in the buffers of the streams, which then take no more.
     pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
         self.rate_limit = Some(bytes_a_second);
         self
@@ -206,11 +212,11 @@ struct Plan {
     started: Instant,
     relax: Option<(Duration, Label)>,
     no_wait: bool,
-    priority: i8,
     /// Only the network of this name.
     only: Option<Arc<str>>,
     operation: Operation,
     attempts: Attempts,
+    report: ConnectReport,
 }
 
 /// How one attempt ended.
@@ -232,13 +238,8 @@ impl Plan {
                 "TLS (mcs://, tls://) comes with part 4 of mancom",
             ));
         }
-        if connect.rate_limit.is_some() {
-            return Err(ConnectError::Unsupported(
-                "rate_limit comes with part 3 of mancom",
-            ));
-        }
         check_place(&given)?;
-        let endpoint = near(given.clone()).await;
+        let (endpoint, others) = nearer(given.clone()).await;
         if beyond(&endpoint) && !connect.plaintext {
             return Err(ConnectError::Plaintext {
                 endpoint: given.to_string(),
@@ -259,21 +260,24 @@ impl Plan {
         let grace = grace.unwrap_or(context.settings().grace);
         Ok(Self {
             endpoint: given.to_string(),
-            destination: destination(&endpoint, &*context),
+            destination: destination(&endpoint, &others, &*context),
             asks: Asks {
                 endpoint,
+                others: others.into(),
                 grace,
                 anonymous: connect.anonymous,
+                priority: connect.priority,
+                rate_limit: connect.rate_limit,
             },
             label: connect.label,
             deadline: within.and_then(|limit| started.checked_add(limit)),
             started,
             relax,
             no_wait: connect.no_wait,
-            priority: connect.priority,
             only,
             operation: connect.operation,
             attempts: Attempts::to(&given.to_string()),
+            report: ConnectReport::to(&given.to_string()),
             context,
         })
     }
@@ -295,14 +299,19 @@ impl Plan {
             };
             let (mut answered, mut hopeless) = (false, true);
             for way in ways {
-                match self.bounded(way.clone(), label).await? {
-                    Tried::First(first) => return Ok(self.begin(first, way, label, hook)),
-                    Tried::Gone => self.note(way.as_ref(), went()),
+                let mut watch = Stopwatch::new();
+                match self.bounded(way.clone(), label, &mut watch).await? {
+                    Tried::First(first) => {
+                        let name = way.as_ref().map(Network::name);
+                        self.report.note(self.started, name, &watch, None);
+                        return Ok(self.begin(first, way, label, hook));
+                    }
+                    Tried::Gone => self.note(way.as_ref(), &watch, went()),
                     Tried::Failed(error) => {
                         let error = error.into_io();
                         answered = true;
                         hopeless &= is_hopeless(&error);
-                        self.note(way.as_ref(), error);
+                        self.note(way.as_ref(), &watch, error);
                     }
                 }
             }
@@ -322,7 +331,8 @@ impl Plan {
         loop {
             let waited = Clock::now().saturating_duration_since(self.started);
             let snapshot = self.context.registry().snapshot();
-            self.destination = destination(&self.asks.endpoint, &*self.context);
+            let (endpoint, others) = self.asks.place();
+            self.destination = destination(endpoint, others, &*self.context);
             let loosely = |(after, label): (Duration, Label)| {
                 Ok::<_, LabelError>((after.saturating_sub(waited), self.pinned(label)?))
             };
@@ -336,7 +346,7 @@ impl Plan {
                     .transpose()
                     .map_err(MatchError::from)?,
                 no_wait: self.no_wait,
-                priority: self.priority,
+                priority: self.asks.priority,
             };
             let waiting = self.context.registry().wait(want, &self.operation);
             let mut snapshots = self.context.registry().snapshots();
@@ -386,9 +396,14 @@ impl Plan {
     }
 
     /// One attempt within the deadline, given up when its network goes.
-    async fn bounded(&mut self, way: Option<Network>, label: Label) -> Result<Tried, ConnectError> {
+    async fn bounded(
+        &mut self,
+        way: Option<Network>,
+        label: Label,
+        watch: &mut Stopwatch,
+    ) -> Result<Tried, ConnectError> {
         let attempt = async {
-            match self.attempt(way.clone(), &label).await {
+            match self.attempt(way.clone(), &label, watch).await {
                 Ok(first) => Tried::First(first),
                 Err(error) => Tried::Failed(error),
             }
@@ -399,25 +414,32 @@ impl Plan {
             () = self.leaves(way.as_ref(), label) => Some(Tried::Gone),
             () = Clock::reached(self.deadline) => None,
         };
+        watch.stop();
         match tried {
             // The socket may tell of the loss before the snapshot does.
             Some(Tried::Failed(_)) if !self.admits(way.as_ref(), label) => Ok(Tried::Gone),
             Some(tried) => Ok(tried),
             None => {
                 let text = "no answer before the deadline";
-                self.note(way.as_ref(), io::Error::new(io::ErrorKind::TimedOut, text));
+                let error = io::Error::new(io::ErrorKind::TimedOut, text);
+                self.note(way.as_ref(), watch, error);
                 Err(self.late(None))
             }
         }
     }
 
-    async fn attempt(&self, way: Option<Network>, label: &Label) -> Result<First, DialError> {
+    async fn attempt(
+        &self,
+        way: Option<Network>,
+        label: &Label,
+        watch: &mut Stopwatch,
+    ) -> Result<First, DialError> {
         let (context, on) = (&self.context, way.as_ref());
         if self.asks.endpoint.is_session() {
-            let (link, agreed) = dial::hello(context, &self.asks, on, label).await?;
+            let (link, agreed) = dial::hello(context, &self.asks, on, label, watch).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            let link = dial::reach(context, &self.asks.endpoint, on, label).await?;
+            let link = dial::reach(context, self.asks.place(), on, label, watch).await?;
             Ok(First::Plain(link))
         }
     }
@@ -472,16 +494,17 @@ impl Plan {
         if late { Err(self.late(None)) } else { Ok(()) }
     }
 
-    fn note(&mut self, way: Option<&Network>, error: io::Error) {
+    fn note(&mut self, way: Option<&Network>, watch: &Stopwatch, error: io::Error) {
         tracing::debug!(
             target: "mancom::session",
             op = %self.operation.id(), network = way.map(Network::name), %error,
             "attempt failed"
         );
-        let network = way.map(|network| network.name().into());
+        let (name, error) = (way.map(Network::name), Arc::new(error));
+        self.report.note(self.started, name, watch, Some(&error));
         self.attempts.push(Attempt {
-            network,
-            error: Arc::new(error),
+            network: name.map(Into::into),
+            error,
         });
     }
 
@@ -533,13 +556,16 @@ impl Plan {
     ) -> McStream {
         let target = Target {
             context: self.context,
-            endpoint: self.asks.endpoint,
+            endpoint: self.asks.endpoint.clone(),
             destination: self.destination,
             only: self.only,
             label,
             grace: self.asks.grace,
         };
-        McStream::plain_stream(Plain::new(link, way, hook, Some(target)), label)
+        let plain = Plain::new(link, way, hook, Some(target));
+        plain.limit(self.asks.rate_limit);
+        plain.set_report(self.report);
+        McStream::plain_stream(plain, label)
     }
 
     fn begin_session(
@@ -558,8 +584,9 @@ impl Plan {
             Arc::clone(&self.context),
             label,
             Some(self.destination.clone()),
-            self.asks.anonymous,
+            &self.asks,
         );
+        driver.set_report(self.report);
         driver
             .attach(path, link, way, remote)
             .expect("the first path of a new session");

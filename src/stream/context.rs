@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::config::Settings;
 use super::tracker::Tracker;
+use crate::account::Accounts;
 use crate::deferral::Registry;
 use crate::label::Label;
 use crate::transport;
@@ -22,6 +23,8 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn defaults(&self, label: &Label) -> LabelDefaults;
     /// Where sessions register, so that a shutdown can wait for them.
     fn tasks(&self) -> &Tracker;
+    /// What the sessions over these networks tell each other.
+    fn accounts(&self) -> &Arc<Accounts>;
 }
 
 /// What an operation with a label starts from where its builder says nothing.

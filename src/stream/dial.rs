@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::context::Context;
+use super::report::{Phase, Stopwatch};
 use super::whereabouts::{is_name_of_tcp, is_own};
 use crate::endpoint::Endpoint;
 use crate::label::Label;
@@ -20,12 +21,30 @@ use crate::proto::session::handshake::{
 };
 use crate::transport::{self, Bind, ByteLink, Link};
 
-/// What a session's dialler asks of the far end, on every path.
+/// What either end was asked for its sessions.
 #[derive(Debug, Clone)]
 pub(super) struct Asks {
     pub(super) endpoint: Endpoint,
+    /// Where the same listener is besides, tried when the endpoint's own address fails.
+    pub(super) others: Arc<[SocketAddr]>,
     pub(super) grace: std::time::Duration,
     pub(super) anonymous: bool,
+    /// The session's among others of this process, within one urgency.
+    pub(super) priority: i8,
+    /// Payload bytes a second, at most.
+    pub(super) rate_limit: Option<u64>,
+}
+
+impl Asks {
+    pub(super) fn place(&self) -> (&Endpoint, &[SocketAddr]) {
+        (&self.endpoint, &self.others)
+    }
+
+    /// Whether a link leads to where only somebody else said the listener is.
+    fn is_hearsay(&self, link: &dyn ByteLink) -> bool {
+        let ip = link.peer().ip();
+        self.endpoint.ip() != ip && self.others.iter().any(|at| Some(at.ip()) == ip)
+    }
 }
 
 /// Why a path did not come about.
@@ -50,9 +69,10 @@ impl DialError {
 /// attempt's time.
 pub(super) async fn reach(
     context: &Arc<dyn Context>,
-    to: &Endpoint,
+    (to, others): (&Endpoint, &[SocketAddr]),
     on: Option<&Network>,
     label: &Label,
+    watch: &mut Stopwatch,
 ) -> io::Result<Box<dyn ByteLink>> {
     let transport = context
         .transports()
@@ -71,14 +91,26 @@ pub(super) async fn reach(
     });
     let connecting = async {
         match (&bind, to.host(), to.port()) {
-            (Some(on), Some(host), Some(port)) if is_name_of_tcp(to) => {
-                let found = transport::resolve(host, port, Some(on)).await?;
+            (Some(on), Some(host), Some(port)) if is_name_of_tcp(to) || !others.is_empty() => {
+                watch.begin(Phase::Resolve);
+                let mut found = match to.ip() {
+                    Some(ip) => vec![SocketAddr::new(ip, port)],
+                    None => match transport::resolve(host, port, Some(on)).await {
+                        Err(error) if others.is_empty() => return Err(error),
+                        resolved => resolved.unwrap_or_default(),
+                    },
+                };
+                found.extend(others.iter().filter(|at| to.ip() != Some(at.ip())));
+                watch.begin(Phase::Connect);
                 match placed(context, host, &found, &on.network, label)? {
                     Place::Here(ip) => transport.connect(&to.clone().with_ip(ip), None).await,
                     Place::There(usable) => transport.connect_resolved(to, &usable, Some(on)).await,
                 }
             }
-            _ => transport.connect(to, bind.as_ref()).await,
+            _ => {
+                watch.begin(Phase::Connect);
+                transport.connect(to, bind.as_ref()).await
+            }
         }
     };
     match timeout(limit, connecting).await.map_err(late)?? {
@@ -172,8 +204,10 @@ pub(super) async fn hello(
     asks: &Asks,
     on: Option<&Network>,
     label: &Label,
+    watch: &mut Stopwatch,
 ) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
-    let mut link = reach(context, &asks.endpoint, on, label).await?;
+    let mut link = reach(context, asks.place(), on, label, watch).await?;
+    watch.begin(Phase::Handshake);
     let handshake = async {
         let (mut state, mut message) = DialHello::new(entropy()?, offer(context, asks, on));
         loop {
@@ -199,7 +233,8 @@ pub(super) async fn attach(
     credentials: &Credentials,
     path: PathId,
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
-    let mut link = reach(context, &asks.endpoint, on, label).await?;
+    let watch = &mut Stopwatch::new();
+    let mut link = reach(context, asks.place(), on, label, watch).await?;
     let handshake = async {
         let offer = offer(context, asks, on);
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);
@@ -208,8 +243,15 @@ pub(super) async fn attach(
         send(&mut *link, &message).await?;
         Ok(state.accepted(&receive(&mut *link).await?)?)
     };
-    let facts = within(context, handshake).await?;
-    Ok((link, facts))
+    match within(context, handshake).await {
+        Ok(facts) => Ok((link, facts)),
+        // Another listener has that address now: it says nothing of this session.
+        Err(DialError::Handshake(HandshakeError::UnknownSession)) if asks.is_hearsay(&*link) => {
+            let text = format!("another listener answers at {}", link.peer());
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, text).into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn within<T>(

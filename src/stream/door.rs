@@ -18,9 +18,9 @@
 //! A source is a /24 or a /56. Sessions with a path cost a descriptor each, which bounds them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Context as TaskContext;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
@@ -30,10 +30,9 @@ use super::McStream;
 use super::context::Context;
 use super::crowd::{Crowd, Source};
 use super::dial::Asks;
-use super::driver::Driver;
+use super::driver::{Advertise, Driver};
 use super::error::AcceptError;
 use crate::clock::Clock;
-use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{CookieKey, Credentials};
 use crate::proto::session::{CloseReason, SessionId};
 
@@ -65,6 +64,8 @@ pub(super) struct Door {
     pub(super) context: Arc<dyn Context>,
     pub(super) asks: Asks,
     pub(super) plain: bool,
+    /// Peers are told where else this listener can be dialled.
+    pub(super) advertise: OnceLock<Advertise>,
     pub(super) cookie: CookieKey,
     pub(super) started: Instant,
     /// Handshakes open at once.
@@ -87,21 +88,13 @@ impl std::fmt::Debug for Door {
 }
 
 impl Door {
-    pub(super) fn new(
-        context: Arc<dyn Context>,
-        endpoint: Endpoint,
-        cap: Duration,
-        anonymous: bool,
-    ) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(context: Arc<dyn Context>, asks: Asks) -> std::io::Result<Arc<Self>> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Arc::new(Self {
-            plain: !endpoint.is_session(),
-            asks: Asks {
-                endpoint,
-                grace: cap,
-                anonymous,
-            },
+            plain: !asks.endpoint.is_session(),
+            asks,
+            advertise: OnceLock::new(),
             cookie: CookieKey(key),
             started: Clock::now(),
             half_open: context.settings().half_open.min(descriptors() / 4).max(1),

@@ -108,6 +108,12 @@ impl Deref for Cause {
     }
 }
 
+impl From<Arc<io::Error>> for Cause {
+    fn from(error: Arc<io::Error>) -> Self {
+        Self(error)
+    }
+}
+
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
         Self(Arc::new(error))

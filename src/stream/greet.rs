@@ -41,10 +41,9 @@ impl Door {
         let Link::Bytes(link) = link else { return };
         let network = self.network_of(&*link, via);
         if self.plain {
-            self.show(Ok(McStream::plain_stream(
-                Plain::new(link, network, None, None),
-                Label::ANY,
-            )));
+            let plain = Plain::new(link, network, None, None);
+            plain.limit(self.asks.rate_limit);
+            self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
             return;
         }
         let source = Source::of(link.peer().ip());
@@ -140,8 +139,11 @@ impl Door {
         let (id, path, remote) = (agreed.id, agreed.path, agreed.remote);
         let credentials = agreed.credentials.clone();
         let core = Core::new(agreed, self.context.settings().core(), Clock::now());
-        let (context, anonymous) = (Arc::clone(&self.context), self.asks.anonymous);
-        let driver = Driver::new(core, context, Label::ANY, None, anonymous);
+        let context = Arc::clone(&self.context);
+        let driver = Driver::new(core, context, Label::ANY, None, &self.asks);
+        if let Some(advertise) = self.advertise.get() {
+            driver.advertise(Arc::clone(advertise));
+        }
         let alive = self.context.tasks().enter();
         driver
             .attach(path, link, network, remote)

@@ -31,6 +31,7 @@ pub(crate) mod listen;
 pub(crate) mod message;
 mod pace;
 mod plain;
+pub(crate) mod report;
 mod roam;
 pub(crate) mod session;
 mod split;
@@ -57,6 +58,7 @@ pub use listen::{Listen, Listener};
 pub use message::{
     Fate, Message, MessageError, MessageId, MessageWriter, SendMessage, WriteMessage,
 };
+pub use report::{ConnectReport, Phases, Try};
 pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
 pub use tracker::{Guard, Tracker};
@@ -178,6 +180,12 @@ impl McStream {
         self.carrier.events()
     }
 
+    /// What its `connect` tried until the first path stood, and how long each part took; `None` for
+    /// a stream that was accepted. Streams of one session tell the same.
+    pub fn connect_report(&self) -> Option<Arc<ConnectReport>> {
+        self.carrier.connect_report()
+    }
+
     /// Bytes so far.
     pub fn stats(&self) -> StreamStats {
         self.carrier.stats()
@@ -257,6 +265,13 @@ impl Carrier {
         match self {
             Self::Session(driver, id) => driver.stats(*id),
             Self::Plain(plain) => plain.stats(),
+        }
+    }
+
+    fn connect_report(&self) -> Option<Arc<ConnectReport>> {
+        match self {
+            Self::Session(driver, _) => driver.report(),
+            Self::Plain(plain) => plain.report(),
         }
     }
 

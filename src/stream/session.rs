@@ -13,6 +13,7 @@ use super::error::SessionError;
 use super::events::PathInfo;
 use super::message::{Fate, Message, MessageError, MessageId, SendMessage, WriteMessage};
 use super::plain::Plain;
+use super::report::ConnectReport;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation, Want};
 use crate::label::Label;
@@ -218,7 +219,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `AlreadySent` once a byte of it was sent, `Unknown` for one that was not sent here.
+    /// `AlreadySent` once a byte of it was sent, what became of it if it was given up, `Unknown` for one that
+    /// was not sent here.
     ///
     /// # Cancel safety
     ///
@@ -249,6 +251,15 @@ impl Session {
         match &*self.0 {
             Held::Session(driver) => driver.paths(),
             Held::Plain(plain) => plain.paths(),
+        }
+    }
+
+    /// What its `connect` tried until the first path stood, and how long each part took; `None` at
+    /// the listener.
+    pub fn connect_report(&self) -> Option<Arc<ConnectReport>> {
+        match &*self.0 {
+            Held::Session(driver) => driver.report(),
+            Held::Plain(plain) => plain.report(),
         }
     }
 

@@ -28,6 +28,7 @@ use super::error::{Cause, SessionError};
 use super::hooks::{Carried, DynHook, Resume};
 use super::pace::{Pace, backoff};
 use super::plain::{Fresh, Look, Plain};
+use super::report::Stopwatch;
 use super::roam::changed;
 use crate::clock::Clock;
 use crate::deferral::{Operation, Want};
@@ -274,7 +275,14 @@ impl Tending {
         let Target {
             context, endpoint, ..
         } = &self.target;
-        let mut link = dial::reach(context, endpoint, network.as_ref(), label).await?;
+        let mut link = dial::reach(
+            context,
+            (endpoint, &[]),
+            network.as_ref(),
+            label,
+            &mut Stopwatch::new(),
+        )
+        .await?;
         let mut counted = Counted {
             link: &mut *link,
             written: 0,

@@ -10,5 +10,7 @@ mod layers;
 mod listening;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod macros;
+#[cfg(all(feature = "macros", feature = "test-util"))]
+mod messages;
 mod raw;
 mod types;

@@ -7,7 +7,7 @@ use mancom::label::matching::{
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
-use mancom::stream::{Fate, MessageWriter, SendMessage, WriteMessage};
+use mancom::stream::{ConnectReport, Fate, MessageWriter, Phases, SendMessage, Try, WriteMessage};
 use mancom::transport::Measured;
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
@@ -29,7 +29,7 @@ shared! {
     OperationId Pending Stop
     Message MessageId MessageWriter Fate
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
-    Measured
+    Measured ConnectReport Phases Try
 }
 
 #[cfg(all(unix, feature = "inspect"))]

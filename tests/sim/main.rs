@@ -6,11 +6,13 @@ mod labels;
 mod messages;
 mod migration;
 mod pathless;
+mod paths;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;
 mod roaming;
 mod run;
+mod sharing;
 mod support;
 mod waiting;
 

@@ -9,6 +9,7 @@ mod probe;
 use crate::world::{LinkSpec, Rate, Trace, World};
 use probe::From;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,10 +36,12 @@ const SECTIONS: [Section; 7] = [
 ];
 
 /// Prints the table, or those sections that follow `check` on the command line; `false` if a row
-/// is out of its bound.
+/// is out of its bound. Whatever else follows are mahimahi's traces to be played.
 pub(crate) fn run() -> io::Result<bool> {
-    let only: Vec<String> = std::env::args().skip(2).collect();
-    let mut table = Table { good: true };
+    let known = |word: &String| SECTIONS.iter().any(|(name, _)| name == word);
+    let words = std::env::args().skip(2);
+    let (only, traces): (Vec<String>, Vec<String>) = words.partition(known);
+    let mut table = Table { good: true, traces };
     println!("| what | asked for | measured | |\n| --- | --- | --- | --- |");
     for (name, section) in SECTIONS {
         if only.is_empty() || only.iter().any(|wanted| wanted == name) {
@@ -51,6 +54,8 @@ pub(crate) fn run() -> io::Result<bool> {
 /// The rows as they come.
 struct Table {
     good: bool,
+    /// Paths.
+    traces: Vec<String>,
 }
 
 impl Table {
@@ -191,33 +196,38 @@ fn lossy(table: &mut Table) -> io::Result<()> {
 }
 
 fn recorded(table: &mut Table) -> io::Result<()> {
-    // From 1 to 24 Mbit/s and back, two seconds long.
-    let times = (0..2000_u64).flat_map(|at| {
-        let each = if at % 1000 < 500 { 12 } else { 1 };
-        (0..2 / each.min(2))
-            .filter(move |_| at % each == 0)
-            .map(move |_| at + 1)
-    });
-    let trace = Arc::new(Trace::new(times.collect())?);
+    // Half a second of a packet each 12 ms, and half a second of one each.
+    let times = (1..=1000_u64).filter(|at| *at > 500 || at % 12 == 0);
+    play(
+        table,
+        "1 to 12 Mbit/s in turn",
+        Trace::new(times.collect())?,
+    )?;
+    for path in table.traces.clone() {
+        let trace = Trace::mahimahi(Path::new(&path))?;
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        play(table, name, trace)?;
+    }
+    Ok(())
+}
+
+/// Floods a link of a recorded rate, and compares what it delivers with what the record has.
+fn play(table: &mut Table, name: &str, trace: Trace) -> io::Result<()> {
+    let trace = Arc::new(trace);
     let spec = LinkSpec {
         up: Rate::Trace(Arc::clone(&trace)),
         ..wlan()
     };
     let world = World::new(&[spec])?;
-    let flood = probe::flood(&world, "wlan0", 40_000_000, ms(1000), ms(4000))?;
+    let flood = probe::flood(&world, "wlan0", 60_000_000, ms(1000), ms(6000))?;
     // What is delivered has left the queue half a round trip ago.
     let at = |time: Instant| time - world.begin() - ms(10);
     let capacity = trace.capacity(at(flood.full), at(flood.end)) as f64;
     let seconds = (flood.end - flood.full).as_secs_f64();
     let mbit = |bytes: f64| bytes * 8.0 / seconds / 1e6;
     let delivered = mbit(flood.delivered as f64);
-    table.near(
-        "a recorded rate, flooded",
-        "Mbit/s",
-        mbit(capacity),
-        delivered,
-        0.01,
-    );
+    let what = format!("recorded rate, flooded: {name}");
+    table.near(&what, "Mbit/s", mbit(capacity), delivered, 0.01);
     Ok(())
 }
 

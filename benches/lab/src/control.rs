@@ -184,3 +184,53 @@ fn parse(bytes: &[u8]) -> impl Iterator<Item = NetlinkPayload<RouteNetlinkMessag
         Some(message.payload)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(index: u32, flags: LinkFlags) -> Vec<u8> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.header.flags = flags;
+        let payload = NetlinkPayload::from(RouteNetlinkMessage::NewLink(link));
+        let mut message = NetlinkMessage::new(NetlinkHeader::default(), payload);
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn reads_every_message_of_a_datagram_and_stops_where_it_is_cut() {
+        let mut datagram = bytes(7, LinkFlags::Up);
+        datagram.extend(bytes(8, LinkFlags::Up | LinkFlags::Running));
+        let said: Vec<_> = parse(&datagram)
+            .filter_map(|payload| match payload {
+                NetlinkPayload::InnerMessage(said) => Some(said),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(said.len(), 2);
+        assert!(says_running(&said[0], 7, false) && !says_running(&said[0], 7, true));
+        assert!(says_running(&said[1], 8, true) && !says_running(&said[1], 7, true));
+        assert_eq!(parse(&datagram[..datagram.len() - 1]).count(), 1);
+        assert_eq!(parse(&datagram[..3]).count(), 0);
+    }
+
+    #[test]
+    fn only_address_loss_leaves_silence_to_the_kernel() {
+        let both = [
+            Fault::CarrierOnly,
+            Fault::Carrier,
+            Fault::Admin,
+            Fault::Deleted,
+        ];
+        assert!(both.iter().all(|fault| fault.silences() == (true, true)));
+        assert_eq!(Fault::Silent(Way::Up).silences(), (true, false));
+        assert_eq!(Fault::Silent(Way::Down).silences(), (false, true));
+        assert_eq!(Fault::Silent(Way::Both).silences(), (true, true));
+        assert_eq!(Fault::Route.silences(), (true, false));
+        assert_eq!(Fault::Address.silences(), (false, false));
+    }
+}

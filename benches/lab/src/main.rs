@@ -66,6 +66,10 @@ fn compare(args: &Args) -> io::Result<bool> {
     let sheets = work::run(args)?;
     let verdicts: Vec<_> = sheets.iter().flat_map(|sheet| &sheet.verdicts).collect();
     let met = verdicts.iter().filter(|verdict| verdict.met()).count();
-    println!("{met} of {} bars met; everything is in {}", verdicts.len(), args.out.display());
+    println!(
+        "{met} of {} bars met; everything is in {}",
+        verdicts.len(),
+        args.out.display()
+    );
     Ok(true)
 }

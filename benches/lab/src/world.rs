@@ -12,29 +12,26 @@
 //! The server, like a provider, drops what comes from an address that is not of that link.
 //! Everything is IPv4; MTU 1500.
 
-pub(crate) use crate::control::{Fault, Way};
-pub(crate) use crate::emulator::trace::{OnOff, Trace};
-pub(crate) use crate::emulator::{Counters, Rate, Usage, WayCounters};
+mod wiring;
 
-use crate::control::{Control, Monitor, says_running};
+pub(crate) use crate::control::{Fault, Way};
+pub(crate) use crate::emulator::trace::Trace;
+pub(crate) use crate::emulator::{Counters, Rate, Usage};
+
+use crate::control::Control;
 use crate::emulator::{Emulator, Ends, Setting};
 use crate::namespace::Namespace;
 use crate::system;
 use netlink_packet_route::route::RouteHeader;
-use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use wiring::{client_address, host, raise, table};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
-/// The longest the kernel may take to find a carrier again.
-const CARRIER: Duration = Duration::from_secs(3);
-/// More than the emulator ever leaves unread: drops are its own.
-const DEVICE_QUEUE: u32 = 10_000;
-
 /// One link, as it is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkSpec {
@@ -123,10 +120,14 @@ impl World {
             client,
             server,
         };
-        for link in 0..links.len() {
-            world.client.ip(&world.client_rule(link))?;
-            world.client.ip(&world.client_end(link, None))?;
-            world.server.ip(&world.server_end(link, None))?;
+        for (link, spec) in links.iter().enumerate() {
+            world.client.ip(&wiring::client_rule(link))?;
+            world
+                .client
+                .ip(&wiring::client_end(spec.name, link, None))?;
+            world
+                .server
+                .ip(&wiring::server_end(spec.name, link, None))?;
         }
         Ok(world)
     }
@@ -166,11 +167,13 @@ impl World {
     pub(crate) fn set_default_congestion(&self, name: &str) -> io::Result<()> {
         let mut state = self.state();
         state.congestion = Some(name.to_owned());
-        for link in 0..self.links.len() {
-            self.server.ip(&self.server_end(link, Some(name)))?;
+        for (link, spec) in self.links.iter().enumerate() {
+            let end = wiring::server_end(spec.name, link, Some(name));
+            self.server.ip(&end)?;
             // A link with a fault gets it as it is mended.
             if state.links[link].fault.is_none() {
-                self.client.ip(&self.client_end(link, Some(name)))?;
+                let end = wiring::client_end(spec.name, link, Some(name));
+                self.client.ip(&end)?;
             }
         }
         Ok(())
@@ -216,7 +219,7 @@ impl World {
     }
 
     /// Undoes the fault of a link, addresses and routes included; nothing if it has none. Says
-    /// when packets could cross again.
+    /// when that began: nothing has crossed before, and milliseconds later everything does.
     ///
     /// # Errors
     ///
@@ -224,12 +227,12 @@ impl World {
     pub(crate) fn mend(&self, link: &str) -> io::Result<Instant> {
         let link = self.number(link);
         let mut state = self.state();
+        // First of all: a program that hears of the address at once may lose nothing by it.
+        let at = self.emulator.silence(link, false, false)?;
         match state.links[link].fault {
-            None => return Ok(Instant::now()),
-            Some(Fault::Silent(_)) => {}
+            None | Some(Fault::Silent(_)) => {}
             Some(fault) => self.restore(&mut state, link, fault)?,
         }
-        let at = self.emulator.silence(link, false, false)?;
         state.links[link].fault = None;
         Ok(at)
     }
@@ -272,7 +275,7 @@ impl World {
     }
 
     fn index(&self, link: usize) -> io::Result<u32> {
-        index(&self.client, self.links[link].name)
+        wiring::index(&self.client, self.links[link].name)
     }
 
     fn remove_routes(&self, control: &Control, link: usize, index: u32) -> io::Result<()> {
@@ -296,51 +299,9 @@ impl World {
             Fault::Admin => state.control.set_up(self.index(link)?, true)?,
             Fault::Address | Fault::Route | Fault::Silent(_) => {}
         }
-        self.client
-            .ip(&self.client_end(link, state.congestion.as_deref()))
+        let end = wiring::client_end(name, link, state.congestion.as_deref());
+        self.client.ip(&end)
     }
-
-    /// What each address of the client needs once.
-    fn client_rule(&self, link: usize) -> String {
-        let (address, table) = (client_address(link), table(link));
-        format!(
-            "rule add from {address} lookup {table} pref 1{table}\n\
-             route add unreachable default table {table} metric 4278198272\n"
-        )
-    }
-
-    /// Puts the client's end of a link in order, whatever is missing of it.
-    fn client_end(&self, link: usize, congestion: Option<&str>) -> String {
-        let name = self.links[link].name;
-        let (address, server, table) = (client_address(link), server_address(link), table(link));
-        let mut script = format!("address replace {address}/24 dev {name}\n");
-        for place in [format!("metric {table}"), format!("table {table}")] {
-            let route = format!("default via {server} dev {name} src {address} {place}");
-            let _ = writeln!(script, "route replace {route}{}", congctl(congestion));
-        }
-        script
-    }
-
-    fn server_end(&self, link: usize, congestion: Option<&str>) -> String {
-        let name = self.links[link].name;
-        let (client, server) = (client_address(link), server_address(link));
-        format!(
-            "address replace {server}/24 dev {name}\n\
-             route replace {client}/32 dev {name}{}\n",
-            congctl(congestion)
-        )
-    }
-}
-
-/// A host of which each run begins without what an earlier one has learned.
-fn host(name: &'static str, reverse_path_filter: &str) -> io::Result<Namespace> {
-    let host = Namespace::new(name)?;
-    host.set("net/ipv4/tcp_no_metrics_save", "1")?;
-    host.set("net/ipv4/conf/all/rp_filter", "0")?;
-    host.set("net/ipv4/conf/default/rp_filter", reverse_path_filter)?;
-    // Absent where there is no IPv6 at all.
-    let _ = host.set("net/ipv6/conf/default/disable_ipv6", "1");
-    Ok(host)
 }
 
 fn setting(spec: &LinkSpec, seed: u64) -> Setting {
@@ -358,51 +319,4 @@ fn setting(spec: &LinkSpec, seed: u64) -> Setting {
 fn device(link: &LinkState) -> &OwnedFd {
     let device = link.device.as_deref();
     device.expect("only a deleted link has none")
-}
-
-/// The index of an interface.
-fn index(host: &Namespace, name: &str) -> io::Result<u32> {
-    use rustix::net::{AddressFamily, SocketType, netdevice, socket};
-    host.within(|| {
-        let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-        Ok(netdevice::name_to_index(any, name)?)
-    })
-}
-
-/// Sets an interface up, plugs it in, and waits until the kernel uses it.
-fn raise(host: &Namespace, name: &str, device: &OwnedFd) -> io::Result<()> {
-    // Until its carrier has come once, its state is unknown, which no real network's is.
-    system::set_carrier(device.as_fd(), false)?;
-    host.ip(&format!(
-        "link set {name} up mtu 1500 txqueuelen {DEVICE_QUEUE}\n"
-    ))?;
-    let index = index(host, name)?;
-    let monitor = Monitor::new(host)?;
-    system::set_carrier(device.as_fd(), true)?;
-    let heard = monitor.wait(CARRIER, |said| says_running(said, index, true))?;
-    heard
-        .map(drop)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, format!("no carrier on {name}")))
-}
-
-fn congctl(name: Option<&str>) -> String {
-    name.map_or(String::new(), |name| format!(" congctl {name}"))
-}
-
-/// There are at most 100 links.
-fn octet(link: usize) -> u8 {
-    link as u8 + 1
-}
-
-fn client_address(link: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 99, octet(link), 2)
-}
-
-fn server_address(link: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 99, octet(link), 1)
-}
-
-/// The routing table of the client's address on a link, and its metric in the main table.
-fn table(link: usize) -> u8 {
-    100 + octet(link)
 }

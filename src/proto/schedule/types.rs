@@ -77,6 +77,9 @@ pub struct Surroundings {
     /// Another session of more `priority` has traffic of this urgency waiting, by slot, a bit an
     /// urgency (1 interactive, 2 default, 4 background).
     pub outranked: [u8; PATHS],
+    /// Sessions of the process are of different `priority`: little is to stand where it cannot be
+    /// overtaken.
+    pub ranked: bool,
 }
 
 impl Surroundings {

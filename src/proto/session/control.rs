@@ -32,6 +32,12 @@ impl Session {
                 sacks,
             } => self.on_ack(now, slot, stream, offset, sacks),
             Control::Credit { stream, highest } => self.on_credit(stream, highest),
+            Control::MsgAck { .. }
+            | Control::MsgHave { .. }
+            | Control::MsgCredit { .. }
+            | Control::Withdraw { .. }
+            | Control::Withdrawn(_)
+            | Control::Forget(_) => self.on_message_control(now, slot, frame),
             other => self.on_path_control(now, slot, other),
         }
     }
@@ -49,15 +55,22 @@ impl Session {
         match frame {
             Control::Label { number, text } => path.definitions.define(number, text)?,
             Control::Facts(facts) => self.on_facts(now, slot, facts),
+            Control::Addresses(body) => self.on_addresses(body),
             Control::Ping(token) => put_token(&mut path.outbox.control, kind::PONG, token),
+            Control::Pong(token) => self.on_pong(now, slot, token),
+            Control::Lost(path) => self.on_lost(now, path),
             Control::Resume => {
                 path.resumed = true;
                 path.alone = false;
+                self.events.push_back(Event::PathCarries(path.id));
+                self.progressed_on(now, slot);
+                self.rescue_all();
                 self.all_ready();
                 self.check_stalls(now);
             }
             Control::Retire => {
                 path.peer_retired = true;
+                self.progressed_on(now, slot);
                 self.tell_waiting_acks();
                 self.retire_slot(now, slot);
                 self.check_retired(now, slot);
@@ -247,23 +260,38 @@ impl Session {
             self.end(now, CloseReason::PeerRolledBack);
             return Ok(());
         }
-        for (start, end) in sacks.iter() {
-            stream.send.sack(start, end)?;
+        let flew = stream.send.flying();
+        let result = (sacks.iter()).try_for_each(|(start, end)| stream.send.sack(start, end));
+        let news = offset > stream.send.acked();
+        if news {
+            for path in self.paths.iter_mut().flatten() {
+                path.outbox.detach(id, offset, &stream.send);
+            }
+            stream.send.ack(offset);
         }
-        if offset <= stream.send.acked() {
+        let flies = stream.send.flying();
+        let (wake, done) = (stream.write_wanted && stream.send.roomy(), stream.send.done);
+        for (slot, (flew, flies)) in flew.into_iter().zip(flies).enumerate() {
+            if flies < flew {
+                self.arrived_on(now, slot, flew - flies);
+            }
+        }
+        result?;
+        if !news {
             return Ok(());
         }
-        for path in self.paths.iter_mut().flatten() {
-            path.outbox.detach(id, offset, &stream.send);
-        }
-        stream.send.ack(offset);
-        let (wake, done) = (stream.write_wanted && stream.send.roomy(), stream.send.done);
         if wake || done {
             self.wake(id);
         }
         if done {
             self.settle(now, id);
         }
+        self.check_all_retired(now);
+        Ok(())
+    }
+
+    /// Whatever was acknowledged may have been the last on a path that is being retired.
+    pub(super) fn check_all_retired(&mut self, now: Instant) {
         for slot in 0..self.paths.len() {
             if self.paths[slot]
                 .as_ref()
@@ -272,7 +300,6 @@ impl Session {
                 self.check_retired(now, slot);
             }
         }
-        Ok(())
     }
 
     fn on_credit(&mut self, id: StreamId, highest: u64) -> Result<(), ProtocolError> {

@@ -21,20 +21,21 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return;
         };
+        let several = self.paths.iter().flatten().nth(1).is_some();
         let Some(path) = self.paths[slot].as_mut() else {
             return;
         };
         let before = path.stats.payload_sent + path.stats.payload_resent;
         let background = path.outbox.background();
         path.outbox.written(n, &mut path.stats);
-        path.handed = path.handed.saturating_add(n as u64);
+        for id in path.outbox.begun_messages.drain(..) {
+            self.messages.written(id);
+        }
         if path.outbox.background() < background {
             self.background_at = Some(now);
         }
         let payload = path.stats.payload_sent + path.stats.payload_resent > before;
-        if payload {
-            path.owes_since.get_or_insert(now);
-        }
+        path.handed(now, n, payload, several);
         if !path.outbox.is_empty() {
             return;
         }
@@ -55,7 +56,10 @@ impl Session {
 
     fn has_plans(&self, slot: usize) -> bool {
         let resuming = || self.paths[slot].as_ref().is_some_and(|p| p.resume_due);
-        !self.ready.is_empty() || !self.telling.is_empty() || resuming()
+        !self.ready.is_empty()
+            || !self.telling.is_empty()
+            || self.messages.has_plans()
+            || resuming()
     }
 
     /// Puts into a path's outbox what should go on it now.
@@ -79,10 +83,11 @@ impl Session {
         if !telling || self.paths[slot].as_deref().map_or(0, control) >= TELL {
             return;
         }
-        let company = planned || !self.telling.is_empty();
+        let company = planned || !self.telling.is_empty() || self.messages.wants_tell();
         if company && (pause || self.acks_press(now)) {
             self.tell_waiting_acks();
         }
+        self.tell_messages(slot, TELL);
         while let Some(id) = self.telling.pop_front() {
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.listed = false;
@@ -155,6 +160,8 @@ impl Session {
         }
         self.ack_waits.clear();
         self.ack_deadline = None;
+        self.messages.tell_again();
+        self.tell_messages(slot, 4 * TELL);
         if let Some(path) = self.paths[slot].as_mut() {
             path.resume_due = false;
             path.outbox.push_bare(kind::RESUME);

@@ -21,6 +21,8 @@ pub struct PathState {
     pub silent: Option<Instant>,
     /// It is a network's lane for interactive traffic: ids 4 to 7 are, beside the paths 0 to 3.
     pub lane: bool,
+    /// What is known of it: told by the driver where its link measures, else sampled.
+    pub measure: Measure,
 }
 
 impl Session {
@@ -29,12 +31,12 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return;
         };
-        if let Some(path) = self.paths[slot].as_mut() {
-            path.measure = measure;
-            path.handed = 0;
-            path.trust.measured = true;
+        let moved = (self.paths[slot].as_mut()).is_some_and(|path| path.measured(measure));
+        if moved {
+            self.progressed_on(now, slot);
+        } else {
+            self.check_measured(now, slot);
         }
-        let _ = now;
     }
 
     /// What the process does around this session.
@@ -54,7 +56,10 @@ impl Session {
             return 0;
         };
         let streams = self.streams.values();
-        let flying = streams.map(|stream| stream.send.background_on(slot)).sum();
+        let flying = streams
+            .map(|stream| stream.send.background_on(slot))
+            .sum::<u64>()
+            + self.messages.background_on(slot);
         match &self.paths[slot] {
             // What the peer's kernel has and its library has not said so is not outstanding any more.
             Some(path) if path.trust.measured => {
@@ -68,7 +73,11 @@ impl Session {
 
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
     pub fn waiting_urgencies(&self) -> u8 {
-        let waits = |turn: &Urgency| self.ready.waits(*turn);
+        let planned = |turn: &Urgency| {
+            let paths = self.paths.iter().flatten();
+            paths.map(|path| path.outbox.of(*turn)).any(|left| left > 0)
+        };
+        let waits = |turn: &Urgency| self.waits(*turn) || planned(turn);
         TURNS
             .iter()
             .filter(|turn| waits(turn))
@@ -79,7 +88,7 @@ impl Session {
     /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
     pub fn wants_measures(&self) -> bool {
         self.background_at.is_some()
-            || self.ready.waits(Urgency::Background)
+            || self.waits(Urgency::Background)
             || self.paths.iter().flatten().nth(1).is_some()
     }
 
@@ -101,6 +110,7 @@ impl Session {
             suspect: state.trust.suspect,
             silent: state.owes_since.filter(|_| state.stalled),
             lane: usize::from(path.id) >= LANES,
+            measure: state.measure,
         })
     }
 }

@@ -12,19 +12,20 @@
 //! [`Config::stall`]: super::Config::stall
 
 use std::ops::AddAssign;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::choose::Judge;
 use super::decoder::Place;
 use super::error::{PathEnd, StreamError};
-use super::frame::{kind, put_token};
-use super::path::Closing;
+use super::path::{Closing, Path};
 use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
 use crate::label::Label;
 use crate::label::matching::permits;
 
 /// A receiver asks after this part of [`Config::stall`](super::Config::stall) without payload.
 const PROBE: u32 = 4;
+/// So many times as long a path may hear something, and yet deliver nothing.
+const STUCK: u32 = 10;
 
 /// How far a stream has come, bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,12 +61,10 @@ impl Session {
             }
             None => return,
         }
-        let flying = self
-            .streams
-            .values()
-            .any(|stream| stream.send.flies_on(slot as u8));
+        let flying = self.flies_on(slot);
         if let Some(path) = &mut self.paths[slot] {
-            path.owes_since = (flying || path.retiring).then_some(now);
+            let asked = path.trust.suspect || path.trust.pinged();
+            path.owes_since = (flying || path.retiring || asked).then_some(now);
             path.stalled = false;
         }
     }
@@ -85,16 +84,43 @@ impl Session {
         }
     }
 
+    /// How long this path may be silent: three of its round trips at least.
+    fn stall(&self, path: &Path) -> Duration {
+        let slow = path
+            .measure
+            .rtt
+            .map_or(Duration::ZERO, |rtt| rtt.saturating_mul(3));
+        self.config.stall.max(slow)
+    }
+
+    /// Since when a path may be called silent: it owes an answer in silence, or, where another carries,
+    /// it makes no progress although something comes on it.
+    fn silent_at(&self, slot: usize, path: &Path) -> Option<Instant> {
+        let stall = self.stall(path);
+        let silent = path.owes_since.and_then(|since| since.checked_add(stall));
+        let stuck = path
+            .trust
+            .since
+            .filter(|_| path.trust.suspect && self.has_other(slot));
+        let stuck = stuck.and_then(|since| since.checked_add(stall.saturating_mul(STUCK)));
+        silent.into_iter().chain(stuck).min()
+    }
+
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
-        let waiting = self.paths.iter().flatten().filter(|path| !path.stalled);
-        let stall = self.config.stall;
+        let paths = self.paths.iter().enumerate();
+        let open = paths.filter_map(|(slot, path)| Some((slot, path.as_deref()?)));
+        let waiting = open.filter(|(_, path)| !path.stalled);
+        let pause = self.config.stall / PROBE;
         let asks = self.role == Role::Dialler;
         waiting
-            .filter_map(|path| match (path.owes_since, path.fed) {
-                (Some(since), _) => since.checked_add(stall),
-                (None, Some(fed)) if asks => fed.checked_add(stall / PROBE),
-                (None, _) => None,
-            })
+            .filter_map(
+                |(slot, path)| match (self.silent_at(slot, path), path.fed) {
+                    (Some(at), _) => Some(at),
+                    (None, Some(fed)) if asks => fed.checked_add(pause),
+                    (None, _) => None,
+                },
+            )
+            .chain(self.trust_deadline())
             .min()
     }
 
@@ -121,37 +147,45 @@ impl Session {
         if let Some(path) = &mut self.paths[slot]
             && path.closing == Closing::No
         {
-            put_token(&mut path.outbox.control, kind::PING, 0);
-            path.owes_since.get_or_insert(now);
+            path.ask(now);
         }
+    }
+
+    /// Whether something sent on a path is not acknowledged.
+    pub(super) fn flies_on(&self, slot: usize) -> bool {
+        let mut streams = self.streams.values();
+        self.messages.flying_on(slot) > 0 || streams.any(|stream| stream.send.flies_on(slot as u8))
     }
 
     pub(super) fn flying_on(&self, slot: usize) -> u64 {
         self.streams
             .values()
             .map(|stream| stream.send.flying_on(slot as u8))
-            .sum()
+            .sum::<u64>()
+            + self.messages.flying_on(slot)
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
         if self.role == Role::Dialler {
             self.ask_after_payload(now);
         }
-        let carrying = self.paths.iter().flatten().filter(|path| path.carries());
-        let newest = carrying.map(|path| path.serial).max();
+        self.check_trust(now);
         for slot in 0..MAX_PATHS {
-            let Some(path) = &mut self.paths[slot] else {
+            let Some(path) = self.paths[slot].as_deref() else {
                 continue;
             };
-            let silent = |since| now.saturating_duration_since(since) >= self.config.stall;
-            if !path.owes_since.is_some_and(silent) {
+            if self.silent_at(slot, path).is_none_or(|at| at > now) {
                 continue;
             }
-            if newest.is_some_and(|newest| newest > path.serial) {
+            if self.has_other(slot) {
                 self.end_path(now, slot, PathEnd::Silent);
-            } else if !path.stalled {
+            } else if let Some(path) = &mut self.paths[slot]
+                && !path.stalled
+            {
                 path.stalled = true;
-                self.events.push_back(Event::PathStalled(path.id));
+                let id = path.id;
+                self.events.push_back(Event::PathStalled(id));
+                self.suspect(now, slot);
             }
         }
     }
@@ -175,10 +209,11 @@ impl Session {
         })
     }
 
-    /// Bytes kept for streams, both directions.
+    /// Bytes kept for streams and messages, both directions.
     pub fn buffered(&self) -> usize {
         let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
-        self.streams.values().map(|stream| kept(stream)).sum()
+        let streams: usize = self.streams.values().map(|stream| kept(stream)).sum();
+        streams + self.messages.buffered()
     }
 
     /// Whether both ends' facts let payload of this label travel on an open path.

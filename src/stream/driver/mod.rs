@@ -6,18 +6,21 @@
 //!   one task a session ──────────┘  timers, idle paths, what no caller polls for
 //! ```
 //!
-//! `sockets` reads and writes the paths in whoever's poll it is, `wakers` decides whom their news
-//! wakes, `serve` is the task, `messages` the ways in of messages, and `state` what the lock guards.
+//! `sockets` reads the paths and `transmit` writes to them in whoever's poll it is, `books` is what the
+//! sessions of a process tell each other, `wakers` decides whom the sockets' news wakes, `serve` is the
+//! task, `messages` the ways in of messages, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
 //! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
+mod books;
 mod line;
 mod messages;
 mod scratch;
 mod serve;
 mod sockets;
 mod state;
+mod transmit;
 mod waits;
 mod wakers;
 
@@ -29,9 +32,11 @@ use std::time::Instant;
 use tokio::io::ReadBuf;
 
 use super::context::Context;
+use super::dial::Asks;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::gauge::Gauge;
+use super::report::ConnectReport;
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::Label;
@@ -44,8 +49,9 @@ use crate::transport::ByteLink;
 pub(super) use messages::{Outcome, Turn, fate};
 pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
-pub(super) use state::{State, TellDetached};
+pub(super) use state::{Advertise, State, TellDetached};
 
+use books::Books;
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;
@@ -61,6 +67,8 @@ pub(crate) struct Driver {
     destination: Option<Destination>,
     /// What a dialler's session is known as while it waits for a path; made when it is asked for.
     operation: OnceLock<Operation>,
+    /// How a dialler's session came to its first path.
+    report: OnceLock<Arc<ConnectReport>>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -77,11 +85,13 @@ impl Driver {
         context: Arc<dyn Context>,
         label: Label,
         destination: Option<Destination>,
-        anonymous: bool,
+        asks: &Asks,
     ) -> Arc<Self> {
         let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let mut state = State::new(core, Arc::clone(&wakers), registry, anonymous);
+        let books = Books::new(context.accounts().join(asks.priority));
+        let anonymous = asks.anonymous;
+        let mut state = State::new(core, Arc::clone(&wakers), registry, books, anonymous);
         state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
@@ -90,6 +100,7 @@ impl Driver {
             label,
             destination,
             operation: OnceLock::new(),
+            report: OnceLock::new(),
         })
     }
 
@@ -127,6 +138,10 @@ impl Driver {
         self.with(|state, _| state.on_detached = Some(tell));
     }
 
+    pub(super) fn advertise(&self, advertise: Advertise) {
+        self.with(|state, _| state.advertise(advertise));
+    }
+
     /// Given up at the listener's bound, unless a path came back meanwhile.
     pub(super) fn evict(&self) {
         self.with(|state, now| {
@@ -141,6 +156,7 @@ impl Driver {
     fn finish(&self) {
         self.with(|state, _| {
             state.links.clear();
+            state.books = None;
             state.on_detached = None;
         });
     }
@@ -148,6 +164,14 @@ impl Driver {
     pub(super) fn operation(&self) -> Operation {
         let made = || Operation::named(Operation::STREAM);
         self.operation.get_or_init(made).clone()
+    }
+
+    pub(super) fn set_report(&self, report: ConnectReport) {
+        let _ = self.report.set(Arc::new(report));
+    }
+
+    pub(super) fn report(&self) -> Option<Arc<ConnectReport>> {
+        self.report.get().cloned()
     }
 
     pub(super) fn destination(&self) -> Option<Destination> {
@@ -419,6 +443,7 @@ impl Driver {
             state.publish(PathEvent::Up(info));
             // Its network is known as it was when it was dialled.
             state.look(now);
+            state.tell_addresses(Some(path));
             state.transmit(now);
             state.unsettled = true;
             Ok(())

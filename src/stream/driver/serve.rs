@@ -75,8 +75,7 @@ impl Driver {
                 }
                 state.relax_messages(now);
                 state.transmit(now);
-                let timer = state.core.poll_timeout().map(|(at, _)| at);
-                let due = [state.watch_at, timer, state.relax_at()];
+                let due = [state.watch_at, state.due(), state.relax_at()];
                 state.armed = due.into_iter().flatten().min();
                 let wait = state.armed.map(|at| at.saturating_duration_since(now));
                 (state.is_over(), wait, more)

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::books::Books;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
@@ -30,6 +32,9 @@ pub(super) struct Waiters {
     pub(super) write: Option<Waker>,
     pub(super) shut: Option<Waker>,
 }
+
+/// Where a listener can be dialled by this snapshot.
+pub(in crate::stream) type Advertise = Arc<dyn Fn(&Snapshot) -> Vec<SocketAddr> + Send + Sync>;
 
 /// Told that a session has no path and keeps so many bytes, or (`None`) that it has one. The words are
 /// numbered, for they may overtake each other.
@@ -69,8 +74,12 @@ pub(in crate::stream) struct State {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// and so is another policy.
     revised: watch::Receiver<()>,
+    /// What it and the other sessions tell each other, until it is over.
+    pub(super) books: Option<Books>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
+    /// A listener's way to tell where else it can be dialled, and what it told last.
+    advertise: Option<(Advertise, Vec<SocketAddr>)>,
     /// What a dialler's roamer has in mind.
     mind: Mind,
 }
@@ -91,9 +100,11 @@ impl State {
         core: Session,
         wakers: Arc<Wakers>,
         registry: &Registry,
+        books: Books,
         anonymous: bool,
     ) -> Self {
         Self {
+            books: Some(books),
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,
@@ -118,21 +129,17 @@ impl State {
             closed_told: false,
             on_detached: None,
             detached: (0, None),
+            advertise: None,
             mind: Mind::default(),
         }
     }
 
     /// The roamer looked, and knows of this traffic.
-    pub(in crate::stream) fn roamer_knows(
-        &mut self,
-        labels: Vec<Label>,
-        interactive: bool,
-        lanes: bool,
-    ) {
+    pub(in crate::stream) fn roamer_knows(&mut self, labels: Vec<Label>, interactive: bool) {
         self.mind = Mind {
             labels,
             interactive: (interactive, self.core.interactive_at()),
-            lanes,
+            lanes: self.core.wants_lanes(),
             changed: false,
         };
     }
@@ -205,8 +212,15 @@ impl State {
             rearm |= self.take_event(now, event);
         }
         rearm |= self.traffic_changed();
-        let due = self.core.poll_timeout().map(|(at, _)| at);
+        let due = self.due();
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
+    }
+
+    /// When the task is to look again: the core's timer, or what the others are to hear again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let timer = self.core.poll_timeout().map(|(at, _)| at);
+        let books = self.books.as_ref().and_then(Books::due);
+        timer.into_iter().chain(books).min()
     }
 
     pub(super) fn take_event(&mut self, now: Instant, event: Event) -> bool {
@@ -216,7 +230,11 @@ impl State {
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
-            Event::Stranded | Event::PathFacts(_) | Event::PathStalled(_) => self.unsettled = true,
+            Event::PathCarries(_)
+            | Event::PeerAddresses
+            | Event::Stranded
+            | Event::PathFacts(_)
+            | Event::PathStalled(_) => self.unsettled = true,
             Event::PathSuspect(path) => self.path_doubted(path, PathEvent::Suspect),
             Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
             Event::MessageReady => self.message_ready(),
@@ -232,6 +250,8 @@ impl State {
             Event::PathClosed(..)
                 | Event::Stranded
                 | Event::PathFacts(_)
+                | Event::PathCarries(_)
+                | Event::PeerAddresses
                 | Event::PathStalled(_)
                 | Event::PathSuspect(_)
                 | Event::PathTrusted(_)
@@ -310,10 +330,14 @@ impl State {
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {
         let state = self.core.path_state(link.path);
+        let measure = state.map(|state| state.measure).unwrap_or_default();
         PathInfo {
             lane: usize::from(link.path.id) >= MAX_PATHS / 2,
             carries: state.is_some_and(|state| state.carries),
             suspect: state.is_some_and(|state| state.suspect),
+            rtt: measure.rtt,
+            bandwidth: measure.bandwidth,
+            outstanding: measure.outstanding,
             path: (link.path.id, link.path.epoch),
             network: link.network.as_ref().map(Network::id),
             name: link.network.as_ref().map(|network| network.name().into()),
@@ -359,6 +383,27 @@ impl State {
                 }
                 // A listener cannot dial another one: as long as this one works, it works.
                 None => {}
+            }
+        }
+        self.tell_addresses(None);
+    }
+
+    /// The peer is to be told where else this listener can be dialled.
+    pub(super) fn advertise(&mut self, advertise: Advertise) {
+        self.advertise = Some((advertise, Vec::new()));
+    }
+
+    /// Tells it, on this path, or on all that are open if it changed.
+    pub(super) fn tell_addresses(&mut self, fresh: Option<PathId>) {
+        let Some((advertise, told)) = &mut self.advertise else {
+            return;
+        };
+        let now = advertise(&self.snapshots.borrow());
+        let changed = now != *told;
+        *told = now;
+        for link in self.links.iter().filter(|link| link.dead.is_none()) {
+            if changed || fresh == Some(link.path) {
+                self.core.tell_addresses(link.path, told);
             }
         }
     }

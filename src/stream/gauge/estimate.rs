@@ -48,7 +48,7 @@ const FEW: u64 = 15_000;
 
 /// One connection's.
 #[derive(Debug, Default)]
-pub(in crate::stream) struct Estimate {
+pub(super) struct Estimate {
     span: Option<Span>,
     last: Option<(Instant, u64)>,
     /// Samples, each lower and later than the one before it: the first is the bandwidth.
@@ -87,7 +87,7 @@ struct Calm {
 
 impl Estimate {
     /// What is known of the path now that the kernel says this of its connection.
-    pub(in crate::stream) fn take(&mut self, now: Instant, measured: &Measured) -> Measure {
+    pub(super) fn take(&mut self, now: Instant, measured: &Measured) -> Measure {
         let outstanding = measured.outstanding.unwrap_or(0);
         let unsent = measured.unsent.unwrap_or(0).min(outstanding);
         let least = self.least(now, measured, outstanding);

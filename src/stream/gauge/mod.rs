@@ -1,9 +1,14 @@
-//! What the system measured of a connection, as the scout is told of it: at most once a second, when
-//! something was written. What is idle has no timer for it.
+//! What the system measured of a connection.
+//!
+//! The scout is told of it at most once a second, when something was written; what is idle has no timer
+//! for it. The session is told more closely where what it sends depends on it ([`estimate`]): every
+//! millisecond, or 64 KiB where a millisecond carries less. One that has one path and one urgency asks for
+//! neither measurements nor anything else of the kernel.
 
 use std::time::{Duration, Instant};
 
 use crate::network::{Network, NetworkId};
+use crate::proto::schedule::Measure;
 use crate::scout::Sample;
 use crate::transport::{ByteLink, Measured};
 
@@ -11,7 +16,7 @@ mod estimate;
 #[cfg(test)]
 mod tests;
 
-pub(super) use estimate::Estimate;
+use estimate::Estimate;
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// Segments without which nothing is said of loss.
@@ -20,16 +25,75 @@ const ENOUGH: u32 = 100;
 /// and the kernel's own rate of such a burst is beyond all measure.
 const LONG: Duration = Duration::from_millis(200);
 
+/// A session is told no more often than this, unless it writes more than [`CHUNK`] meanwhile, and more
+/// than the path is known to carry.
+const CLOSELY: Duration = Duration::from_millis(1);
+const CHUNK: u64 = 64 << 10;
+/// What may wait unsent in the kernel where nothing is known; else this part of a second's bandwidth,
+/// between these bounds.
+const UNSENT: u32 = 64 << 10;
+const UNSENT_PART: u64 = 100;
+const UNSENT_BOUNDS: [u64; 2] = [16 << 10, 1 << 20];
+
 /// One connection's.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
+    closely: Option<Box<Closely>>,
     due: Option<Instant>,
     /// As it was when it was last asked, and when loss was last told.
     last: Measured,
     told: Measured,
 }
 
+/// What is known where the session wants to know.
+#[derive(Debug, Default)]
+struct Closely {
+    estimate: Estimate,
+    looked: Option<Instant>,
+    /// Bytes written since, and what the path carries in a millisecond.
+    wrote: u64,
+    carries: u64,
+    /// What may wait unsent in the kernel; 0 is what the system lets.
+    unsent: u32,
+}
+
 impl Gauge {
+    /// What the path holds, if it is time to ask and the system tells. What waits in the kernel is kept
+    /// short from the first time on.
+    pub(super) fn measure(&mut self, now: Instant, link: &mut dyn ByteLink) -> Option<Measure> {
+        let closely = self.closely.get_or_insert_default();
+        let soon = |at| now.saturating_duration_since(at) < CLOSELY;
+        if closely.looked.is_some_and(soon) && closely.wrote < CHUNK.max(closely.carries) {
+            return None;
+        }
+        (closely.looked, closely.wrote) = (Some(now), 0);
+        let measure = closely.estimate.take(now, &link.measure()?);
+        closely.carries = measure.bandwidth.unwrap_or(0) / 1_000;
+        let wanted = unsent(measure.bandwidth);
+        if wanted.abs_diff(closely.unsent) > closely.unsent / 4 {
+            closely.unsent = wanted;
+            link.limit_unsent(wanted);
+        }
+        Some(measure)
+    }
+
+    /// So many bytes were written.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        if let Some(closely) = &mut self.closely {
+            closely.wrote = closely.wrote.saturating_add(bytes as u64);
+        }
+    }
+
+    /// Nobody wants to know: the kernel takes what it takes.
+    pub(super) fn rest(&mut self, link: &mut dyn ByteLink) {
+        if let Some(closely) = &mut self.closely
+            && closely.unsent > 0
+        {
+            closely.unsent = 0;
+            link.limit_unsent(0);
+        }
+    }
+
     /// What was measured of the network since the last time, when it is time to ask.
     pub(super) fn sample(
         &mut self,
@@ -73,6 +137,13 @@ impl Gauge {
         self.last = measured;
         sample
     }
+}
+
+/// Bytes that may wait unsent: 10 ms of bandwidth.
+fn unsent(bandwidth: Option<u64>) -> u32 {
+    let [least, most] = UNSENT_BOUNDS;
+    let known = bandwidth.map(|rate| (rate / UNSENT_PART).clamp(least, most));
+    known.map_or(UNSENT, |bytes| bytes as u32)
 }
 
 /// Bits a second that went out while something was on its way, if there was more to send and no buffer

@@ -109,10 +109,10 @@ pub struct SendMessage {
 macro_rules! setters {
     () => {
         /// It comes after these, sent here earlier, and after nothing else; called again, after those
-        /// too. Default: after the one of the same urgency that was sent before it, if that was not
-        /// given an order of its own.
+        /// too. `.after([])` is ordered after nothing. One that is given up takes with it whatever comes
+        /// after it.
         ///
-        /// `.after([])` is ordered after nothing.
+        /// Default: after the one of the same urgency that was sent with this default before it.
         pub fn after(mut self, ids: impl IntoIterator<Item = MessageId>) -> Self {
             self.asked.after(ids);
             self

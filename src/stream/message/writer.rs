@@ -52,12 +52,13 @@ impl IntoFuture for WriteMessage {
 
 /// A message in the making: `AsyncWrite`, and [`finish`](Self::finish) when all of it is written.
 ///
-/// What is written is sent at once; the peer's program sees it whole, or not at all. Dropped before it is
-/// finished, it withdraws the message, and with it whatever comes after that.
+/// It has its place in the order of messages from the beginning, and what is written travels at once; the
+/// peer's program sees it whole, or not at all. Dropped before it is finished, it withdraws the message,
+/// and with it whatever comes after that.
 ///
-/// A write is pending while there is no room for messages of its urgency, and fails once the message was
-/// given up. `poll_flush` never waits; `poll_shutdown` finishes the message, without waiting until it is
-/// delivered.
+/// A write is pending while there is no room for messages of its urgency, and fails once the message is
+/// longer than the peer takes, or was given up. `poll_flush` never waits; `poll_shutdown` finishes the
+/// message, without waiting until it is delivered.
 #[derive(Debug)]
 pub struct MessageWriter {
     held: Arc<Held>,

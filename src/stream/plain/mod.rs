@@ -17,9 +17,11 @@
 //!
 //! # Limits
 //!
-//! With a hook the last [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a
+//! With a rate limit writes are pending while as much went within the last second, on whichever
+//! connections; what a hook itself writes is not counted. With a hook the last [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a
 //! replay, without one none.
 
+mod limit;
 mod look;
 mod replay;
 mod state;
@@ -34,11 +36,13 @@ use tokio::task::AbortHandle;
 
 use super::error::SessionError;
 use super::hooks::DynHook;
+use super::report::ConnectReport;
 use super::tend::{self, Target};
 use crate::deferral::{Operation, Registry};
 use crate::label::Label;
 use crate::network::Network;
 use crate::transport::ByteLink;
+use limit::Limit;
 use state::State;
 
 pub(super) use look::Look;
@@ -55,6 +59,8 @@ pub(super) struct Plain {
     tending: OnceLock<AbortHandle>,
     /// What it is known as while it waits for a network; made when it is asked for.
     operation: OnceLock<Operation>,
+    /// How its first connection came about.
+    report: OnceLock<Arc<ConnectReport>>,
 }
 
 impl Drop for Plain {
@@ -104,12 +110,26 @@ impl Plain {
             registry,
             tending: OnceLock::new(),
             operation: OnceLock::new(),
+            report: OnceLock::new(),
         });
         if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
         }
         plain
+    }
+
+    /// At most so many bytes a second from here on.
+    pub(super) fn limit(&self, rate: Option<u64>) {
+        self.with(|state| state.limit = rate.map(Limit::new));
+    }
+
+    pub(super) fn set_report(&self, report: ConnectReport) {
+        let _ = self.report.set(Arc::new(report));
+    }
+
+    pub(super) fn report(&self) -> Option<Arc<ConnectReport>> {
+        self.report.get().cloned()
     }
 
     pub(super) fn operation(&self) -> Operation {

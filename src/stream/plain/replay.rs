@@ -69,10 +69,11 @@ impl State {
 
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.owes() {
+            let owed = usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
+            let room = ready!(self.poll_room(cx, owed));
             let Some(link) = &mut self.link else {
                 return Poll::Pending;
             };
-            let owed = usize::try_from(self.written - self.sent).unwrap_or(usize::MAX);
             let from = self.kept.len() - owed;
             let (front, back) = self.kept.as_slices();
             let next = if from < front.len() {
@@ -80,9 +81,11 @@ impl State {
             } else {
                 &back[from - front.len()..]
             };
+            let next = &next[..next.len().min(room)];
             match Pin::new(&mut **link).poll_write(cx, next) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
+                    self.took(n);
                     self.sent += n as u64;
                     self.resent += n as u64;
                 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::watch;
 
@@ -12,6 +12,7 @@ use super::super::error::SessionError;
 use super::super::events::{PathEvent, Subscriber};
 use super::super::gauge::Gauge;
 use super::super::hooks::Carried;
+use super::limit::Limit;
 use crate::label::Label;
 use crate::network::{Network, Snapshot};
 use crate::transport::ByteLink;
@@ -49,6 +50,7 @@ pub(super) struct State {
     pub(super) writers: Option<Waker>,
     pub(super) subscribers: Vec<Subscriber>,
     pub(super) gauge: Gauge,
+    pub(super) limit: Option<Limit>,
     /// The networks and another policy, where the stream is on a network.
     pub(super) news: Option<(watch::Receiver<Arc<Snapshot>>, watch::Receiver<()>)>,
     /// Whom to wake once the lock is free.
@@ -89,6 +91,7 @@ impl State {
             writers: None,
             subscribers: Vec::new(),
             gauge: Gauge::default(),
+            limit: None,
             news: None,
             wake: Vec::new(),
         }
@@ -98,6 +101,21 @@ impl State {
         match self.failed.as_ref().or(self.broken.as_ref()) {
             Some(error) => Err(error.clone().into()),
             None => Ok(()),
+        }
+    }
+
+    /// How many of so many bytes may go now.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
+        match &mut self.limit {
+            Some(limit) => limit.poll_room(cx, wanted),
+            None => Poll::Ready(wanted),
+        }
+    }
+
+    /// So many went.
+    pub(super) fn took(&mut self, bytes: usize) {
+        if let Some(limit) = &mut self.limit {
+            limit.took(bytes);
         }
     }
 

@@ -60,8 +60,18 @@ impl Plain {
             if data.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            match state.poll_link(|link| link.poll_write(cx, data)) {
+            // A replay goes first, and has the rate for itself.
+            let room = match state.owes() {
+                true => Poll::Pending,
+                false => state.poll_room(cx, data.len()),
+            };
+            let wrote = match room {
+                Poll::Ready(room) => state.poll_link(|link| link.poll_write(cx, &data[..room])),
+                Poll::Pending => Poll::Pending,
+            };
+            match wrote {
                 Poll::Ready(Ok(n)) => {
+                    state.took(n);
                     state.keep(&data[..n]);
                     sampled = state.sample();
                     return Poll::Ready(Ok(n));

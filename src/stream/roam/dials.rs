@@ -91,6 +91,12 @@ impl Dials {
         });
     }
 
+    /// Gives up those over networks that are not among these.
+    pub(super) fn keep(&mut self, networks: &[&Network]) {
+        let among = |id| networks.iter().any(|network| network.id() == id);
+        self.0.retain(|(attempt, _)| attempt.id().is_none_or(among));
+    }
+
     pub(super) fn stop(&mut self, slot: u8) {
         self.0.retain(|(attempt, _)| attempt.slot != slot);
     }

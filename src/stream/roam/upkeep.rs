@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::driver::Driver;
+use super::Roamer;
+use super::matches::{Matches, networks_of};
 use super::view::{LANES, LINGER, Open, View};
 use super::ways::Want;
-use super::{Matches, Roamer, networks_of};
+
 use crate::label::{Label, Urgency};
 use crate::network::{NetworkId, State};
 use crate::proto::session::PathId;

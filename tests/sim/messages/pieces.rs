@@ -119,6 +119,19 @@ async fn what_is_written_travels_before_the_message_is_finished(networks: Networ
 }
 
 #[mancom::test]
+async fn a_message_that_grows_too_long_is_refused(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://grows").await?;
+    let mut writer = here.message(Label::ANY).await?;
+    writer.write_all(&vec![1; 4 << 20]).await?;
+    let error = writer.write(b"x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let id = writer.finish().await?;
+    assert_eq!(ids(&receive(&there, 1).await), [id]);
+    Ok(())
+}
+
+#[mancom::test]
 async fn a_writer_whose_message_was_given_up_is_told(networks: Networks) -> Outcome {
     networks.up(wifi());
     let Two { here, there, .. } = two("mem://told").await?;

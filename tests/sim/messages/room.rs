@@ -9,16 +9,20 @@ use mancom::{Label, MessageError, MessageId, Session};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use super::{Two, ids, nothing_comes, receive, two};
-use crate::support::{Outcome, exchange, millis, secs, settle, soon, wifi};
+use super::{Two, UNMETERED, WIFI, ids, nothing_comes, receive, two};
+use crate::support::{Outcome, cellular, exchange, millis, secs, settle, soon, wifi};
 
 const PIECE: usize = 256 << 10;
 
-/// Sends until there is no room any more; what was taken.
+/// Sends smaller and smaller ones until there is no room for any; what was taken.
 async fn fill(session: &Session, label: Label) -> Result<Vec<MessageId>, mancom::Error> {
     let mut sent = Vec::new();
-    while let Ok(taken) = timeout(secs(5), session.send(label, vec![7; PIECE])).await {
-        sent.push(taken?);
+    let mut size = PIECE;
+    while size > 0 {
+        match timeout(secs(5), session.send(label, vec![7; size])).await {
+            Ok(taken) => sent.push(taken?),
+            Err(_) => size /= 2,
+        }
         assert!(sent.len() < 200, "back-pressure reaches the sender");
     }
     Ok(sent)
@@ -130,7 +134,7 @@ async fn who_receives_no_message_stops_no_stream_and_no_other_urgency(
 
 // behaviour: S21
 #[mancom::test]
-async fn messages_held_back_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
+async fn messages_held_back_never_stop_one_that_is_written(networks: Networks) -> Outcome {
     networks.up(wifi());
     let Two { here, there, .. } = two("mem://held").await?;
     let receiving = tokio::spawn(async move {
@@ -147,6 +151,38 @@ async fn messages_held_back_never_stop_the_one_they_wait_for(networks: Networks)
     writer.finish().await?;
     let (first, there) = soon(secs(30), "the first", receiving).await.unwrap();
     assert_eq!((first.id, first.bytes.len()), (id, 1 << 20));
+    assert_eq!(ids(&receive(&there, behind.len()).await), behind);
+    Ok(())
+}
+
+// behaviour: S21
+#[mancom::test]
+async fn messages_held_back_here_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
+    networks.up(cellular());
+    let Two { here, there, .. } = two("mem://held").await?;
+    let first = here.send(WIFI, vec![1; PIECE]).await?;
+    let behind = fill(&here, Label::ANY).await?;
+    nothing_comes(&there).await;
+    networks.up(wifi());
+    assert_eq!(ids(&receive(&there, 1).await), [first]);
+    assert_eq!(ids(&receive(&there, behind.len()).await), behind);
+    Ok(())
+}
+
+// behaviour: S21
+#[mancom::test]
+async fn messages_held_back_there_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    networks.up(cellular().metered(true));
+    let Two { here, there, .. } = two("mem://window").await?;
+    let first = here.send(UNMETERED, vec![1; PIECE]).await?;
+    // It goes out whole, as what comes after it may then, and is lost on its way.
+    sleep(millis(107)).await;
+    networks.down("wlan0");
+    let behind = fill(&here, Label::ANY).await?;
+    nothing_comes(&there).await;
+    networks.up(wifi());
+    assert_eq!(ids(&receive(&there, 1).await), [first]);
     assert_eq!(ids(&receive(&there, behind.len()).await), behind);
     Ok(())
 }

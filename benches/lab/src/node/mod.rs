@@ -39,7 +39,10 @@ pub(crate) enum Order {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Listening { port: u16, certificate: Vec<u8> },
+    Listening {
+        port: u16,
+        certificate: Vec<u8>,
+    },
     Connected,
     Ran(Report),
     /// When each session's byte was back.

@@ -21,7 +21,10 @@ pub(crate) struct Remote {
 impl Remote {
     pub(crate) fn start(world: &World, side: Side) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("node").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("node")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         match side {
             Side::Client => {
                 command.arg("client");
@@ -33,7 +36,12 @@ impl Remote {
             }
         }
         // No configuration of the reader's own takes part.
-        for variable in ["MANCOM_CONFIG", "XDG_CONFIG_HOME", "HOME", "XDG_RUNTIME_DIR"] {
+        for variable in [
+            "MANCOM_CONFIG",
+            "XDG_CONFIG_HOME",
+            "HOME",
+            "XDG_RUNTIME_DIR",
+        ] {
             command.env_remove(variable);
         }
         let mut child = command.spawn()?;

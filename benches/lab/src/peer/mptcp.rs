@@ -28,7 +28,9 @@ fn prepare(setup: &Setup, backup: bool) -> io::Result<()> {
     for (index, place) in setup.networks.iter().enumerate() {
         let backup = if backup && index > 0 { "backup" } else { "" };
         let (address, name) = (place.address, &place.name);
-        ip(&format!("endpoint add {address} dev {name} subflow {backup}"))?;
+        ip(&format!(
+            "endpoint add {address} dev {name} subflow {backup}"
+        ))?;
     }
     Ok(())
 }
@@ -42,6 +44,9 @@ fn ip(arguments: &str) -> io::Result<()> {
         Ok(())
     } else {
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!("ip mptcp {arguments}: {}", said.trim())))
+        Err(io::Error::other(format!(
+            "ip mptcp {arguments}: {}",
+            said.trim()
+        )))
     }
 }

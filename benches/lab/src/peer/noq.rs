@@ -14,7 +14,7 @@ use noq::rustls::RootCertStore;
 use noq::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use noq::{
     ClientConfig, Connection, Endpoint, FourTuple, IdleTimeout, PathId, PathStatus, ServerConfig,
-    TransportConfig, VarInt,
+    TransportConfig,
 };
 use tokio::time::{sleep, timeout};
 

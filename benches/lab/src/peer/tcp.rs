@@ -42,7 +42,9 @@ pub(super) async fn dial(setup: &Setup, on: &Place, protocol: Protocol) -> io::R
     }
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
-    TcpSocket::from_std_stream(socket.into()).connect(setup.server).await
+    TcpSocket::from_std_stream(socket.into())
+        .connect(setup.server)
+        .await
 }
 
 pub(super) fn listen(setup: &Setup) -> io::Result<TcpListener> {

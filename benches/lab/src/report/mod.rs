@@ -8,6 +8,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+/// The row that the bars are about.
+const MINE: &str = "mancom";
+
 /// One table: a workload, its peers, and what was measured of each.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sheet {
@@ -21,7 +24,7 @@ pub(crate) struct Sheet {
     pub(crate) verdicts: Vec<Verdict>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
@@ -55,6 +58,8 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) what: String,
+    /// The column that is judged.
+    pub(crate) column: &'static str,
     pub(crate) measured: f64,
     pub(crate) limit: f64,
     pub(crate) at_most: bool,
@@ -124,31 +129,27 @@ impl Sheet {
         self.columns[column].stat.of(&row.samples[column])
     }
 
-    /// Judges a figure that may not exceed a limit; nothing where either was not measured.
-    pub(crate) fn at_most(&mut self, what: &str, unit: &'static str, measured: Option<f64>, limit: Option<f64>) {
-        self.judge(what, unit, measured, limit, true);
+    /// Judges what is shown of mancom in a column, which may not exceed a limit; nothing where either
+    /// was not measured.
+    pub(crate) fn at_most(&mut self, what: &str, column: &'static str, limit: Option<f64>) {
+        self.judge(what, column, limit, true);
     }
 
-    /// Judges a figure that must reach a limit.
-    pub(crate) fn at_least(&mut self, what: &str, unit: &'static str, measured: Option<f64>, limit: Option<f64>) {
-        self.judge(what, unit, measured, limit, false);
+    /// The same, of what must reach a limit.
+    pub(crate) fn at_least(&mut self, what: &str, column: &'static str, limit: Option<f64>) {
+        self.judge(what, column, limit, false);
     }
 
-    fn judge(
-        &mut self,
-        what: &str,
-        unit: &'static str,
-        measured: Option<f64>,
-        limit: Option<f64>,
-        at_most: bool,
-    ) {
-        if let (Some(measured), Some(limit)) = (measured, limit) {
+    fn judge(&mut self, what: &str, column: &'static str, limit: Option<f64>, at_most: bool) {
+        let unit = self.columns.iter().find(|known| known.name == column);
+        if let (Some(measured), Some(limit)) = (self.figure(MINE, column), limit) {
             self.verdicts.push(Verdict {
                 what: what.to_owned(),
+                column,
                 measured,
                 limit,
                 at_most,
-                unit,
+                unit: unit.map_or("", |column| column.unit),
             });
         }
     }
@@ -189,7 +190,7 @@ pub(crate) fn percentile(samples: &[f64], percent: f64) -> Option<f64> {
     if count == 0 {
         return None;
     }
-    if percent == 50.0 && count % 2 == 0 {
+    if percent == 50.0 && count.is_multiple_of(2) {
         return Some((sorted[count / 2 - 1] + sorted[count / 2]) / 2.0);
     }
     let rank = (percent / 100.0 * count as f64).ceil() as usize;
@@ -226,17 +227,29 @@ mod tests {
 
     #[test]
     fn a_margin_is_positive_where_the_bar_is_beaten() {
-        let mut sheet = Sheet::new("B0", "", "", &[]);
-        sheet.at_most("", "ms", Some(90.0), Some(100.0));
-        sheet.at_least("", "", Some(0.9), Some(1.0));
-        sheet.at_least("", "", None, Some(1.0));
-        let told: Vec<_> = sheet.verdicts.iter().map(|v| (v.met(), v.margin().round())).collect();
-        assert_eq!(told, [(true, 10.0), (false, -10.0)]);
+        let columns = [
+            Column::new("p50", "ms", Stat::Median),
+            Column::new("bulk", "", Stat::Median),
+        ];
+        let mut sheet = Sheet::new("B0", "", "", &columns);
+        sheet.add("mancom", &[90.0, 0.9]);
+        sheet.at_most("", "p50", Some(100.0));
+        sheet.at_least("", "bulk", Some(1.0));
+        sheet.at_least("", "bulk", None);
+        let told: Vec<_> = sheet
+            .verdicts
+            .iter()
+            .map(|v| (v.met(), v.margin().round(), v.unit))
+            .collect();
+        assert_eq!(told, [(true, 10.0, "ms"), (false, -10.0, "")]);
     }
 
     #[test]
     fn a_sheet_shows_the_median_of_what_was_added() {
-        let columns = [Column::new("p50", "ms", Stat::Median), Column::new("lost", "", Stat::Sum)];
+        let columns = [
+            Column::new("p50", "ms", Stat::Median),
+            Column::new("lost", "", Stat::Sum),
+        ];
         let mut sheet = Sheet::new("B0", "", "", &columns);
         for sample in [1.0, 5.0, 3.0] {
             sheet.add("a", &[sample, 1.0]);

@@ -1,81 +1,146 @@
-//! The picture: for each sheet and each drawn column, a horizontal bar a peer. 800 pixels wide.
+//! The picture, 800 pixels wide: a strip for each sheet, in it a panel for each drawn column and a bar for
+//! each peer. A dashed line is what is asked of mancom.
+//!
+//! ```text
+//!  B6 interactive beside bulk, ...
+//!             p50, ms, log scale      p99, ms, log scale      bulk, Mbit/s
+//!  tcp-two    ▇▇▇▇▇▇▇▇ 282            ▇▇▇▇▇▇▇▇▇ 395           ▇▇▇▇▇▇▇▇ 19.3
+//!  mancom     ▇▇ ╎ 21                 ▇▇ ╎ 26                 ▇▇▇▇▇▇▇▇ 19.2
+//! ```
 
 use std::fmt::Write as _;
 
 use super::table::round;
-use super::{Scale, Sheet};
+use super::{MINE, Row, Scale, Sheet};
 
 const WIDTH: f64 = 800.0;
-/// Where bars begin, and the longest of them.
-const LEFT: f64 = 210.0;
-const LONGEST: f64 = 490.0;
-const BAR: f64 = 16.0;
-const STEP: f64 = 22.0;
-const MINE: &str = "#c2410c";
-const OTHERS: &str = "#94a3b8";
+const MARGIN: f64 = 16.0;
+/// Where panels begin, after the names of the peers.
+const LEFT: f64 = 160.0;
+/// Beside each bar, for its figure.
+const FIGURE: f64 = 48.0;
+const BAR: f64 = 14.0;
+const STEP: f64 = 20.0;
+const OURS: &str = "#c2410c";
+const THEIRS: &str = "#94a3b8";
 
 pub(super) fn draw(sheets: &[Sheet]) -> String {
     let mut body = String::new();
-    let mut y = 16.0;
+    let mut y = 8.0;
     for sheet in sheets {
-        for (index, column) in sheet.columns.iter().enumerate() {
-            if let Some(scale) = column.chart {
-                y = panel(&mut body, sheet, index, scale, y);
-            }
-        }
+        y = strip(&mut body, sheet, y);
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y:.0}\" \
-         viewBox=\"0 0 {WIDTH} {y:.0}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+         viewBox=\"0 0 {WIDTH} {y:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"{WIDTH}\" height=\"{y:.0}\" fill=\"#ffffff\"/>\n{body}</svg>\n"
     )
 }
 
-/// Draws one column of a sheet from `y` on; where the next begins.
-fn panel(body: &mut String, sheet: &Sheet, column: usize, scale: Scale, mut y: f64) -> f64 {
-    let figures: Vec<(&str, f64)> = sheet
-        .rows
-        .iter()
-        .filter_map(|row| Some((row.name.as_str(), sheet.shown(row, column)?)))
+/// Draws a sheet from `y` on; where the next begins.
+fn strip(body: &mut String, sheet: &Sheet, y: f64) -> f64 {
+    let drawn: Vec<usize> = (0..sheet.columns.len())
+        .filter(|&column| sheet.columns[column].chart.is_some())
         .collect();
-    if figures.is_empty() {
+    let shown = |row: &&Row| {
+        drawn
+            .iter()
+            .any(|&column| sheet.shown(row, column).is_some())
+    };
+    let rows: Vec<&Row> = sheet.rows.iter().filter(shown).collect();
+    if rows.is_empty() {
         return y;
     }
-    let axis = Axis::over(scale, figures.iter().map(|&(_, figure)| figure));
-    let told = &sheet.columns[column];
-    let how = if scale == Scale::Log { ", log scale" } else { "" };
     let heading = format!("{} {}", sheet.bar, sheet.title);
-    let what = format!("{}, {}{how}", told.name, told.unit);
-    y += 14.0;
-    text(body, 16.0, y, "start", "#0f172a", "font-weight=\"bold\"", &heading);
-    y += 18.0;
-    text(body, 16.0, y, "start", "#475569", "", &what);
-    y += 12.0;
-    let bottom = y + STEP * figures.len() as f64;
-    for tick in axis.ticks() {
-        let x = LEFT + axis.place(tick) * LONGEST;
-        let _ = writeln!(
-            body,
-            "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#e2e8f0\"/>"
-        );
-        text(body, x, bottom + 14.0, "middle", "#64748b", "font-size=\"11\"", &round_tick(tick));
+    let bold = "font-weight=\"bold\" font-size=\"13\"";
+    text(body, (MARGIN, y + 16.0), "start", "#0f172a", bold, &heading);
+    let top = y + 44.0;
+    for (index, row) in rows.iter().enumerate() {
+        let middle = top + STEP * index as f64 + BAR / 2.0 + 4.0;
+        text(body, (LEFT - 8.0, middle), "end", "#0f172a", "", &row.name);
     }
-    for (name, figure) in figures {
-        let colour = if name.starts_with("mancom") { MINE } else { OTHERS };
-        let length = (axis.place(figure) * LONGEST).max(2.0);
-        let middle = y + BAR / 2.0 + 4.5;
-        text(body, LEFT - 8.0, middle, "end", "#0f172a", "", name);
-        let _ = writeln!(
-            body,
-            "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/>"
-        );
-        text(body, LEFT + length + 6.0, middle, "start", "#0f172a", "", &round(figure));
-        y += STEP;
+    let width = (WIDTH - MARGIN - LEFT) / drawn.len() as f64;
+    for (place, &column) in drawn.iter().enumerate() {
+        let left = LEFT + width * place as f64;
+        panel(body, sheet, &rows, column, (left, top, width - FIGURE));
     }
-    bottom + 34.0
+    top + STEP * rows.len() as f64 + 32.0
 }
 
-fn text(body: &mut String, x: f64, y: f64, anchor: &str, fill: &str, more: &str, words: &str) {
+fn panel(
+    body: &mut String,
+    sheet: &Sheet,
+    rows: &[&Row],
+    column: usize,
+    (left, top, longest): (f64, f64, f64),
+) {
+    let told = &sheet.columns[column];
+    let scale = told.chart.unwrap_or(Scale::Linear);
+    let limit = sheet
+        .verdicts
+        .iter()
+        .find(|verdict| verdict.column == told.name);
+    let limit = limit.map(|verdict| verdict.limit);
+    let shown = rows.iter().filter_map(|row| sheet.shown(row, column));
+    let axis = Axis::over(scale, shown.chain(limit));
+    let how = if scale == Scale::Log {
+        ", log scale"
+    } else {
+        ""
+    };
+    let what = format!("{}, {}{how}", told.name, told.unit);
+    text(body, (left, top - 10.0), "start", "#475569", "", &what);
+    let bottom = top + STEP * rows.len() as f64;
+    let line = |body: &mut String, figure: f64, style: &str| {
+        let x = left + axis.place(figure) * longest;
+        let _ = writeln!(
+            body,
+            "<line x1=\"{x:.1}\" y1=\"{top:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" {style}/>"
+        );
+        x
+    };
+    for tick in axis.ticks() {
+        let x = line(body, tick, "stroke=\"#e2e8f0\"");
+        let small = "font-size=\"10\"";
+        text(
+            body,
+            (x, bottom + 12.0),
+            "middle",
+            "#64748b",
+            small,
+            &round_tick(tick),
+        );
+    }
+    let mut figures = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let Some(figure) = sheet.shown(row, column) else {
+            continue;
+        };
+        let y = top + STEP * index as f64;
+        let colour = if row.name.starts_with(MINE) {
+            OURS
+        } else {
+            THEIRS
+        };
+        let length = (axis.place(figure) * longest).max(2.0);
+        let _ = writeln!(
+            body,
+            "<rect x=\"{left:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/>"
+        );
+        figures.push((y, length, figure));
+    }
+    if let Some(limit) = limit {
+        line(body, limit, "stroke=\"#0f172a\" stroke-dasharray=\"3 3\"");
+    }
+    for (y, length, figure) in figures {
+        // Readable on the dashes.
+        let halo = "paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"4\"";
+        let beside = (left + length + 4.0, y + BAR / 2.0 + 4.0);
+        text(body, beside, "start", "#0f172a", halo, &round(figure));
+    }
+}
+
+fn text(body: &mut String, (x, y): (f64, f64), anchor: &str, fill: &str, more: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(
         body,
@@ -135,7 +200,10 @@ impl Axis {
                     .into_iter()
                     .find(|&step| step >= rough)
                     .unwrap_or(decade);
-                (0..).map(|n| f64::from(n) * step).take_while(|&t| t <= self.high).collect()
+                (0..)
+                    .map(|n| f64::from(n) * step)
+                    .take_while(|&t| t <= self.high)
+                    .collect()
             }
             Scale::Log => {
                 let mut ticks = Vec::new();
@@ -178,7 +246,7 @@ mod tests {
         sheet.add("none", &[f64::NAN]);
         let svg = draw(&[sheet]);
         assert_eq!(svg.matches("rx=\"2\"").count(), 2);
-        assert_eq!(svg.matches(MINE).count(), 1);
+        assert_eq!(svg.matches(OURS).count(), 1);
         assert!(svg.contains("a &lt; b"));
     }
 }

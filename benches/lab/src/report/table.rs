@@ -7,7 +7,11 @@ use super::{Sheet, Stat};
 pub(super) fn markdown(sheets: &[Sheet]) -> String {
     let mut text = String::new();
     for sheet in sheets {
-        let _ = writeln!(text, "### {}: {}\n\n{}\n", sheet.bar, sheet.title, sheet.conditions);
+        let _ = writeln!(
+            text,
+            "### {}: {}\n\n{}\n",
+            sheet.bar, sheet.title, sheet.conditions
+        );
         rows(&mut text, sheet);
         verdicts(&mut text, sheet);
     }
@@ -27,13 +31,16 @@ fn rows(text: &mut String, sheet: &Sheet) {
     for row in &sheet.rows {
         let mut line = vec![row.name.clone()];
         for column in 0..sheet.columns.len() {
-            line.push(sheet.shown(row, column).map_or_else(|| "-".to_owned(), |figure| {
-                if sheet.columns[column].stat == Stat::Sum {
-                    format!("{figure:.0}")
-                } else {
-                    round(figure)
-                }
-            }));
+            line.push(sheet.shown(row, column).map_or_else(
+                || "-".to_owned(),
+                |figure| {
+                    if sheet.columns[column].stat == Stat::Sum {
+                        format!("{figure:.0}")
+                    } else {
+                        round(figure)
+                    }
+                },
+            ));
         }
         table.push(line);
     }
@@ -48,11 +55,19 @@ fn verdicts(text: &mut String, sheet: &Sheet) {
     let mut table = vec![head.map(str::to_owned).to_vec()];
     for verdict in &sheet.verdicts {
         let unit = verdict.unit;
-        let bound = if verdict.at_most { "at most" } else { "at least" };
+        let bound = if verdict.at_most {
+            "at most"
+        } else {
+            "at least"
+        };
         table.push(vec![
             verdict.what.clone(),
-            format!("{} {unit}", round(verdict.measured)).trim().to_owned(),
-            format!("{bound} {} {unit}", round(verdict.limit)).trim().to_owned(),
+            format!("{} {unit}", round(verdict.measured))
+                .trim()
+                .to_owned(),
+            format!("{bound} {} {unit}", round(verdict.limit))
+                .trim()
+                .to_owned(),
             (if verdict.met() { "yes" } else { "NO" }).to_owned(),
             if verdict.limit == 0.0 {
                 "-".to_owned()
@@ -67,7 +82,13 @@ fn verdicts(text: &mut String, sheet: &Sheet) {
 /// Aligned, so that it can be read on a terminal, too.
 fn write_table(text: &mut String, table: &[Vec<String>]) {
     let widths: Vec<usize> = (0..table[0].len())
-        .map(|column| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            table
+                .iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     for (index, row) in table.iter().enumerate() {
         text.push('|');
@@ -102,15 +123,31 @@ mod tests {
 
     #[test]
     fn a_table_shows_what_was_measured_and_what_was_not() {
-        let columns = [Column::new("p50", "ms", Stat::Median), Column::new("bulk", "Mbit/s", Stat::Median)];
+        let columns = [
+            Column::new("p50", "ms", Stat::Median),
+            Column::new("bulk", "Mbit/s", Stat::Median),
+        ];
         let mut sheet = Sheet::new("B6", "beside", "20 Mbit/s.", &columns);
         sheet.add("tcp", &[103.4, 19.31]);
         sheet.add("mancom", &[f64::NAN, 0.0]);
-        sheet.at_least("as good", "", Some(0.5), Some(1.0));
+        sheet.add("mancom", &[f64::NAN, 1.0]);
+        sheet.at_least("as good", "bulk", Some(1.0));
         let text = markdown(&[sheet]);
-        assert!(text.contains("|        | p50, ms | bulk, Mbit/s |\n"), "{text}");
-        assert!(text.contains("| tcp    | 103     | 19.3         |\n"), "{text}");
-        assert!(text.contains("| mancom | -       | 0            |\n"), "{text}");
-        assert!(text.contains("| as good | 0.50     | at least 1.00 | NO  | -50 %     |\n"), "{text}");
+        assert!(
+            text.contains("|        | p50, ms | bulk, Mbit/s |\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| tcp    | 103     | 19.3         |\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| mancom | -       | 0.50         |\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| as good | 0.50 Mbit/s | at least 1.00 Mbit/s | NO  | -50 %     |\n"),
+            "{text}"
+        );
     }
 }

@@ -46,7 +46,13 @@ pub(super) async fn send(shared: Arc<Shared>, index: usize) {
     }
 }
 
-async fn bulk(shared: &Shared, index: usize, flow: &Flow, size: u32, piped: bool) -> io::Result<()> {
+async fn bulk(
+    shared: &Shared,
+    index: usize,
+    flow: &Flow,
+    size: u32,
+    piped: bool,
+) -> io::Result<()> {
     let stop = shared.plan.at(flow.stop);
     for number in 0.. {
         if piped {

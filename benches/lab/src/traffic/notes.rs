@@ -69,7 +69,10 @@ struct Inner {
 impl Notes {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut inner = Inner::default();
-        inner.report.flows.resize_with(plan.flows.len(), FlowReport::default);
+        inner
+            .report
+            .flows
+            .resize_with(plan.flows.len(), FlowReport::default);
         inner.answered.resize_with(plan.flows.len(), HashMap::new);
         Self {
             zero: plan.zero,
@@ -140,8 +143,10 @@ impl Notes {
         let inner = self.lock();
         let mut report = inner.report.clone();
         for (index, flow) in report.flows.iter_mut().enumerate() {
-            let mut all: Vec<(u64, u64)> =
-                inner.answered[index].iter().map(|(&n, &took)| (n, took)).collect();
+            let mut all: Vec<(u64, u64)> = inner.answered[index]
+                .iter()
+                .map(|(&n, &took)| (n, took))
+                .collect();
             for (&(of, number), &due) in &inner.waiting {
                 if of == index {
                     flow.unanswered += 1;
@@ -192,7 +197,14 @@ mod tests {
         notes.bytes(0, 1_050_000_000, 1000);
         notes.bytes(0, 1_950_000_000, 500);
         let flow = notes.report(0).flows.remove(0);
-        assert_eq!((flow.bytes(0, 1000), flow.bytes(100, 1000), flow.bytes(0, 900)), (1500, 500, 1000));
+        assert_eq!(
+            (
+                flow.bytes(0, 1000),
+                flow.bytes(100, 1000),
+                flow.bytes(0, 900)
+            ),
+            (1500, 500, 1000)
+        );
         assert!((flow.mbit(0, 1000) - 0.012).abs() < 1e-9);
     }
 }

@@ -46,10 +46,17 @@ fn whole(shared: &Shared, header: Header, now: u64) {
         What::Bulk { pipe: Some(_), .. } => 4,
         What::Bulk { pipe: None, .. } => return,
         What::Tick { .. } => {
-            return shared.notes.ticked(header.flow, header.number, header.due, now);
+            return shared
+                .notes
+                .ticked(header.flow, header.number, header.due, now);
         }
     };
-    if shared.pen(flow).answers.try_send(answer(&header, size)).is_err() {
+    if shared
+        .pen(flow)
+        .answers
+        .try_send(answer(&header, size))
+        .is_err()
+    {
         shared.notes.astray();
     }
 }

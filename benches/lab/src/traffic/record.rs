@@ -32,7 +32,9 @@ impl Header {
 
     /// `None` where no record begins.
     pub(super) fn parse(bytes: &[u8; HEADER], flows: usize) -> Option<Self> {
-        let four = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let four = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let two = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let eight = |at: usize| u64::from(four(at)) | u64::from(four(at + 4)) << 32;
         let header = Self {

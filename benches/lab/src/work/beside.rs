@@ -4,9 +4,7 @@ use std::io;
 
 use super::{BOTH, Cell, Class, Done, Outcome, ask, bulk, cell, cellular, told, wifi};
 use crate::args::Args;
-use crate::peer::{
-    MANCOM, MPTCP, MPTCP_TWO, NOQ, Peer, TCP_LOWAT, TCP_SPLIT, TCP_TWO, TCP_WIFI,
-};
+use crate::peer::{MANCOM, MPTCP, MPTCP_TWO, NOQ, Peer, TCP_LOWAT, TCP_SPLIT, TCP_TWO, TCP_WIFI};
 use crate::report::{Column, Scale, Sheet, Stat, percentile};
 use crate::traffic::{Flow, Side};
 use crate::world::{LinkSpec, World};
@@ -20,19 +18,26 @@ pub(super) const COLUMNS: [Column; 5] = [
     Column::new("bulk", "Mbit/s", Stat::Median).drawn(Scale::Linear),
     Column::new("over wlan0", "%", Stat::Median),
 ];
+const QUICK_ONE: [Peer; 2] = [TCP_TWO, MANCOM];
+const QUICK_TWO: [Peer; 2] = [MPTCP, MANCOM];
 /// When the interactive requests begin, in milliseconds; the bulk is at full speed by then.
 const START: u64 = 3000;
 const EVERY: u64 = 500;
 
 pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+    let (one, two) = if args.quick {
+        (&QUICK_ONE[..], &QUICK_TWO[..])
+    } else {
+        (&ONE[..], &TWO[..])
+    };
     for congestion in args.congestions() {
         let links = [wifi()];
         let world = World::new(&links)?;
-        done(sheet(args, &world, &links, congestion, &args.peers(&ONE))?)?;
+        done(sheet(args, &world, &links, congestion, &args.peers(one))?)?;
         drop(world);
         let links = [wifi(), cellular()];
         let world = World::new(&links)?;
-        done(sheet(args, &world, &links, congestion, &args.peers(&TWO))?)?;
+        done(sheet(args, &world, &links, congestion, &args.peers(two))?)?;
     }
     Ok(())
 }
@@ -45,8 +50,12 @@ pub(super) fn sheet(
     congestion: &str,
     peers: &[Peer],
 ) -> io::Result<Sheet> {
-    let end = args.time(23_000, 9000);
-    let networks = if links.len() == 1 { "one network" } else { "both networks" };
+    let end = args.time(23_000, 7500);
+    let networks = if links.len() == 1 {
+        "one network"
+    } else {
+        "both networks"
+    };
     let conditions = format!(
         "{}. {congestion}. 1 KiB request and response every {EVERY} ms from second {} to {}, beside one bulk \
          upload from second 0; median of {}.",
@@ -70,12 +79,24 @@ pub(super) fn sheet(
         cell(sheet, row, world, &one, |outcome| figures(outcome, stop));
     };
     for _ in 0..args.runs {
-        run(&mut sheet, "idle", TCP_WIFI, &[Class::Interactive], vec![ask(1024, EVERY, START, stop)]);
+        run(
+            &mut sheet,
+            "idle",
+            TCP_WIFI,
+            &[Class::Interactive],
+            vec![ask(1024, EVERY, START, stop)],
+        );
+        let alone = if args.quick {
+            &[TCP_TWO][..]
+        } else {
+            &[TCP_TWO, MANCOM]
+        };
+        for &peer in alone {
+            let row = format!("{peer}, bulk alone");
+            let flows = vec![bulk(Side::Client, stop)];
+            run(&mut sheet, &row, peer, &[Class::Bulk], flows);
+        }
         for &peer in peers {
-            if peer == MANCOM || (peer == TCP_WIFI && links.len() == 1) {
-                let row = format!("{peer}, bulk alone");
-                run(&mut sheet, &row, peer, &[Class::Bulk], vec![bulk(Side::Client, stop)]);
-            }
             let flows = vec![bulk(Side::Client, stop), ask(1024, EVERY, START, stop)];
             run(&mut sheet, &peer.to_string(), peer, &BOTH, flows);
         }
@@ -105,13 +126,19 @@ fn figures(outcome: &Outcome, stop: u64) -> Vec<f64> {
 }
 
 fn judge(sheet: &mut Sheet) {
-    let limit = |sheet: &Sheet, column| sheet.figure("idle", column).map(|idle| 1.2 * idle);
-    let (p50, p99) = (limit(sheet, "p50"), limit(sheet, "p99"));
-    let mine = |sheet: &Sheet, column| sheet.figure("mancom", column);
-    let (mine50, mine99) = (mine(sheet, "p50"), mine(sheet, "p99"));
-    sheet.at_most("interactive p50 within 1.2 of the idle network's", "ms", mine50, p50);
-    sheet.at_most("interactive p99 within 1.2 of the idle network's", "ms", mine99, p99);
-    let alone = sheet.figure("mancom, bulk alone", "bulk").map(|alone| 0.93 * alone);
-    let bulk = mine(sheet, "bulk");
-    sheet.at_least("bulk at least 0.93 of what it gets alone", "Mbit/s", bulk, alone);
+    for (column, what) in [
+        ("p50", "interactive p50 within 1.2 of the idle network's"),
+        ("p99", "interactive p99 within 1.2 of the idle network's"),
+    ] {
+        let limit = sheet.figure("idle", column).map(|idle| 1.2 * idle);
+        sheet.at_most(what, column, limit);
+    }
+    // Of the better of the two, so that a bulk that is slow by itself is not excused.
+    let alone = ["mancom, bulk alone", "tcp-two, bulk alone"].map(|row| sheet.figure(row, "bulk"));
+    let limit = alone
+        .into_iter()
+        .flatten()
+        .reduce(f64::max)
+        .map(|alone| 0.93 * alone);
+    sheet.at_least("bulk at least 0.93 of what it gets alone", "bulk", limit);
 }

@@ -23,14 +23,21 @@ use crate::traffic::{Flow, Side, Tick, What};
 use crate::world::{Fault, LinkSpec, Way, World};
 
 const PEERS: [Peer; 8] = [
-    TCP_WIFI, RECONNECT, MPTCP, MPTCP_BACKUP, MPTCP_TUNED, NOQ_BACKUP, NOQ_FAST, MANCOM,
+    TCP_WIFI,
+    RECONNECT,
+    MPTCP,
+    MPTCP_BACKUP,
+    MPTCP_TUNED,
+    NOQ_BACKUP,
+    NOQ_FAST,
+    MANCOM,
 ];
-const QUICK: [Peer; 3] = [MPTCP_BACKUP, NOQ_FAST, MANCOM];
+const QUICK: [Peer; 2] = [MPTCP_BACKUP, MANCOM];
 const COLUMNS: [Column; 8] = [
     Column::new("gap p50", "ms", Stat::Median),
-    Column::new("gap p95", "ms", Stat::P95).drawn(Scale::Log),
+    Column::new("gap p95", "ms", Stat::P95),
     Column::new("worst delay p50", "ms", Stat::Median),
-    Column::new("worst delay p95", "ms", Stat::P95).drawn(Scale::Log),
+    Column::new("worst delay p95", "ms", Stat::P95),
     Column::new("normal after p95", "ms", Stat::P95),
     Column::new("messages lost", "", Stat::Sum),
     Column::new("sessions lost", "of tries", Stat::Sum),
@@ -102,7 +109,20 @@ fn sheet(
         args.tries
     );
     let title = format!("wlan0 lost: {name}, messages {way}");
-    let mut sheet = Sheet::new(bar, title, conditions, &COLUMNS);
+    // What the bar is about is drawn.
+    let judged = if bar == "B4" {
+        "gap p95"
+    } else {
+        "worst delay p95"
+    };
+    let columns = COLUMNS.map(|column| {
+        if column.name == judged {
+            column.drawn(Scale::Log)
+        } else {
+            column
+        }
+    });
+    let mut sheet = Sheet::new(bar, title, conditions, &columns);
     let end = FAULT + hold + AFTER;
     for _ in 0..args.tries {
         for peer in args.peers(if args.quick { &QUICK } else { &PEERS }) {
@@ -164,7 +184,11 @@ struct Fall {
 
 impl Fall {
     fn of(outcome: &Outcome, from: Side, (lost, mended): (u64, u64), end: u64) -> Self {
-        let far = if from == Side::Client { Side::Server } else { Side::Client };
+        let far = if from == Side::Client {
+            Side::Server
+        } else {
+            Side::Client
+        };
         let sent = outcome.report(from).flows[0].sent;
         let ticks = &outcome.report(far).flows[0].ticks;
         Self::seen(ticks, sent, lost, mended, end * 1_000_000)
@@ -174,7 +198,10 @@ impl Fall {
         let ms = |nanos: u64| nanos as f64 / 1e6;
         let mut arrivals: Vec<u64> = ticks.iter().map(|tick| tick.2).collect();
         arrivals.sort_unstable();
-        arrivals.push(end.saturating_sub(500_000_000).max(*arrivals.last().unwrap_or(&0)));
+        arrivals.push(
+            end.saturating_sub(500_000_000)
+                .max(*arrivals.last().unwrap_or(&0)),
+        );
         // What was under way at the loss still arrives: the gap that counts ends after it.
         let gaps = arrivals.windows(2).filter(|pair| pair[1] > lost);
         let gap = gaps.map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
@@ -188,7 +215,11 @@ impl Fall {
         let alive = ticks.iter().any(|tick| tick.1 > mended);
         Self {
             gap: ms(gap),
-            worst: if alive { worst } else { worst.max(ms(end - lost)) },
+            worst: if alive {
+                worst
+            } else {
+                worst.max(ms(end - lost))
+            },
             normal: if alive { normal } else { ms(end - lost) },
             messages: sent.saturating_sub(numbers.len() as u64) as f64,
             session: if alive { 0.0 } else { 1.0 },
@@ -197,28 +228,38 @@ impl Fall {
 
     fn figures(self) -> Vec<f64> {
         vec![
-            self.gap, self.gap, self.worst, self.worst, self.normal, self.messages, self.session, 1.0,
+            self.gap,
+            self.gap,
+            self.worst,
+            self.worst,
+            self.normal,
+            self.messages,
+            self.session,
+            1.0,
         ]
     }
 }
 
 fn judge(sheet: &mut Sheet, bar: &str, from: Side) {
-    let mine = |sheet: &Sheet, column| sheet.figure("mancom", column);
-    let (gap, worst) = (mine(sheet, "gap p95"), mine(sheet, "worst delay p95"));
     if bar == "B4" {
         let (limit, what) = match from {
-            Side::Client => (SURVIVOR + 30.0, "gap p95 within the survivor's one-way delay + 30 ms"),
-            Side::Server => (SURVIVOR_RTT + 30.0, "gap p95 within the survivor's RTT + 30 ms"),
+            Side::Client => (
+                SURVIVOR + 30.0,
+                "gap p95 within the survivor's one-way delay + 30 ms",
+            ),
+            Side::Server => (
+                SURVIVOR_RTT + 30.0,
+                "gap p95 within the survivor's RTT + 30 ms",
+            ),
         };
-        sheet.at_most(what, "ms", gap, Some(limit));
+        sheet.at_most(what, "gap p95", Some(limit));
     } else {
         let what = "worst delay p95 within 2 RTT of the lost network + the survivor's one-way delay + 30 ms";
-        sheet.at_most(what, "ms", worst, Some(2.0 * LOST_RTT + SURVIVOR + 30.0));
+        let limit = 2.0 * LOST_RTT + SURVIVOR + 30.0;
+        sheet.at_most(what, "worst delay p95", Some(limit));
     }
-    let lost = mine(sheet, "sessions lost");
-    sheet.at_most("no session lost", "", lost, Some(0.0));
-    let lost = mine(sheet, "messages lost");
-    sheet.at_most("no message lost", "", lost, Some(0.0));
+    sheet.at_most("no session lost", "sessions lost", Some(0.0));
+    sheet.at_most("no message lost", "messages lost", Some(0.0));
 }
 
 #[cfg(test)]
@@ -230,27 +271,37 @@ mod tests {
     /// A message every 10 ms for a second, each as late as `delay` says.
     fn ticks(delay: impl Fn(u64) -> Option<u64>) -> Vec<Tick> {
         let number = 0..100;
-        number.filter_map(|n| Some(Tick(n, n * 10 * MS, (n * 10 + delay(n * 10)?) * MS))).collect()
+        number
+            .filter_map(|n| Some(Tick(n, n * 10 * MS, (n * 10 + delay(n * 10)?) * MS)))
+            .collect()
     }
 
     #[test]
     fn a_gap_is_the_longest_silence_after_the_loss() {
         // Lost at 300 ms: what is due until 500 comes at 520, the rest over the slower network.
-        let ticks = ticks(|due| Some(match due {
-            ..300 => 10,
-            300..460 => 520 - due,
-            _ => 60,
-        }));
+        let ticks = ticks(|due| {
+            Some(match due {
+                ..300 => 10,
+                300..460 => 520 - due,
+                _ => 60,
+            })
+        });
         let fall = Fall::seen(&ticks, 100, 300 * MS, 600 * MS, 1000 * MS);
         assert_eq!((fall.gap, fall.worst), (220.0, 220.0));
-        assert_eq!((fall.normal, fall.messages, fall.session), (220.0, 0.0, 0.0));
+        assert_eq!(
+            (fall.normal, fall.messages, fall.session),
+            (220.0, 0.0, 0.0)
+        );
     }
 
     #[test]
     fn a_session_that_says_nothing_after_the_mending_is_lost() {
         let ticks = ticks(|due| (due < 300).then_some(10));
         let fall = Fall::seen(&ticks, 100, 300 * MS, 600 * MS, 1000 * MS);
-        assert_eq!((fall.session, fall.messages, fall.worst), (1.0, 70.0, 700.0));
+        assert_eq!(
+            (fall.session, fall.messages, fall.worst),
+            (1.0, 70.0, 700.0)
+        );
         assert!(fall.gap >= 200.0);
     }
 }

@@ -1,22 +1,30 @@
 //! Two session cores and seeded links between them, in virtual time: the whole protocol, handshakes
 //! included, without a socket, a task or a clock. For tests of the cores and of what is built on them.
 //!
-//! A link is ordered and reliable while it lives, as TCP is: it delays, cuts what it carries at any
-//! byte, holds a bounded amount, and takes what is under way with it when it is cut. Two links know
-//! nothing of each other, so what goes over both arrives in any order.
+//! A link is ordered and reliable while it lives, as TCP is: it delays, carries so many bytes a second,
+//! cuts what it carries at any byte, holds a bounded amount, and takes what is under way with it when it
+//! is cut. It can go dark for a while, one way or both, and nobody is told. Two links know nothing of each
+//! other, so what goes over both arrives in any order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use super::session::handshake::{
-    Agreed, DialAttach, DialHello, Entropy, Greeting, Offer, Replied, Security,
+    Agreed, DialAttach, DialHello, Greeting, Offer, Replied, Security,
 };
 use super::session::{
-    AttachError, Config, Event, PathId, PathSides, Session, StreamError, StreamId,
+    AttachError, Config, Event, Measure, PathId, PathSides, Session, StreamError, StreamId,
 };
 use crate::label::Label;
 use crate::label::matching::PathFacts;
+
+mod link;
+mod seeded;
+
+pub use link::{Line, Weather};
+use link::{Link, time};
+pub use seeded::Seeded;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,86 +46,6 @@ impl End {
             End::Listener => End::Dialler,
         }
     }
-}
-
-/// How links behave.
-#[derive(Debug, Clone)]
-pub struct Weather {
-    /// The least one-way delay. Default 5 ms.
-    pub delay: Duration,
-    /// What is added to it at random, for each piece. Default 5 ms.
-    pub jitter: Duration,
-    /// Bytes a link takes before somebody must read. Default 256 KiB.
-    pub capacity: usize,
-    /// The longest piece that arrives at once; pieces are cut at random below it. Default 64 KiB.
-    pub piece: usize,
-    /// Slices offered to `transmit`, at most 64. Default 16.
-    pub slices: usize,
-}
-
-impl Default for Weather {
-    fn default() -> Self {
-        Self {
-            delay: Duration::from_millis(5),
-            jitter: Duration::from_millis(5),
-            capacity: 256 << 10,
-            piece: 64 << 10,
-            slices: 16,
-        }
-    }
-}
-
-/// A small generator of repeatable numbers (SplitMix64).
-#[derive(Debug, Clone)]
-pub struct Seeded(u64);
-
-impl Seeded {
-    /// The sequence of this seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`; 0 if that is 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.draw() % bound.max(1)
-    }
-
-    /// Entropy for a handshake. Repeatable, so fit for tests and nothing else.
-    pub fn entropy(&mut self) -> Entropy {
-        let mut bytes = [0; 96];
-        for part in bytes.chunks_mut(8) {
-            part.copy_from_slice(&self.draw().to_be_bytes());
-        }
-        Entropy(bytes)
-    }
-}
-
-/// One direction of a link.
-#[derive(Debug, Default)]
-struct Pipe {
-    pieces: VecDeque<(Instant, Vec<u8>)>,
-    held: usize,
-    /// When the far end learns that the link is gone.
-    ends: Option<Instant>,
-    /// It has learned it.
-    over: bool,
-}
-
-#[derive(Debug, Default)]
-struct Link {
-    /// By the end that reads.
-    pipes: [Pipe; 2],
-    /// Nothing moves, and nobody is told.
-    silent: bool,
 }
 
 /// One end: its core, and what its program has seen.
@@ -144,6 +72,8 @@ pub struct Pair {
     pub weather: Weather,
     /// The numbers that decide.
     pub seeded: Seeded,
+    /// Links tell the cores what they do, as TCP_INFO would.
+    pub measures: bool,
     now: Instant,
     links: BTreeMap<PathId, Link>,
 }
@@ -219,6 +149,7 @@ impl Pair {
             sides: [side(ours, dialler), side(theirs, listener)],
             weather: Weather::default(),
             seeded,
+            measures: false,
             now,
             links: BTreeMap::new(),
         };
@@ -290,7 +221,7 @@ impl Pair {
     /// Whether a link is neither cut nor silent.
     pub fn is_up(&self, path: PathId) -> bool {
         let link = self.links.get(&path);
-        link.is_some_and(|link| !link.silent && link.pipes.iter().all(|pipe| pipe.ends.is_none()))
+        link.is_some_and(|link| (link.pipes.iter()).all(|pipe| !pipe.dark && pipe.ends.is_none()))
     }
 
     /// Cuts a link: some of what is under way still arrives, the rest never does; each end learns of it
@@ -311,8 +242,65 @@ impl Pair {
 
     /// A link carries nothing more, and nobody is told; `cut` it to end that.
     pub fn silence(&mut self, path: PathId) {
+        for end in End::BOTH {
+            self.darken(path, end, true);
+        }
+    }
+
+    /// Nothing reaches this end by a link any more, and nobody is told; or it does again, what was under
+    /// way first.
+    pub fn darken(&mut self, path: PathId, reader: End, dark: bool) {
         if let Some(link) = self.links.get_mut(&path) {
-            link.silent = true;
+            link.pipes[reader as usize].dark = dark;
+        }
+    }
+
+    /// A link behaves in its own way from now on.
+    pub fn shape(&mut self, path: PathId, line: Line) {
+        if let Some(link) = self.links.get_mut(&path) {
+            link.line = Some(line);
+        }
+    }
+
+    fn line(&self, path: PathId) -> Line {
+        let line = self.links.get(&path).and_then(|link| link.line);
+        line.unwrap_or(Line {
+            delay: self.weather.delay,
+            jitter: self.weather.jitter,
+            rate: None,
+            queue: self.weather.capacity,
+        })
+    }
+
+    /// What TCP_INFO would tell, if links tell.
+    fn measure(&mut self, end: End) {
+        if !self.measures || !self.session(end).wants_measures() {
+            return;
+        }
+        for path in self.session(end).paths() {
+            let line = self.line(path);
+            let now = self.now;
+            let Some(link) = self.links.get_mut(&path) else {
+                continue;
+            };
+            let pipe = &mut link.pipes[end.other() as usize];
+            let queueing = pipe
+                .busy
+                .map_or(Duration::ZERO, |busy| busy.saturating_duration_since(now));
+            let (outstanding, acknowledged) = pipe.told(now);
+            self.session(end).measured(
+                now,
+                path,
+                Measure {
+                    rtt: Some(line.delay * 2 + queueing),
+                    deviation: Some(line.jitter),
+                    least_rtt: Some(line.delay * 2),
+                    bandwidth: line.rate,
+                    outstanding,
+                    unsent: 0,
+                    acknowledged,
+                },
+            );
         }
     }
 
@@ -320,6 +308,7 @@ impl Pair {
     fn flush(&mut self) {
         for end in End::BOTH {
             self.drain_events(end);
+            self.measure(end);
             let mut some = true;
             while some {
                 some = false;
@@ -336,11 +325,12 @@ impl Pair {
     /// Moves what one `transmit` gives, as far as the link takes it.
     fn write_some(&mut self, end: End, path: PathId) -> usize {
         let now = self.now;
+        let line = self.line(path);
         let Some(link) = self.links.get_mut(&path) else {
             return 0;
         };
         let pipe = &mut link.pipes[end.other() as usize];
-        let room = self.weather.capacity.saturating_sub(pipe.held);
+        let room = line.queue.saturating_sub(pipe.held);
         if room == 0 || pipe.ends.is_some() {
             return 0;
         }
@@ -354,16 +344,24 @@ impl Pair {
         }
         bytes.truncate(room);
         let written = bytes.len();
+        // A slow line is cut finely, so that its bytes come one after the other.
+        let fine = line.rate.map_or(u64::MAX, |rate| (rate / 500).max(1500));
+        let piece = fine.min(self.weather.piece as u64);
         while !bytes.is_empty() {
-            let length = 1 + self.seeded.below(self.weather.piece as u64) as usize;
+            let length = 1 + self.seeded.below(piece) as usize;
             let rest = bytes.split_off(length.min(bytes.len()));
-            let jitter = self.weather.jitter.as_nanos() as u64;
-            let delay = self.weather.delay + Duration::from_nanos(self.seeded.below(jitter + 1));
+            let jitter = line.jitter.as_nanos() as u64;
+            let delay = line.delay + Duration::from_nanos(self.seeded.below(jitter + 1));
+            let begins = pipe.busy.map_or(now, |busy| busy.max(now));
+            let spent = line
+                .rate
+                .map_or(Duration::ZERO, |rate| time(bytes.len() as u64, rate));
+            pipe.busy = Some(begins + spent);
+            let arrives = begins + spent + delay;
             let arrives = pipe
                 .pieces
                 .back()
-                .map_or(now, |(at, _)| *at)
-                .max(now + delay);
+                .map_or(arrives, |(at, _)| arrives.max(*at));
             pipe.held += bytes.len();
             pipe.pieces.push_back((arrives, bytes));
             bytes = rest;
@@ -397,16 +395,15 @@ impl Pair {
 
     /// When something happens next, and whether anything will.
     fn next_time(&self) -> Option<Instant> {
-        let arrivals = self.links.values().filter(|link| !link.silent);
-        let arrivals = arrivals.flat_map(|link| &link.pipes).filter_map(|pipe| {
-            let first = pipe.pieces.front().map(|(at, _)| *at);
-            first.or(pipe.ends.filter(|_| !pipe.over))
+        let pipes = self.links.values().flat_map(|link| &link.pipes);
+        let arrivals = pipes.filter_map(|pipe| {
+            let first = pipe.pieces.front().filter(|_| !pipe.dark);
+            first
+                .map(|(at, _)| *at)
+                .or(pipe.ends.filter(|_| !pipe.over))
         });
-        let cuts = self.links.values().filter(|link| link.silent);
-        let cuts = cuts.flat_map(|link| &link.pipes);
-        let cuts = cuts.filter_map(|pipe| pipe.ends.filter(|_| !pipe.over));
         let timeouts = (self.sides.iter()).filter_map(|side| side.session.poll_timeout());
-        arrivals.chain(cuts).chain(timeouts.map(|(at, _)| at)).min()
+        arrivals.chain(timeouts.map(|(at, _)| at)).min()
     }
 
     /// Goes on to the next thing that happens, but not past `until`; `false` when nothing will.
@@ -434,19 +431,21 @@ impl Pair {
 
     fn deliver(&mut self, end: End, path: PathId) {
         let now = self.now;
+        let delay = self.line(path).delay;
         loop {
             let Some(link) = self.links.get_mut(&path) else {
                 return;
             };
-            let silent = link.silent;
             let pipe = &mut link.pipes[end as usize];
             match pipe.pieces.front() {
-                Some((at, _)) if *at <= now && !silent => {
+                Some((at, _)) if *at <= now && !pipe.dark => {
                     let (_, bytes) = pipe.pieces.pop_front().expect("it is there");
                     pipe.held -= bytes.len();
+                    let echo = (now + delay, bytes.len() as u64);
+                    pipe.echoes.push_back(echo);
                     self.hand_over(end, path, &bytes);
                 }
-                Some(_) if !silent => return,
+                Some(_) if !pipe.dark => return,
                 _ => {
                     if pipe.ends.is_some_and(|at| at <= now) && !pipe.over {
                         pipe.over = true;

@@ -1,0 +1,83 @@
+//! How a session waits: listed and explained like any operation.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::driver::Driver;
+use super::super::events::PathEvent;
+use super::matches::Matches;
+use super::view::View;
+use super::ways::Want;
+use super::{Roamer, pinned};
+use crate::deferral::Want as Wanting;
+use crate::label::Label;
+
+impl Roamer {
+    /// Stands in line for the most urgent label that waits for a network, or, while nothing carries, held
+    /// back until the next attempt.
+    pub(super) fn wait(
+        &mut self,
+        driver: &Arc<Driver>,
+        view: &View,
+        matches: Matches,
+        wants: &[Want],
+    ) {
+        let detached = view.open.is_empty();
+        if let Some((label, blocked)) = matches.blocked {
+            self.stand(driver, view, label, None);
+            let why = blocked.to_string().into();
+            driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
+            return self.tell_waiting(driver, why);
+        }
+        driver.with(|state, _| state.blocked = None);
+        let held_back = match detached && self.dials.general().next().is_none() {
+            true => self.again,
+            false => None,
+        };
+        let Some(until) = held_back else {
+            if !detached {
+                self.told = None;
+            }
+            return self.standing.leave();
+        };
+        let tried: Vec<&str> = wants
+            .iter()
+            .filter_map(|want| self.rests.why(want.id()))
+            .collect();
+        if !tried.is_empty() {
+            let why = tried.join("; ").into();
+            self.tell_waiting(driver, why);
+        }
+        self.stand(driver, view, view.labels[0].0, Some(until));
+    }
+
+    /// Stands in line for what is wanted, before then held back; the grace, where it runs, is the deadline.
+    pub(super) fn stand(
+        &mut self,
+        driver: &Arc<Driver>,
+        view: &View,
+        label: Label,
+        until: Option<Instant>,
+    ) {
+        let detached = view.open.is_empty();
+        let left = driver.with(|state, now| detached.then(|| state.grace_left(now)));
+        let want = Wanting {
+            destination: self.destination.clone(),
+            deadline: left.and_then(|left| view.now.checked_add(left)),
+            ..Wanting::new(pinned(label, self.only.as_deref()).unwrap_or(label))
+        };
+        self.standing.wait(self.context.registry(), want, until);
+    }
+
+    pub(super) fn tell_waiting(&mut self, driver: &Arc<Driver>, why: Arc<str>) {
+        if self.told.as_ref() == Some(&why) {
+            return;
+        }
+        self.told = Some(Arc::clone(&why));
+        driver.with(|state, now| {
+            let grace = state.grace_left(now);
+            tracing::info!(target: "mancom::session", %why, "waiting for a network");
+            state.publish(PathEvent::Waiting { why, grace });
+        });
+    }
+}

@@ -1,0 +1,209 @@
+//! Sessions that make way for one another, and rates that hold.
+
+use mancom::stream::{ReadHalf, WriteHalf};
+use mancom::{Label, Manager, McStream};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::line;
+use crate::support::{Outcome, cellular, millis, secs, sent_over, soon, wifi, world};
+
+/// Both ends of a session of this priority; the listener stays.
+async fn ranked(manager: &Manager, at: &str, label: Label, priority: i8) -> (McStream, McStream) {
+    let listener = manager.listen(at).priority(priority).await.unwrap();
+    let connect = manager.connect(at).label(label).priority(priority);
+    let near = connect.await.unwrap();
+    let far = listener.accept().await.unwrap();
+    (near, far)
+}
+
+/// Writes without end.
+fn pour(mut to: impl AsyncWrite + Unpin + Send + 'static) {
+    tokio::spawn(async move {
+        let bytes = vec![7; 16 << 10];
+        while to.write_all(&bytes).await.is_ok() {}
+    });
+}
+
+/// Reads so many bytes; when the last came.
+fn drink(mut from: McStream, total: usize) -> JoinHandle<(Instant, McStream)> {
+    tokio::spawn(async move {
+        let mut bytes = vec![0; total];
+        from.read_exact(&mut bytes).await.unwrap();
+        (Instant::now(), from)
+    })
+}
+
+/// The most bytes within any second, of those counted at these moments.
+fn most_in_a_second(counted: &[(Instant, u64)]) -> u64 {
+    let within = |(end, (at, bytes)): (usize, &(Instant, u64))| {
+        let before = counted[..end].iter().rev();
+        let first = before.take_while(|(then, _)| *at - *then < secs(1)).last();
+        bytes - first.map_or(*bytes, |(_, bytes)| *bytes)
+    };
+    counted.iter().enumerate().map(within).max().unwrap_or(0)
+}
+
+// behaviour: P4
+#[mancom::test]
+async fn a_session_of_more_priority_goes_first() -> Outcome {
+    const BYTES: usize = 2 << 20;
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let (mut low, low_far) = ranked(&manager, "mem://low", Label::ANY, 0).await;
+    let (mut high, high_far) = ranked(&manager, "mem://high", Label::ANY, 1).await;
+    let bytes = vec![7; BYTES];
+    low.write_all(&bytes).await?;
+    high.write_all(&bytes).await?;
+    let (first, second) = (drink(high_far, BYTES), drink(low_far, BYTES));
+    let (first, _high) = soon(secs(10), "the first", first).await.unwrap();
+    let went = sent_over(&low, "wlan0");
+    assert!(went < BYTES as u64 / 4, "{went} of the other's went before");
+    let (second, _low) = soon(secs(10), "the second", second).await.unwrap();
+    assert!(second > first + millis(400), "one after the other");
+    Ok(())
+}
+
+// behaviour: P4 P3
+#[mancom::test]
+async fn priority_is_no_urgency_and_starves_nobody_for_long() -> Outcome {
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let (bulk, bulk_far) = ranked(&manager, "mem://bulk", Label::BACKGROUND, 100).await;
+    let (other, mut other_far) = ranked(&manager, "mem://other", Label::BACKGROUND, -1).await;
+    let (mut talk, mut talk_far) = ranked(&manager, "mem://talk", Label::INTERACTIVE, -100).await;
+    pour(bulk);
+    pour(other);
+    sink(bulk_far.into_split().0);
+    for turn in 0..20_u8 {
+        talk.write_all(&[turn]).await?;
+        let began = Instant::now();
+        assert_eq!(talk_far.read_u8().await?, turn);
+        assert!(began.elapsed() < millis(30), "{:?}", began.elapsed());
+        sleep(millis(100)).await;
+    }
+    for _ in 0..4 {
+        let mut bytes = [0; 4 << 10];
+        let some = other_far.read(&mut bytes);
+        assert!(soon(secs(6), "a chunk", some).await? > 0);
+    }
+    Ok(())
+}
+
+/// Reads without end, in a task that is never in haste.
+fn sink(mut from: ReadHalf) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut bytes = vec![0; 64 << 10];
+        while from.read(&mut bytes).await.is_ok_and(|n| n > 0) {}
+    })
+}
+
+// behaviour: I8 P2
+#[mancom::test]
+async fn background_makes_way_for_another_sessions_interactive_traffic() -> Outcome {
+    // What is sent and not acknowledged while nothing is known of a path: ten segments, and a chunk.
+    const FEW: u64 = 15_000 + 16_384;
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let (bulk, bulk_far) = ranked(&manager, "mem://bulk", Label::BACKGROUND, 0).await;
+    let (mut talk, mut talk_far) = ranked(&manager, "mem://talk", Label::INTERACTIVE, 0).await;
+    let (stats, bulk) = bulk.into_split();
+    pour(bulk);
+    sink(bulk_far.into_split().0);
+    let mut busiest = [0, 0, 0];
+    for (phase, most) in busiest.iter_mut().enumerate() {
+        // Begun with, talk ends six seconds after its last word.
+        sleep(secs(7)).await;
+        for turn in 0..40_u8 {
+            if phase == 1 {
+                talk.write_all(&[turn]).await?;
+                assert_eq!(talk_far.read_u8().await?, turn);
+            }
+            sleep(millis(50)).await;
+            // What was planned before the first word may still be on its way.
+            if turn > 20 {
+                let stats = stats.stats();
+                let sent: u64 = stats.networks.iter().map(|n| n.bytes.payload_sent).sum();
+                *most = sent.saturating_sub(stats.acknowledged).max(*most);
+            }
+        }
+    }
+    let [before, during, after] = busiest;
+    assert!(before > 2 * FEW, "{busiest:?}");
+    assert!(during <= FEW, "{busiest:?}");
+    assert!(after > 2 * FEW, "{busiest:?}");
+    Ok(())
+}
+
+// behaviour: P5
+#[mancom::test]
+async fn a_rate_holds_over_any_second_also_for_what_is_sent_again() -> Outcome {
+    const RATE: u64 = 200_000;
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let listener = manager.listen("mem://slow").await?;
+    let near = manager.connect("mem://slow").rate_limit(RATE).await?;
+    sink(listener.accept().await?.into_split().0);
+    let (stats, near) = near.into_split();
+    pour(near);
+    let began = Instant::now();
+    let mut counted = Vec::new();
+    while began.elapsed() < secs(12) {
+        sleep(millis(5)).await;
+        let stats = stats.stats().networks;
+        let of = stats
+            .iter()
+            .map(|n| n.bytes.payload_sent + n.bytes.payload_resent);
+        counted.push((Instant::now(), of.sum()));
+        if counted.len() == 1_000 {
+            networks.down("wlan0");
+            networks.up(cellular());
+        }
+    }
+    let (_, total) = *counted.last().unwrap();
+    assert!(most_in_a_second(&counted) <= RATE);
+    assert!(total > 9 * RATE, "{total}");
+    let again: u64 = stats
+        .stats()
+        .networks
+        .iter()
+        .map(|n| n.bytes.payload_resent)
+        .sum();
+    assert!(again > 0, "the loss was to cost something");
+    Ok(())
+}
+
+// behaviour: P5
+#[mancom::test]
+async fn a_rate_holds_on_the_way_to_a_server_that_knows_nothing_of_it() -> Outcome {
+    const RATE: u64 = 50_000;
+    let (manager, networks, _) = line::world().await;
+    networks.up(wifi());
+    let listener = manager.listen("line://server").rate_limit(2 * RATE).await?;
+    let connect = manager
+        .connect("line://server")
+        .rate_limit(RATE)
+        .into_future();
+    let (near, far) = tokio::join!(connect, listener.accept());
+    let rates = [RATE, 2 * RATE];
+    for (rate, (from, to)) in rates.into_iter().zip(both_ways(near?, far?)) {
+        pour(from);
+        let mut to = to;
+        let (began, mut counted, mut total) = (Instant::now(), Vec::new(), 0);
+        let mut bytes = vec![0; 64 << 10];
+        while began.elapsed() < secs(10) {
+            total += to.read(&mut bytes).await? as u64;
+            counted.push((Instant::now(), total));
+        }
+        assert!(most_in_a_second(&counted) <= rate);
+        assert!(total > 9 * rate, "{total} at {rate}");
+    }
+    Ok(())
+}
+
+fn both_ways(near: McStream, far: McStream) -> [(WriteHalf, ReadHalf); 2] {
+    let (near_reads, near_writes) = near.into_split();
+    let (far_reads, far_writes) = far.into_split();
+    [(near_writes, far_reads), (far_writes, near_reads)]
+}
