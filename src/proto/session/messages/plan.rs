@@ -52,7 +52,7 @@ impl Session {
         let out = &mut self.messages.out;
         let mut allowed = (0, None);
         let head = out.next(turn as usize, |label, id| {
-            let length = out.records.get(&id).map_or(0, |record| record.body.len());
+            let length = out.records.get(&id).map_or(0, |record| record.bytes.len());
             match chooser.verdict(Asking::Bytes(label, length as u64)) {
                 Verdict::Here { chunk, copy } => {
                     allowed = (chunk, copy);
@@ -141,17 +141,15 @@ impl Session {
 impl Outgoing {
     /// The frame of a part.
     fn parcel(&self, id: u64, record: &Record, part: Part, number: u8) -> Parcel {
-        let whole = record.body.len();
+        let whole = record.bytes.len();
         let byte = |unit: u64| usize::try_from(unit.saturating_sub(1)).unwrap_or(whole);
         let (start, end) = (byte(part.start), byte(part.end).min(whole));
-        let payload = record.body.piece(start.min(end), end);
-        let ends = !record.piecewise || part.end == whole as u64 + 2;
+        let payload = record.bytes.slice(start.min(end)..end);
         let header = PartHeader {
             waiting: self.is_pressed(&record.label),
             label: number,
             seq: record.seq.unwrap_or_default(),
-            length: ends.then_some(whole as u32),
-            piecewise: record.piecewise,
+            length: whole as u32,
             offset: start.min(end) as u32,
             payload: payload.len() as u32,
         };
