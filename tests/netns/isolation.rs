@@ -14,6 +14,8 @@ const REQUIRE: &str = "MANCOM_REQUIRE_NETNS";
 const SKIP: &str = "SKIP ";
 /// The longest a test may take, on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(120);
+/// Bytes that a soak moves, as `1GiB` or `64MiB`; then a test may take an hour.
+const SOAK: &str = "MANCOM_SOAK";
 /// With a user namespace no privilege is needed; `--pid` and `--kill-child` make
 /// every process of a test end with it.
 const NAMESPACES: [&str; 6] = [
@@ -68,7 +70,7 @@ pub(crate) fn main(cases: &[Case]) -> ExitCode {
     };
     let mut trials: Vec<Trial> = cases
         .iter()
-        .map(|case| trial(case.name, isolation.clone(), LIMIT, judge))
+        .map(|case| trial(case.name, isolation.clone(), limit(), judge))
         .collect();
     trials.push(trial(
         HANGS,
@@ -78,6 +80,25 @@ pub(crate) fn main(cases: &[Case]) -> ExitCode {
     ));
     trials.push(trial(PANICS, isolation, LIMIT, judge_panic));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// How many bytes a soak is asked to move.
+pub(crate) fn soak() -> Option<u64> {
+    let asked = std::env::var(SOAK).ok()?;
+    let (number, shift) = match (asked.strip_suffix("GiB"), asked.strip_suffix("MiB")) {
+        (Some(number), _) => (number, 30),
+        (_, Some(number)) => (number, 20),
+        _ => panic!("{SOAK} is not like 1GiB: {asked}"),
+    };
+    Some(number.parse::<u64>().expect("a whole number") << shift)
+}
+
+/// The longest a test may take.
+pub(crate) fn limit() -> Duration {
+    match soak() {
+        Some(_) => Duration::from_secs(3600),
+        None => LIMIT,
+    }
 }
 
 /// Tests of the harness itself: the child never ends, or fails.
@@ -142,7 +163,7 @@ fn judge(ended: Ended) -> Result<(), Failed> {
     match ended.status {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(format!("{status}\n{}", ended.output).into()),
-        None => Err(format!("took longer than {LIMIT:?}\n{}", ended.output).into()),
+        None => Err(format!("took longer than {:?}\n{}", limit(), ended.output).into()),
     }
 }
 

@@ -39,6 +39,8 @@ mod names;
 #[cfg(target_os = "linux")]
 mod netlink;
 #[cfg(target_os = "linux")]
+mod paths;
+#[cfg(target_os = "linux")]
 mod plain;
 #[cfg(target_os = "linux")]
 mod process;
@@ -48,6 +50,8 @@ mod reload;
 mod roaming;
 #[cfg(target_os = "linux")]
 mod scout;
+#[cfg(target_os = "linux")]
+mod transfer;
 #[cfg(target_os = "linux")]
 mod watching;
 #[cfg(target_os = "linux")]
@@ -62,6 +66,10 @@ fn main() -> std::process::ExitCode {
         flags::CASES,
         names::CASES,
         roaming::CASES,
+        paths::bulk::CASES,
+        paths::labels::CASES,
+        paths::listener::CASES,
+        paths::loss::CASES,
         command::CASES,
         daemon::CASES,
         reload::CASES,

@@ -3,116 +3,20 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Direction, Lab, Link, join};
 use crate::process::until;
-use crate::world::{PATIENCE, SERVER, World, echo, serve, serve_echo};
-use mancom::{Label, Manager};
-use sha2::{Digest, Sha256};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use crate::transfer::{MIB, Transfer};
+use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
+use mancom::{Label, Manager, McStream};
+use std::sync::mpsc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![roaming:
     survives_the_loss_of_each_network_and_of_both,
     leaves_a_network_that_falls_silent,
     requiring_wifi_waits_while_only_cellular_is_up,
+    finds_a_listener_that_advertises_at_another_of_its_addresses,
 ];
 
-const MIB: u64 = 1024 * 1024;
-const TOTAL: u64 = 64 * MIB;
-type Sum = [u8; 32];
 type Change = fn(&Link);
-
-/// A transfer from client to server, and how far it has come there.
-struct Transfer {
-    received: Arc<AtomicU64>,
-    server: JoinHandle<Sum>,
-    client: JoinHandle<(Sum, Sum)>,
-}
-
-impl Transfer {
-    fn start(world: &World) -> Self {
-        let received = Arc::new(AtomicU64::new(0));
-        let progress = received.clone();
-        let server = serve(&world.server, SERVER, |listener| async move {
-            let mut stream = listener.accept().await.unwrap();
-            let mut hash = Sha256::new();
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                match stream.read(&mut buffer).await.unwrap() {
-                    0 => break,
-                    n => {
-                        hash.update(&buffer[..n]);
-                        progress.fetch_add(n as u64, Ordering::Relaxed);
-                    }
-                }
-            }
-            let sum: Sum = hash.finalize().into();
-            stream.write_all(&sum).await.unwrap();
-            stream.shutdown().await.unwrap();
-            sum
-        });
-        let facts = world.facts.path();
-        let client = world.client.spawn_async(move || send(facts));
-        Transfer {
-            received,
-            server,
-            client,
-        }
-    }
-
-    fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
-    }
-
-    /// Waits until this many more bytes have arrived.
-    fn advances(&self, bytes: u64) {
-        let goal = self.received() + bytes;
-        assert!(goal < TOTAL, "the transfer is over before the cuts are");
-        until("the transfer goes on", PATIENCE, || {
-            assert!(!self.client.is_finished(), "the client gave up");
-            self.received() >= goal
-        });
-    }
-
-    fn end(self) {
-        let (sent, told) = join(self.client);
-        assert_eq!(sent, join(self.server), "what was sent is what arrived");
-        assert_eq!(sent, told, "and the way back was whole as well");
-    }
-}
-
-/// The client: bytes without a pattern, their sum, and the sum the server answers.
-async fn send(facts: PathBuf) -> (Sum, Sum) {
-    let manager = Manager::builder().config_file(facts).build().await.unwrap();
-    let mut stream = manager
-        .connect(SERVER)
-        .label(Label::INTERACTIVE)
-        .plaintext()
-        .within(PATIENCE)
-        .await
-        .unwrap();
-    let mut hash = Sha256::new();
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut chunk = vec![0; 64 * 1024];
-    for _ in 0..TOTAL / chunk.len() as u64 {
-        for word in chunk.chunks_exact_mut(8) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            word.copy_from_slice(&state.to_le_bytes());
-        }
-        hash.update(&chunk);
-        stream.write_all(&chunk).await.unwrap();
-    }
-    stream.shutdown().await.unwrap();
-    let mut told = Sum::default();
-    stream.read_exact(&mut told).await.unwrap();
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "a true end");
-    manager.shutdown(PATIENCE).await.unwrap();
-    (hash.finalize().into(), told)
-}
 
 /// Makes sure that the transfer runs over `link`, by taking the other away if need be.
 fn bring_onto(transfer: &Transfer, world: &World, interface: &str, other: &Link) {
@@ -156,7 +60,7 @@ fn survives_the_loss_of_each_network_and_of_both() {
     let stopped = transfer.received();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(transfer.received(), stopped, "no network, no bytes");
-    assert!(!transfer.client.is_finished(), "and no error either");
+    assert!(!transfer.is_finished(), "and no error either");
     cellular.make();
     transfer.advances(2 * MIB);
     wifi.up();
@@ -208,4 +112,79 @@ fn requiring_wifi_waits_while_only_cellular_is_up() {
     let spent = world.client.bytes_sent("wwan0") - before;
     assert!(spent < 50_000, "{spent} bytes over cellular");
     assert!(world.client.bytes_sent("wlan0") > MIB / 4);
+}
+
+// behaviour: L4 L5
+fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    let (listening, ready) = mpsc::channel();
+    let server = world.server.spawn_async(move || async move {
+        let manager = Manager::builder().build().await.unwrap();
+        let told = manager.listen("mc://0.0.0.0:7000").advertise_addresses();
+        let told = told.plaintext().await.unwrap();
+        let silent = manager.listen("mc://0.0.0.0:7001").plaintext().await;
+        let silent = silent.unwrap();
+        listening.send(()).unwrap();
+        let (told, silent) = (told.accept().await.unwrap(), silent.accept().await.unwrap());
+        // The one that was told nothing never arrives again.
+        let echoing = |stream| tokio::spawn(echo_back(stream));
+        let _silent = echoing(silent);
+        echoing(told).await.unwrap();
+    });
+    let _ = ready.recv();
+    let (facts, (moving, moved)) = (world.facts.path(), mpsc::channel());
+    let client = world.client.spawn_async(move || async move {
+        let manager = Manager::builder().config_file(facts).build().await.unwrap();
+        let connect = |at: &str| manager.connect(at).plaintext().within(PATIENCE);
+        let mut told = connect("mc://10.1.0.1:7000").await.unwrap();
+        let mut silent = connect("mc://10.1.0.1:7001").await.unwrap();
+        for stream in [&mut told, &mut silent] {
+            ask(stream).await.unwrap();
+        }
+        moving.send(()).unwrap();
+        // What comes back comes from another address, to another one.
+        let goes_on = async {
+            while told
+                .session()
+                .paths()
+                .iter()
+                .all(|path| path.name.as_deref() != Some("wwan0"))
+            {
+                ask(&mut told).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            for _ in 0..100 {
+                ask(&mut told).await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, goes_on).await.unwrap();
+        let waits = tokio::time::timeout(Duration::from_secs(3), ask(&mut silent)).await;
+        assert!(
+            waits.is_err(),
+            "nobody told it of another address: {waits:?}"
+        );
+        told.shutdown().await.unwrap();
+    });
+    moved.recv().unwrap();
+    world.server.ip("address del 10.1.0.1/24 dev s0");
+    world.wifi.remove_address();
+    join(client);
+    join(server);
+}
+
+/// Sends back what it reads, to the end.
+async fn echo_back(stream: McStream) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+    writer.shutdown().await.unwrap();
+}
+
+/// One question and its answer.
+async fn ask(stream: &mut McStream) -> std::io::Result<()> {
+    stream.write_all(&[7; 1_000]).await?;
+    let mut back = [0; 1_000];
+    stream.read_exact(&mut back).await?;
+    assert_eq!(back, [7; 1_000]);
+    Ok(())
 }

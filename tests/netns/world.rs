@@ -24,8 +24,17 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `rate` limits each network in each direction.
+    /// `rate` limits each network in each direction; cellular is metered.
     pub(crate) fn new(lab: &Lab, rate: &str) -> Self {
+        Self::of(lab, METERED, [rate, rate])
+    }
+
+    /// Neither network is metered; wifi and cellular have these rates.
+    pub(crate) fn free(lab: &Lab, rates: [&str; 2]) -> Self {
+        Self::of(lab, FREE, rates)
+    }
+
+    fn of(lab: &Lab, facts: &str, [fast, slow]: [&str; 2]) -> Self {
         let (client, server) = (lab.host("client"), lab.host("server"));
         let wifi = lab.link(
             &client,
@@ -45,15 +54,15 @@ impl World {
         );
         wifi.default_route(100);
         cellular.default_route(200);
-        wifi.limit(rate);
-        cellular.limit(rate);
+        wifi.limit(fast);
+        cellular.limit(slow);
         server.reachable_at("10.9.0.1/32");
         World {
             client,
             server,
             wifi,
             cellular,
-            facts: Facts::new(),
+            facts: Facts::new(facts),
         }
     }
 }
@@ -61,14 +70,15 @@ impl World {
 /// A configuration file that says which veth plays which network.
 pub(crate) struct Facts(tempfile::NamedTempFile);
 
+const METERED: &str = "[networks.\"wlan*\"]\nkind = \"wifi\"\n\
+                       [networks.\"wwan*\"]\nkind = \"cellular\"\nmetered = true\n";
+const FREE: &str = "[networks.\"wlan*\"]\nkind = \"wifi\"\n\
+                    [networks.\"wwan*\"]\nkind = \"cellular\"\nmetered = false\n";
+
 impl Facts {
-    fn new() -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(
-            b"[networks.\"wlan*\"]\nkind = \"wifi\"\n\
-              [networks.\"wwan*\"]\nkind = \"cellular\"\nmetered = true\n",
-        )
-        .unwrap();
+        file.write_all(text.as_bytes()).unwrap();
         Facts(file)
     }
 

@@ -55,6 +55,7 @@ impl Session {
         match frame {
             Control::Label { number, text } => path.definitions.define(number, text)?,
             Control::Facts(facts) => self.on_facts(now, slot, facts),
+            Control::Addresses(body) => self.on_addresses(body),
             Control::Ping(token) => put_token(&mut path.outbox.control, kind::PONG, token),
             Control::Pong(token) => self.on_pong(now, slot, token),
             Control::Lost(path) => self.on_lost(now, path),

@@ -33,6 +33,7 @@
 //! | 26 | WITHDRAWN | number u64 | |
 //! | 27 | FORGET | number u64 | |
 //! | 28 to 2f | reserved for messages | | |
+//! | 81 | ADDRESSES | up to 8 times IPv6 address (IPv4 mapped) 16 bytes, port u16 | |
 //!
 //! The flags of a message: 1 to be acknowledged at once, 2 it comes after all of a number below. What
 //! the rest means stands in [`messages`](super::messages).
@@ -41,7 +42,9 @@
 //! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
 //! vpn, loopback, other; a fact is 0 no, 1 likely no, 2 unknown, 3 likely yes, 4 yes.
 
-use super::{PathId, ProtocolError, StreamId};
+use std::net::SocketAddr;
+
+use super::{PathId, ProtocolError, StreamId, addresses};
 use crate::label::matching::PathFacts;
 use crate::network::{Fact, Kinds};
 use crate::proto::codec::{Put, Reader, Short};
@@ -104,6 +107,7 @@ pub(super) mod kind {
     pub(crate) const CLOSE: u8 = 0x16;
     pub(crate) const CLOSED: u8 = 0x17;
     pub(crate) const LOST: u8 = 0x18;
+    pub(crate) const ADDRESSES: u8 = 0x81;
 }
 
 /// The header of a data frame.
@@ -317,6 +321,10 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
             }
             Ok(Head::Control(frame, end))
         }
+        kind::ADDRESSES if length <= MAX_CONTROL => match input.len() < HEADER + length {
+            true => Ok(Head::Need(HEADER + length)),
+            false => Ok(Head::Control(frame, HEADER + length)),
+        },
         _ if frame & SKIPPABLE != 0 => {
             if length > DATA_BODY + MAX_PAYLOAD {
                 return Err(ProtocolError::FrameTooLong);
@@ -394,6 +402,7 @@ pub(super) enum Control<'a> {
     Close(u32),
     Closed,
     Lost(PathId),
+    Addresses(&'a [u8]),
 }
 
 /// The ranges of an acknowledgement, as received.
@@ -500,6 +509,7 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
             id: reader.u8()?,
             epoch: reader.u32()?,
         }),
+        kind::ADDRESSES => Control::Addresses(reader.rest()),
         other => return Err(ProtocolError::UnknownFrame(other)),
     })
 }
@@ -611,6 +621,13 @@ pub(super) fn put_token(out: &mut Vec<u8>, frame: u8, token: u64) {
 /// A frame without a body.
 pub(super) fn put_bare(out: &mut Vec<u8>, frame: u8) {
     begin(out, frame, 0);
+}
+
+pub(super) fn put_addresses(out: &mut Vec<u8>, told: &[SocketAddr]) {
+    begin(out, kind::ADDRESSES, addresses::length(told.len()));
+    for entry in addresses::entries(told) {
+        out.put(&entry);
+    }
 }
 
 pub(super) fn put_lost(out: &mut Vec<u8>, path: PathId) {

@@ -21,6 +21,8 @@ pub struct PathState {
     pub silent: Option<Instant>,
     /// It is a network's lane for interactive traffic: ids 4 to 7 are, beside the paths 0 to 3.
     pub lane: bool,
+    /// What is known of it: told by the driver where its link measures, else sampled.
+    pub measure: Measure,
 }
 
 impl Session {
@@ -108,6 +110,7 @@ impl Session {
             suspect: state.trust.suspect,
             silent: state.owes_since.filter(|_| state.stalled),
             lane: usize::from(path.id) >= LANES,
+            measure: state.measure,
         })
     }
 }

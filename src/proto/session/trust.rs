@@ -111,7 +111,7 @@ impl Path {
         if payload {
             self.owes_since.get_or_insert(now);
         }
-        if payload || self.trust.measured {
+        if payload || (n > 0 && self.trust.measured) {
             self.trust.since.get_or_insert(now);
         }
         let due = |last: Instant| now.saturating_duration_since(last) >= SAMPLE;
