@@ -177,12 +177,13 @@ impl Outgoing {
 
     /// What a head says of those it comes after: a number below which it comes after all, or a few.
     fn named_on_the_wire(&self, record: &Record) -> (u64, Vec<u64>) {
-        let seqs = record.after.iter();
-        let seqs = seqs.filter_map(|id| self.records.get(id)?.seq);
-        let seqs: Vec<u64> = seqs.collect();
+        let live = record.after.iter();
+        let live = live.filter_map(|id| self.records.get(id)?.seq);
+        let seqs = live.chain(record.seqs.iter().copied());
+        let seqs: Vec<u64> = seqs.filter(|seq| *seq >= record.below).collect();
         match seqs.len() > MAX_NAMED {
             true => (seqs.iter().max().map_or(0, |last| last + 1), Vec::new()),
-            false => (0, seqs),
+            false => (record.below, seqs),
         }
     }
 }
