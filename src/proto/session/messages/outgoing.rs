@@ -367,9 +367,8 @@ impl Outgoing {
             return;
         };
         for follower in &record.followers {
-            if let Some(follower) = self.records.get_mut(follower)
-                && follower.seq.is_none()
-            {
+            // Its head may have to be sent again, so this one may be on its way already.
+            if let Some(follower) = self.records.get_mut(follower) {
                 follower.seqs.push(seq);
             }
         }

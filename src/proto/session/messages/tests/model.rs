@@ -233,14 +233,18 @@ impl World {
         self.pair.dial(1).expect("the session lives");
         for _ in 0..400 {
             self.pair.run(millis(300));
-            End::BOTH.map(|end| self.receive(end, usize::MAX));
+            for end in End::BOTH {
+                self.receive(end, usize::MAX);
+            }
             let settled = |side: &crate::proto::pair::Side| side.session.messages.is_settled();
             if self.pair.sides.iter().all(settled) {
                 break;
             }
         }
         self.pair.run(secs(5));
-        End::BOTH.map(|end| self.receive(end, usize::MAX));
+        for end in End::BOTH {
+            self.receive(end, usize::MAX);
+        }
     }
 
     fn check(&mut self) {
