@@ -144,9 +144,13 @@ fn interactive_traffic_goes_by_its_lane_beside_bulk() {
     assert!(bulk > 10.0, "and bulk had {bulk:.1} of 25 Mbit/s");
 }
 
-/// Answers every message with its first four bytes and its label.
+/// Answers every message with its first four bytes and its label, until an empty one.
 async fn answer(session: Session) {
-    while let Ok(message) = session.recv().await {
+    loop {
+        let message = session.recv().await.unwrap();
+        if message.bytes.is_empty() {
+            return;
+        }
         let answer = message.bytes.slice(..4);
         session.send(message.label, answer).await.unwrap();
     }
@@ -168,7 +172,12 @@ fn libcmm_s_workload_keeps_interactive_messages_quick() {
         let stream = connect.plaintext().within(PATIENCE).await.unwrap();
         let session = stream.session();
         let figures = within(libcmm(&session)).await;
-        session.close();
+        let end = session
+            .send(Label::ANY, &b""[..])
+            .after_all()
+            .await
+            .unwrap();
+        session.delivered(end).await.unwrap();
         drop((stream, session));
         manager.shutdown(PATIENCE).await.unwrap();
         figures
