@@ -1,12 +1,15 @@
 //! One stream over loopback against a plain `TcpStream` through the same buffers, in paired rounds.
 //!
 //! `cargo bench --bench stream` prints each figure as a ratio to plain TCP of the same round, as the
-//! median of the rounds. `cargo bench --bench stream -- echo` runs the rows whose name contains the word.
+//! median of the rounds, and for bulk the processor time a gigabyte, both ends together, as a ratio too.
+//! `cargo bench --bench stream -- echo` runs the rows whose name contains the word.
+//!
+//! The rows of two paths have two networks that a fixed scout names; both are loopback beneath.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mancom::{Listener, Manager, McStream, Scout};
+use mancom::{Listener, Manager, McStream, Network, Scout};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,6 +18,9 @@ const BUFFER: usize = 64 * 1024;
 const BULK: usize = 1 << 30;
 const ECHO: usize = 256 << 20;
 const PINGS: usize = 20_000;
+
+#[path = "stream/twin.rs"]
+mod twin;
 
 fn main() {
     let wanted = std::env::args()
@@ -26,25 +32,29 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    println!("{:<34}{:>12}{:>12}{:>8}", "", "plain TCP", "mc://", "ratio");
-    let bulk = |name, mode| {
-        row(&runtime, &wanted, name, Unit::Gbit(BULK), move |p| {
-            bulk(p, mode)
-        })
-    };
-    bulk("bulk, 64 KiB copied", Mode::Copied);
-    bulk("bulk, 64 KiB owned", Mode::Owned);
-    bulk("bulk, 4 KiB copied", Mode::Small);
-    row(
-        &runtime,
-        &wanted,
-        "echo both ways, 64 KiB",
-        Unit::Gbit(ECHO),
-        echo,
+    println!(
+        "{:<34}{:>12}{:>12}{:>8}{:>14}",
+        "", "plain TCP", "mc://", "ratio", "CPU a byte"
     );
+    let rows = Rows { runtime, wanted };
+    let bulk = |name, paths, mode| {
+        rows.row(name, paths, Unit::Gbit(BULK), move |p| bulk(p, mode));
+    };
+    bulk("bulk, 64 KiB copied", 1, Mode::Copied);
+    bulk("bulk, 64 KiB owned", 1, Mode::Owned);
+    bulk("bulk, 4 KiB copied", 1, Mode::Small);
+    bulk("bulk, 64 KiB copied, two paths", 2, Mode::Copied);
+    bulk("bulk, 64 KiB owned, two paths", 2, Mode::Owned);
+    rows.row("echo both ways, 64 KiB", 1, Unit::Gbit(ECHO), echo);
+    rows.row("echo both ways, two paths", 2, Unit::Gbit(ECHO), echo);
+    let wanted = rows.wanted;
     let ping = |name, work: fn(bool) -> Duration| {
         compare(&wanted, name, Unit::Micros(PINGS), || {
-            (work(false), work(true))
+            let took = |time| Took {
+                time,
+                cpu: Duration::ZERO,
+            };
+            (took(work(false)), took(work(true)))
         });
     };
     ping("ping-pong, 1 byte, one thread", ping_alone);
@@ -73,44 +83,79 @@ impl Unit {
     }
 }
 
-fn row<F>(
-    runtime: &tokio::runtime::Runtime,
-    wanted: &str,
-    name: &str,
-    unit: Unit,
-    work: impl Fn(Pair) -> F,
-) where
-    F: Future<Output = Duration> + Send + 'static,
-{
-    compare(wanted, name, unit, || {
-        runtime.block_on(async {
-            let tcp = spawned(work(Pair::plain().await)).await;
-            (tcp, spawned(work(Pair::mancom().await)).await)
-        })
-    });
+struct Rows {
+    runtime: tokio::runtime::Runtime,
+    wanted: String,
+}
+
+impl Rows {
+    fn row<F>(&self, name: &str, paths: usize, unit: Unit, work: impl Fn(Pair) -> F)
+    where
+        F: Future<Output = Duration> + Send + 'static,
+    {
+        compare(&self.wanted, name, unit, || {
+            self.runtime.block_on(async {
+                let tcp = measured(work(Pair::plain().await)).await;
+                (tcp, measured(work(Pair::mancom(paths).await)).await)
+            })
+        });
+    }
+}
+
+/// How long some work took, and the processor time of this process meanwhile.
+#[derive(Clone, Copy)]
+struct Took {
+    time: Duration,
+    cpu: Duration,
+}
+
+/// On the runtime's own threads, both ends alike.
+async fn measured(work: impl Future<Output = Duration> + Send + 'static) -> Took {
+    let before = cpu();
+    let time = tokio::spawn(work).await.expect("the work ended");
+    let cpu = cpu().saturating_sub(before);
+    Took { time, cpu }
+}
+
+/// Processor time of this process so far; none where the system is not asked for it here.
+fn cpu() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Duration::ZERO
 }
 
 /// Prints the medians of the rounds, each a pair of plain TCP and mancom.
-fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> (Duration, Duration)) {
+fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> (Took, Took)) {
     if !name.contains(wanted) {
         return;
     }
     let mut plain = Vec::new();
     let mut mancom = Vec::new();
     let mut ratios = Vec::new();
+    let mut costs = Vec::new();
     for round in 0..=ROUNDS {
         let (tcp, mc) = work();
-        let (tcp, mc) = (unit.of(tcp), unit.of(mc));
+        let cost = mc.cpu.as_secs_f64() / tcp.cpu.as_secs_f64();
+        let (tcp, mc) = (unit.of(tcp.time), unit.of(mc.time));
         // The first round warms up.
         if round > 0 {
             plain.push(tcp);
             mancom.push(mc);
             ratios.push(mc / tcp);
+            costs.push(cost);
         }
     }
     let (tcp, mc, ratio) = (median(plain), median(mancom), median(ratios));
+    let cost = match unit {
+        Unit::Gbit(_) => format!("{:>8.2}", median(costs)),
+        Unit::Micros(_) => String::new(),
+    };
     println!(
-        "{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {}",
+        "{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {:<6}{cost}",
         unit.name()
     );
 }
@@ -138,16 +183,31 @@ impl Pair {
         Self::Plain(near, far)
     }
 
-    async fn mancom() -> Self {
-        let manager = manager().await;
-        let listener = manager
-            .listen("mc://127.0.0.1:0")
-            .await
-            .expect("a listener");
-        let connect = manager.connect(listener.contact());
+    /// Over one path of this host, or over two networks.
+    async fn mancom(paths: usize) -> Self {
+        let (manager, at) = match paths {
+            1 => (manager().await, "mc://127.0.0.1:0"),
+            _ => (of_two_networks().await, "mc+twin://far"),
+        };
+        let listener = manager.listen(at).plaintext().await.expect("a listener");
+        let connect = manager.connect(listener.contact()).plaintext();
         let (near, far) = tokio::join!(connect.into_future(), listener.accept());
-        Self::Mancom(near.expect("connected"), far.expect("accepted"), listener)
+        let (near, far) = (near.expect("connected"), far.expect("accepted"));
+        while near.session().paths().len() < paths {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Self::Mancom(near, far, listener)
     }
+}
+
+async fn of_two_networks() -> Manager {
+    let networks = ["eth0", "eth1"].map(Network::ethernet);
+    Manager::builder()
+        .scout(Scout::fixed(networks))
+        .transport(twin::Twin::default())
+        .build()
+        .await
+        .expect("a manager")
 }
 
 async fn manager() -> Manager {
@@ -261,7 +321,7 @@ fn ping_alone(mancom: bool) -> Duration {
     let runtime = one_thread();
     runtime.block_on(async {
         match if mancom {
-            Pair::mancom().await
+            Pair::mancom(1).await
         } else {
             Pair::plain().await
         } {
@@ -342,9 +402,4 @@ async fn pings(mut near: impl AsyncRead + AsyncWrite + Unpin) -> Duration {
     let time = start.elapsed();
     near.shutdown().await.expect("shut down");
     time
-}
-
-/// On the runtime's own threads, both ends alike.
-async fn spawned(work: impl Future<Output = Duration> + Send + 'static) -> Duration {
-    tokio::spawn(work).await.expect("the work ended")
 }

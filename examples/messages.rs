@@ -26,16 +26,18 @@ async fn main() -> Result<(), mancom::Error> {
     let there = listener.accept().await?.session();
     let receiver = tokio::spawn(receive(there, began));
 
-    let first = session.send(PHOTO, vec![b'1'; 600_000]).await?;
-    let second = session.send(PHOTO, vec![b'2'; 600_000]).await?;
-    let third = session.send(PHOTO, vec![b'3'; 600_000]).await?;
+    // After nothing: one that is taken back takes no other with it.
+    let photo = |number| session.send(PHOTO, vec![number; 200_000]).after([]);
+    let first = photo(b'1').await?;
+    let second = photo(b'2').await?;
+    let third = photo(b'3').await?;
     // Written piece by piece: it takes its place when it is finished.
     let mut index = session.message(PHOTO).after([first, third]).await?;
     index.write_all(b"photos 1 ").await?;
     index.write_all(b"and 3").await?;
     let index = index.finish().await?;
 
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     session.send(Label::INTERACTIVE, "look at this").await?;
     let fate = session.cancel(second).await?;
     say(began, &format!("sender: photo 2 is {fate:?}"));
@@ -44,6 +46,7 @@ async fn main() -> Result<(), mancom::Error> {
     let hurry = session.send(wifi, "only over wifi, and soon");
     let hurry = hurry.lifetime(Duration::from_millis(500)).await?;
 
+    tokio::time::sleep(Duration::from_millis(200)).await;
     networks.down("cellular");
     say(began, "no network");
     if let Err(error) = session.delivered(hurry).await {

@@ -23,7 +23,7 @@ use super::plain::Plain;
 use super::report::{ConnectReport, Stopwatch};
 use super::roam::Roamer;
 use super::tend::Target;
-use super::whereabouts::{check_place, destination, near};
+use super::whereabouts::{check_place, destination, nearer};
 use super::{McStream, driver};
 use crate::clock::Clock;
 use crate::deferral::{MatchError, Matched, Op, Operation, Want};
@@ -239,7 +239,7 @@ impl Plan {
             ));
         }
         check_place(&given)?;
-        let endpoint = near(given.clone()).await;
+        let (endpoint, others) = nearer(given.clone()).await;
         if beyond(&endpoint) && !connect.plaintext {
             return Err(ConnectError::Plaintext {
                 endpoint: given.to_string(),
@@ -260,9 +260,10 @@ impl Plan {
         let grace = grace.unwrap_or(context.settings().grace);
         Ok(Self {
             endpoint: given.to_string(),
-            destination: destination(&endpoint, &*context),
+            destination: destination(&endpoint, &others, &*context),
             asks: Asks {
                 endpoint,
+                others: others.into(),
                 grace,
                 anonymous: connect.anonymous,
                 priority: connect.priority,
@@ -330,7 +331,8 @@ impl Plan {
         loop {
             let waited = Clock::now().saturating_duration_since(self.started);
             let snapshot = self.context.registry().snapshot();
-            self.destination = destination(&self.asks.endpoint, &*self.context);
+            let (endpoint, others) = self.asks.place();
+            self.destination = destination(endpoint, others, &*self.context);
             let loosely = |(after, label): (Duration, Label)| {
                 Ok::<_, LabelError>((after.saturating_sub(waited), self.pinned(label)?))
             };
@@ -437,7 +439,7 @@ impl Plan {
             let (link, agreed) = dial::hello(context, &self.asks, on, label, watch).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            let link = dial::reach(context, &self.asks.endpoint, on, label, watch).await?;
+            let link = dial::reach(context, self.asks.place(), on, label, watch).await?;
             Ok(First::Plain(link))
         }
     }

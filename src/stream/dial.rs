@@ -25,12 +25,26 @@ use crate::transport::{self, Bind, ByteLink, Link};
 #[derive(Debug, Clone)]
 pub(super) struct Asks {
     pub(super) endpoint: Endpoint,
+    /// Where the same listener is besides, tried when the endpoint's own address fails.
+    pub(super) others: Arc<[SocketAddr]>,
     pub(super) grace: std::time::Duration,
     pub(super) anonymous: bool,
     /// The session's among others of this process, within one urgency.
     pub(super) priority: i8,
     /// Payload bytes a second, at most.
     pub(super) rate_limit: Option<u64>,
+}
+
+impl Asks {
+    pub(super) fn place(&self) -> (&Endpoint, &[SocketAddr]) {
+        (&self.endpoint, &self.others)
+    }
+
+    /// Whether a link leads to where only somebody else said the listener is.
+    fn is_hearsay(&self, link: &dyn ByteLink) -> bool {
+        let ip = link.peer().ip();
+        self.endpoint.ip() != ip && self.others.iter().any(|at| Some(at.ip()) == ip)
+    }
 }
 
 /// Why a path did not come about.
@@ -55,7 +69,7 @@ impl DialError {
 /// attempt's time.
 pub(super) async fn reach(
     context: &Arc<dyn Context>,
-    to: &Endpoint,
+    (to, others): (&Endpoint, &[SocketAddr]),
     on: Option<&Network>,
     label: &Label,
     watch: &mut Stopwatch,
@@ -77,9 +91,16 @@ pub(super) async fn reach(
     });
     let connecting = async {
         match (&bind, to.host(), to.port()) {
-            (Some(on), Some(host), Some(port)) if is_name_of_tcp(to) => {
+            (Some(on), Some(host), Some(port)) if is_name_of_tcp(to) || !others.is_empty() => {
                 watch.begin(Phase::Resolve);
-                let found = transport::resolve(host, port, Some(on)).await?;
+                let mut found = match to.ip() {
+                    Some(ip) => vec![SocketAddr::new(ip, port)],
+                    None => match transport::resolve(host, port, Some(on)).await {
+                        Err(error) if others.is_empty() => return Err(error),
+                        resolved => resolved.unwrap_or_default(),
+                    },
+                };
+                found.extend(others.iter().filter(|at| to.ip() != Some(at.ip())));
                 watch.begin(Phase::Connect);
                 match placed(context, host, &found, &on.network, label)? {
                     Place::Here(ip) => transport.connect(&to.clone().with_ip(ip), None).await,
@@ -185,7 +206,7 @@ pub(super) async fn hello(
     label: &Label,
     watch: &mut Stopwatch,
 ) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
-    let mut link = reach(context, &asks.endpoint, on, label, watch).await?;
+    let mut link = reach(context, asks.place(), on, label, watch).await?;
     watch.begin(Phase::Handshake);
     let handshake = async {
         let (mut state, mut message) = DialHello::new(entropy()?, offer(context, asks, on));
@@ -213,7 +234,7 @@ pub(super) async fn attach(
     path: PathId,
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
     let watch = &mut Stopwatch::new();
-    let mut link = reach(context, &asks.endpoint, on, label, watch).await?;
+    let mut link = reach(context, asks.place(), on, label, watch).await?;
     let handshake = async {
         let offer = offer(context, asks, on);
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);
@@ -222,8 +243,15 @@ pub(super) async fn attach(
         send(&mut *link, &message).await?;
         Ok(state.accepted(&receive(&mut *link).await?)?)
     };
-    let facts = within(context, handshake).await?;
-    Ok((link, facts))
+    match within(context, handshake).await {
+        Ok(facts) => Ok((link, facts)),
+        // Another listener has that address now: it says nothing of this session.
+        Err(DialError::Handshake(HandshakeError::UnknownSession)) if asks.is_hearsay(&*link) => {
+            let text = format!("another listener answers at {}", link.peer());
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, text).into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn within<T>(

@@ -18,7 +18,7 @@
 //! A source is a /24 or a /56. Sessions with a path cost a descriptor each, which bounds them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Context as TaskContext;
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ use super::McStream;
 use super::context::Context;
 use super::crowd::{Crowd, Source};
 use super::dial::Asks;
-use super::driver::Driver;
+use super::driver::{Advertise, Driver};
 use super::error::AcceptError;
 use crate::clock::Clock;
 use crate::proto::session::handshake::{CookieKey, Credentials};
@@ -64,6 +64,8 @@ pub(super) struct Door {
     pub(super) context: Arc<dyn Context>,
     pub(super) asks: Asks,
     pub(super) plain: bool,
+    /// Peers are told where else this listener can be dialled.
+    pub(super) advertise: OnceLock<Advertise>,
     pub(super) cookie: CookieKey,
     pub(super) started: Instant,
     /// Handshakes open at once.
@@ -92,6 +94,7 @@ impl Door {
         Ok(Arc::new(Self {
             plain: !asks.endpoint.is_session(),
             asks,
+            advertise: OnceLock::new(),
             cookie: CookieKey(key),
             started: Clock::now(),
             half_open: context.settings().half_open.min(descriptors() / 4).max(1),

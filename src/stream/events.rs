@@ -34,6 +34,12 @@ pub struct PathInfo {
     pub carries: bool,
     /// It owes acknowledgements and shows no progress: what it owes goes out on others too.
     pub suspect: bool,
+    /// Its smoothed round trip, waiting behind our own bytes included, once something measured it.
+    pub rtt: Option<Duration>,
+    /// Bytes a second that it delivers when it has enough to do, once that was seen.
+    pub bandwidth: Option<u64>,
+    /// Bytes given to it that the far end's system was not seen to acknowledge, when last looked at.
+    pub outstanding: u64,
     /// Its bytes so far.
     pub stats: PathStats,
 }

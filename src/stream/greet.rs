@@ -141,6 +141,9 @@ impl Door {
         let core = Core::new(agreed, self.context.settings().core(), Clock::now());
         let context = Arc::clone(&self.context);
         let driver = Driver::new(core, context, Label::ANY, None, &self.asks);
+        if let Some(advertise) = self.advertise.get() {
+            driver.advertise(Arc::clone(advertise));
+        }
         let alive = self.context.tasks().enter();
         driver
             .attach(path, link, network, remote)

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,15 +27,17 @@ use super::connect::beyond;
 use super::context::Context;
 use super::dial::Asks;
 use super::door::Door;
+use super::driver::Advertise;
 use super::error::{AcceptError, ListenError};
 use super::roam::changed;
-use super::whereabouts::near;
+use super::whereabouts::{is_far, near};
 use crate::clock::Clock;
-use crate::deferral::{Op, Operation};
+use crate::deferral::{Op, Operation, Registry};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::Label;
-use crate::label::matching::{Blocked, Destination};
-use crate::network::{Network, NetworkId, Snapshot};
+use crate::label::matching::{Blocked, Destination, admit};
+use crate::network::{Network, NetworkId, Snapshot, State};
+use crate::proto::session::MAX_ADDRESSES;
 use crate::transport::check_attributes;
 use crate::transport::{Acceptor, Bind, BoxFuture, Link, Transport};
 
@@ -55,6 +58,7 @@ pub struct Listen {
     grace: Option<Duration>,
     plaintext: bool,
     anonymous: bool,
+    advertise: bool,
     priority: i8,
     rate_limit: Option<u64>,
     operation: Operation,
@@ -72,6 +76,7 @@ impl Listen {
             grace: None,
             plaintext: false,
             anonymous: false,
+            advertise: false,
             priority: 0,
             rate_limit: None,
             operation: Operation::named("listen"),
@@ -94,6 +99,15 @@ impl Listen {
     /// attacker on the path can then read, change and take over sessions.
     pub fn plaintext(mut self) -> Self {
         self.plaintext = true;
+        self
+    }
+
+    /// Tells the peers of sessions the addresses at which this host can be dialled now, at most 8, and
+    /// again when they change: when the one that was dialled goes, they try the others. For a listener on
+    /// every address (`mc://0.0.0.0:7000`, with or without a [label](Self::label)); what stays on this
+    /// host or on one link is never told. Default: nothing is told.
+    pub fn advertise_addresses(mut self) -> Self {
+        self.advertise = true;
         self
     }
 
@@ -159,20 +173,58 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
         endpoint: endpoint.to_string(),
         source,
     };
+    let registry = Arc::clone(context.registry());
     let asks = Asks {
         endpoint: endpoint.clone(),
+        others: Arc::default(),
         grace: cap,
         anonymous: listen.anonymous,
         priority: listen.priority,
         rate_limit: listen.rate_limit,
     };
     let door = Door::new(context, asks).map_err(failed)?;
+    if listen.advertise {
+        let advertise = addresses_of(registry, &endpoint, contacts.clone(), listen.label);
+        let _ = door.advertise.set(advertise);
+    }
     let blocked = Arc::clone(&sockets.blocked);
     tokio::spawn(serve(sockets, Arc::clone(&door), contact));
     Ok(Listener {
         door,
         contacts,
         blocked,
+    })
+}
+
+/// Where a listener on every address can be dialled: the port is that of its contact.
+fn addresses_of(
+    registry: Arc<Registry>,
+    endpoint: &Endpoint,
+    contacts: watch::Receiver<Endpoint>,
+    label: Option<Label>,
+) -> Advertise {
+    let everywhere = endpoint.ip().is_some_and(|ip| ip.is_unspecified());
+    Arc::new(move |snapshot| {
+        let Some(port) = contacts.borrow().port().filter(|_| everywhere) else {
+            return Vec::new();
+        };
+        let policy = registry.policy();
+        let admits = |network: &Network, label: &Label| {
+            let to = Destination::Unnamed;
+            let admission = admit(snapshot, network, label, &to, &policy);
+            admission.reasons.is_empty()
+        };
+        let mut addresses = Vec::new();
+        for network in snapshot.networks() {
+            let listens = label.is_none_or(|label| admits(network, &label));
+            if listens && network.state() == State::Up {
+                let ips = network.addresses().iter().map(|address| address.ip);
+                addresses.extend(ips.filter(|ip| is_far(*ip)));
+            }
+        }
+        addresses.truncate(MAX_ADDRESSES);
+        let at = |ip| SocketAddr::new(ip, port);
+        addresses.into_iter().map(at).collect()
     })
 }
 

@@ -219,7 +219,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `AlreadySent` once a byte of it was sent, `Unknown` for one that was not sent here.
+    /// `AlreadySent` once a byte of it was sent, what became of it if it was given up, `Unknown` for one that
+    /// was not sent here.
     ///
     /// # Cancel safety
     ///

@@ -277,7 +277,7 @@ impl Tending {
         } = &self.target;
         let mut link = dial::reach(
             context,
-            endpoint,
+            (endpoint, &[]),
             network.as_ref(),
             label,
             &mut Stopwatch::new(),

@@ -59,8 +59,9 @@ async fn send_many(session: Session, seed: u64) -> BTreeSet<MessageId> {
     for turn in 0..500_u64 {
         let label = labels[((seed + turn) % 3) as usize];
         let size = (turn * 7_919 + seed * 104_729) % 30_000;
-        let id = session.send(label, vec![turn as u8; size as usize]);
-        let id = soon("room", id).await.unwrap();
+        let send = session.send(label, vec![turn as u8; size as usize]);
+        // Those that are given up take no other with them.
+        let id = soon("room", send.after([])).await.unwrap();
         let session = session.clone();
         outcomes.spawn(async move {
             if turn % 5 != 0 {

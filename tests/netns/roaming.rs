@@ -5,13 +5,15 @@ use crate::lab::{Direction, Lab, Link, join};
 use crate::process::until;
 use crate::transfer::{MIB, Transfer};
 use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
-use mancom::{Label, Manager};
+use mancom::{Label, Manager, McStream};
+use std::sync::mpsc;
 use std::time::Duration;
 
 pub(crate) const CASES: &[Case] = cases![roaming:
     survives_the_loss_of_each_network_and_of_both,
     leaves_a_network_that_falls_silent,
     requiring_wifi_waits_while_only_cellular_is_up,
+    finds_a_listener_that_advertises_at_another_of_its_addresses,
 ];
 
 type Change = fn(&Link);
@@ -110,4 +112,79 @@ fn requiring_wifi_waits_while_only_cellular_is_up() {
     let spent = world.client.bytes_sent("wwan0") - before;
     assert!(spent < 50_000, "{spent} bytes over cellular");
     assert!(world.client.bytes_sent("wlan0") > MIB / 4);
+}
+
+// behaviour: L4 L5
+fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    let (listening, ready) = mpsc::channel();
+    let server = world.server.spawn_async(move || async move {
+        let manager = Manager::builder().build().await.unwrap();
+        let told = manager.listen("mc://0.0.0.0:7000").advertise_addresses();
+        let told = told.plaintext().await.unwrap();
+        let silent = manager.listen("mc://0.0.0.0:7001").plaintext().await;
+        let silent = silent.unwrap();
+        listening.send(()).unwrap();
+        let (told, silent) = (told.accept().await.unwrap(), silent.accept().await.unwrap());
+        // The one that was told nothing never arrives again.
+        let echoing = |stream| tokio::spawn(echo_back(stream));
+        let _silent = echoing(silent);
+        echoing(told).await.unwrap();
+    });
+    let _ = ready.recv();
+    let (facts, (moving, moved)) = (world.facts.path(), mpsc::channel());
+    let client = world.client.spawn_async(move || async move {
+        let manager = Manager::builder().config_file(facts).build().await.unwrap();
+        let connect = |at: &str| manager.connect(at).plaintext().within(PATIENCE);
+        let mut told = connect("mc://10.1.0.1:7000").await.unwrap();
+        let mut silent = connect("mc://10.1.0.1:7001").await.unwrap();
+        for stream in [&mut told, &mut silent] {
+            ask(stream).await.unwrap();
+        }
+        moving.send(()).unwrap();
+        // What comes back comes from another address, to another one.
+        let goes_on = async {
+            while told
+                .session()
+                .paths()
+                .iter()
+                .all(|path| path.name.as_deref() != Some("wwan0"))
+            {
+                ask(&mut told).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            for _ in 0..100 {
+                ask(&mut told).await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, goes_on).await.unwrap();
+        let waits = tokio::time::timeout(Duration::from_secs(3), ask(&mut silent)).await;
+        assert!(
+            waits.is_err(),
+            "nobody told it of another address: {waits:?}"
+        );
+        told.shutdown().await.unwrap();
+    });
+    moved.recv().unwrap();
+    world.server.ip("address del 10.1.0.1/24 dev s0");
+    world.wifi.remove_address();
+    join(client);
+    join(server);
+}
+
+/// Sends back what it reads, to the end.
+async fn echo_back(stream: McStream) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+    writer.shutdown().await.unwrap();
+}
+
+/// One question and its answer.
+async fn ask(stream: &mut McStream) -> std::io::Result<()> {
+    stream.write_all(&[7; 1_000]).await?;
+    let mut back = [0; 1_000];
+    stream.read_exact(&mut back).await?;
+    assert_eq!(back, [7; 1_000]);
+    Ok(())
 }

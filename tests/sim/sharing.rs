@@ -121,8 +121,8 @@ async fn background_makes_way_for_another_sessions_interactive_traffic() -> Outc
                 assert_eq!(talk_far.read_u8().await?, turn);
             }
             sleep(millis(50)).await;
-            // What went before the first word may still be on its way.
-            if turn > 10 {
+            // What was planned before the first word may still be on its way.
+            if turn > 20 {
                 let stats = stats.stats();
                 let sent: u64 = stats.networks.iter().map(|n| n.bytes.payload_sent).sum();
                 *most = sent.saturating_sub(stats.acknowledged).max(*most);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::peer::{self, Peer};
+
 pub(crate) const USAGE: &str = "\
 usage: lab [B3 B4 B5 B6 B7 B8 B12 ..] [options]
        lab check                       is the emulated world what it is told to be?
@@ -69,6 +71,12 @@ impl Args {
                 }
             }
         }
+        for name in args.peers.iter().flatten() {
+            if !peer::ALL.iter().any(|peer| peer.to_string() == *name) {
+                let all: Vec<String> = peer::ALL.iter().map(Peer::to_string).collect();
+                return Err(format!("there is no peer {name}, but {}", all.join(" ")));
+            }
+        }
         let (runs, tries) = if args.quick { (1, 1) } else { (5, 5) };
         if args.runs == 0 {
             args.runs = runs;
@@ -106,7 +114,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for wrong in ["B1", "--runs", "--runs 0", "--runs x", "--fast"] {
+        for wrong in [
+            "B1",
+            "--runs",
+            "--runs 0",
+            "--runs x",
+            "--fast",
+            "--peers tcp",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -50,8 +50,10 @@ pub(super) struct Pipe {
     pub(super) held: usize,
     /// When the link has put the last of them on its wire.
     pub(super) busy: Option<Instant>,
-    /// Bytes handed over since the link was made.
-    pub(super) carried: u64,
+    /// Bytes handed over of which the writer's kernel does not know yet, and when it will.
+    pub(super) echoes: VecDeque<(Instant, u64)>,
+    /// Bytes of which it knows.
+    pub(super) acknowledged: u64,
     /// Nothing comes out, and nobody is told.
     pub(super) dark: bool,
     /// When the far end learns that the link is gone.
@@ -70,4 +72,17 @@ pub(super) struct Link {
 /// How long so many bytes take.
 pub(super) fn time(bytes: u64, rate: u64) -> Duration {
     Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate.max(1))
+}
+
+impl Pipe {
+    /// Bytes taken of which the writer's kernel does not know that they were handed over, and those of
+    /// which it does.
+    pub(super) fn told(&mut self, now: Instant) -> (u64, u64) {
+        while let Some((_, bytes)) = self.echoes.front().copied().filter(|(at, _)| *at <= now) {
+            self.echoes.pop_front();
+            self.acknowledged += bytes;
+        }
+        let echoing: u64 = self.echoes.iter().map(|(_, bytes)| bytes).sum();
+        (self.held as u64 + echoing, self.acknowledged)
+    }
 }

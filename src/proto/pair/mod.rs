@@ -279,13 +279,15 @@ impl Pair {
         }
         for path in self.session(end).paths() {
             let line = self.line(path);
-            let Some(link) = self.links.get(&path) else {
+            let now = self.now;
+            let Some(link) = self.links.get_mut(&path) else {
                 continue;
             };
-            let pipe = &link.pipes[end.other() as usize];
-            let (held, acknowledged) = (pipe.held as u64, pipe.carried);
-            let queueing = line.rate.map_or(Duration::ZERO, |rate| time(held, rate));
-            let now = self.now;
+            let pipe = &mut link.pipes[end.other() as usize];
+            let queueing = pipe
+                .busy
+                .map_or(Duration::ZERO, |busy| busy.saturating_duration_since(now));
+            let (outstanding, acknowledged) = pipe.told(now);
             self.session(end).measured(
                 now,
                 path,
@@ -294,7 +296,7 @@ impl Pair {
                     deviation: Some(line.jitter),
                     least_rtt: Some(line.delay * 2),
                     bandwidth: line.rate,
-                    outstanding: held,
+                    outstanding,
                     unsent: 0,
                     acknowledged,
                 },
@@ -429,6 +431,7 @@ impl Pair {
 
     fn deliver(&mut self, end: End, path: PathId) {
         let now = self.now;
+        let delay = self.line(path).delay;
         loop {
             let Some(link) = self.links.get_mut(&path) else {
                 return;
@@ -438,7 +441,8 @@ impl Pair {
                 Some((at, _)) if *at <= now && !pipe.dark => {
                     let (_, bytes) = pipe.pieces.pop_front().expect("it is there");
                     pipe.held -= bytes.len();
-                    pipe.carried += bytes.len() as u64;
+                    let echo = (now + delay, bytes.len() as u64);
+                    pipe.echoes.push_back(echo);
                     self.hand_over(end, path, &bytes);
                 }
                 Some(_) if !pipe.dark => return,

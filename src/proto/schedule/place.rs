@@ -10,7 +10,7 @@ use crate::label::Urgency;
 const SMALL: u64 = 16 << 10;
 /// A gate that is shut is looked at again after the time in which it opens, within these bounds.
 const SOON: Duration = Duration::from_millis(1);
-const SOON_TIGHT: Duration = Duration::from_millis(2);
+const SOON_TIGHT: Duration = Duration::from_millis(1);
 const SOON_LOOSE: Duration = Duration::from_millis(10);
 
 /// Decides where a unit goes. `paths` are those that carry payload and admit its label; more than
@@ -253,7 +253,7 @@ impl Decision<'_> {
                 outstanding,
                 allowed,
             });
-            let excess = outstanding.saturating_add(length) - allowed;
+            let excess = outstanding.saturating_add(length).saturating_sub(allowed);
             let latest = if tight { SOON_TIGHT } else { SOON_LOOSE };
             let opens = pipe
                 .drains(excess)

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use super::path::Path;
 use super::send::{Asking, Verdict};
-use super::{MAX_PATHS, Measure, Surroundings};
+use super::{MAX_PATHS, Measure, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
-use crate::proto::schedule::{self, Candidate, Choice};
+use crate::proto::schedule::{self, Candidate, Choice, gate};
 
 /// The paths of a session, by slot.
 pub(super) type Paths = [Option<Box<Path>>; MAX_PATHS];
@@ -61,6 +61,17 @@ pub(super) struct Round {
     pub(super) flown: [u64; MAX_PATHS],
     /// When to look again at what has to wait.
     pub(super) pace: Option<Instant>,
+}
+
+impl Round {
+    /// Bytes of one frame; in the background no more than the gate lets be on the way.
+    pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
+        let chunk = plan::chunk(&path.measure);
+        match self.lively && turn == Urgency::Background {
+            true => chunk.min(gate::allowance(&path.measure, true)),
+            false => chunk,
+        }
+    }
 }
 
 /// Decides for one path and one urgency.
@@ -124,7 +135,7 @@ impl Chooser<'_> {
         let waited_for =
             round.lively || round.several || round.around.ranked || self.turn > Urgency::Default;
         let chunk = match &self.paths[self.slot] {
-            Some(path) if waited_for => schedule::chunk(&path.measure),
+            Some(path) if waited_for => round.chunk(path, self.turn),
             _ => u64::MAX,
         };
         Verdict::Here { chunk, copy }
@@ -146,9 +157,11 @@ impl Chooser<'_> {
             return Verdict::Nowhere;
         };
         let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
+        let asks = self.paths[self.slot].as_deref();
+        let chunk = asks.map_or(u64::MAX, |path| plan::chunk(&path.measure));
         let unit = schedule::Unit {
             urgency: self.turn,
-            length,
+            length: length.min(chunk),
             backlog: self.round.backlog.max(length),
             redundant: label.is_redundant(),
             starved: self.round.starved && self.turn == Urgency::Background,

@@ -32,6 +32,12 @@ impl Session {
                 sacks,
             } => self.on_ack(now, slot, stream, offset, sacks),
             Control::Credit { stream, highest } => self.on_credit(stream, highest),
+            Control::MsgAck { .. }
+            | Control::MsgHave { .. }
+            | Control::MsgCredit { .. }
+            | Control::Withdraw { .. }
+            | Control::Withdrawn(_)
+            | Control::Forget(_) => self.on_message_control(now, slot, frame),
             other => self.on_path_control(now, slot, other),
         }
     }
@@ -49,6 +55,7 @@ impl Session {
         match frame {
             Control::Label { number, text } => path.definitions.define(number, text)?,
             Control::Facts(facts) => self.on_facts(now, slot, facts),
+            Control::Addresses(body) => self.on_addresses(body),
             Control::Ping(token) => put_token(&mut path.outbox.control, kind::PONG, token),
             Control::Pong(token) => self.on_pong(now, slot, token),
             Control::Lost(path) => self.on_lost(now, path),
@@ -279,6 +286,12 @@ impl Session {
         if done {
             self.settle(now, id);
         }
+        self.check_all_retired(now);
+        Ok(())
+    }
+
+    /// Whatever was acknowledged may have been the last on a path that is being retired.
+    pub(super) fn check_all_retired(&mut self, now: Instant) {
         for slot in 0..self.paths.len() {
             if self.paths[slot]
                 .as_ref()
@@ -287,7 +300,6 @@ impl Session {
                 self.check_retired(now, slot);
             }
         }
-        Ok(())
     }
 
     fn on_credit(&mut self, id: StreamId, highest: u64) -> Result<(), ProtocolError> {

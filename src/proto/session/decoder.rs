@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::ProtocolError;
-use super::frame::{self, DATA_HEADER, DataHeader, Head};
+use super::frame::{self, DATA_HEADER, DataHeader, Head, PartHeader};
 
 /// Where the decoder stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,6 +13,8 @@ pub(super) enum Place {
     Head,
     /// Inside the payload of a data frame; `header` moves along.
     Payload(DataHeader),
+    /// Inside the payload of a part of a message; the same.
+    Part(PartHeader),
     /// Inside a frame that is skipped.
     Skip(u32),
 }
@@ -29,6 +31,9 @@ pub(super) struct Decoder {
 pub(super) enum Item<'a> {
     Data(DataHeader),
     Payload(DataHeader, &'a [u8]),
+    /// A part of a message begins, with all before its payload if it is the head.
+    Part(PartHeader, Option<Cow<'a, [u8]>>),
+    PartPayload(PartHeader, &'a [u8]),
     /// Its kind and the frame, header included.
     Control(u8, Cow<'a, [u8]>),
 }
@@ -57,6 +62,22 @@ impl Decoder {
                     header.payload -= payload.len() as u32;
                     return Ok(Some(Item::Payload(at, payload)));
                 }
+                Place::Part(header) => {
+                    if header.payload == 0 {
+                        self.place = Place::Head;
+                        continue;
+                    }
+                    if input.is_empty() {
+                        return Ok(None);
+                    }
+                    let (payload, rest) = input.split_at(input.len().min(header.payload as usize));
+                    *input = rest;
+                    let at = *header;
+                    // What overflows here was refused with the header.
+                    header.offset = header.offset.wrapping_add(payload.len() as u32);
+                    header.payload -= payload.len() as u32;
+                    return Ok(Some(Item::PartPayload(at, payload)));
+                }
                 Place::Skip(left) => {
                     let skipped = input.len().min(*left as usize);
                     *input = &input[skipped..];
@@ -77,6 +98,13 @@ impl Decoder {
                         *input = &input[DATA_HEADER..];
                         self.place = Place::Payload(header);
                         return Ok(Some(Item::Data(header)));
+                    }
+                    Head::Part(header, end, first) => {
+                        let (before, rest) = input.split_at(end);
+                        *input = rest;
+                        self.place = Place::Part(header);
+                        let before = first.then_some(Cow::Borrowed(before));
+                        return Ok(Some(Item::Part(header, before)));
                     }
                     Head::Control(kind, end) => {
                         let (whole, rest) = input.split_at(end);
@@ -101,6 +129,12 @@ impl Decoder {
                         self.partial.clear();
                         self.place = Place::Payload(header);
                         return Ok(Some(Item::Data(header)));
+                    }
+                    Head::Part(header, _, first) => {
+                        let before = std::mem::take(&mut self.partial);
+                        self.place = Place::Part(header);
+                        let before = first.then_some(Cow::Owned(before));
+                        return Ok(Some(Item::Part(header, before)));
                     }
                     Head::Control(kind, _) => {
                         let whole = std::mem::take(&mut self.partial);

@@ -94,6 +94,12 @@ pub enum ProtocolError {
     /// An acknowledgement lower than an earlier one on the same path.
     #[error("an acknowledgement lower than an earlier one on the same path")]
     AckWentBack,
+    /// A message that comes after one sent later.
+    #[error("a message that comes after one sent later")]
+    BadOrder,
+    /// More messages open at once, or with more gaps between them, than allowed.
+    #[error("more messages open at once than allowed")]
+    TooManyMessages,
     /// Requests for answers faster than the answers can be sent.
     #[error("too many frames that want an answer")]
     Flood,

@@ -24,13 +24,28 @@
 //! | 16 | CLOSE | code u32 | |
 //! | 17 | CLOSED | | |
 //! | 18 | LOST | path u8, epoch u32: its network went | |
-//! | 20 to 2f | reserved for messages: MSG, MSG_ACK, MSG_CREDIT, WITHDRAW, WITHDRAWN, RELABEL | | |
+//! | 20 | MSG | flags u8, label u8, number u64, length u32, offset u32, payload | 18 + [`MAX_PAYLOAD`] |
+//! | 21 | MSG, its head | flags u8, label u8, number u64, length u32, id u64, count u8 (0 to 64), with flag 2 below u64, count times number u64, payload | [`MAX_HEAD`] + [`MAX_PAYLOAD`] |
+//! | 22 | MSG_ACK | all below u64, count u8 (0 to 62), count times from u64, to u64 | [`MAX_CONTROL`], as all below |
+//! | 23 | MSG_HAVE | number u64, units u64, count u8 (0 to 8), count times from u64, to u64 | |
+//! | 24 | MSG_CREDIT | urgency u8, highest u64 | |
+//! | 25 | WITHDRAW | number u64, urgency u8, charged u64 | |
+//! | 26 | WITHDRAWN | number u64 | |
+//! | 27 | FORGET | number u64 | |
+//! | 28 to 2f | reserved for messages | | |
+//! | 81 | ADDRESSES | up to 8 times IPv6 address (IPv4 mapped) 16 bytes, port u16 | |
+//!
+//! The flags of a message: 1 to be acknowledged at once; 2 it comes after all of a number below; 4 it is
+//! written piece by piece, so its length is 0 but in parts with flag 8, which end with it. What the rest
+//! means stands in [`messages`](super::messages).
 //!
 //! So the header of a data frame is 16 bytes. Bytes of a control frame after its last field are
 //! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
 //! vpn, loopback, other; a fact is 0 no, 1 likely no, 2 unknown, 3 likely yes, 4 yes.
 
-use super::{PathId, ProtocolError, StreamId};
+use std::net::SocketAddr;
+
+use super::{PathId, ProtocolError, StreamId, addresses};
 use crate::label::matching::PathFacts;
 use crate::network::{Fact, Kinds};
 use crate::proto::codec::{Put, Reader, Short};
@@ -48,6 +63,18 @@ pub const MAX_SACKS: usize = 8;
 /// Numbers of labels alive in one direction of one path.
 pub const MAX_LABELS: usize = 64;
 
+/// Bytes of a frame with a later part of a message before its payload.
+pub const PART_HEADER: usize = HEADER + 18;
+/// Messages that a message names of those it comes after; if it comes after more, it says of a number
+/// that it comes after all below.
+pub const MAX_NAMED: usize = 64;
+/// The longest body of a frame with the head of a message, payload apart.
+pub const MAX_HEAD: usize = FIRST_BODY + 8 + 8 * MAX_NAMED;
+/// Ranges of messages that one acknowledgement tells.
+pub const MAX_CLOSED: usize = 62;
+
+/// The body of a frame with the head of a message up to what it comes after.
+const FIRST_BODY: usize = 23;
 /// What a data frame's length says beyond its payload.
 const DATA_BODY: usize = DATA_HEADER - HEADER;
 /// Frames of an unknown kind with this bit are skipped.
@@ -64,6 +91,14 @@ pub(super) mod kind {
     pub(crate) const GONE: u8 = 0x08;
     pub(crate) const ACK: u8 = 0x09;
     pub(crate) const CREDIT: u8 = 0x0a;
+    pub(crate) const MSG: u8 = 0x20;
+    pub(crate) const MSG_FIRST: u8 = 0x21;
+    pub(crate) const MSG_ACK: u8 = 0x22;
+    pub(crate) const MSG_HAVE: u8 = 0x23;
+    pub(crate) const MSG_CREDIT: u8 = 0x24;
+    pub(crate) const WITHDRAW: u8 = 0x25;
+    pub(crate) const WITHDRAWN: u8 = 0x26;
+    pub(crate) const FORGET: u8 = 0x27;
     pub(crate) const LABEL: u8 = 0x10;
     pub(crate) const FACTS: u8 = 0x11;
     pub(crate) const PING: u8 = 0x12;
@@ -73,6 +108,7 @@ pub(super) mod kind {
     pub(crate) const CLOSE: u8 = 0x16;
     pub(crate) const CLOSED: u8 = 0x17;
     pub(crate) const LOST: u8 = 0x18;
+    pub(crate) const ADDRESSES: u8 = 0x81;
 }
 
 /// The header of a data frame.
@@ -113,6 +149,141 @@ impl DataHeader {
     }
 }
 
+/// Bits of a message's flags.
+mod flag {
+    pub(super) const WAITING: u8 = 1;
+    pub(super) const BELOW: u8 = 2;
+    pub(super) const PIECEWISE: u8 = 4;
+    pub(super) const ENDS: u8 = 8;
+}
+
+/// What stands before the payload of a part of a message, its head or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PartHeader {
+    pub(super) waiting: bool,
+    pub(super) label: u8,
+    pub(super) seq: u64,
+    /// `None` of one that is written piece by piece and does not end with this part.
+    pub(super) length: Option<u32>,
+    pub(super) piecewise: bool,
+    pub(super) offset: u32,
+    pub(super) payload: u32,
+}
+
+impl PartHeader {
+    fn put(&self, out: &mut Vec<u8>, extra: u8) {
+        let ends = self.piecewise && self.length.is_some();
+        let bits = [
+            (self.waiting, flag::WAITING),
+            (self.piecewise, flag::PIECEWISE),
+            (ends, flag::ENDS),
+        ];
+        let flags = bits.iter().filter(|(set, _)| *set);
+        out.put_u8(flags.fold(extra, |flags, (_, bit)| flags | bit));
+        out.put_u8(self.label);
+        out.put_u64(self.seq);
+        out.put_u32(self.length.unwrap_or(0));
+    }
+
+    /// The frame up to its payload, of a part that is not the head.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(PART_HEADER);
+        let body = PART_HEADER - HEADER + self.payload as usize;
+        begin(&mut out, kind::MSG, body);
+        self.put(&mut out, 0);
+        out.put_u32(self.offset);
+        out
+    }
+
+    /// The same of the head.
+    pub(super) fn encode_first(&self, id: u64, below: u64, after: &[u64]) -> Vec<u8> {
+        let extra = FIRST_BODY + 8 * usize::from(below > 0) + 8 * after.len();
+        let mut out = Vec::with_capacity(HEADER + extra);
+        begin(&mut out, kind::MSG_FIRST, extra + self.payload as usize);
+        self.put(&mut out, if below > 0 { flag::BELOW } else { 0 });
+        out.put_u64(id);
+        out.put_u8(after.len() as u8);
+        if below > 0 {
+            out.put_u64(below);
+        }
+        for seq in after {
+            out.put_u64(*seq);
+        }
+        out
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<(Self, u8), Short> {
+        let flags = reader.u8()?;
+        let (label, seq, length) = (reader.u8()?, reader.u64()?, reader.u32()?);
+        let piecewise = flags & flag::PIECEWISE != 0;
+        let known = !piecewise || flags & flag::ENDS != 0;
+        let part = Self {
+            waiting: flags & flag::WAITING != 0,
+            label,
+            seq,
+            length: known.then_some(length),
+            piecewise,
+            offset: 0,
+            payload: 0,
+        };
+        Ok((part, flags))
+    }
+}
+
+/// Reads what a head says beyond what every part does, from the frame that [`head`] found: its id, the
+/// number below which it comes after all, and those it names.
+pub(super) fn first(frame: &[u8]) -> Result<(u64, u64, Vec<u64>), ProtocolError> {
+    let mut reader = Reader::new(frame.get(HEADER..).unwrap_or_default());
+    let (_, flags) = PartHeader::decode(&mut reader)?;
+    let (id, count) = (reader.u64()?, reader.u8()?);
+    let below = match flags & flag::BELOW {
+        0 => 0,
+        _ => reader.u64()?,
+    };
+    let after: Result<Vec<u64>, Short> = (0..count).map(|_| reader.u64()).collect();
+    Ok((id, below, after?))
+}
+
+/// Looks at a frame with a part of a message.
+fn part(input: &[u8], frame: u8, length: usize) -> Result<Head, ProtocolError> {
+    let fixed = match frame {
+        kind::MSG => PART_HEADER - HEADER,
+        _ => FIRST_BODY,
+    };
+    if length > MAX_HEAD + MAX_PAYLOAD {
+        return Err(ProtocolError::FrameTooLong);
+    }
+    if length < fixed {
+        return Err(ProtocolError::Malformed);
+    }
+    let Some(body) = input.get(HEADER..HEADER + fixed) else {
+        return Ok(Head::Need(HEADER + fixed));
+    };
+    let mut reader = Reader::new(body);
+    let (mut part, flags) = PartHeader::decode(&mut reader)?;
+    let mut before = fixed;
+    if frame == kind::MSG {
+        part.offset = reader.u32()?;
+    } else {
+        let _id = reader.u64()?;
+        let count = usize::from(reader.u8()?);
+        if count > MAX_NAMED {
+            return Err(ProtocolError::Malformed);
+        }
+        before += 8 * count + 8 * usize::from(flags & flag::BELOW != 0);
+    }
+    let payload = length.checked_sub(before);
+    let payload = payload.ok_or(ProtocolError::Malformed)?;
+    if payload > MAX_PAYLOAD {
+        return Err(ProtocolError::FrameTooLong);
+    }
+    if input.len() < HEADER + before {
+        return Ok(Head::Need(HEADER + before));
+    }
+    part.payload = payload as u32;
+    Ok(Head::Part(part, HEADER + before, frame == kind::MSG_FIRST))
+}
+
 /// What stands at the front of some input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head {
@@ -120,6 +291,8 @@ pub(super) enum Head {
     Need(usize),
     /// A data frame; its payload follows the 16 bytes of its header.
     Data(DataHeader),
+    /// A part of a message: its payload follows so many bytes, which say more if it is the head.
+    Part(PartHeader, usize, bool),
     /// A whole control frame of this kind; its body is the bytes from [`HEADER`] to this end.
     Control(u8, usize),
     /// A frame to be skipped: so many bytes of body follow the 4 of its header.
@@ -151,7 +324,8 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
                 payload,
             )))
         }
-        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::LOST => {
+        kind::MSG | kind::MSG_FIRST => part(input, frame, length),
+        kind::OPEN..=kind::CREDIT | kind::LABEL..=kind::LOST | kind::MSG_ACK..=kind::FORGET => {
             if length > MAX_CONTROL {
                 return Err(ProtocolError::FrameTooLong);
             }
@@ -161,6 +335,10 @@ pub(super) fn head(input: &[u8]) -> Result<Head, ProtocolError> {
             }
             Ok(Head::Control(frame, end))
         }
+        kind::ADDRESSES if length <= MAX_CONTROL => match input.len() < HEADER + length {
+            true => Ok(Head::Need(HEADER + length)),
+            false => Ok(Head::Control(frame, HEADER + length)),
+        },
         _ if frame & SKIPPABLE != 0 => {
             if length > DATA_BODY + MAX_PAYLOAD {
                 return Err(ProtocolError::FrameTooLong);
@@ -210,6 +388,26 @@ pub(super) enum Control<'a> {
         number: u8,
         text: &'a [u8],
     },
+    MsgAck {
+        watermark: u64,
+        ranges: Sacks<'a>,
+    },
+    MsgHave {
+        seq: u64,
+        units: u64,
+        ranges: Sacks<'a>,
+    },
+    MsgCredit {
+        urgency: u8,
+        highest: u64,
+    },
+    Withdraw {
+        seq: u64,
+        urgency: u8,
+        charge: u64,
+    },
+    Withdrawn(u64),
+    Forget(u64),
     Facts(PathFacts),
     Ping(u64),
     Pong(u64),
@@ -218,6 +416,7 @@ pub(super) enum Control<'a> {
     Close(u32),
     Closed,
     Lost(PathId),
+    Addresses(&'a [u8]),
 }
 
 /// The ranges of an acknowledgement, as received.
@@ -225,7 +424,7 @@ pub(super) enum Control<'a> {
 pub(super) struct Sacks<'a>(&'a [u8]);
 
 impl Sacks<'_> {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + Clone + '_ {
         self.0.chunks_exact(16).map(|range| {
             let mut reader = Reader::new(range);
             let mut next = || reader.u64().expect("a range is 16 bytes");
@@ -292,6 +491,27 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
                 text: reader.rest(),
             }
         }
+        kind::MSG_ACK => {
+            let watermark = reader.u64()?;
+            let ranges = ranges(&mut reader, MAX_CLOSED)?;
+            Control::MsgAck { watermark, ranges }
+        }
+        kind::MSG_HAVE => Control::MsgHave {
+            seq: reader.u64()?,
+            units: reader.u64()?,
+            ranges: ranges(&mut reader, MAX_SACKS)?,
+        },
+        kind::MSG_CREDIT => Control::MsgCredit {
+            urgency: urgency(reader.u8()?)?,
+            highest: reader.u64()?,
+        },
+        kind::WITHDRAW => Control::Withdraw {
+            seq: reader.u64()?,
+            urgency: urgency(reader.u8()?)?,
+            charge: reader.u64()?,
+        },
+        kind::WITHDRAWN => Control::Withdrawn(reader.u64()?),
+        kind::FORGET => Control::Forget(reader.u64()?),
         kind::FACTS => Control::Facts(facts(&mut reader)?),
         kind::PING => Control::Ping(reader.u64()?),
         kind::PONG => Control::Pong(reader.u64()?),
@@ -303,8 +523,24 @@ pub(super) fn control(frame: u8, body: &[u8]) -> Result<Control<'_>, ProtocolErr
             id: reader.u8()?,
             epoch: reader.u32()?,
         }),
+        kind::ADDRESSES => Control::Addresses(reader.rest()),
         other => return Err(ProtocolError::UnknownFrame(other)),
     })
+}
+
+fn ranges<'a>(reader: &mut Reader<'a>, most: usize) -> Result<Sacks<'a>, ProtocolError> {
+    let count = usize::from(reader.u8()?);
+    if count > most {
+        return Err(ProtocolError::Malformed);
+    }
+    Ok(Sacks(reader.bytes(count * 16)?))
+}
+
+fn urgency(byte: u8) -> Result<u8, ProtocolError> {
+    match byte {
+        0..=2 => Ok(byte),
+        _ => Err(ProtocolError::Malformed),
+    }
 }
 
 fn begin(out: &mut Vec<u8>, frame: u8, length: usize) {
@@ -355,6 +591,30 @@ pub(super) fn put_ack(out: &mut Vec<u8>, stream: StreamId, offset: u64, sacks: &
     }
 }
 
+/// A frame whose body is numbers, then ranges with their count.
+pub(super) fn put_ranges(out: &mut Vec<u8>, frame: u8, numbers: &[u64], ranges: &[(u64, u64)]) {
+    begin(out, frame, 8 * numbers.len() + 1 + 16 * ranges.len());
+    numbers.iter().for_each(|number| out.put_u64(*number));
+    out.put_u8(ranges.len() as u8);
+    for (start, end) in ranges {
+        out.put_u64(*start);
+        out.put_u64(*end);
+    }
+}
+
+pub(super) fn put_message_credit(out: &mut Vec<u8>, urgency: u8, highest: u64) {
+    begin(out, kind::MSG_CREDIT, 9);
+    out.put_u8(urgency);
+    out.put_u64(highest);
+}
+
+pub(super) fn put_withdraw(out: &mut Vec<u8>, seq: u64, urgency: u8, charge: u64) {
+    begin(out, kind::WITHDRAW, 17);
+    out.put_u64(seq);
+    out.put_u8(urgency);
+    out.put_u64(charge);
+}
+
 pub(super) fn put_label(out: &mut Vec<u8>, number: u8, text: &str) {
     begin(out, kind::LABEL, 1 + text.len());
     out.put_u8(number);
@@ -375,6 +635,13 @@ pub(super) fn put_token(out: &mut Vec<u8>, frame: u8, token: u64) {
 /// A frame without a body.
 pub(super) fn put_bare(out: &mut Vec<u8>, frame: u8) {
     begin(out, frame, 0);
+}
+
+pub(super) fn put_addresses(out: &mut Vec<u8>, told: &[SocketAddr]) {
+    begin(out, kind::ADDRESSES, addresses::length(told.len()));
+    for entry in addresses::entries(told) {
+        out.put(&entry);
+    }
 }
 
 pub(super) fn put_lost(out: &mut Vec<u8>, path: PathId) {

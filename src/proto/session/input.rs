@@ -53,6 +53,10 @@ impl Session {
             match item {
                 Item::Data(header) => self.on_header(now, slot, &header)?,
                 Item::Payload(header, payload) => self.on_payload(now, slot, &header, payload)?,
+                Item::Part(header, head) => self.on_part(now, slot, &header, head.as_deref())?,
+                Item::PartPayload(header, payload) => {
+                    self.on_part_payload(now, slot, &header, payload)?;
+                }
                 Item::Control(frame, whole) => {
                     let frame = control(frame, &whole[HEADER..])?;
                     self.on_control(now, slot, frame)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::choose::Judge;
 use super::error::{AttachError, CloseReason, PathEnd, StreamError};
 use super::frame::{kind, put_close, put_facts_frame, put_lost};
-use super::outbox::Back;
+use super::outbox::{Back, Source};
 use super::path::{Closing, Path};
 use super::stream::due;
 use super::{Event, MAX_PATHS, PathId, PathSides, PathStats, Phase, Role, Session, StreamId, Wake};
@@ -42,11 +42,13 @@ impl Session {
 
     /// Says CLOSE when a closing session has nothing left to do.
     pub(super) fn check_drained(&mut self, now: Instant) {
-        if self.phase != Phase::Draining || self.streams.values().any(|s| !s.finished()) {
+        let open = self.streams.values().any(|s| !s.finished());
+        if self.phase != Phase::Draining || open || !self.messages.is_settled() {
             return;
         }
         self.phase = Phase::Saying;
         self.finished = Some(now);
+        self.tell_messages_everywhere();
         for path in self.paths.iter_mut().flatten() {
             put_close(&mut path.outbox.control, CloseReason::Finished.code());
         }
@@ -76,6 +78,7 @@ impl Session {
             }
         }
         self.end_streams(reason);
+        self.end_messages(reason);
         self.events.push_back(Event::Closed(reason));
     }
 
@@ -144,6 +147,7 @@ impl Session {
         for stream in self.streams.values_mut() {
             stream.acked_by[slot] = 0;
         }
+        self.messages.attached(slot);
         for other in self.paths.iter_mut().flatten() {
             other.alone = false;
         }
@@ -253,6 +257,7 @@ impl Session {
         let flying = |session: &Self| {
             let slot = slot as u8;
             session.streams.values().any(|s| s.send.flies_on(slot))
+                || session.messages.flying_on(usize::from(slot)) > 0
         };
         // Closed by the listener, it would take with it what that has and did not say yet.
         if done && self.role == Role::Dialler && !flying(self) {
@@ -262,13 +267,15 @@ impl Session {
 
     /// Takes back the frames of which nothing was written.
     pub(super) fn unplan(&mut self, slot: usize) {
-        let streams = &mut self.streams;
+        let (streams, messages) = (&mut self.streams, &mut self.messages);
         if let Some(path) = &mut self.paths[slot] {
-            path.outbox.unplan(|id, start, end, back| {
-                if back != Back::Copy
-                    && let Some(stream) = streams.get_mut(&id)
-                {
-                    stream.send.untake(start, end, back == Back::Lost);
+            path.outbox.unplan(|source, start, end, back| match source {
+                _ if back == Back::Copy => {}
+                Source::Message(id) => messages.untake(id, start, end, back, slot),
+                Source::Stream(id) => {
+                    if let Some(stream) = streams.get_mut(&id) {
+                        stream.send.untake(start, end, back == Back::Lost);
+                    }
                 }
             });
         }
@@ -323,6 +330,7 @@ impl Session {
             stream.send.lose(slot as u8);
             stream.opened_on &= !(1 << slot);
         }
+        self.messages.lose(slot);
         self.ended.retain(|(known, _)| known.id != path.id.id);
         self.ended.push((path.id, path.stats));
         self.events.push_back(Event::PathClosed(path.id, end));
@@ -356,7 +364,8 @@ impl Session {
         let ack = self.ack_deadline.map(|at| (at, Wake::AckDelay));
         let stall = self.stall_deadline().map(|at| (at, Wake::Stall));
         let pace = self.pace.map(|at| (at, Wake::Pace));
-        [linger, grace, ack, stall, pace]
+        let messages = self.messages.deadline();
+        [linger, grace, ack, stall, pace, messages]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -371,6 +380,7 @@ impl Session {
         if self.ack_deadline.is_some_and(|at| at <= now) {
             self.tell_waiting_acks();
         }
+        self.mind_messages(now);
         if self.linger_deadline().is_some_and(|at| at <= now) {
             self.end(now, CloseReason::Finished);
             for slot in 0..MAX_PATHS {
@@ -405,6 +415,7 @@ impl Session {
 
     /// Every acknowledgement that waited for company goes now.
     pub(super) fn tell_waiting_acks(&mut self) {
+        self.messages.tell_soon();
         self.ack_deadline = None;
         // By index and cleared, so that the list keeps its memory: this happens with every reply.
         for index in 0..self.ack_waits.len() {

@@ -101,6 +101,7 @@
 //! | control frames waiting on a path | 64 KiB of answers | the path ends |
 //! | planned on a path | 1 MiB of references, no copy | |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
+//! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
 //! | events | one a stream and kind, a few a path | |
 //!
 //! [`Config::worst_case_memory`] sums them up.
@@ -114,8 +115,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+mod addresses;
 mod choose;
 mod config;
 mod control;
@@ -146,6 +149,7 @@ mod types;
 mod watch;
 
 pub use crate::proto::schedule::{Measure, Surroundings};
+pub use addresses::MAX_ADDRESSES;
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
 pub use sight::PathState;
@@ -153,8 +157,10 @@ pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, 
 pub use watch::Offsets;
 
 use crate::label::matching::Policy;
+use crate::proto::schedule::meter::Meter;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
+use outbox::Source;
 use ready::Ready;
 use stream::Stream;
 
@@ -212,6 +218,7 @@ pub struct Session {
     issued: [u32; MAX_PATHS],
     attached: u64,
 
+    messages: Box<messages::State>,
     /// Streams with something to send, in turn.
     ready: Ready,
     /// Streams with something to tell.
@@ -227,6 +234,8 @@ pub struct Session {
     bulk: Option<Instant>,
     /// When background moved last, or began to wait.
     background_at: Option<Instant>,
+    /// What holds the rate.
+    meter: Option<Meter>,
     /// When to look again at what waits for the gate and the like.
     pace: Option<Instant>,
     /// When data was last planned.
@@ -235,6 +244,8 @@ pub struct Session {
     /// Since when there was nothing left but to answer.
     finished: Option<Instant>,
     events: VecDeque<Event>,
+    /// Where else the listener can be dialled, as it says.
+    peer_addresses: Vec<SocketAddr>,
 }
 
 impl Session {
@@ -255,6 +266,11 @@ impl Session {
             peer_window: u64::from(agreed.peer_receive_window),
             window: u64::from(agreed.receive_window),
             max_streams: agreed.max_streams,
+            messages: Box::new(messages::State::new(
+                config.send_buffer,
+                u64::from(agreed.peer_receive_window),
+                u64::from(agreed.receive_window),
+            )),
             phase: Phase::Open,
             streams: BTreeMap::new(),
             opened: 0,
@@ -277,11 +293,13 @@ impl Session {
             ack_deadline: None,
             bulk: None,
             background_at: None,
+            meter: config.rate_limit.map(plan::meter),
             pace: None,
             planned: None,
             stranded: Some(now),
             finished: None,
             events: VecDeque::new(),
+            peer_addresses: Vec::new(),
             config,
         }
     }
@@ -372,7 +390,7 @@ impl Session {
         // What is planned of it stands before these bytes, so it is as urgent.
         for path in self.paths.iter_mut().flatten() {
             if path.outbox.queued() > path.outbox.before(urgency) {
-                path.outbox.raise(id, urgency);
+                path.outbox.raise(Source::Stream(id), urgency);
             }
         }
     }

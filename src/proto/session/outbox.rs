@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 
+use bytes::Bytes;
+
 use super::frame::{DATA_HEADER, DataHeader, put_bare};
 use super::send::SendHalf;
 use super::stream::Stream;
@@ -20,12 +22,34 @@ pub(super) enum Back {
     Copy,
 }
 
-/// A data frame on its way out. Its payload stays in the stream's rope, unless that must let go of it
+/// What a frame carries payload of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Stream(StreamId),
+    /// By its sender's number.
+    Message(u64),
+}
+
+/// A part of a message on its way out, with its payload.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) id: u64,
+    /// Its units, as [`messages`](super::messages) count them.
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Bytes before the payload, and the payload itself if that is small.
+    pub(super) head: Vec<u8>,
+    pub(super) lead: usize,
+    /// The payload, if it is not in `head`.
+    pub(super) body: Bytes,
+}
+
+/// A data frame on its way out. Payload of a stream stays in its rope, unless that must let go of it
 /// while the frame is half written.
 #[derive(Debug)]
 struct Outgoing {
     header: [u8; DATA_HEADER],
-    stream: StreamId,
+    source: Source,
     label: Label,
     offset: u64,
     length: u32,
@@ -36,20 +60,37 @@ struct Outgoing {
     back: Back,
     /// The rest of the payload, if the rope let go of it.
     detached: Option<Vec<u8>>,
+    /// It is a part of a message.
+    parcel: Option<Box<Parcel>>,
 }
 
 impl Outgoing {
     fn end(&self) -> u64 {
-        self.offset + u64::from(self.length)
+        match &self.parcel {
+            Some(parcel) => parcel.end,
+            None => self.offset + u64::from(self.length),
+        }
+    }
+
+    /// Bytes before the payload.
+    fn lead(&self) -> usize {
+        match &self.parcel {
+            Some(parcel) => parcel.lead,
+            None => DATA_HEADER,
+        }
     }
 
     fn size(&self) -> usize {
-        DATA_HEADER + self.length as usize
+        self.lead() + self.length as usize
     }
 
     /// Payload bytes that the link took.
     fn payload_done(&self) -> usize {
-        self.done.saturating_sub(DATA_HEADER)
+        self.done.saturating_sub(self.lead())
+    }
+
+    fn is_of(&self, stream: StreamId) -> bool {
+        self.source == Source::Stream(stream)
     }
 
     /// The first payload byte still needed.
@@ -78,6 +119,8 @@ pub(super) struct Outbox {
     frames: VecDeque<Outgoing>,
     /// Bytes of `frames` not written, by urgency.
     queued: [usize; 3],
+    /// Messages of which a frame was begun since this was emptied.
+    pub(super) begun_messages: Vec<u64>,
 }
 
 /// A frame to be written.
@@ -152,7 +195,7 @@ impl Outbox {
         let header = push.header;
         let frame = Outgoing {
             header: header.encode(),
-            stream: header.stream,
+            source: Source::Stream(header.stream),
             label: *push.label,
             offset: header.offset,
             length: header.payload,
@@ -161,17 +204,47 @@ impl Outbox {
             urgency: push.urgency,
             back: push.back,
             detached: None,
+            parcel: None,
         };
+        self.insert(frame);
+    }
+
+    /// A part of a message is to be written.
+    pub(super) fn push_parcel(
+        &mut self,
+        parcel: Parcel,
+        label: &Label,
+        urgency: Urgency,
+        resent: bool,
+        back: Back,
+    ) {
+        let length = parcel.head.len() - parcel.lead + parcel.body.len();
+        self.insert(Outgoing {
+            header: [0; DATA_HEADER],
+            source: Source::Message(parcel.id),
+            label: *label,
+            offset: parcel.start,
+            length: length as u32,
+            done: 0,
+            resent,
+            urgency,
+            back,
+            detached: None,
+            parcel: Some(Box::new(parcel)),
+        });
+    }
+
+    fn insert(&mut self, frame: Outgoing) {
         self.queued[frame.urgency as usize] += frame.size();
         let less = |before: &&Outgoing| before.done == 0 && before.urgency > frame.urgency;
         let overtaken = self.frames.iter().rev().take_while(less).count();
         self.frames.insert(self.frames.len() - overtaken, frame);
     }
 
-    /// Frames of this stream that are not begun are at least so urgent now.
-    pub(super) fn raise(&mut self, stream: StreamId, urgency: Urgency) {
+    /// Frames of this stream or message that are not begun are at least so urgent now.
+    pub(super) fn raise(&mut self, source: Source, urgency: Urgency) {
         let raised =
-            |frame: &Outgoing| frame.stream == stream && frame.done == 0 && frame.urgency > urgency;
+            |frame: &Outgoing| frame.source == source && frame.done == 0 && frame.urgency > urgency;
         if !self.frames.iter().any(raised) {
             return;
         }
@@ -189,14 +262,27 @@ impl Outbox {
         put_bare(&mut self.control, kind);
     }
 
-    /// Takes back the frames of which nothing was written, and gives them to `untake` as stream, range
+    /// Takes back the frames of which nothing was written, and gives them to `untake` as source, range
     /// and what becomes of it.
-    pub(super) fn unplan(&mut self, mut untake: impl FnMut(StreamId, u64, u64, Back)) {
+    pub(super) fn unplan(&mut self, mut untake: impl FnMut(Source, u64, u64, Back)) {
         let keep = usize::from(self.begun());
         for frame in self.frames.drain(keep..) {
             self.queued[frame.urgency as usize] -= frame.size();
-            untake(frame.stream, frame.offset, frame.end(), frame.back);
+            untake(frame.source, frame.offset, frame.end(), frame.back);
         }
+    }
+
+    /// Takes back the frames of one message of which nothing was written.
+    pub(super) fn unplan_message(&mut self, id: u64, mut untake: impl FnMut(u64, u64, Back)) {
+        let queued = &mut self.queued;
+        self.frames.retain(|frame| {
+            let goes = frame.source == Source::Message(id) && frame.done == 0;
+            if goes {
+                queued[frame.urgency as usize] -= frame.size();
+                untake(frame.offset, frame.end(), frame.back);
+            }
+            !goes
+        });
     }
 
     /// The rope of a stream is about to let go of everything below `upto`: a frame not begun that ends
@@ -205,7 +291,7 @@ impl Outbox {
         let queued = &mut self.queued;
         let mut needless = false;
         for frame in &mut self.frames {
-            if frame.stream == stream && frame.needs() < upto {
+            if frame.is_of(stream) && frame.needs() < upto {
                 needless |= frame.done == 0 && frame.end() <= upto;
                 if frame.done > 0 || frame.end() > upto {
                     frame.detach(send);
@@ -214,7 +300,7 @@ impl Outbox {
         }
         if needless {
             self.frames.retain(|frame| {
-                let goes = frame.stream == stream && frame.done == 0 && frame.end() <= upto;
+                let goes = frame.is_of(stream) && frame.done == 0 && frame.end() <= upto;
                 if goes {
                     queued[frame.urgency as usize] -= frame.size();
                 }
@@ -227,7 +313,7 @@ impl Outbox {
     pub(super) fn abandon(&mut self, stream: StreamId, send: &SendHalf) {
         let queued = &mut self.queued;
         self.frames.retain_mut(|frame| {
-            if frame.stream != stream {
+            if !frame.is_of(stream) {
                 return true;
             }
             if frame.done > 0 {
@@ -299,6 +385,11 @@ impl Outbox {
         };
         let taken = (*n).min(front.size() - front.done);
         let before = front.payload_done();
+        if front.done == 0
+            && let Source::Message(id) = front.source
+        {
+            self.begun_messages.push(id);
+        }
         front.done += taken;
         let payload = front.payload_done() - before;
         stats.control_sent += (taken - payload) as u64;
@@ -327,14 +418,21 @@ fn frame_slices<'a>(
     streams: &'a BTreeMap<StreamId, Box<Stream>>,
     push: &mut impl FnMut(&'a [u8]) -> bool,
 ) -> bool {
+    if let Some(parcel) = &frame.parcel {
+        let in_head = frame.done.min(parcel.head.len());
+        return push(&parcel.head[in_head..]) && push(&parcel.body[frame.done - in_head..]);
+    }
     if frame.done < DATA_HEADER && !push(&frame.header[frame.done..]) {
         return false;
     }
     if let Some(rest) = &frame.detached {
         return push(rest);
     }
+    let Source::Stream(stream) = &frame.source else {
+        return true;
+    };
     let rope = &streams
-        .get(&frame.stream)
+        .get(stream)
         .expect("a stream with frames under way is kept, or they are detached")
         .send
         .rope;

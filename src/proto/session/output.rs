@@ -28,6 +28,9 @@ impl Session {
         let before = path.stats.payload_sent + path.stats.payload_resent;
         let background = path.outbox.background();
         path.outbox.written(n, &mut path.stats);
+        for id in path.outbox.begun_messages.drain(..) {
+            self.messages.written(id);
+        }
         if path.outbox.background() < background {
             self.background_at = Some(now);
         }
@@ -53,7 +56,10 @@ impl Session {
 
     fn has_plans(&self, slot: usize) -> bool {
         let resuming = || self.paths[slot].as_ref().is_some_and(|p| p.resume_due);
-        !self.ready.is_empty() || !self.telling.is_empty() || resuming()
+        !self.ready.is_empty()
+            || !self.telling.is_empty()
+            || self.messages.has_plans()
+            || resuming()
     }
 
     /// Puts into a path's outbox what should go on it now.
@@ -77,10 +83,11 @@ impl Session {
         if !telling || self.paths[slot].as_deref().map_or(0, control) >= TELL {
             return;
         }
-        let company = planned || !self.telling.is_empty();
+        let company = planned || !self.telling.is_empty() || self.messages.wants_tell();
         if company && (pause || self.acks_press(now)) {
             self.tell_waiting_acks();
         }
+        self.tell_messages(slot, TELL);
         while let Some(id) = self.telling.pop_front() {
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.listed = false;
@@ -153,6 +160,8 @@ impl Session {
         }
         self.ack_waits.clear();
         self.ack_deadline = None;
+        self.messages.tell_again();
+        self.tell_messages(slot, 4 * TELL);
         if let Some(path) = self.paths[slot].as_mut() {
             path.resume_due = false;
             path.outbox.push_bare(kind::RESUME);

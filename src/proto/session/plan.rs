@@ -8,20 +8,38 @@
 use std::time::Instant;
 
 use super::choose::{Chooser, Judge, Round};
-use super::frame::{DataHeader, kind, put_offset};
+use super::frame::{DATA_HEADER, DataHeader, kind, put_offset};
 use super::outbox::{Back, Push};
 use super::ready::{TURNS, lower};
 use super::send::{Next, Unit};
-use super::{MAX_PATHS, Role, Session, StreamId};
+use super::{MAX_PATHS, Measure, Role, Session, StreamId};
 use crate::label::{Label, Urgency};
+use crate::proto::schedule::meter::Meter;
 use crate::proto::schedule::{self, ACTIVE, STARVATION};
 
 /// Data frames are planned up to this many unwritten bytes on the only path..
 const PLAN: usize = 1 << 20;
 /// ..and again when fewer than this are left.
 const PLAN_AGAIN: usize = 512 << 10;
+/// A frame on a path whose bandwidth nobody knows, if others wait for it.
+const CHUNK_UNKNOWN: u64 = 32 << 10;
 /// A second path takes copies of interactive frames up to so many unwritten bytes.
-const COPIES: usize = 64 << 10;
+pub(super) const COPIES: usize = 64 << 10;
+
+/// Lets so many bytes pass in any second, less what a path may have been given and take late.
+pub(super) fn meter(rate: u64) -> Meter {
+    Meter::new((rate - rate / 20).max(1))
+}
+
+/// Bytes that make a frame where others wait for the path: of one of which nobody knows how fast it is,
+/// not many.
+pub(super) fn chunk(path: &Measure) -> u64 {
+    let few = schedule::chunk(path);
+    match path.bandwidth {
+        Some(_) => few,
+        None => few.min(CHUNK_UNKNOWN),
+    }
+}
 
 enum Planned {
     /// A frame, and the stream has more.
@@ -48,7 +66,7 @@ impl Session {
     /// Plans data frames on a path; whether there were any.
     pub(super) fn plan_data(&mut self, now: Instant, slot: usize) -> bool {
         let carries = self.paths[slot].as_ref().is_some_and(|p| p.carries());
-        if !carries || self.ready.is_empty() {
+        if !carries || (self.ready.is_empty() && !self.messages.waits_at_all()) {
             return false;
         }
         let mut round = self.round(now);
@@ -66,8 +84,7 @@ impl Session {
             round.starved = false;
         }
         for turn in TURNS {
-            // Messages of this urgency go before streams.
-            if self.ready.waits(turn) {
+            if self.waits(turn) {
                 planned |= self.plan_turn(slot, turn, &mut round, usize::MAX);
             }
         }
@@ -76,15 +93,23 @@ impl Session {
         planned
     }
 
+    /// Whether something of this urgency waits to be sent.
+    pub(super) fn waits(&self, turn: Urgency) -> bool {
+        self.ready.waits(turn) || self.messages.waits(turn)
+    }
+
     fn round(&self, now: Instant) -> Round {
         let mut around = self.around;
         around.interactive = around.interactive.max(self.interactive);
+        if self.ready.waits(Urgency::Interactive) {
+            around.interactive = Some(now);
+        }
         let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
         let starved = |at: Instant| now.saturating_duration_since(at) >= STARVATION;
         let carrying = self.paths.iter().flatten().filter(|path| path.carries());
         let several = carrying.count() > 1;
         let mut flown = [0; MAX_PATHS];
-        if several || self.ready.waits(Urgency::Background) {
+        if several || self.waits(Urgency::Background) {
             for (slot, path) in self.paths.iter().enumerate() {
                 if path.as_ref().is_some_and(|path| !path.trust.measured) {
                     flown[slot] = self.flying_on(slot);
@@ -106,7 +131,7 @@ impl Session {
     /// Notes since when background waits, and when that is too long.
     fn mind_background(&mut self, now: Instant, round: &mut Round) {
         let planned = |path: &super::path::Path| path.outbox.background() > 0;
-        let waits = self.ready.waits(Urgency::Background)
+        let waits = self.waits(Urgency::Background)
             || self.paths.iter().flatten().any(|path| planned(path));
         if !waits {
             self.background_at = None;
@@ -123,12 +148,16 @@ impl Session {
             return (0, false);
         };
         let queued = path.outbox.before(turn);
+        if self.meter.is_some() {
+            // What was let go must not pile up before a link that takes nothing.
+            return (PLAN, queued == 0);
+        }
         // What is planned goes, whatever other sessions have to send meanwhile.
         let yields = round.around.ranked || turn == Urgency::Background;
         if !round.several && !yields {
             return (PLAN, queued < PLAN_AGAIN);
         }
-        let chunk = usize::try_from(schedule::chunk(&path.measure)).unwrap_or(PLAN);
+        let chunk = usize::try_from(round.chunk(path, turn)).unwrap_or(PLAN);
         let limit = chunk.saturating_mul(2).min(PLAN);
         (limit, queued < limit)
     }
@@ -148,9 +177,10 @@ impl Session {
         round.backlog = 0;
         if round.several || turn == Urgency::Background {
             let streams = self.ready.iter(turn).filter_map(|id| self.streams.get(&id));
-            round.backlog = streams.fold(0, |sum, s| sum.saturating_add(s.send.unsent()));
+            let unsent = self.messages.unsent(turn);
+            round.backlog = streams.fold(unsent, |sum, s| sum.saturating_add(s.send.unsent()));
         }
-        let mut planned = false;
+        let mut planned = self.plan_messages(slot, turn, round, limit, &mut most);
         let mut passed_over = 0;
         let queued = |session: &Self| {
             let path = session.paths[slot].as_ref();
@@ -183,6 +213,30 @@ impl Session {
         planned
     }
 
+    /// How long a frame may be now; `None` while the rate is used up.
+    fn metered(&mut self, round: &mut Round) -> Option<usize> {
+        let limit = self.config.frame_limit();
+        let Some(meter) = &mut self.meter else {
+            return Some(limit);
+        };
+        let room = usize::try_from(meter.room(round.now)).unwrap_or(usize::MAX);
+        let room = room.saturating_sub(DATA_HEADER);
+        if room == 0 {
+            round.pace = round.pace.into_iter().chain(meter.next(round.now)).min();
+            return None;
+        }
+        Some(limit.min(room))
+    }
+
+    /// A frame of so much payload was planned, perhaps twice.
+    fn spend(&mut self, now: Instant, length: u32, twice: bool) {
+        if let Some(meter) = &mut self.meter {
+            for _ in 0..1 + u8::from(twice) {
+                meter.take(now, u64::from(length) + DATA_HEADER as u64);
+            }
+        }
+    }
+
     /// A stream that was taken from its queue stands in another, or in none.
     fn stand(&mut self, id: StreamId, urgency: Option<Urgency>) {
         if let Some(stream) = self.streams.get_mut(&id) {
@@ -200,7 +254,9 @@ impl Session {
         turn: Urgency,
         round: &mut Round,
     ) -> Planned {
-        let limit = self.config.frame_limit();
+        let Some(limit) = self.metered(round) else {
+            return Planned::Waits;
+        };
         let Some(stream) = self.streams.get_mut(&id) else {
             return Planned::Nothing;
         };
@@ -227,6 +283,7 @@ impl Session {
         }
         if let Unit::Data { length, copy, .. } = unit {
             self.notice(round.now, turn);
+            self.spend(round.now, length, copy.is_some());
             let length = u64::from(length);
             round.backlog = round.backlog.saturating_sub(length);
             round.flown[slot] += length;

@@ -556,6 +556,44 @@ impl SendHalf {
 }
 
 #[cfg(test)]
+impl SendHalf {
+    /// Every byte that is not acknowledged is fresh, flying, lost or reported, and no more than one of the
+    /// first three; what is counted is what there is.
+    pub(super) fn check(&self) {
+        let mut flying = [0; MAX_PATHS];
+        let mut background = [0; MAX_PATHS];
+        let mut places: Vec<(u64, u64)> = Vec::new();
+        for flight in &self.flights {
+            let slot = usize::from(flight.slot);
+            let length = flight.end - flight.start;
+            flying[slot] += length;
+            background[slot] += if flight.background { length } else { 0 };
+            places.push((flight.start, flight.end));
+        }
+        assert_eq!((flying, background), (self.flying, self.background));
+        places.extend(self.fresh.iter().chain(self.lost.iter()));
+        places.sort_unstable();
+        assert!(
+            places.windows(2).all(|two| two[0].1 <= two[1].0),
+            "{self:?}"
+        );
+        if self.failure.is_some() || self.done {
+            return;
+        }
+        let mut all = Ranges::default();
+        for (start, end) in places.into_iter().chain(self.sacked.iter()) {
+            all.insert(start, end);
+        }
+        let whole = (self.acked < self.written()).then_some((self.acked, self.written()));
+        assert_eq!(
+            all.iter().collect::<Vec<_>>(),
+            Vec::from_iter(whole),
+            "{self:?}"
+        );
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -21,6 +21,8 @@ pub struct PathState {
     pub silent: Option<Instant>,
     /// It is a network's lane for interactive traffic: ids 4 to 7 are, beside the paths 0 to 3.
     pub lane: bool,
+    /// What is known of it: told by the driver where its link measures, else sampled.
+    pub measure: Measure,
 }
 
 impl Session {
@@ -54,7 +56,10 @@ impl Session {
             return 0;
         };
         let streams = self.streams.values();
-        let flying = streams.map(|stream| stream.send.background_on(slot)).sum();
+        let flying = streams
+            .map(|stream| stream.send.background_on(slot))
+            .sum::<u64>()
+            + self.messages.background_on(slot);
         match &self.paths[slot] {
             // What the peer's kernel has and its library has not said so is not outstanding any more.
             Some(path) if path.trust.measured => {
@@ -72,7 +77,7 @@ impl Session {
             let paths = self.paths.iter().flatten();
             paths.map(|path| path.outbox.of(*turn)).any(|left| left > 0)
         };
-        let waits = |turn: &Urgency| self.ready.waits(*turn) || planned(turn);
+        let waits = |turn: &Urgency| self.waits(*turn) || planned(turn);
         TURNS
             .iter()
             .filter(|turn| waits(turn))
@@ -83,7 +88,7 @@ impl Session {
     /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
     pub fn wants_measures(&self) -> bool {
         self.background_at.is_some()
-            || self.ready.waits(Urgency::Background)
+            || self.waits(Urgency::Background)
             || self.paths.iter().flatten().nth(1).is_some()
     }
 
@@ -105,6 +110,7 @@ impl Session {
             suspect: state.trust.suspect,
             silent: state.owes_since.filter(|_| state.stalled),
             lane: usize::from(path.id) >= LANES,
+            measure: state.measure,
         })
     }
 }

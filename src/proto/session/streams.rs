@@ -203,7 +203,7 @@ impl Session {
         self.settle(now, stream);
     }
 
-    /// Labels that some unacknowledged byte, or the stream itself, carries now: each once.
+    /// Labels that some unacknowledged byte or message, or a stream itself, carries now: each once.
     pub fn live_labels(&self) -> Vec<Label> {
         let mut labels = Vec::new();
         for stream in self.streams.values() {
@@ -212,6 +212,11 @@ impl Session {
                 if !labels.contains(&label) {
                     labels.push(label);
                 }
+            }
+        }
+        for label in self.messages.labels() {
+            if !labels.contains(&label) {
+                labels.push(label);
             }
         }
         labels

@@ -111,7 +111,7 @@ impl Path {
         if payload {
             self.owes_since.get_or_insert(now);
         }
-        if payload || self.trust.measured {
+        if payload || (n > 0 && self.trust.measured) {
             self.trust.since.get_or_insert(now);
         }
         let due = |last: Instant| now.saturating_duration_since(last) >= SAMPLE;
@@ -313,6 +313,7 @@ impl Session {
                 for stream in self.streams.values_mut() {
                     stream.send.lose(slot as u8);
                 }
+                self.messages.lose(slot);
             }
         }
         if rescued {
@@ -331,5 +332,6 @@ impl Session {
             }
         }
         self.tell_gone();
+        self.messages.tell_again();
     }
 }

@@ -87,6 +87,8 @@ pub enum Event {
     MessageSettled(MessageId),
     /// The peer said on this path what it has: it carries from now on.
     PathCarries(PathId),
+    /// The listener told where else it can be dialled.
+    PeerAddresses,
     /// The peer told new facts of its network on this path.
     PathFacts(PathId),
     /// The session is over; every stream that was not finished has failed with this.

@@ -154,14 +154,15 @@ impl Session {
     /// Whether something sent on a path is not acknowledged.
     pub(super) fn flies_on(&self, slot: usize) -> bool {
         let mut streams = self.streams.values();
-        streams.any(|stream| stream.send.flies_on(slot as u8))
+        self.messages.flying_on(slot) > 0 || streams.any(|stream| stream.send.flies_on(slot as u8))
     }
 
     pub(super) fn flying_on(&self, slot: usize) -> u64 {
         self.streams
             .values()
             .map(|stream| stream.send.flying_on(slot as u8))
-            .sum()
+            .sum::<u64>()
+            + self.messages.flying_on(slot)
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
@@ -208,10 +209,11 @@ impl Session {
         })
     }
 
-    /// Bytes kept for streams, both directions.
+    /// Bytes kept for streams and messages, both directions.
     pub fn buffered(&self) -> usize {
         let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
-        self.streams.values().map(|stream| kept(stream)).sum()
+        let streams: usize = self.streams.values().map(|stream| kept(stream)).sum();
+        streams + self.messages.buffered()
     }
 
     /// Whether both ends' facts let payload of this label travel on an open path.

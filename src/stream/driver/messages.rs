@@ -249,7 +249,10 @@ impl Driver {
             state
                 .core
                 .relabel_message(now, id, label)
-                .map_err(|refused| state.refused(refused))?;
+                .map_err(|refused| match state.core.message_fate(id) {
+                    Ok(Told::Delivered) => MessageError::AlreadySent,
+                    _ => state.given_up(id, refused),
+                })?;
             state.waits().forget(id);
             state.transmit(now);
             state.unsettled = true;

@@ -49,7 +49,7 @@ use crate::transport::ByteLink;
 pub(super) use messages::{Outcome, Turn, fate};
 pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
-pub(super) use state::{State, TellDetached};
+pub(super) use state::{Advertise, State, TellDetached};
 
 use books::Books;
 use sockets::{Link, READS};
@@ -136,6 +136,10 @@ impl Driver {
 
     pub(super) fn on_detached(&self, tell: TellDetached) {
         self.with(|state, _| state.on_detached = Some(tell));
+    }
+
+    pub(super) fn advertise(&self, advertise: Advertise) {
+        self.with(|state, _| state.advertise(advertise));
     }
 
     /// Given up at the listener's bound, unless a path came back meanwhile.
@@ -439,6 +443,7 @@ impl Driver {
             state.publish(PathEvent::Up(info));
             // Its network is known as it was when it was dialled.
             state.look(now);
+            state.tell_addresses(Some(path));
             state.transmit(now);
             state.unsettled = true;
             Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ pub(super) struct Waiters {
     pub(super) write: Option<Waker>,
     pub(super) shut: Option<Waker>,
 }
+
+/// Where a listener can be dialled by this snapshot.
+pub(in crate::stream) type Advertise = Arc<dyn Fn(&Snapshot) -> Vec<SocketAddr> + Send + Sync>;
 
 /// Told that a session has no path and keeps so many bytes, or (`None`) that it has one. The words are
 /// numbered, for they may overtake each other.
@@ -74,6 +78,8 @@ pub(in crate::stream) struct State {
     pub(super) books: Option<Books>,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
+    /// A listener's way to tell where else it can be dialled, and what it told last.
+    advertise: Option<(Advertise, Vec<SocketAddr>)>,
     /// What a dialler's roamer has in mind.
     mind: Mind,
 }
@@ -123,21 +129,17 @@ impl State {
             closed_told: false,
             on_detached: None,
             detached: (0, None),
+            advertise: None,
             mind: Mind::default(),
         }
     }
 
     /// The roamer looked, and knows of this traffic.
-    pub(in crate::stream) fn roamer_knows(
-        &mut self,
-        labels: Vec<Label>,
-        interactive: bool,
-        lanes: bool,
-    ) {
+    pub(in crate::stream) fn roamer_knows(&mut self, labels: Vec<Label>, interactive: bool) {
         self.mind = Mind {
             labels,
             interactive: (interactive, self.core.interactive_at()),
-            lanes,
+            lanes: self.core.wants_lanes(),
             changed: false,
         };
     }
@@ -229,6 +231,7 @@ impl State {
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
             Event::PathCarries(_)
+            | Event::PeerAddresses
             | Event::Stranded
             | Event::PathFacts(_)
             | Event::PathStalled(_) => self.unsettled = true,
@@ -248,6 +251,7 @@ impl State {
                 | Event::Stranded
                 | Event::PathFacts(_)
                 | Event::PathCarries(_)
+                | Event::PeerAddresses
                 | Event::PathStalled(_)
                 | Event::PathSuspect(_)
                 | Event::PathTrusted(_)
@@ -326,10 +330,14 @@ impl State {
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {
         let state = self.core.path_state(link.path);
+        let measure = state.map(|state| state.measure).unwrap_or_default();
         PathInfo {
             lane: usize::from(link.path.id) >= MAX_PATHS / 2,
             carries: state.is_some_and(|state| state.carries),
             suspect: state.is_some_and(|state| state.suspect),
+            rtt: measure.rtt,
+            bandwidth: measure.bandwidth,
+            outstanding: measure.outstanding,
             path: (link.path.id, link.path.epoch),
             network: link.network.as_ref().map(Network::id),
             name: link.network.as_ref().map(|network| network.name().into()),
@@ -375,6 +383,27 @@ impl State {
                 }
                 // A listener cannot dial another one: as long as this one works, it works.
                 None => {}
+            }
+        }
+        self.tell_addresses(None);
+    }
+
+    /// The peer is to be told where else this listener can be dialled.
+    pub(super) fn advertise(&mut self, advertise: Advertise) {
+        self.advertise = Some((advertise, Vec::new()));
+    }
+
+    /// Tells it, on this path, or on all that are open if it changed.
+    pub(super) fn tell_addresses(&mut self, fresh: Option<PathId>) {
+        let Some((advertise, told)) = &mut self.advertise else {
+            return;
+        };
+        let now = advertise(&self.snapshots.borrow());
+        let changed = now != *told;
+        *told = now;
+        for link in self.links.iter().filter(|link| link.dead.is_none()) {
+            if changed || fresh == Some(link.path) {
+                self.core.tell_addresses(link.path, told);
             }
         }
     }

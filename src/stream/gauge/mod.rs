@@ -2,8 +2,8 @@
 //!
 //! The scout is told of it at most once a second, when something was written; what is idle has no timer
 //! for it. The session is told more closely where what it sends depends on it ([`estimate`]): every
-//! millisecond, or 64 KiB. One that has one path and one urgency asks for neither measurements nor
-//! anything else of the kernel.
+//! millisecond, or 64 KiB where a millisecond carries less. One that has one path and one urgency asks for
+//! neither measurements nor anything else of the kernel.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,8 @@ const ENOUGH: u32 = 100;
 /// and the kernel's own rate of such a burst is beyond all measure.
 const LONG: Duration = Duration::from_millis(200);
 
-/// A session is told no more often than this, unless it writes more than [`CHUNK`] meanwhile.
+/// A session is told no more often than this, unless it writes more than [`CHUNK`] meanwhile, and more
+/// than the path is known to carry.
 const CLOSELY: Duration = Duration::from_millis(1);
 const CHUNK: u64 = 64 << 10;
 /// What may wait unsent in the kernel where nothing is known; else this part of a second's bandwidth,
@@ -49,8 +50,9 @@ pub(super) struct Gauge {
 struct Closely {
     estimate: Estimate,
     looked: Option<Instant>,
-    /// Bytes written since.
+    /// Bytes written since, and what the path carries in a millisecond.
     wrote: u64,
+    carries: u64,
     /// What may wait unsent in the kernel; 0 is what the system lets.
     unsent: u32,
 }
@@ -61,11 +63,12 @@ impl Gauge {
     pub(super) fn measure(&mut self, now: Instant, link: &mut dyn ByteLink) -> Option<Measure> {
         let closely = self.closely.get_or_insert_default();
         let soon = |at| now.saturating_duration_since(at) < CLOSELY;
-        if closely.looked.is_some_and(soon) && closely.wrote < CHUNK {
+        if closely.looked.is_some_and(soon) && closely.wrote < CHUNK.max(closely.carries) {
             return None;
         }
         (closely.looked, closely.wrote) = (Some(now), 0);
         let measure = closely.estimate.take(now, &link.measure()?);
+        closely.carries = measure.bandwidth.unwrap_or(0) / 1_000;
         let wanted = unsent(measure.bandwidth);
         if wanted.abs_diff(closely.unsent) > closely.unsent / 4 {
             closely.unsent = wanted;

@@ -64,6 +64,9 @@ impl State {
             lane: false,
             carries: true,
             suspect: false,
+            rtt: None,
+            bandwidth: None,
+            outstanding: 0,
             stats: PathStats {
                 payload_sent: self.written + self.resent,
                 payload_resent: self.resent,

@@ -38,6 +38,7 @@ mod view;
 mod waiting;
 mod ways;
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -51,7 +52,7 @@ use super::context::Context;
 use super::dial::Asks;
 use super::driver::Driver;
 use super::standing::{News, Standing};
-use super::whereabouts::destination;
+use super::whereabouts::{believable, destination};
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::matching::{Destination, Migration};
@@ -67,6 +68,8 @@ use view::{LANES, View};
 pub(super) struct Roamer {
     context: Arc<dyn Context>,
     asks: Asks,
+    /// What was known from the start beside the endpoint's own address.
+    listed: Arc<[SocketAddr]>,
     destination: Destination,
     /// Only the network of this name, where the user named one.
     only: Option<Arc<str>>,
@@ -112,6 +115,7 @@ impl Roamer {
         let snapshots = changed(context.registry().snapshots());
         Self {
             context,
+            listed: Arc::clone(&asks.others),
             asks,
             destination,
             only,
@@ -177,14 +181,13 @@ impl Roamer {
     }
 
     fn plan(&mut self, driver: &Arc<Driver>) {
-        // An address may become this host's own, or stop being so.
-        self.destination = destination(&self.asks.endpoint, &*self.context);
         (self.again, self.retry) = (None, None);
         let Some(view) = View::of(driver, &mut self.given_up) else {
             self.dials.stop_all();
             self.standing.leave();
             return;
         };
+        self.locate(&view);
         self.note_losses(&view);
         let matches = self.matches(&view);
         let matching = networks_of(&matches.choosers);
@@ -202,6 +205,20 @@ impl Roamer {
             let after = again.saturating_duration_since(view.now);
             self.retry = Some(Box::pin(tokio::time::sleep(after)));
         }
+    }
+
+    /// Where the listener is: at the endpoint's addresses, and at those it told of.
+    fn locate(&mut self, view: &View) {
+        let snapshot = self.context.registry().snapshot();
+        let told = believable(&view.told, &self.asks.endpoint, &snapshot);
+        let mut others = self.listed.to_vec();
+        others.extend(told.into_iter().filter(|at| !self.listed.contains(at)));
+        if *others != *self.asks.others {
+            self.asks.others = others.into();
+        }
+        // An address may become this host's own, or stop being so.
+        let (endpoint, others) = self.asks.place();
+        self.destination = destination(endpoint, others, &*self.context);
     }
 
     fn look_again(&mut self, at: Instant) {

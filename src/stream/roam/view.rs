@@ -1,5 +1,6 @@
 //! What the roamer sees of its session, under the lock.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ pub(super) struct View {
     pub(super) interactive_until: Option<Instant>,
     /// Traffic that wants lanes goes over the session.
     pub(super) lanes: bool,
+    /// Where else the listener says it is.
+    pub(super) told: Vec<SocketAddr>,
 }
 
 impl View {
@@ -107,11 +110,12 @@ impl View {
                 now,
                 interactive: waits || interactive_until.is_some(),
                 interactive_until,
-                lanes: state.core.wants_lanes(),
+                lanes: state.core.wants_lanes() && interactive_until.is_some(),
+                told: state.core.peer_addresses().to_vec(),
                 labels: marked,
                 open,
             };
-            state.roamer_knows(labels, view.interactive, view.lanes);
+            state.roamer_knows(labels, view.interactive);
             Some(view)
         })
     }

@@ -14,11 +14,15 @@ use crate::support::{Outcome, cellular, exchange, millis, secs, settle, soon, wi
 
 const PIECE: usize = 256 << 10;
 
-/// Sends until there is no room any more; what was taken.
+/// Sends smaller and smaller ones until there is no room for any; what was taken.
 async fn fill(session: &Session, label: Label) -> Result<Vec<MessageId>, mancom::Error> {
     let mut sent = Vec::new();
-    while let Ok(taken) = timeout(secs(5), session.send(label, vec![7; PIECE])).await {
-        sent.push(taken?);
+    let mut size = PIECE;
+    while size > 0 {
+        match timeout(secs(5), session.send(label, vec![7; size])).await {
+            Ok(taken) => sent.push(taken?),
+            Err(_) => size /= 2,
+        }
         assert!(sent.len() < 200, "back-pressure reaches the sender");
     }
     Ok(sent)
@@ -125,6 +129,29 @@ async fn who_receives_no_message_stops_no_stream_and_no_other_urgency(
     let first = receive(&there, 1).await.remove(0);
     assert_eq!(first.id, interactive, "the most urgent first");
     soon(secs(60), "the streams", exchange(near, far, 21, 1 << 20)).await;
+    Ok(())
+}
+
+// behaviour: S21
+#[mancom::test]
+async fn messages_held_back_never_stop_one_that_is_written(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://held").await?;
+    let receiving = tokio::spawn(async move {
+        let first = receive(&there, 1).await.remove(0);
+        (first, there)
+    });
+    // It is not complete, and what comes after it fills all the room there is.
+    let mut writer = here.message(Label::ANY).await?;
+    let behind = fill(&here, Label::ANY).await?;
+    assert!(!receiving.is_finished());
+    let id = writer.id();
+    let write = tokio::io::AsyncWriteExt::write_all(&mut writer, &[1; 1 << 20]);
+    soon(secs(30), "room for it", write).await?;
+    writer.finish().await?;
+    let (first, there) = soon(secs(30), "the first", receiving).await.unwrap();
+    assert_eq!((first.id, first.bytes.len()), (id, 1 << 20));
+    assert_eq!(ids(&receive(&there, behind.len()).await), behind);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! mancom through its public API: one session, a labelled stream for each class.
+//! mancom through its public API: one session, a labelled stream for each class, or messages.
 
 use std::any::Any;
 use std::fmt::Write as _;
@@ -11,10 +11,10 @@ use mancom::{Label, Manager, McStream, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::{Class, Pipe, Setup};
+use super::{Class, Pipe, Setup, message};
 use crate::clock;
 
-fn label(class: Class) -> Label {
+pub(super) fn label(class: Class) -> Label {
     match class {
         Class::Interactive => Label::INTERACTIVE,
         Class::Bulk => Label::BACKGROUND,
@@ -43,6 +43,7 @@ fn configuration(setup: &Setup) -> io::Result<tempfile::NamedTempFile> {
 
 pub(super) async fn connect(
     setup: &Setup,
+    messages: bool,
     keep: &mut Vec<Box<dyn Any + Send>>,
 ) -> io::Result<Vec<Pipe>> {
     let file = configuration(setup)?;
@@ -64,6 +65,11 @@ pub(super) async fn connect(
         session = Some(stream.session());
         pipes.push(Pipe::of(stream));
     }
+    if messages && let Some(session) = &session {
+        // The streams are only held.
+        keep.push(Box::new(pipes));
+        pipes = message::pipes(session, &setup.peer.pipes(&setup.classes), keep);
+    }
     keep.push(Box::new((manager, session, file)));
     Ok(pipes)
 }
@@ -77,6 +83,7 @@ pub(super) struct Listener {
     _manager: Manager,
     listener: mancom::Listener,
     session: Option<Session>,
+    keep: Vec<Box<dyn Any + Send>>,
 }
 
 pub(super) async fn listen(setup: &Setup) -> io::Result<(Listener, u16)> {
@@ -85,6 +92,7 @@ pub(super) async fn listen(setup: &Setup) -> io::Result<(Listener, u16)> {
         _manager: manager,
         listener,
         session: None,
+        keep: Vec::new(),
     };
     Ok((listener, port))
 }
@@ -114,6 +122,23 @@ impl Listener {
         };
         self.session = Some(stream.session());
         Ok(Pipe::of(stream))
+    }
+
+    /// The pipes of a client that sends messages, each named as a stream would be.
+    pub(super) async fn messages(&mut self, setup: &Setup) -> io::Result<Vec<Pipe>> {
+        let stream = self.listener.accept().await.map_err(mancom::Error::from)?;
+        let session = stream.session();
+        self.keep.push(Box::new(stream));
+        let classes = setup.peer.pipes(&setup.classes);
+        let mut pipes = message::pipes(&session, &classes, &mut self.keep);
+        for pipe in &mut pipes {
+            let mut index = [0];
+            pipe.reader.read_exact(&mut index).await?;
+            pipe.writer.write_all(&index).await?;
+            pipe.writer.flush().await?;
+        }
+        self.session = Some(session);
+        Ok(pipes)
     }
 }
 

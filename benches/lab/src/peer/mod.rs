@@ -13,124 +13,28 @@
 //! | `noq`, `noq-backup`, `noq-fast` | one connection, a stream for each class | both; the second as a backup; timers of 1 s and 0.3 s |
 //! | `reconnect` | one TCP connection, made anew by stubborn-io | the first, else the second |
 //! | `mancom` | one session, a labelled stream for each class | as the library decides |
+//! | `mancom-msg` | one session, a message for each record | as the library decides |
 
+mod kind;
 mod mancom;
+mod message;
 mod mptcp;
 mod noq;
 mod reconnect;
 mod tcp;
 
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use Peer::{Mptcp, Noq, Tcp};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+pub(crate) use self::kind::*;
 pub(crate) use self::mancom::{Crowd, crowd_client, crowd_server};
-
-/// What traffic is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Class {
-    Interactive = 0,
-    Bulk = 1,
-}
-
-/// A way to communicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Peer {
-    Tcp(Shape),
-    Mptcp {
-        two: bool,
-        backup: bool,
-        tuned: bool,
-    },
-    Noq {
-        fast: bool,
-        backup: bool,
-    },
-    Reconnect,
-    Mancom,
-}
-
-/// How TCP connections lie over the networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Shape {
-    Wifi,
-    Cell,
-    Lowat,
-    Two,
-    Split,
-}
-
-use Peer::{Mptcp, Noq, Tcp};
-pub(crate) const TCP_WIFI: Peer = Tcp(Shape::Wifi);
-pub(crate) const TCP_CELL: Peer = Tcp(Shape::Cell);
-pub(crate) const TCP_LOWAT: Peer = Tcp(Shape::Lowat);
-pub(crate) const TCP_TWO: Peer = Tcp(Shape::Two);
-pub(crate) const TCP_SPLIT: Peer = Tcp(Shape::Split);
-pub(crate) const MPTCP: Peer = mptcp(false, false, false);
-pub(crate) const MPTCP_TWO: Peer = mptcp(true, false, false);
-pub(crate) const MPTCP_BACKUP: Peer = mptcp(false, true, false);
-pub(crate) const MPTCP_TUNED: Peer = mptcp(false, true, true);
-pub(crate) const NOQ: Peer = noq(false, false);
-pub(crate) const NOQ_BACKUP: Peer = noq(false, true);
-pub(crate) const NOQ_FAST: Peer = noq(true, true);
-pub(crate) const RECONNECT: Peer = Peer::Reconnect;
-pub(crate) const MANCOM: Peer = Peer::Mancom;
-
-const fn mptcp(two: bool, backup: bool, tuned: bool) -> Peer {
-    Mptcp { two, backup, tuned }
-}
-
-const fn noq(fast: bool, backup: bool) -> Peer {
-    Noq { fast, backup }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match *self {
-            Tcp(Shape::Wifi) => "tcp-wifi",
-            Tcp(Shape::Cell) => "tcp-cell",
-            Tcp(Shape::Lowat) => "tcp-lowat",
-            Tcp(Shape::Two) => "tcp-two",
-            Tcp(Shape::Split) => "tcp-split",
-            Mptcp { tuned: true, .. } => "mptcp-tuned",
-            Mptcp { backup: true, .. } => "mptcp-backup",
-            Mptcp { two: true, .. } => "mptcp-two",
-            Mptcp { .. } => "mptcp",
-            Noq { fast: true, .. } => "noq-fast",
-            Noq { backup: true, .. } => "noq-backup",
-            Noq { .. } => "noq",
-            Peer::Reconnect => "reconnect",
-            Peer::Mancom => "mancom",
-        })
-    }
-}
-
-impl Peer {
-    /// Whether each class has a pipe of its own.
-    fn apart(self) -> bool {
-        match self {
-            Tcp(shape) => matches!(shape, Shape::Two | Shape::Split),
-            Mptcp { two, .. } => two,
-            Noq { .. } | Peer::Mancom => true,
-            Peer::Reconnect => false,
-        }
-    }
-
-    /// The classes of each pipe.
-    fn pipes(self, classes: &[Class]) -> Vec<Vec<Class>> {
-        if self.apart() {
-            classes.iter().map(|&class| vec![class]).collect()
-        } else {
-            vec![classes.to_vec()]
-        }
-    }
-}
 
 /// All a node must know to connect or to listen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -202,7 +106,7 @@ pub(crate) async fn connect(setup: &Setup) -> io::Result<Lanes> {
             Mptcp { backup, tuned, .. } => mptcp::connect(setup, backup, tuned).await?,
             Noq { fast, backup } => noq::connect(setup, fast, backup, &mut keep).await?,
             Peer::Reconnect => reconnect::connect(setup).await?,
-            Peer::Mancom => mancom::connect(setup, &mut keep).await?,
+            Peer::Mancom { messages } => mancom::connect(setup, messages, &mut keep).await?,
         };
         // All are named before any is waited for: the server takes them in the order they arrive.
         for (index, pipe) in pipes.iter_mut().enumerate() {
@@ -275,7 +179,7 @@ pub(crate) async fn listen(setup: &Setup) -> io::Result<Server> {
             certificate = told;
             (Listener::Noq(listener), port)
         }
-        Peer::Mancom => {
+        Peer::Mancom { .. } => {
             let (listener, port) = mancom::listen(setup).await?;
             (Listener::Mancom(listener), port)
         }
@@ -292,6 +196,11 @@ impl Server {
     pub(crate) async fn accept(mut self, setup: &Setup) -> io::Result<Lanes> {
         let count = setup.peer.pipes(&setup.classes).len();
         let arrive = async {
+            if let Listener::Mancom(listener) = &mut self.listener
+                && setup.peer == MESSAGES
+            {
+                return listener.messages(setup).await;
+            }
             let mut pipes: Vec<Option<Pipe>> = Vec::new();
             pipes.resize_with(count, || None);
             for _ in 0..count {

@@ -190,7 +190,7 @@ pub(crate) fn percentile(samples: &[f64], percent: f64) -> Option<f64> {
     if count == 0 {
         return None;
     }
-    if percent == 50.0 && count % 2 == 0 {
+    if percent == 50.0 && count.is_multiple_of(2) {
         return Some((sorted[count / 2 - 1] + sorted[count / 2]) / 2.0);
     }
     let rank = (percent / 100.0 * count as f64).ceil() as usize;

@@ -81,11 +81,8 @@ fn panel(
         .iter()
         .find(|verdict| verdict.column == told.name);
     let limit = limit.map(|verdict| verdict.limit);
-    let figures = rows
-        .iter()
-        .filter_map(|row| sheet.shown(row, column))
-        .chain(limit);
-    let axis = Axis::over(scale, figures);
+    let shown = rows.iter().filter_map(|row| sheet.shown(row, column));
+    let axis = Axis::over(scale, shown.chain(limit));
     let how = if scale == Scale::Log {
         ", log scale"
     } else {
@@ -114,6 +111,7 @@ fn panel(
             &round_tick(tick),
         );
     }
+    let mut figures = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         let Some(figure) = sheet.shown(row, column) else {
             continue;
@@ -129,11 +127,16 @@ fn panel(
             body,
             "<rect x=\"{left:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/>"
         );
-        let beside = (left + length + 4.0, y + BAR / 2.0 + 4.0);
-        text(body, beside, "start", "#0f172a", "", &round(figure));
+        figures.push((y, length, figure));
     }
     if let Some(limit) = limit {
         line(body, limit, "stroke=\"#0f172a\" stroke-dasharray=\"3 3\"");
+    }
+    for (y, length, figure) in figures {
+        // Readable on the dashes.
+        let halo = "paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"4\"";
+        let beside = (left + length + 4.0, y + BAR / 2.0 + 4.0);
+        text(body, beside, "start", "#0f172a", halo, &round(figure));
     }
 }
 

@@ -86,17 +86,17 @@ pub(super) fn sheet(
             &[Class::Interactive],
             vec![ask(1024, EVERY, START, stop)],
         );
+        let alone = if args.quick {
+            &[TCP_TWO][..]
+        } else {
+            &[TCP_TWO, MANCOM]
+        };
+        for &peer in alone {
+            let row = format!("{peer}, bulk alone");
+            let flows = vec![bulk(Side::Client, stop)];
+            run(&mut sheet, &row, peer, &[Class::Bulk], flows);
+        }
         for &peer in peers {
-            if peer == MANCOM || (peer == TCP_WIFI && links.len() == 1) {
-                let row = format!("{peer}, bulk alone");
-                run(
-                    &mut sheet,
-                    &row,
-                    peer,
-                    &[Class::Bulk],
-                    vec![bulk(Side::Client, stop)],
-                );
-            }
             let flows = vec![bulk(Side::Client, stop), ask(1024, EVERY, START, stop)];
             run(&mut sheet, &peer.to_string(), peer, &BOTH, flows);
         }
@@ -133,7 +133,12 @@ fn judge(sheet: &mut Sheet) {
         let limit = sheet.figure("idle", column).map(|idle| 1.2 * idle);
         sheet.at_most(what, column, limit);
     }
-    let alone = sheet.figure("mancom, bulk alone", "bulk");
-    let limit = alone.map(|alone| 0.93 * alone);
+    // Of the better of the two, so that a bulk that is slow by itself is not excused.
+    let alone = ["mancom, bulk alone", "tcp-two, bulk alone"].map(|row| sheet.figure(row, "bulk"));
+    let limit = alone
+        .into_iter()
+        .flatten()
+        .reduce(f64::max)
+        .map(|alone| 0.93 * alone);
     sheet.at_least("bulk at least 0.93 of what it gets alone", "bulk", limit);
 }

@@ -5,13 +5,13 @@ use std::io;
 use super::beside::{self, COLUMNS};
 use super::{BOTH, Cell, Class, Done, ask, cell, cellular, told, wifi};
 use crate::args::Args;
-use crate::peer::{MANCOM, MPTCP, MPTCP_TWO, NOQ, Peer, TCP_SPLIT, TCP_TWO};
+use crate::peer::{MANCOM, MESSAGES, MPTCP, MPTCP_TWO, NOQ, Peer, TCP_SPLIT, TCP_TWO};
 use crate::report::{Sheet, percentile};
 use crate::traffic::{Flow, Side, What};
 use crate::world::World;
 
-const PEERS: [Peer; 6] = [TCP_TWO, TCP_SPLIT, MPTCP_TWO, MPTCP, NOQ, MANCOM];
-const QUICK: [Peer; 2] = [MPTCP, MANCOM];
+const PEERS: [Peer; 7] = [TCP_TWO, TCP_SPLIT, MPTCP_TWO, MPTCP, NOQ, MANCOM, MESSAGES];
+const QUICK: [Peer; 3] = [MPTCP, MANCOM, MESSAGES];
 /// How many times lower the interactive latency has to be.
 const TIMES: f64 = 13.0;
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::process::Command;
 
-use super::{Done, PATIENCE, setup, told, wifi};
+use super::cell::setup;
+use super::{Done, PATIENCE, told, wifi};
 use crate::args::Args;
 use crate::clock;
 use crate::node::{Answer, Order, Remote};

@@ -7,6 +7,7 @@ use crate::label::Urgency;
 
 mod place;
 mod properties;
+mod simulation;
 
 const MILLI: Duration = Duration::from_millis(1);
 

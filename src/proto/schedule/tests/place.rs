@@ -210,25 +210,23 @@ fn paths_of_which_nothing_is_known_are_all_tried() {
 #[test]
 fn background_leaves_no_queue_while_interactive_traffic_is_active() {
     let now = now();
-    let wifi = path(0, 20, 20);
+    // A queue of 2 ms is seen, and no more is wanted.
+    let mut wifi = path(0, 20, 20);
+    wifi.measure.rtt = Some(MILLI * 22);
     let on = |outstanding, ago| {
         let around = active(now, MILLI * ago);
         place(now, &background(), &[with(wifi, outstanding)], &around)
     };
     assert_eq!(gate::allowance(&wifi.measure, true), 55 * KB);
-    assert_eq!(on(50 * KB, 0).choice, Choice::On(0), "up to 55 kB");
-    assert_eq!(on(49_999, 0).choice, Choice::On(0), "the pipe is not full");
-    let shut = on(50 * KB + 1, 0);
+    assert_eq!(on(50 * KB, 0).choice, Choice::On(0));
+    // Half a chunk of 2.5 kB beyond.
+    assert_eq!(on(53_750, 0).choice, Choice::On(0));
+    let shut = on(53_751, 0);
     assert_eq!(shut.choice, Choice::Later(Some(now + MILLI)), "{shut}");
-    assert_eq!(on(60 * KB, 0).choice, Choice::Later(Some(now + 2 * MILLI)));
-    assert_eq!(on(60 * KB, 5_999).choice, on(60 * KB, 0).choice);
+    assert_eq!(on(60 * KB, 5_999).choice, Choice::Later(Some(now + MILLI)));
     assert_eq!(on(60 * KB, 6_000).choice, Choice::On(0));
-    let rest = on(2_500 * KB, 6_000).choice;
-    assert_eq!(
-        rest,
-        Choice::Later(Some(now + 2 * MILLI)),
-        "a second's worth"
-    );
+    let second = on(2_500 * KB, 6_000).choice;
+    assert_eq!(second, Choice::Later(Some(now + MILLI)), "a second's worth");
     let default = Unit {
         urgency: Urgency::Default,
         ..background()
@@ -238,10 +236,42 @@ fn background_leaves_no_queue_while_interactive_traffic_is_active() {
 }
 
 #[test]
+fn a_queue_may_be_a_tenth_of_the_round_trip_and_as_much_again_if_none_is_seen() {
+    let tight = |(megabits, rtt, waits)| {
+        let mut path = path(0, megabits, rtt);
+        path.measure.rtt = Some(MILLI * (rtt + waits));
+        gate::allowance(&path.measure, true) - megabits * 125 * u64::from(rtt)
+    };
+    // 2 ms at least, 25 ms at most, a packet at least.
+    for (path, more) in [
+        ((20, 20, 0), 10_000),
+        ((20, 20, 1), 7_500),
+        ((20, 20, 50), 5_000),
+        ((100, 5, 2), 25_000),
+        ((2, 120, 12), 3_000),
+        ((2, 120, 0), 6_000),
+        ((10, 600, 0), 62_500),
+        ((1, 10, 2), 1_500),
+    ] {
+        assert_eq!(tight(path), more, "{path:?}");
+    }
+    let unmeasured = Measure {
+        outstanding: u64::MAX,
+        ..Measure::default()
+    };
+    assert_eq!(gate::allowance(&unmeasured, true), 15_000, "ten segments");
+    let no_rtt = Measure {
+        bandwidth: Some(2_500_000),
+        ..Measure::default()
+    };
+    assert_eq!(gate::allowance(&no_rtt, true), 125_000, "50 ms");
+}
+
+#[test]
 fn what_other_sessions_have_outstanding_counts_at_the_gate() {
     let now = now();
     let path = Candidate {
-        foreign: 30 * KB,
+        foreign: 40 * KB,
         planned: 10 * KB,
         ..with(path(0, 20, 20), 15 * KB)
     };
@@ -286,11 +316,11 @@ fn traffic_of_a_session_of_less_priority_waits() {
 }
 
 #[test]
-fn a_chunk_is_two_milliseconds_of_the_path() {
+fn a_chunk_is_a_millisecond_of_the_path() {
     let of = |megabits| chunk(&path(0, megabits, 20).measure);
     assert_eq!(
         [1, 20, 100, 10_000].map(of),
-        [1400, 5_000, 25_000, 256 << 10]
+        [1400, 2_500, 12_500, 256 << 10]
     );
     let unknown = |acknowledged| {
         chunk(&Measure {

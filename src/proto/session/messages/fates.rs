@@ -43,7 +43,9 @@ mod tests {
     fn only_the_latest_failures_are_remembered() {
         let mut fates = Fates::default();
         let last = 3 * REMEMBERED as u64;
-        (0..last).step_by(2).for_each(|id| fates.failed(id, Fate::Expired));
+        (0..last)
+            .step_by(2)
+            .for_each(|id| fates.failed(id, Fate::Expired));
         assert_eq!(fates.failed.len(), REMEMBERED);
         assert_eq!(fates.of(last - 2), Some(Fate::Expired));
         assert_eq!(fates.of(last - 1), Some(Fate::Delivered));

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assembly::Assembly;
-use super::{MAX_UNSETTLED, MessageId, Received, charge_of};
+use super::{MAX_UNSETTLED, MessageId, Received, charge_of, early_of};
 use crate::label::Label;
 use crate::proto::session::ProtocolError;
 use crate::proto::session::ranges::Ranges;
@@ -36,7 +36,11 @@ enum Stage {
 #[derive(Debug)]
 struct Entry {
     label: Label,
-    length: u32,
+    /// Told with every part, or at the end of a message that was written piece by piece.
+    length: Option<u32>,
+    piecewise: bool,
+    /// Payload up to here was announced.
+    highest: u32,
     charge: u64,
     /// The sender's number, once the first part is in.
     id: Option<u64>,
@@ -51,12 +55,32 @@ struct Entry {
     waits_for: Option<u64>,
 }
 
+impl Entry {
+    fn is_complete(&self) -> bool {
+        self.id.is_some() && self.length == Some(self.body.contiguous())
+    }
+}
+
 /// The head of a message, as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct First {
     pub(super) id: u64,
     pub(super) below: u64,
     pub(super) after: Vec<u64>,
+}
+
+/// What stands before the payload of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) seq: u64,
+    pub(super) label: Label,
+    /// `None` if that is told at the end.
+    pub(super) length: Option<u32>,
+    /// Its length is told at the end, which this may be.
+    pub(super) piecewise: bool,
+    pub(super) offset: u32,
+    pub(super) payload: u32,
+    pub(super) first: Option<First>,
 }
 
 /// What is bounded by urgency.
@@ -83,6 +107,8 @@ pub(super) struct Incoming {
     withdrawn: usize,
     /// Bytes kept.
     held: usize,
+    /// An empty list, for its memory.
+    todo: Vec<u64>,
     // ---- what is to be told
     pub(super) news: Ranges,
     pub(super) have: BTreeSet<u64>,
@@ -95,7 +121,7 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(window: u64) -> Self {
         let lane = || Lane {
-            granted: window,
+            granted: window + early_of(window),
             ..Lane::default()
         };
         Self {
@@ -108,6 +134,7 @@ impl Incoming {
             floors: [0; 3],
             withdrawn: 0,
             held: 0,
+            todo: Vec::new(),
             news: Ranges::default(),
             have: BTreeSet::new(),
             withdrawn_due: BTreeSet::new(),
@@ -144,19 +171,16 @@ impl Incoming {
     ///
     /// # Errors
     /// The peer broke the protocol.
-    pub(super) fn part(
-        &mut self,
-        seq: u64,
-        label: Label,
-        length: u32,
-        range: (u32, u32),
-        first: Option<First>,
-    ) -> Result<bool, ProtocolError> {
-        let end = range.0.checked_add(range.1);
-        if seq >= LAST || end.is_none_or(|end| end > length) {
-            return Err(ProtocolError::BeyondEnd);
+    pub(super) fn part(&mut self, told: Announced) -> Result<bool, ProtocolError> {
+        let seq = told.seq;
+        let end = told.offset.checked_add(told.payload);
+        let end = end.filter(|end| told.length.is_none_or(|length| *end <= length));
+        let end = end.ok_or(ProtocolError::BeyondEnd)?;
+        let longest = u64::from(told.length.unwrap_or(end));
+        if seq >= LAST || longest > self.window {
+            return Err(ProtocolError::BeyondCredit);
         }
-        if let Some(first) = &first
+        if let Some(first) = &told.first
             && (first.below > seq || first.after.iter().any(|after| *after >= seq))
         {
             return Err(ProtocolError::BadOrder);
@@ -166,7 +190,7 @@ impl Incoming {
             return Ok(false);
         }
         if !self.entries.contains_key(&seq) {
-            self.open(seq, label, length)?;
+            self.open(seq, told.label, told.piecewise, longest)?;
         }
         let Some(entry) = self.entries.get_mut(&seq) else {
             return Ok(false);
@@ -175,37 +199,57 @@ impl Incoming {
             self.withdrawn_due.insert(seq);
             return Ok(false);
         }
-        if entry.length != length || entry.label.urgency() != label.urgency() {
+        let length = entry.length.or(told.length);
+        let beyond = length.is_some_and(|length| entry.highest.max(end) > length);
+        if beyond || (told.length.is_some() && told.length != length) {
+            return Err(ProtocolError::BeyondEnd);
+        }
+        let lane = entry.label.urgency() as usize;
+        if entry.piecewise != told.piecewise || lane != told.label.urgency() as usize {
             return Err(ProtocolError::Malformed);
         }
+        let more = charge_of(longest, self.window).saturating_sub(entry.charge);
+        self.charge(lane, more)?;
+        self.have.insert(seq);
+        let Some(entry) = self.entries.get_mut(&seq) else {
+            return Ok(false);
+        };
+        entry.charge += more;
+        (entry.length, entry.highest) = (length, entry.highest.max(end));
         if entry.stage != Stage::Parts {
-            self.have.insert(seq);
             return Ok(false);
         }
-        if let Some(first) = first
+        if let Some(first) = told.first
             && entry.id.is_none()
         {
-            entry.label = label;
+            entry.label = told.label;
             (entry.id, entry.below, entry.after) = (Some(first.id), first.below, first.after);
             let (rank, below) = (entry.rank, entry.below);
             self.raise_below(below, rank);
-            self.have.insert(seq);
-            self.advance(vec![seq]);
         }
+        self.complete(seq);
         Ok(true)
     }
 
-    fn open(&mut self, seq: u64, label: Label, length: u32) -> Result<(), ProtocolError> {
-        let charge = charge_of(u64::from(length), self.window);
-        self.charge(label.urgency() as usize, charge)?;
+    fn open(
+        &mut self,
+        seq: u64,
+        label: Label,
+        piecewise: bool,
+        longest: u64,
+    ) -> Result<(), ProtocolError> {
         let own = label.urgency() as usize;
+        let charge = charge_of(longest, self.window);
+        self.charge(own, charge)?;
         let floor = self.floors.iter().position(|floor| seq < *floor);
         let waiting = self.waiting.get(&seq).into_iter().flatten();
         let waiting = waiting.filter_map(|by| Some(self.entries.get(by)?.rank));
         let rank = waiting.chain(floor).chain([own]).min().unwrap_or(own);
         let entry = Entry {
             label,
-            length,
+            length: None,
+            piecewise,
+            highest: 0,
             charge,
             id: None,
             after: Vec::new(),
@@ -217,6 +261,19 @@ impl Incoming {
         };
         self.entries.insert(seq, Box::new(entry));
         Ok(())
+    }
+
+    /// Goes on with a message if nothing of it is missing.
+    fn complete(&mut self, seq: u64) {
+        if self
+            .entries
+            .get(&seq)
+            .is_some_and(|entry| entry.is_complete())
+        {
+            let mut todo = std::mem::take(&mut self.todo);
+            todo.push(seq);
+            self.advance(todo);
+        }
     }
 
     fn charge(&mut self, lane: usize, charge: u64) -> Result<(), ProtocolError> {
@@ -249,10 +306,7 @@ impl Incoming {
         let before = entry.body.held();
         let fresh = entry.body.take(offset, data, entry.length, pieces)?;
         self.held += entry.body.held() - before;
-        self.have.insert(seq);
-        if entry.body.contiguous() == entry.length {
-            self.advance(vec![seq]);
-        }
+        self.complete(seq);
         Ok(fresh)
     }
 
@@ -309,9 +363,7 @@ impl Incoming {
                     break;
                 }
                 match entry.stage {
-                    Stage::Parts if entry.id.is_some() && entry.body.contiguous() == entry.length => {
-                        entry.stage = Stage::Held;
-                    }
+                    Stage::Parts if entry.is_complete() => entry.stage = Stage::Held,
                     Stage::Held => {
                         entry.stage = Stage::Delivered;
                         self.have.remove(&seq);
@@ -328,6 +380,7 @@ impl Incoming {
                 }
             }
         }
+        self.todo = todo;
     }
 
     /// A number is closed: whoever waits for that is looked at again.
@@ -391,9 +444,8 @@ impl Incoming {
         let entry = self.entries.remove(&seq)?;
         let lane = entry.label.urgency() as usize;
         self.give_back(lane, entry.charge);
-        self.handed_out = true;
         self.held -= entry.body.held();
-        let mut todo = Vec::new();
+        let mut todo = std::mem::take(&mut self.todo);
         self.wake(seq, &mut todo);
         self.advance(todo);
         Some(Received {
@@ -404,25 +456,27 @@ impl Incoming {
     }
 
     fn give_back(&mut self, lane: usize, charge: u64) {
-        let window = self.window;
-        let state = &mut self.lanes[lane];
-        state.returned += charge;
-        if state.returned + window - state.granted >= window / 4 {
+        self.lanes[lane].returned += charge;
+        self.handed_out = true;
+        if self.allowed(lane) - self.lanes[lane].granted >= self.window / 4 {
             self.credit_due[lane] = true;
         }
     }
 
+    fn allowed(&self, lane: usize) -> u64 {
+        self.lanes[lane].returned + self.window + early_of(self.window)
+    }
+
     /// Credit that came back and was not told, however little.
     pub(super) fn owes_credit(&self, lane: usize) -> bool {
-        self.lanes[lane].returned + self.window > self.lanes[lane].granted
+        self.allowed(lane) > self.lanes[lane].granted
     }
 
     /// What the peer may charge from now on.
     pub(super) fn grant(&mut self, lane: usize) -> u64 {
         self.credit_due[lane] = false;
-        let lane = &mut self.lanes[lane];
-        lane.granted = lane.returned + self.window;
-        lane.granted
+        self.lanes[lane].granted = self.allowed(lane);
+        self.lanes[lane].granted
     }
 
     /// The sender gives a message up; it was charged so much.
@@ -442,26 +496,36 @@ impl Incoming {
             self.news.insert(seq, seq + 1);
             return Ok(());
         }
-        if self.entries.get(&seq).is_none_or(|entry| entry.stage != Stage::Withdrawn) {
+        if self
+            .entries
+            .get(&seq)
+            .is_none_or(|entry| entry.stage != Stage::Withdrawn)
+        {
             if self.withdrawn >= MAX_GAPS {
                 return Err(ProtocolError::TooManyMessages);
             }
             if !self.entries.contains_key(&seq) {
                 // As if a message had come that takes so much.
                 const LABELS: [Label; 3] = [Label::INTERACTIVE, Label::ANY, Label::BACKGROUND];
-                self.open(seq, LABELS[lane], 0)?;
-                let least = charge_of(0, self.window);
-                if let Err(error) = self.charge(lane, charge.saturating_sub(least)) {
-                    self.entries.remove(&seq);
-                    return Err(error);
-                }
-                if let Some(entry) = self.entries.get_mut(&seq) {
-                    entry.charge = entry.charge.max(charge);
-                }
+                self.open(seq, LABELS[lane], true, charge)?;
             }
+            self.charge_up(seq, charge)?;
             self.drop_entry(seq);
         }
         self.withdrawn_due.insert(seq);
+        Ok(())
+    }
+
+    /// Parts that did not arrive were charged too.
+    fn charge_up(&mut self, seq: u64, charge: u64) -> Result<(), ProtocolError> {
+        let Some(entry) = self.entries.get(&seq) else {
+            return Ok(());
+        };
+        let more = charge.saturating_sub(entry.charge);
+        self.charge(entry.label.urgency() as usize, more)?;
+        if let Some(entry) = self.entries.get_mut(&seq) {
+            entry.charge += more;
+        }
         Ok(())
     }
 
@@ -486,7 +550,6 @@ impl Incoming {
         self.withdrawn += 1;
         self.have.remove(&seq);
         self.give_back(lane, charge);
-        self.handed_out = true;
     }
 
     /// Nothing comes of a message any more, and the sender knows that.
@@ -510,7 +573,7 @@ impl Incoming {
             }
             Some(_) => return Err(ProtocolError::Malformed),
         }
-        let mut todo = Vec::new();
+        let mut todo = std::mem::take(&mut self.todo);
         self.close(seq, &mut todo);
         self.advance(todo);
         self.check_gaps()
@@ -535,7 +598,8 @@ impl Incoming {
         if !matches!(entry.stage, Stage::Parts | Stage::Held) {
             return None;
         }
-        let contiguous = u64::from(entry.body.contiguous());
+        let ended = u64::from(entry.piecewise && entry.is_complete());
+        let contiguous = u64::from(entry.body.contiguous()) + ended;
         let (upto, begins) = match entry.id {
             Some(_) => (contiguous + 1, None),
             None => (0, (contiguous > 0).then_some((1, contiguous + 1))),
@@ -556,14 +620,15 @@ impl Incoming {
             };
         }
         for (due, lane) in self.credit_due.iter_mut().zip(&self.lanes) {
-            *due |= lane.granted > self.window;
+            *due |= lane.granted > self.window + early_of(self.window);
         }
     }
 
     /// The session is over: only what was delivered can still be handed out, if anything can.
     pub(super) fn end(&mut self, keep: bool) {
         let delivered = |stage| matches!(stage, Stage::Delivered | Stage::Ready);
-        self.entries.retain(|_, entry| keep && delivered(entry.stage));
+        self.entries
+            .retain(|_, entry| keep && delivered(entry.stage));
         if !keep {
             self.ready.clear();
         }

@@ -1,11 +1,107 @@
-//! Messages: labelled units delivered whole, at most once, after those they name (libcmm's IROBs).
+//! Messages: labelled units delivered whole, at most once, after those they come after (libcmm's IROBs).
+//!
+//! # The problem
+//!
+//! A program has units to say, not bytes: each with its own label, each to arrive whole and once, or not
+//! at all and then with a word about it; in an order that the program chooses, over whatever paths there
+//! are, some of which vanish. A unit that grew stale is to be taken back, with what depends on it.
+//!
+//! # The picture
+//!
+//! ```text
+//!  send --> waits --what it comes after was sent whole, credit--> under way --MSG_ACK--> delivered
+//!             |                                                      |
+//!             +--cancel, expiry: gone, no trace                      +--cancel, expiry: WITHDRAW
+//!                                                                         |
+//!             MSG_ACK: it was delivered before  <-------------------------+---> WITHDRAWN, FORGET: given up
+//!
+//!  parts --> complete --all before it delivered--> delivered --all before it handed out--> recv
+//! ```
+//!
+//! # The rules
+//!
+//! **Numbers.** A [`MessageId`] is given when the program sends, the number on the wire when the first
+//! part is planned: so what was given up before leaves no number, and no gap. (What was planned and not
+//! written when it was given up leaves a number, which FORGET closes.)
+//!
+//! **Order.** A head names the messages it comes after by number, all lower than its own; if they are
+//! more than [`MAX_NAMED`](super::frame::MAX_NAMED), it names the number below which it comes after all.
+//! Sent without `after`, a message comes after the one sent so before it in its urgency. It starts when
+//! each of them was sent whole; so what holds back others never waits for room that those take. It is
+//! *delivered* when it is complete and each of them is delivered or forgotten: so a message that is
+//! given up never takes back an acknowledgement. It is handed out when each of them was.
+//!
+//! **Urgency.** A message is as urgent as the most urgent one that comes after it, on its way and when
+//! it is handed out; its label decides on its paths alone. Within an urgency they go in the order sent.
+//!
+//! **Acknowledgements.** MSG_ACK says below which number all are closed (delivered or forgotten), and
+//! ranges beyond; it adds to what was said before. MSG_HAVE says which units of a message are here that
+//! is not delivered: unit 0 is its head, unit n+1 its n-th byte, and one that is written piece by piece
+//! has its end as a last unit. On a new path, and when one is lost, all of it is told again.
+//!
+//! **Credit** is counted per urgency of the label, in bytes from the start of the session; a message
+//! takes all of its own when it starts, at least [`LEAST_CHARGE`]. It comes back when the message is
+//! handed out or given up. One that is still being written takes credit as it is sent; such messages
+//! together have a quarter of the window, which the first credit adds for them: so they never stop one
+//! that is whole.
+//!
+//! **Giving up.** Before a byte was written, it is final. After that WITHDRAW asks, and MSG_ACK or
+//! WITHDRAWN answers. What comes after a message that is given up is given up too. The receiver holds
+//! the number open, and with it what comes after it, until FORGET, which is said once all of that is
+//! given up too: so nothing is delivered without what it comes after.
+//!
+//! # The limits
+//!
+//! | what | bound | beyond it |
+//! | --- | --- | --- |
+//! | a message | the peer's receive window | `TooLong`; the path ends |
+//! | messages not settled | [`MAX_UNSETTLED`] an urgency | `send` waits |
+//! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message being written | `send` waits |
+//! | bytes received | the window and a quarter, an urgency | the path ends |
+//! | pieces out of order | [`MAX_PIECES`] an urgency | the path ends |
+//! | gaps between numbers, messages given up and not forgotten | three times [`MAX_UNSETTLED`] | the path ends |
+//! | a message comes after | [`MAX_NAMED`](super::frame::MAX_NAMED) named, or all below a number | the path ends |
+//! | fates of messages not delivered | 16,384, the latest | `Unknown` |
+//! | events | one a message sent, and a few | |
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Session;
+use super::{CloseReason, Phase, Session};
 use crate::label::{Label, Urgency};
+
+mod assembly;
+mod fates;
+mod incoming;
+mod order;
+mod outgoing;
+mod parts;
+mod plan;
+mod queue;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use outgoing::{Body, State as Stage};
+pub(super) use wire::State;
+
+/// Messages of one urgency that are sent and not settled with the peer.
+pub const MAX_UNSETTLED: usize = 4096;
+/// What the smallest message takes of the credit, bytes: about what it costs to keep.
+pub const LEAST_CHARGE: u64 = 256;
+/// Pieces of messages of one urgency kept because they arrived early.
+pub const MAX_PIECES: usize = 8192;
+
+/// What a message of so many bytes takes of a window.
+fn charge_of(length: u64, window: u64) -> u64 {
+    length.max(LEAST_CHARGE.min(window))
+}
+
+/// What messages that are being written may take beside the window.
+fn early_of(window: u64) -> u64 {
+    (window / 4).max(charge_of(0, window))
+}
 
 /// A message of a session: a number that its sender gave it. Later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +178,21 @@ pub enum Refused {
 }
 
 impl Session {
+    fn takes_messages(&self) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Over(reason) => Err(Refused::Closed(reason)),
+            Phase::Draining | Phase::Saying => Err(Refused::Closed(CloseReason::Finished)),
+        }
+    }
+
+    fn lives(&self) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Over(reason) => Err(Refused::Closed(reason)),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a message whole; `None` while there is no room for one of its urgency
     /// (`MessageRoom` follows).
     ///
@@ -95,11 +206,16 @@ impl Session {
         order: &Order,
         expires: Option<Instant>,
     ) -> Result<Option<MessageId>, Refused> {
-        let _ = (now, label, bytes, order, expires);
-        Err(Refused::Unknown)
+        let longest = self.messages.out.longest;
+        if bytes.len() as u64 > longest {
+            return Err(Refused::TooLong(longest));
+        }
+        self.take_message(now, label, Body::Whole(bytes.clone()), order, expires)
     }
 
     /// Begins a message that is written piece by piece; `None` as above.
+    ///
+    /// It takes its place in the order now, and what is written of it is sent before it is finished.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -110,8 +226,30 @@ impl Session {
         order: &Order,
         expires: Option<Instant>,
     ) -> Result<Option<MessageId>, Refused> {
-        let _ = (now, label, order, expires);
-        Err(Refused::Unknown)
+        self.take_message(now, label, Body::Growing(Vec::new()), order, expires)
+    }
+
+    fn take_message(
+        &mut self,
+        _now: Instant,
+        label: Label,
+        body: Body,
+        order: &Order,
+        expires: Option<Instant>,
+    ) -> Result<Option<MessageId>, Refused> {
+        self.takes_messages()?;
+        let out = &mut self.messages.out;
+        let after = out.place(label.urgency(), order)?;
+        if !out.has_room(label.urgency(), body.len()) {
+            return Ok(None);
+        }
+        let chained = *order == Order::Sent;
+        let id = out.insert(label, body, after, chained, expires);
+        if *order == Order::AfterAll {
+            out.placed_after_all(id);
+        }
+        self.raise_planned();
+        Ok(Some(MessageId(id)))
     }
 
     /// Takes what fits of the next piece; 0 while there is no room (`MessageRoom` follows).
@@ -120,12 +258,17 @@ impl Session {
     /// `TooLong`, `Unknown`, `Closed`; the message's own end as the fate says.
     pub fn write_message(
         &mut self,
-        now: Instant,
+        _now: Instant,
         id: MessageId,
         piece: &[u8],
     ) -> Result<usize, Refused> {
-        let _ = (now, id, piece);
-        Err(Refused::Unknown)
+        self.lives()?;
+        let out = &mut self.messages.out;
+        let record = out.records.get(&id.0).ok_or(Refused::Unknown)?;
+        if record.body.len() as u64 + piece.len() as u64 > out.longest {
+            return Err(Refused::TooLong(out.longest));
+        }
+        out.write(id.0, piece).ok_or(Refused::Unknown)
     }
 
     /// The message is complete.
@@ -133,14 +276,21 @@ impl Session {
     /// # Errors
     /// `Unknown`, `Closed`.
     pub fn finish_message(&mut self, now: Instant, id: MessageId) -> Result<(), Refused> {
-        let _ = (now, id);
-        Err(Refused::Unknown)
+        self.lives()?;
+        let finished = self.messages.out.finish(id.0);
+        self.settle_messages(now);
+        finished.then_some(()).ok_or(Refused::Unknown)
     }
 
     /// The next message in order: the most urgent whose predecessors were all handed out.
     pub fn recv_message(&mut self, now: Instant) -> Option<Received> {
-        let _ = now;
-        None
+        let received = self.messages.inn.take();
+        match &received {
+            Some(_) if self.lives().is_ok() => self.return_credit(now),
+            Some(_) => {}
+            None => self.messages.wanted = true,
+        }
+        received
     }
 
     /// What became of it so far (`MessageSettled` tells when that is final).
@@ -148,8 +298,14 @@ impl Session {
     /// # Errors
     /// `Unknown`.
     pub fn message_fate(&self, id: MessageId) -> Result<Fate, Refused> {
-        let _ = id;
-        Err(Refused::Unknown)
+        let out = &self.messages.out;
+        match out.records.get(&id.0) {
+            Some(record) if record.settled() => out.fates.of(id.0).ok_or(Refused::Unknown),
+            Some(record) if record.written => Ok(Fate::Sent),
+            Some(_) => Ok(Fate::Pending),
+            None if id.0 >= out.next_id => Err(Refused::Unknown),
+            None => out.fates.of(id.0).ok_or(Refused::Unknown),
+        }
     }
 
     /// Gives it up. Final at once if not a byte was sent; else the peer decides (`MessageSettled`).
@@ -157,8 +313,41 @@ impl Session {
     /// # Errors
     /// `Unknown`.
     pub fn cancel_message(&mut self, now: Instant, id: MessageId) -> Result<Fate, Refused> {
-        let _ = (now, id);
-        Err(Refused::Unknown)
+        self.give_up(id.0, Fate::Cancelled);
+        self.settle_messages(now);
+        self.message_fate(id)
+    }
+
+    /// Gives a message up, for this reason.
+    fn give_up(&mut self, id: u64, cause: Fate) {
+        self.take_back(id);
+        let out = &mut self.messages.out;
+        let Some(record) = out.records.get(&id) else {
+            return;
+        };
+        let lost = matches!(cause, Fate::DependencyLost(_));
+        match record.state {
+            Stage::Live if !record.written => out.discard(id, cause),
+            _ => out.withdraw(id, cause, lost),
+        }
+    }
+
+    /// Takes the frames of a message of which nothing was written out of every outbox.
+    fn take_back(&mut self, id: u64) {
+        let (paths, messages) = (&mut self.paths, &mut self.messages);
+        let planned = |record: &Box<outgoing::Record>| record.seq.is_some();
+        if !messages.out.records.get(&id).is_some_and(planned) {
+            return;
+        }
+        for (slot, path) in paths.iter_mut().enumerate() {
+            if let Some(path) = path {
+                path.outbox.unplan_message(id, |start, end, back| {
+                    if back != super::outbox::Back::Copy {
+                        messages.untake(id, start, end, back, slot);
+                    }
+                });
+            }
+        }
     }
 
     /// Gives it another label.
@@ -167,17 +356,24 @@ impl Session {
     /// `Sent` once a byte of it was sent, `Unknown`.
     pub fn relabel_message(
         &mut self,
-        now: Instant,
+        _now: Instant,
         id: MessageId,
         label: Label,
     ) -> Result<(), Refused> {
-        let _ = (now, id, label);
-        Err(Refused::Unknown)
+        let record = self.messages.out.records.get(&id.0);
+        match record.ok_or(Refused::Unknown)? {
+            record if record.settled() => return Err(Refused::Unknown),
+            record if record.written || !record.is_live() => return Err(Refused::Sent),
+            _ => {}
+        }
+        self.take_back(id.0);
+        self.messages.out.relabel(id.0, label);
+        self.raise_planned();
+        Ok(())
     }
 
     /// Whether a message of this urgency would be taken now.
     pub fn has_message_room(&self, urgency: Urgency) -> bool {
-        let _ = urgency;
-        false
+        self.takes_messages().is_ok() && self.messages.out.is_roomy(urgency)
     }
 }

@@ -7,37 +7,53 @@ use bytes::Bytes;
 
 use super::fates::Fates;
 use super::parts::{Flying, Part, Parts};
-use super::queue::{Head, Queue};
-use super::writing::Writing;
-use super::{Fate, MAX_UNSETTLED, MessageId, charge_of};
+use super::queue::{Head, Queue, Room};
+use super::{Fate, MAX_UNSETTLED, MessageId, charge_of, early_of};
 use crate::label::{Label, Urgency};
 use crate::proto::session::{Event, MAX_PATHS};
 
-/// What a message costs here beside its payload, bytes, and each message that it names.
-pub(super) const OVERHEAD: usize = 256;
+/// What a message costs here beside its payload, bytes, and each message that it comes after.
+const OVERHEAD: usize = 256;
 const OVERHEAD_NAMED: usize = 16;
-
-/// What a message comes after, as it was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The one sent before it. It comes after that one's predecessor if that one is given up.
-    Chained,
-    /// Those it needs: one given up, it is lost.
-    Named,
-    /// All before it, those that are given up excepted.
-    Barrier,
-}
 
 /// How far the giving up of a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Live,
     /// The peer is asked. `settled`: its fate is known already.
-    Withdrawing { cause: Fate, settled: bool },
-    /// It will never be delivered. The peer keeps its number open until it hears FORGET, which goes once
-    /// no message that needs it can be delivered (`told`), and once what it came after is settled
-    /// (`clear`), so that what comes after it does not overtake that.
-    Tomb { clear: bool, told: bool },
+    Withdrawing {
+        cause: Fate,
+        settled: bool,
+    },
+    /// It will never be delivered. The peer keeps its number open until it is told to forget it, which is
+    /// once nothing that comes after it can be delivered.
+    Tomb {
+        told: bool,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    Whole(Bytes),
+    /// It is being written.
+    Growing(Vec<u8>),
+}
+
+impl Body {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Growing(bytes) => bytes.len(),
+        }
+    }
+
+    /// A piece of it, without a copy if it is whole.
+    pub(super) fn piece(&self, start: usize, end: usize) -> Bytes {
+        match self {
+            Self::Whole(bytes) => bytes.slice(start..end),
+            Self::Growing(bytes) => Bytes::copy_from_slice(&bytes[start..end]),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -47,22 +63,24 @@ pub(super) struct Record {
     pub(super) lane: usize,
     /// Its own urgency or that of the most urgent message that comes after it.
     pub(super) rank: usize,
-    pub(super) kind: Kind,
-    pub(super) bytes: Bytes,
-    pub(super) charge: u64,
+    pub(super) body: Body,
+    /// Its length is told at its end.
+    pub(super) piecewise: bool,
+    /// Its place among those sent without `after`.
+    link: Option<u64>,
     /// Bytes that it counts against the buffer.
-    pub(super) weight: usize,
+    weight: usize,
     /// Its number on the wire, once it was planned.
     pub(super) seq: Option<u64>,
-    /// It took its credit: parts of it may go.
-    pub(super) begun: bool,
+    /// Credit it has taken; 0 before any of it may go.
+    pub(super) charged: u64,
     /// A byte of it was written to a link.
     pub(super) written: bool,
     pub(super) expires: Option<Instant>,
     pub(super) after: Vec<u64>,
     pub(super) followers: Vec<u64>,
     /// Messages it comes after that were not sent whole yet.
-    pub(super) unsent: usize,
+    unsent: usize,
     pub(super) sent_whole: bool,
     pub(super) state: State,
     pub(super) parts: Parts,
@@ -82,6 +100,10 @@ impl Record {
         }
     }
 
+    pub(super) fn is_growing(&self) -> bool {
+        matches!(self.body, Body::Growing(_))
+    }
+
     fn own(&self) -> usize {
         self.label.urgency() as usize
     }
@@ -91,17 +113,19 @@ impl Record {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     /// Bytes held, overhead included, and messages not settled with the peer.
-    pub(super) used: usize,
-    pub(super) count: usize,
+    used: usize,
+    count: usize,
     /// What the peer lets be sent, and what was charged of it; from the start of the session.
     granted: u64,
     charged: u64,
-    /// The message sent last without `after`.
-    pub(super) tail: Option<u64>,
+    /// What of it messages took that are not finished.
+    early: u64,
+    /// Messages sent without `after`, in that order.
+    chain: BTreeMap<u64, u64>,
     /// One of so many bytes found no room.
     wanted: Option<usize>,
     /// Messages being written, the first of which may fill the peer's window.
-    pub(super) writers: BTreeSet<u64>,
+    writers: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -111,17 +135,16 @@ pub(super) struct Outgoing {
     /// The longest message the peer takes.
     pub(super) longest: u64,
     pub(super) records: BTreeMap<u64, Box<Record>>,
-    pub(super) writing: BTreeMap<u64, Writing>,
     pub(super) by_seq: BTreeMap<u64, u64>,
     pub(super) next_id: u64,
     next_seq: u64,
+    next_link: u64,
     queues: [Queue; 3],
-    pub(super) lanes: [Lane; 3],
-    /// The last message that came after everything, and those that were begun before and finished
-    /// after it.
+    lanes: [Lane; 3],
+    /// The last message that came after everything, and what it came after if it was given up.
     pub(super) barrier: u64,
     pub(super) late: Vec<u64>,
-    pub(super) expiries: BTreeSet<(Instant, u64)>,
+    expiries: BTreeSet<(Instant, u64)>,
     pub(super) fates: Fates,
     labels: Vec<(Label, usize)>,
     pub(super) flying: Flying,
@@ -134,6 +157,8 @@ pub(super) struct Outgoing {
     unsettled: usize,
     /// To be given up because of another.
     pub(super) doomed: Vec<(u64, Fate)>,
+    /// Messages that were planned and became so urgent.
+    pub(super) raised: Vec<(u64, usize)>,
     pub(super) events: VecDeque<Event>,
     /// What the peer has without a gap, at most and by each path.
     pub(super) watermark: u64,
@@ -143,17 +168,17 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(limit: usize, longest: u64) -> Self {
         let lane = || Lane {
-            granted: longest,
+            granted: longest + early_of(longest),
             ..Lane::default()
         };
         Self {
             limit,
             longest,
             records: BTreeMap::new(),
-            writing: BTreeMap::new(),
             by_seq: BTreeMap::new(),
             next_id: 0,
             next_seq: 0,
+            next_link: 0,
             queues: Default::default(),
             lanes: [lane(), lane(), lane()],
             barrier: 0,
@@ -168,6 +193,7 @@ impl Outgoing {
             forget_due: BTreeSet::new(),
             unsettled: 0,
             doomed: Vec::new(),
+            raised: Vec::new(),
             events: VecDeque::new(),
             watermark: 0,
             acked_by: [0; MAX_PATHS],
@@ -196,23 +222,8 @@ impl Outgoing {
         self.fits(urgency as usize, 1)
     }
 
-    /// Bytes that a message being written may still grow by.
-    pub(super) fn writer_room(&mut self, id: u64, lane: usize, length: usize) -> usize {
-        let lane = &mut self.lanes[lane];
-        let longest = usize::try_from(self.longest).unwrap_or(usize::MAX);
-        // The first one is never stopped by the others, or all might wait for each other.
-        let room = match lane.writers.first() {
-            Some(first) if *first == id => longest.saturating_sub(length),
-            _ => self.limit.saturating_sub(lane.used),
-        };
-        if room == 0 {
-            lane.wanted = Some(1);
-        }
-        room
-    }
-
     /// Something went: whoever waits for room may try again.
-    pub(super) fn freed(&mut self, lane: usize) {
+    fn freed(&mut self, lane: usize) {
         if let Some(length) = self.lanes[lane].wanted
             && (self.fits(lane, length) || !self.lanes[lane].writers.is_empty())
         {
@@ -231,14 +242,19 @@ impl Outgoing {
         self.lanes.iter().map(|lane| lane.used).sum()
     }
 
+    /// Bytes of an urgency that are not acknowledged, sent or not.
+    pub(super) fn held(&self, urgency: Urgency) -> u64 {
+        self.lanes[urgency as usize].used as u64
+    }
+
     /// Whether the fate of every message is known.
     pub(super) fn is_settled(&self) -> bool {
-        self.unsettled == 0 && self.writing.is_empty()
+        self.unsettled == 0
     }
 
     // ---- labels of what waits or is under way
 
-    pub(super) fn count_label(&mut self, label: &Label) {
+    fn count_label(&mut self, label: &Label) {
         match self.labels.iter_mut().find(|(known, _)| known == label) {
             Some((_, count)) => *count += 1,
             None => self.labels.push((*label, 1)),
@@ -261,18 +277,19 @@ impl Outgoing {
 
     // ---- a message's life
 
-    /// Takes a message under its number. What it comes after must be there still, each once.
+    /// Takes a message; what it comes after must be there still, each once.
     pub(super) fn insert(
         &mut self,
-        id: u64,
         label: Label,
-        bytes: Bytes,
-        kind: Kind,
+        body: Body,
         after: Vec<u64>,
+        chained: bool,
         expires: Option<Instant>,
-    ) {
+    ) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
         let own = label.urgency() as usize;
-        let weight = bytes.len() + OVERHEAD + OVERHEAD_NAMED * after.len();
+        let weight = body.len() + OVERHEAD + OVERHEAD_NAMED * after.len();
         let mut unsent = 0;
         for before in &after {
             if let Some(record) = self.records.get_mut(before) {
@@ -281,17 +298,32 @@ impl Outgoing {
             }
         }
         self.raise(&after, own);
+        let growing = matches!(body, Body::Growing(_));
+        let lane = &mut self.lanes[own];
+        lane.used += weight;
+        lane.count += 1;
+        if growing {
+            lane.writers.insert(id);
+        }
+        let link = chained.then_some(self.next_link);
+        if let Some(link) = link {
+            self.next_link += 1;
+            lane.chain.insert(link, id);
+        }
         let record = Record {
             label,
             lane: own,
             rank: own,
-            kind,
-            charge: charge_of(bytes.len() as u64, self.longest),
-            parts: Parts::new(bytes.len()),
-            bytes,
+            parts: match growing {
+                true => Parts::open(),
+                false => Parts::new(body.len()),
+            },
+            piecewise: growing,
+            body,
+            link,
             weight,
             seq: None,
-            begun: false,
+            charged: 0,
             written: false,
             expires,
             after,
@@ -302,14 +334,69 @@ impl Outgoing {
         };
         self.records.insert(id, Box::new(record));
         self.count_label(&label);
-        let lane = &mut self.lanes[own];
-        lane.used += weight;
-        lane.count += 1;
         self.unsettled += 1;
         if let Some(at) = expires {
             self.expiries.insert((at, id));
         }
         self.queue(id);
+        id
+    }
+
+    /// The last of those sent without `after` in this urgency.
+    pub(super) fn tail(&self, urgency: Urgency) -> Option<u64> {
+        let (_, id) = self.lanes[urgency as usize].chain.last_key_value()?;
+        Some(*id)
+    }
+
+    /// Takes what fits of the next piece of a message that is being written; `None` if it is not.
+    pub(super) fn write(&mut self, id: u64, piece: &[u8]) -> Option<usize> {
+        let record = self.records.get_mut(&id)?;
+        let Body::Growing(bytes) = &mut record.body else {
+            return None;
+        };
+        let lane = &mut self.lanes[record.lane];
+        // The first one is never stopped by the others, or all might wait for each other.
+        let longest = usize::try_from(self.longest).unwrap_or(usize::MAX);
+        let room = match lane.writers.first() {
+            Some(first) if *first == id => longest.saturating_sub(bytes.len()),
+            _ => self.limit.saturating_sub(lane.used),
+        };
+        let taken = room.min(piece.len());
+        if taken == 0 && !piece.is_empty() {
+            lane.wanted = Some(1);
+        }
+        bytes.extend_from_slice(&piece[..taken]);
+        record.parts.grow(taken);
+        record.weight += taken;
+        lane.used += taken;
+        self.queue(id);
+        Some(taken)
+    }
+
+    /// A message that was being written is whole; whether it was being written.
+    pub(super) fn finish(&mut self, id: u64) -> bool {
+        let Some(record) = self.records.get_mut(&id) else {
+            return false;
+        };
+        let Body::Growing(bytes) = &mut record.body else {
+            return false;
+        };
+        let bytes = Bytes::from(std::mem::take(bytes));
+        if record.seq.is_none() {
+            // Nothing was planned of it, so its length can be told with its head.
+            record.piecewise = false;
+            record.parts = Parts::new(bytes.len());
+        } else {
+            record.parts.end();
+        }
+        record.body = Body::Whole(bytes);
+        let lane = &mut self.lanes[record.lane];
+        lane.writers.remove(&id);
+        let (own, charged, lane) = (record.own(), record.charged, record.lane);
+        self.lanes[own].early -= charged;
+        self.queue(id);
+        self.freed(lane);
+        true
     }
 
     /// Puts a message where it stands by what it has to send.
@@ -318,18 +405,23 @@ impl Outgoing {
             return;
         };
         let queue = &mut self.queues[record.rank];
-        let may = record.begun || record.unsent == 0;
+        // The head of one that is being written goes with its first byte.
+        let hollow = record.is_growing() && record.body.len() == 0;
+        let may = (record.charged > 0 || record.unsent == 0) && !hollow;
         if record.is_live() && may && record.parts.wants() {
-            queue.insert(&record.label, id, record.begun);
+            let full = charge_of(record.body.len() as u64, self.longest);
+            let paid = !record.is_growing() && record.charged == full;
+            queue.insert(&record.label, id, paid);
         } else {
             queue.remove(&record.label, id);
         }
     }
 
     /// Messages are at least so urgent, and so is what they come after.
-    pub(super) fn raise(&mut self, after: &[u64], rank: usize) {
-        let mut todo: Vec<u64> = after.to_vec();
-        while let Some(id) = todo.pop() {
+    fn raise(&mut self, after: &[u64], rank: usize) {
+        let mut todo: Vec<u64> = Vec::new();
+        let mut ids = after.iter().copied();
+        while let Some(id) = todo.pop().or_else(|| ids.next()) {
             let Some(record) = self.records.get_mut(&id) else {
                 continue;
             };
@@ -339,6 +431,9 @@ impl Outgoing {
             let before = std::mem::replace(&mut record.rank, rank);
             self.queues[before].remove(&record.label, id);
             todo.extend_from_slice(&record.after);
+            if record.seq.is_some() {
+                self.raised.push((id, rank));
+            }
             self.queue(id);
         }
     }
@@ -348,48 +443,76 @@ impl Outgoing {
         !self.queues[urgency].is_empty()
     }
 
-    /// The labels of what of an urgency has something to send.
-    pub(super) fn waiting_labels(&self, urgency: usize) -> impl Iterator<Item = &Label> {
-        self.queues[urgency].labels()
+    /// Credit left in the urgency of a message, and of that what one that is not finished may take.
+    fn credit_left(&self, record: &Record) -> (u64, u64) {
+        let lane = &self.lanes[record.own()];
+        let left = lane.granted.saturating_sub(lane.charged);
+        let early = early_of(self.longest).saturating_sub(lane.early);
+        (left, early.min(left))
+    }
+
+    fn room(&self, id: u64) -> Room {
+        let Some(record) = self.records.get(&id) else {
+            return Room::Skip;
+        };
+        let (left, early) = self.credit_left(record);
+        let full = charge_of(record.body.len() as u64, self.longest);
+        match record.is_growing() {
+            true if record.parts.wants_again() => Room::Yes,
+            true if record.charged == 0 && early < charge_of(0, self.longest) => Room::Skip,
+            true if early == 0 => Room::Skip,
+            false if full - record.charged > left => Room::No,
+            _ => Room::Yes,
+        }
     }
 
     /// What goes next on a path that `admits` labels.
-    pub(super) fn next(&self, urgency: usize, admits: impl FnMut(&Label) -> bool) -> Option<Head> {
-        let is_room = |id: u64| {
-            self.records.get(&id).is_some_and(|record| {
-                let lane = &self.lanes[record.own()];
-                lane.charged.saturating_add(record.charge) <= lane.granted
-            })
-        };
-        self.queues[urgency].next(admits, is_room)
+    pub(super) fn next(
+        &self,
+        urgency: usize,
+        admits: impl FnMut(&Label, u64) -> bool,
+    ) -> Option<Head> {
+        self.queues[urgency].next(admits, |id| self.room(id))
     }
 
-    /// Gives a message its number and takes its credit, if it has not yet.
-    pub(super) fn begin(&mut self, id: u64) {
-        let Some(record) = self.records.get_mut(&id) else {
-            return;
+    /// The next part of a message, of at most so many bytes; gives it its number and takes its credit.
+    pub(super) fn part(&mut self, id: u64, limit: u64) -> Option<Part> {
+        let record = self.records.get(&id)?;
+        let (_, early) = self.credit_left(record);
+        let (length, growing, own) = (record.body.len(), record.is_growing(), record.own());
+        let mut limit = limit;
+        if growing && !record.parts.wants_again() {
+            let most = (record.charged + early).saturating_sub(record.parts.taken());
+            limit = limit.min(most);
+        }
+        let part = record.parts.next(limit)?;
+        let full = match growing {
+            false => length as u64,
+            true => part.end.saturating_sub(1),
         };
-        if !record.begun {
-            record.begun = true;
-            self.lanes[record.own()].charged += record.charge;
+        let charge = charge_of(full, self.longest).max(record.charged);
+        let record = self.records.get_mut(&id)?;
+        let more = charge - record.charged;
+        record.charged = charge;
+        let lane = &mut self.lanes[own];
+        lane.charged += more;
+        if growing {
+            lane.early += more;
         }
         if record.seq.is_none() {
             record.seq = Some(self.next_seq);
             self.by_seq.insert(self.next_seq, id);
             self.next_seq += 1;
         }
+        Some(part)
     }
 
-    pub(super) fn is_issued(&self, seq: u64) -> bool {
-        seq < self.next_seq
-    }
-
-    /// Highest number given, plus one.
+    /// The highest number given, plus one.
     pub(super) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
-    /// Records that a part goes out on a path.
+    /// Records that a part goes out on a path; another path may carry it too.
     pub(super) fn take(&mut self, id: u64, part: Part, slot: u8) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
@@ -461,10 +584,14 @@ impl Outgoing {
 
     /// What is charged comes back: the peer never heard of it.
     pub(super) fn uncharge(&mut self, id: u64) {
-        if let Some(record) = self.records.get_mut(&id)
-            && std::mem::take(&mut record.begun)
-        {
-            self.lanes[record.own()].charged -= record.charge;
+        if let Some(record) = self.records.get_mut(&id) {
+            let charged = std::mem::take(&mut record.charged);
+            let growing = record.is_growing();
+            let lane = &mut self.lanes[record.own()];
+            lane.charged -= charged;
+            if growing {
+                lane.early -= charged;
+            }
         }
     }
 
@@ -493,13 +620,40 @@ impl Outgoing {
     /// Its payload is not needed any more.
     pub(super) fn drop_payload(&mut self, id: u64) {
         if let Some(record) = self.records.get_mut(&id) {
-            let freed = record.bytes.len();
-            record.bytes = Bytes::new();
+            let freed = record.body.len();
+            record.body = Body::Whole(Bytes::new());
             record.weight -= freed;
             let lane = record.lane;
             self.lanes[lane].used -= freed;
             self.freed(lane);
         }
+    }
+
+    /// Nothing more of it is sent, and nothing new comes after it unnamed.
+    pub(super) fn retire(&mut self, id: u64, state: State) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let (was_live, label, lane) = (record.is_live(), record.label, record.lane);
+        let growing = record.is_growing();
+        record.state = state;
+        record.parts.clear(&mut self.flying);
+        if let Some(at) = record.expires.take() {
+            self.expiries.remove(&(at, id));
+        }
+        if let Some(link) = record.link.take() {
+            self.lanes[lane].chain.remove(&link);
+        }
+        if growing {
+            let charged = record.charged;
+            self.lanes[lane].writers.remove(&id);
+            self.lanes[label.urgency() as usize].early -= charged;
+        }
+        if was_live {
+            self.uncount_label(&label);
+        }
+        self.queue(id);
+        self.drop_payload(id);
     }
 
     /// Its fate is known.
@@ -511,7 +665,7 @@ impl Outgoing {
         self.events.push_back(Event::MessageSettled(MessageId(id)));
     }
 
-    /// Takes a message out of everything but the lists of those that come after it; its fate is told.
+    /// Takes a message out of everything but the lists of those around it; its fate is the caller's.
     pub(super) fn remove(&mut self, id: u64) -> Option<Box<Record>> {
         let mut record = self.records.remove(&id)?;
         self.queues[record.rank].remove(&record.label, id);
@@ -522,58 +676,76 @@ impl Outgoing {
         if let Some(at) = record.expires {
             self.expiries.remove(&(at, id));
         }
-        for set in [
+        if let Some(link) = record.link {
+            self.lanes[record.lane].chain.remove(&link);
+        }
+        if !record.is_live() {
+            for set in self.due_sets() {
+                set.remove(&id);
+            }
+        } else {
+            self.uncount_label(&record.label);
+        }
+        let lane = &mut self.lanes[record.lane];
+        lane.used -= record.weight;
+        lane.count -= 1;
+        lane.writers.remove(&id);
+        self.freed(record.lane);
+        Some(record)
+    }
+
+    fn due_sets(&mut self) -> [&mut BTreeSet<u64>; 4] {
+        [
             &mut self.asking,
             &mut self.burying,
             &mut self.withdraw_due,
             &mut self.forget_due,
-        ] {
-            set.remove(&id);
-        }
-        if record.is_live() {
-            self.uncount_label(&record.label);
-        }
-        let lane = record.lane;
-        self.lanes[lane].used -= record.weight;
-        self.lanes[lane].count -= 1;
-        self.freed(lane);
-        Some(record)
+        ]
+    }
+
+    /// When the next lifetime runs out.
+    pub(super) fn expiry(&self) -> Option<Instant> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// A message whose lifetime is over.
+    pub(super) fn expired(&mut self, now: Instant) -> Option<u64> {
+        let (at, id) = *self.expiries.first()?;
+        (at <= now).then(|| {
+            self.expiries.pop_first();
+            id
+        })
     }
 
     /// The session is over: nothing more is sent, and every fate is known.
     pub(super) fn end(&mut self) {
-        let open: Vec<(u64, bool)> = self
-            .records
-            .iter()
+        let open: Vec<(u64, bool)> = (self.records.iter())
             .filter(|(_, record)| !record.settled())
             .map(|(id, record)| (*id, record.written))
-            .chain(self.writing.keys().map(|id| (*id, false)))
             .collect();
-        self.unsettled += self.writing.len();
         for (id, maybe_delivered) in open {
             self.settle(id, Fate::Lost { maybe_delivered });
         }
         self.records.clear();
-        self.writing.clear();
         self.by_seq.clear();
         self.labels.clear();
         self.expiries.clear();
+        self.doomed.clear();
+        self.late = Vec::new();
         self.flying = Flying::default();
         for queue in &mut self.queues {
             queue.clear();
         }
-        for set in [
-            &mut self.asking,
-            &mut self.burying,
-            &mut self.withdraw_due,
-            &mut self.forget_due,
-        ] {
+        for set in self.due_sets() {
             set.clear();
         }
-        for lane in 0..3 {
-            (self.lanes[lane].used, self.lanes[lane].count) = (0, 0);
-            self.lanes[lane].writers.clear();
-            self.freed(lane);
+        for index in 0..3 {
+            let wanted = self.lanes[index].wanted;
+            self.lanes[index] = Lane {
+                wanted,
+                ..Lane::default()
+            };
+            self.freed(index);
         }
     }
 }

@@ -10,8 +10,18 @@ struct Group {
     label: Label,
     /// They have taken their credit: parts of them may go.
     begun: BTreeSet<u64>,
-    /// They have not.
+    /// They have not, or not all.
     new: BTreeSet<u64>,
+}
+
+/// Whether there is credit for a message that has not taken all it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Yes,
+    /// Not for it, but maybe for those behind it.
+    Skip,
+    /// Nobody behind it goes first, or it might wait for ever.
+    No,
 }
 
 /// In the order of their numbers, those that are begun first.
@@ -64,31 +74,30 @@ impl Queue {
         }
     }
 
-    /// The first that `admits` its label and, if it is not begun, for which there `is_room`.
+    /// The first that `admits` its label and, if it is not begun, for which there is `room`.
     pub(super) fn next(
         &self,
-        mut admits: impl FnMut(&Label) -> bool,
-        is_room: impl Fn(u64) -> bool,
+        mut admits: impl FnMut(&Label, u64) -> bool,
+        room: impl Fn(u64) -> Room,
     ) -> Option<Head> {
         let mut best: Option<Head> = None;
         for group in &self.groups {
-            let (begun, label) = (group.begun.first(), group.label);
-            let head = match (begun, group.new.first()) {
-                (Some(&id), _) => (id, true),
-                (None, Some(&id)) if is_room(id) => (id, false),
-                _ => continue,
+            let new = || {
+                let looked = group.new.iter().map(|id| (*id, room(*id)));
+                let mut looked = looked.skip_while(|(_, room)| *room == Room::Skip);
+                looked.next().filter(|(_, room)| *room == Room::Yes)
             };
-            let (id, begun) = head;
-            let later = |best: &Head| (!best.begun, best.id) < (!begun, id);
-            if !best.as_ref().is_some_and(later) && admits(&label) {
+            let begun = group.begun.first().map(|id| (*id, true));
+            let Some((id, begun)) = begun.or_else(|| new().map(|(id, _)| (id, false))) else {
+                continue;
+            };
+            let label = group.label;
+            let earlier = |best: &Head| (!best.begun, best.id) < (!begun, id);
+            if !best.as_ref().is_some_and(earlier) && admits(&label, id) {
                 best = Some(Head { id, label, begun });
             }
         }
         best
-    }
-
-    pub(super) fn labels(&self) -> impl Iterator<Item = &Label> {
-        self.groups.iter().map(|group| &group.label)
     }
 
     pub(super) fn clear(&mut self) {
@@ -107,7 +116,7 @@ mod tests {
         queue.insert(&Label::ANY, 2, false);
         queue.insert(&Label::ANY, 3, true);
         let next = |queue: &Queue, admitted: Label| {
-            let head = queue.next(|label| *label == admitted, |_| true);
+            let head = queue.next(|label, _| *label == admitted, |_| Room::Yes);
             head.map(|head| head.id)
         };
         assert_eq!(next(&queue, Label::BACKGROUND), Some(1));
@@ -115,6 +124,13 @@ mod tests {
         assert_eq!(next(&queue, Label::INTERACTIVE), None);
         queue.remove(&Label::ANY, 3);
         assert_eq!(next(&queue, Label::ANY), Some(2));
-        assert_eq!(queue.next(|_| true, |id| id != 1).map(|h| h.id), Some(2));
+        queue.insert(&Label::ANY, 4, false);
+        let room = |refused: Room| move |id: u64| if id == 2 { refused } else { Room::Yes };
+        let any = |queue: &Queue, refused| {
+            let head = queue.next(|label, _| *label == Label::ANY, room(refused));
+            head.map(|head| head.id)
+        };
+        assert_eq!(any(&queue, Room::Skip), Some(4));
+        assert_eq!(any(&queue, Room::No), None, "in turn");
     }
 }

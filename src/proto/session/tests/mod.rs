@@ -3,6 +3,7 @@
 mod ends;
 mod flow;
 mod hostile;
+mod many;
 mod model;
 mod paths;
 mod silence;

@@ -386,3 +386,23 @@ fn epochs_are_never_given_twice() {
         [(0, 2), (0, 3), (3, 1)]
     );
 }
+
+// behaviour: L4 L5
+#[test]
+fn a_listener_tells_its_dialler_where_else_it_is_and_nobody_else_is_heard() {
+    let mut pair = pair();
+    let path = pair.paths()[0];
+    let all: Vec<std::net::SocketAddr> = (0..20).map(|n| ([10, 0, 0, n], 7).into()).collect();
+    for end in End::BOTH {
+        pair.session(end).tell_addresses(path, &all);
+    }
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.session(End::Dialler).peer_addresses(), &all[..8]);
+    assert!(pair.session(End::Listener).peer_addresses().is_empty());
+    assert!(pair.sides[End::Dialler as usize].saw(Event::PeerAddresses));
+    // The last word counts, and no path is harmed by any of it.
+    pair.session(End::Listener).tell_addresses(path, &all[19..]);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.session(End::Dialler).peer_addresses(), &all[19..]);
+    assert_eq!(pair.paths(), [path]);
+}

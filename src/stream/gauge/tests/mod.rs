@@ -1,2 +1,3 @@
+mod closely;
 mod line;
 mod told;

@@ -1,0 +1,213 @@
+//! A cell: one peer doing one thing once.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use super::PATIENCE;
+use crate::clock;
+use crate::node::{Answer, Order, Remote};
+use crate::peer::{Class, Peer, Place, Setup};
+use crate::traffic::{Flow, Plan, Report, Side};
+use crate::world::{Counters, LinkSpec, World};
+
+/// Between both nodes being connected and the plan's zero, in nanoseconds.
+const LEAD: u64 = 100_000_000;
+
+/// One peer, what it does, and under which congestion control.
+#[derive(Debug)]
+pub(super) struct Cell<'a> {
+    pub(super) peer: Peer,
+    pub(super) classes: &'a [Class],
+    pub(super) congestion: &'a str,
+    /// The links of the world, best first.
+    pub(super) links: &'a [LinkSpec],
+    pub(super) flows: Vec<Flow>,
+    /// Milliseconds from zero.
+    pub(super) end: u64,
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    pub(super) client: Report,
+    pub(super) server: Report,
+    /// What crossed each link meanwhile.
+    pub(super) crossed: Vec<Counters>,
+    /// Congestion control as the kernel says it was used.
+    pub(super) used: BTreeSet<String>,
+}
+
+impl Outcome {
+    pub(super) fn report(&self, side: Side) -> &Report {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    /// Milliseconds until each answer to a flow that the client asks.
+    pub(super) fn latencies(&self, flow: usize) -> Vec<f64> {
+        let latencies = &self.client.flows[flow].latencies;
+        latencies
+            .iter()
+            .map(|&micros| micros as f64 / 1e3)
+            .collect()
+    }
+
+    /// Megabits a second that arrived at the server.
+    pub(super) fn up(&self, flow: usize, from: u64, to: u64) -> f64 {
+        self.server.flows[flow].mbit(from, to)
+    }
+
+    /// The share of what crossed that crossed this link, in percent.
+    pub(super) fn share(&self, link: usize) -> f64 {
+        let bytes = |c: &Counters| c.up.delivered_bytes + c.down.delivered_bytes;
+        let all: u64 = self.crossed.iter().map(bytes).sum();
+        match self.crossed.get(link) {
+            Some(counters) if all > 0 => bytes(counters) as f64 / all as f64 * 100.0,
+            _ => f64::NAN,
+        }
+    }
+
+    pub(super) fn failures(&self) -> Vec<&String> {
+        self.client
+            .errors
+            .iter()
+            .chain(&self.server.errors)
+            .collect()
+    }
+}
+
+impl Cell<'_> {
+    pub(super) fn measure(&self, world: &World) -> io::Result<Outcome> {
+        self.measure_during(world, |_| Ok(()))
+            .map(|(outcome, ())| outcome)
+    }
+
+    /// Runs the plan, and `during` beside it; that is told the plan's zero.
+    pub(super) fn measure_during<T>(
+        &self,
+        world: &World,
+        during: impl FnOnce(u64) -> io::Result<T>,
+    ) -> io::Result<(Outcome, T)> {
+        world.set_default_congestion(self.congestion)?;
+        settle(world, self.links);
+        let (mut client, mut server) = self.connected(world)?;
+        let plan = Plan {
+            zero: clock::now() + LEAD,
+            end: self.end,
+            flows: self.flows.clone(),
+        };
+        let before: Vec<Counters> = self.links.iter().map(|l| world.counters(l.name)).collect();
+        client.order(&Order::Run(plan.clone()))?;
+        server.order(&Order::Run(plan.clone()))?;
+        clock::sleep_until(plan.zero + 500_000_000);
+        let used = congestion_used(world)?;
+        let meanwhile = during(plan.zero)?;
+        let rest = (plan.zero + self.end * 1_000_000).saturating_sub(clock::now());
+        let patience = Duration::from_nanos(rest) + PATIENCE;
+        let outcome = Outcome {
+            client: ran(client.answer(patience)?)?,
+            server: ran(server.answer(patience)?)?,
+            crossed: self
+                .links
+                .iter()
+                .zip(before)
+                .map(|(link, before)| since(world.counters(link.name), before))
+                .collect(),
+            used,
+        };
+        Ok((outcome, meanwhile))
+    }
+
+    fn connected(&self, world: &World) -> io::Result<(Remote, Remote)> {
+        let mut server = Remote::start(world, Side::Server)?;
+        let mut client = Remote::start(world, Side::Client)?;
+        let mut setup = setup(world, self.peer, self.classes, self.links);
+        setup.congestion = Some(self.congestion.to_owned());
+        server.order(&Order::Listen(setup.clone()))?;
+        let Answer::Listening { port, certificate } = server.answer(PATIENCE)? else {
+            return Err(io::Error::other("the server does not listen"));
+        };
+        setup.server.set_port(port);
+        setup.certificate = certificate;
+        client.order(&Order::Connect(setup))?;
+        for node in [&mut client, &mut server] {
+            let Answer::Connected = node.answer(PATIENCE)? else {
+                return Err(io::Error::other("not connected"));
+            };
+        }
+        Ok((client, server))
+    }
+}
+
+/// Waits until what an earlier cell left behind has crossed; not for ever.
+fn settle(world: &World, links: &[LinkSpec]) {
+    let queued = |link: &LinkSpec| {
+        let counters = world.counters(link.name);
+        counters.up.queued_bytes + counters.down.queued_bytes
+    };
+    for _ in 0..50 {
+        std::thread::sleep(Duration::from_millis(100));
+        if links.iter().map(queued).sum::<u64>() == 0 {
+            // What was on its way, and what it is answered with.
+            std::thread::sleep(Duration::from_millis(250));
+            break;
+        }
+    }
+}
+
+pub(super) fn setup(world: &World, peer: Peer, classes: &[Class], links: &[LinkSpec]) -> Setup {
+    Setup {
+        peer,
+        classes: classes.to_vec(),
+        server: SocketAddr::new(world.server_address(), 0),
+        certificate: Vec::new(),
+        networks: links
+            .iter()
+            .map(|link| Place {
+                name: link.name.to_owned(),
+                address: world.client_address(link.name),
+                metered: link.metered,
+            })
+            .collect(),
+        congestion: None,
+    }
+}
+
+fn ran(answer: Answer) -> io::Result<Report> {
+    match answer {
+        Answer::Ran(report) => Ok(report),
+        other => Err(io::Error::other(format!("no report but {other:?}"))),
+    }
+}
+
+fn since(mut now: Counters, before: Counters) -> Counters {
+    now.up.delivered_bytes -= before.up.delivered_bytes;
+    now.down.delivered_bytes -= before.down.delivered_bytes;
+    now
+}
+
+/// What the kernel says of the client's and the server's connections.
+fn congestion_used(world: &World) -> io::Result<BTreeSet<String>> {
+    let mut used = BTreeSet::new();
+    for side in [Side::Client, Side::Server] {
+        let mut command = Command::new("ss");
+        command.args(["-tinH", "state", "established"]);
+        match side {
+            Side::Client => world.in_client(&mut command),
+            Side::Server => world.in_server(&mut command),
+        }
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let known = ["cubic", "bbr", "reno"];
+        used.extend(
+            said.split_whitespace()
+                .filter(|w| known.contains(w))
+                .map(str::to_owned),
+        );
+    }
+    Ok(used)
+}

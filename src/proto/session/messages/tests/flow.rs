@@ -1,0 +1,277 @@
+//! Room, credit, and whom a receiver that does not receive stops.
+
+use super::*;
+
+/// Sends until there is no room any more, however often it is asked.
+fn fill(pair: &mut Pair, label: Label, length: usize) -> Vec<MessageId> {
+    let mut sent = Vec::new();
+    for _ in 0..100_000 {
+        match try_send(pair, Dialler, label, length, Order::Sent) {
+            Ok(Some(id)) => sent.push(id),
+            Ok(None) => {
+                pair.run(millis(200));
+                if !pair.session(Dialler).has_message_room(label.urgency()) {
+                    return sent;
+                }
+            }
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+    panic!("back-pressure never came");
+}
+
+// behaviour: S21
+#[test]
+fn a_receiver_that_receives_nothing_stops_its_urgency_alone() {
+    let mut pair = pair(2);
+    let background = fill(&mut pair, Label::BACKGROUND, 1000);
+    assert!(
+        pair.session(Listener).buffered() <= 80 << 10,
+        "the window, and a quarter"
+    );
+    assert!(pair.session(Dialler).buffered() <= 64 << 10, "the buffer");
+    // Other urgencies and streams go on.
+    for _ in 0..200 {
+        let id = send(&mut pair, Label::INTERACTIVE, 1000, Order::Sent);
+        pair.run(millis(100));
+        assert_eq!(fate(&mut pair, id), Fate::Delivered);
+        let now = pair.now();
+        let received = pair.session(Listener).recv_message(now);
+        assert_eq!(received.map(|message| message.id), Some(id));
+        pair.run(millis(30));
+    }
+    let now = pair.now();
+    let stream = pair.session(Dialler).open(now, Label::ANY).expect("room");
+    for _ in 0..10 {
+        let now = pair.now();
+        let taken = pair
+            .session(Dialler)
+            .write(now, stream, Label::BACKGROUND, &bytes(50_000));
+        assert_eq!(taken, Ok(50_000));
+        pair.run(secs(1));
+        let _ = pair.read_all(Listener, stream);
+    }
+    assert_eq!(pair.sides[1].read[&stream].len(), 500_000);
+    // The other way nothing is full.
+    let back = send_to(&mut pair, Listener, Label::BACKGROUND, 60_000, Order::Sent);
+    pair.run(secs(1));
+    assert_eq!(ids(&receive(&mut pair, Dialler)), [back]);
+    // And what waited comes, in order, once it is received.
+    let mut received = Vec::new();
+    while received.len() < background.len() {
+        let more = arrive(&mut pair);
+        assert!(
+            !more.is_empty(),
+            "{} of {}",
+            received.len(),
+            background.len()
+        );
+        received.extend(more);
+    }
+    assert_eq!(received, background);
+    assert!(saw(
+        &mut pair,
+        Dialler,
+        Event::MessageRoom(Urgency::Background)
+    ));
+}
+
+// behaviour: S21
+#[test]
+fn what_is_held_back_never_stops_what_it_waits_for() {
+    let mut pair = pair(2);
+    let paths = pair.paths();
+    meter(&mut pair, paths[1], true);
+    // Sent whole, and lost on its way: what comes after it fills all the room there is.
+    let first = send(&mut pair, UNMETERED, 30_000, Order::Sent);
+    pair.run(Duration::ZERO);
+    pair.silence(paths[0]);
+    let behind = fill(&mut pair, Label::ANY, 1000);
+    assert!(receive(&mut pair, Listener).is_empty());
+    meter(&mut pair, paths[1], false);
+    let mut received = Vec::new();
+    while received.len() <= behind.len() {
+        let more = arrive(&mut pair);
+        assert!(!more.is_empty(), "{} of {}", received.len(), behind.len());
+        received.extend(more);
+    }
+    assert_eq!(received[0], first);
+    assert_eq!(received[1..], behind);
+}
+
+// behaviour: S21
+#[test]
+fn messages_in_the_making_fill_neither_the_buffer_nor_the_window_of_others() {
+    let mut pair = pair(2);
+    let mut writers = Vec::new();
+    for _ in 0..6 {
+        let now = pair.now();
+        let order = Order::After(Vec::new());
+        let begun = pair
+            .session(Dialler)
+            .begin_message(now, Label::ANY, &order, None);
+        writers.push(begun.expect("taken").expect("room"));
+    }
+    let mut full = 0;
+    for id in &writers {
+        for _ in 0..11 {
+            let now = pair.now();
+            let taken = pair.session(Dialler).write_message(now, *id, &bytes(5000));
+            full += usize::from(taken.expect("it lives") == 0);
+            pair.run(millis(50));
+        }
+    }
+    assert!(full > 0, "the buffer is bounded");
+    assert!(pair.session(Dialler).buffered() <= (64 << 10) + (64 << 10));
+    assert!(
+        pair.session(Listener).buffered() <= 16 << 10,
+        "a quarter of the window"
+    );
+    // The first can be finished whatever the others hold, and then the next ones.
+    let mut lengths = Vec::new();
+    for id in writers {
+        let now = pair.now();
+        let taken = pair
+            .session(Dialler)
+            .write_message(now, id, &bytes(1))
+            .expect("it lives");
+        assert_eq!(taken, 1, "room for the first of them");
+        pair.session(Dialler)
+            .finish_message(now, id)
+            .expect("it was begun");
+        pair.run(secs(1));
+        let received = receive(&mut pair, Listener);
+        assert_eq!(ids(&received), [id]);
+        lengths.push(received[0].bytes.len());
+        pair.run(secs(1));
+    }
+    assert!(lengths[0] == 55_001, "{lengths:?}");
+    // The longest there may be fits again.
+    let longest = send(&mut pair, Label::ANY, 64 << 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), [longest]);
+}
+
+#[test]
+fn a_message_longer_than_the_peer_takes_is_refused() {
+    let mut pair = pair(1);
+    let longest = 64 << 10;
+    let long = try_send(&mut pair, Dialler, Label::ANY, longest + 1, Order::Sent);
+    assert_eq!(long, Err(Refused::TooLong(longest as u64)));
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    let id = session.begin_message(now, Label::ANY, &Order::Sent, None);
+    let id = id.expect("taken").expect("room");
+    assert_eq!(session.write_message(now, id, &bytes(longest)), Ok(longest));
+    assert_eq!(
+        session.write_message(now, id, b"!"),
+        Err(Refused::TooLong(longest as u64))
+    );
+    session.finish_message(now, id).expect("it was begun");
+    assert_eq!(arrive(&mut pair), [id]);
+}
+
+#[test]
+fn unsettled_messages_are_bounded_by_number_and_room_is_told() {
+    let mut pair = pair_of(1, Config::default());
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let mut sent = Vec::new();
+    while let Some(id) =
+        try_send(&mut pair, Dialler, UNMETERED.background(), 0, Order::Sent).expect("taken")
+    {
+        sent.push(id);
+    }
+    assert_eq!(sent.len(), MAX_UNSETTLED);
+    assert!(pair.session(Dialler).has_message_room(Urgency::Interactive));
+    assert!(!saw(
+        &mut pair,
+        Dialler,
+        Event::MessageRoom(Urgency::Background)
+    ));
+    let now = pair.now();
+    let first = pair
+        .session(Dialler)
+        .cancel_message(now, sent[MAX_UNSETTLED - 1]);
+    assert_eq!(first, Ok(Fate::Cancelled));
+    assert!(saw(
+        &mut pair,
+        Dialler,
+        Event::MessageRoom(Urgency::Background)
+    ));
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), sent[..MAX_UNSETTLED - 1]);
+}
+
+// behaviour: P1
+#[test]
+fn an_interactive_message_overtakes_background_ones_that_wait() {
+    let mut pair = pair_of(1, Config::default());
+    pair.weather.capacity = 8 << 10;
+    pair.weather.delay = millis(20);
+    for _ in 0..10 {
+        send(&mut pair, Label::BACKGROUND, 200_000, Order::Sent);
+    }
+    pair.run(millis(100));
+    let urgent = send(&mut pair, Label::INTERACTIVE, 10, Order::Sent);
+    let began = pair.now();
+    while fate(&mut pair, urgent) != Fate::Delivered {
+        let until = began + secs(60);
+        assert!(pair.step(until), "it arrives");
+    }
+    let sent: u64 = pair
+        .paths()
+        .iter()
+        .map(|path| sent(&mut pair, Dialler, *path))
+        .sum();
+    assert!(sent < 500_000, "{sent} bytes went before it");
+}
+
+/// Many tiny messages over two paths, received as they come.
+fn flood(count: usize) -> (usize, usize) {
+    let config = Config::default();
+    let mut pair = pair_of(2, config.clone());
+    pair.weather.slices = 64;
+    let body = bytes(10);
+    let (mut sent, mut expected, mut most) = (0, 0, 0);
+    while expected < count {
+        let before = (sent, expected);
+        while sent < count {
+            let now = pair.now();
+            let label = Label::ANY;
+            let session = pair.session(Dialler);
+            match session.send_message(now, label, &body, &Order::Sent, None) {
+                Ok(Some(id)) => {
+                    assert_eq!(id.0, sent as u64);
+                    sent += 1;
+                }
+                Ok(None) => break,
+                Err(refused) => panic!("{refused}"),
+            }
+        }
+        let kept = End::BOTH.map(|end| pair.session(end).buffered());
+        most = most.max(kept[0] + kept[1]);
+        let soon = pair.now() + millis(1);
+        while pair.step(soon) {}
+        for message in receive(&mut pair, Listener) {
+            assert_eq!(message.id.0, expected as u64, "in order, each once");
+            assert_eq!(message.bytes, body);
+            expected += 1;
+        }
+        for side in &mut pair.sides {
+            side.events.clear();
+        }
+        assert!(pair.now() < start() + secs(1_000_000), "{before:?}");
+    }
+    let bound = 2 * config.worst_case_memory();
+    (most, bound)
+}
+
+/// `MANCOM_MESSAGES` sets the number.
+#[test]
+fn tiny_messages_without_end_take_bounded_memory_and_little_time() {
+    let asked = std::env::var("MANCOM_MESSAGES").ok();
+    let count = asked.and_then(|count| count.parse().ok()).unwrap_or(50_000);
+    let (most, bound) = flood(count);
+    assert!(most < 4 << 20, "{most} bytes kept");
+    assert!(most < bound);
+}

@@ -1,0 +1,372 @@
+//! Messages that do not arrive, and those that come after them.
+
+use super::*;
+
+fn cancel(pair: &mut Pair, id: MessageId) -> Fate {
+    let now = pair.now();
+    let fate = pair.session(Dialler).cancel_message(now, id);
+    fate.expect("it is known")
+}
+
+fn with_lifetime(pair: &mut Pair, label: Label, length: usize, lifetime: Duration) -> MessageId {
+    let now = pair.now();
+    let expires = Some(now + lifetime);
+    let session = pair.session(Dialler);
+    let taken = session.send_message(now, label, &bytes(length), &Order::Sent, expires);
+    taken.expect("it is taken").expect("there is room")
+}
+
+/// A path that takes a little at a time, so that most of what is sent waits.
+fn narrow(paths: u8) -> Pair {
+    let mut pair = pair(paths);
+    pair.weather.capacity = 4 << 10;
+    pair.weather.delay = millis(50);
+    pair
+}
+
+/// Nothing is left of anything at either end.
+fn is_clean(pair: &mut Pair) {
+    pair.run(secs(5));
+    for end in End::BOTH {
+        let messages = &pair.session(end).messages;
+        assert!(messages.out.records.is_empty(), "{end:?}");
+        assert_eq!(messages.out.flying, Default::default(), "{end:?}");
+        assert_eq!(messages.buffered(), 0, "{end:?}");
+        assert!(messages.is_settled() && !messages.has_plans());
+        assert!(pair.session(end).live_labels().is_empty());
+    }
+}
+
+// behaviour: D6 I9
+#[test]
+fn what_expires_while_it_waits_is_never_sent() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let id = with_lifetime(&mut pair, UNMETERED, 1000, secs(5));
+    let child = send(&mut pair, Label::ANY, 10, Order::Sent);
+    let beside = send(&mut pair, Label::ANY, 10, Order::After(Vec::new()));
+    pair.run(millis(4999));
+    assert_eq!(fate(&mut pair, id), Fate::Pending);
+    pair.run(millis(1));
+    assert_eq!(fate(&mut pair, id), Fate::Expired);
+    assert!(saw(&mut pair, Dialler, Event::MessageSettled(id)));
+    assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [beside]);
+    assert_eq!(sent(&mut pair, Dialler, path), 10);
+    is_clean(&mut pair);
+}
+
+// behaviour: I4 I9
+#[test]
+fn a_cancel_before_the_first_byte_is_final_and_takes_along_what_depends_on_it() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let id = send(&mut pair, UNMETERED, 1000, Order::Sent);
+    let child = send(&mut pair, Label::INTERACTIVE, 10, Order::After(vec![id]));
+    let grandchild = send(&mut pair, Label::BACKGROUND, 10, Order::After(vec![child]));
+    let all = send(&mut pair, Label::ANY, 10, Order::AfterAll);
+    assert_eq!(cancel(&mut pair, id), Fate::Cancelled);
+    assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
+    assert_eq!(fate(&mut pair, grandchild), Fate::DependencyLost(child));
+    assert!(matches!(fate(&mut pair, all), Fate::DependencyLost(_)));
+    for id in [id, child, grandchild, all] {
+        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id)));
+        assert_eq!(
+            try_send(&mut pair, Dialler, Label::ANY, 1, Order::After(vec![id])),
+            Err(Refused::DependencyLost(id))
+        );
+    }
+    // Whoever comes later does not come after them.
+    let next = send(&mut pair, Label::ANY, 10, Order::Sent);
+    let last = send(&mut pair, Label::ANY, 10, Order::AfterAll);
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [next, last]);
+    assert_eq!(sent(&mut pair, Dialler, path), 20);
+    is_clean(&mut pair);
+}
+
+// behaviour: I9
+#[test]
+fn what_was_planned_and_not_written_is_taken_back_without_a_byte_of_it() {
+    let mut pair = narrow(1);
+    let path = pair.paths()[0];
+    let front = send(&mut pair, Label::ANY, 20_000, Order::Sent);
+    let id = send(&mut pair, Label::ANY, 5_000, Order::After(Vec::new()));
+    let child = send(&mut pair, Label::ANY, 5_000, Order::After(vec![id]));
+    pair.run(millis(1));
+    assert_eq!(fate(&mut pair, front), Fate::Sent);
+    assert_eq!(fate(&mut pair, id), Fate::Pending);
+    let seq = pair.session(Dialler).messages.out.records[&id.0].seq;
+    assert!(seq.is_some(), "it is planned");
+    assert_eq!(cancel(&mut pair, id), Fate::Cancelled);
+    assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
+    let last = send(&mut pair, Label::ANY, 7, Order::AfterAll);
+    assert_eq!(arrive(&mut pair), [front, last]);
+    assert_eq!(sent(&mut pair, Dialler, path), 20_007);
+    is_clean(&mut pair);
+}
+
+// behaviour: I4
+#[test]
+fn a_cancel_after_the_first_byte_is_the_peers_to_answer() {
+    for (delivered, lost) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut pair = narrow(2);
+        let paths = pair.paths();
+        meter(&mut pair, paths[1], true);
+        let length = if delivered { 3_000 } else { 40_000 };
+        let id = send(&mut pair, UNMETERED, length, Order::Sent);
+        let child = send(&mut pair, Label::ANY, 100, Order::Sent);
+        let free = send(&mut pair, Label::ANY, 100, Order::After(Vec::new()));
+        pair.run(millis(if delivered { 80 } else { 10 }));
+        assert_eq!(cancel(&mut pair, id), Fate::Sent);
+        if lost {
+            paths.iter().for_each(|path| pair.cut(*path));
+            pair.run(secs(1));
+            assert_eq!(fate(&mut pair, id), Fate::Sent, "nobody can say");
+            pair.dial(3).expect("another path");
+        }
+        let received = arrive(&mut pair);
+        if delivered && received.contains(&id) {
+            assert_eq!(fate(&mut pair, id), Fate::Delivered);
+            assert_eq!(fate(&mut pair, child), Fate::Delivered);
+            assert_eq!(received.len(), 3);
+        } else {
+            assert_eq!(fate(&mut pair, id), Fate::Cancelled);
+            assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
+            assert_eq!(received, [free]);
+        }
+        assert!(lost || received.contains(&id) == delivered);
+        is_clean(&mut pair);
+    }
+}
+
+// behaviour: I4
+#[test]
+fn dependents_that_are_at_the_peer_already_are_lost_there_too() {
+    let mut pair = pair(2);
+    let paths = pair.paths();
+    meter(&mut pair, paths[1], true);
+    let first = send(&mut pair, UNMETERED, 5000, Order::Sent);
+    pair.run(Duration::ZERO);
+    pair.silence(paths[0]);
+    let child = send(&mut pair, Label::ANY, 10, Order::After(vec![first]));
+    let grandchild = send(&mut pair, Label::INTERACTIVE, 10, Order::After(vec![child]));
+    let all = send(&mut pair, Label::BACKGROUND, 10, Order::AfterAll);
+    pair.run(secs(5));
+    for id in [first, child, grandchild, all] {
+        assert_eq!(fate(&mut pair, id), Fate::Sent, "held back at the peer");
+    }
+    assert_eq!(cancel(&mut pair, first), Fate::Sent);
+    let next = send(&mut pair, Label::ANY, 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), [next]);
+    assert_eq!(fate(&mut pair, first), Fate::Cancelled);
+    assert_eq!(fate(&mut pair, child), Fate::DependencyLost(first));
+    assert!(matches!(
+        fate(&mut pair, grandchild),
+        Fate::DependencyLost(_)
+    ));
+    assert!(matches!(fate(&mut pair, all), Fate::DependencyLost(_)));
+    is_clean(&mut pair);
+    // The credit came back with them.
+    let again = send(&mut pair, Label::ANY, 64 << 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), [again]);
+}
+
+// behaviour: D6
+#[test]
+fn a_lifetime_ends_what_is_half_sent_and_not_what_was_delivered() {
+    let mut pair = narrow(1);
+    let path = pair.paths()[0];
+    let done = with_lifetime(&mut pair, Label::ANY, 100, millis(500));
+    let half = with_lifetime(&mut pair, Label::ANY, 60_000, millis(500));
+    let next = send(&mut pair, Label::ANY, 10, Order::After(Vec::new()));
+    assert_eq!(arrive(&mut pair), [done, next]);
+    assert_eq!(fate(&mut pair, done), Fate::Delivered);
+    assert_eq!(fate(&mut pair, half), Fate::Expired);
+    assert!(sent(&mut pair, Dialler, path) < 60_000);
+    is_clean(&mut pair);
+}
+
+#[test]
+fn another_label_is_given_until_the_first_byte_is_sent() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let id = send(&mut pair, UNMETERED, 100, Order::Sent);
+    let child = send(&mut pair, Label::BACKGROUND, 100, Order::After(vec![id]));
+    pair.run(secs(1));
+    assert!(receive(&mut pair, Listener).is_empty());
+    let now = pair.now();
+    let relabelled = pair
+        .session(Dialler)
+        .relabel_message(now, id, Label::INTERACTIVE);
+    assert_eq!(relabelled, Ok(()));
+    assert_eq!(
+        pair.session(Dialler).live_labels(),
+        [Label::BACKGROUND, Label::INTERACTIVE]
+    );
+    pair.run(secs(1));
+    let received = receive(&mut pair, Listener);
+    assert_eq!(ids(&received), [id, child]);
+    assert_eq!(received[0].label, Label::INTERACTIVE);
+    let now = pair.now();
+    let late = pair.session(Dialler).relabel_message(now, id, Label::ANY);
+    assert_eq!(late, Err(Refused::Unknown), "it is settled");
+    is_clean(&mut pair);
+}
+
+#[test]
+fn a_planned_message_takes_its_new_label_and_one_under_way_keeps_its_own() {
+    let mut pair = narrow(1);
+    let front = send(&mut pair, Label::ANY, 20_000, Order::Sent);
+    let id = send(&mut pair, Label::ANY, 5_000, Order::After(Vec::new()));
+    pair.run(millis(1));
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    assert_eq!(
+        session.relabel_message(now, front, Label::BACKGROUND),
+        Err(Refused::Sent)
+    );
+    assert_eq!(session.relabel_message(now, id, Label::BACKGROUND), Ok(()));
+    pair.run(secs(5));
+    let received = receive(&mut pair, Listener);
+    let labels: Vec<Label> = received.iter().map(|message| message.label).collect();
+    assert_eq!(labels, [Label::ANY, Label::BACKGROUND]);
+    is_clean(&mut pair);
+}
+
+// behaviour: I12
+#[test]
+fn what_is_written_piece_by_piece_is_sent_at_once_and_received_whole() {
+    let mut pair = pair(2);
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    let begun = session.begin_message(now, Label::ANY, &Order::Sent, None);
+    let id = begun.expect("taken").expect("room");
+    let empty = session.begin_message(now, Label::BACKGROUND, &Order::Sent, None);
+    let empty = empty.expect("taken").expect("room");
+    session.finish_message(now, empty).expect("it was begun");
+    let behind = send(&mut pair, Label::ANY, 10, Order::Sent);
+    let whole = bytes(10_000);
+    for piece in whole.chunks(999) {
+        let now = pair.now();
+        let taken = pair.session(Dialler).write_message(now, id, piece);
+        assert_eq!(taken, Ok(piece.len()));
+        pair.run(millis(30));
+    }
+    let sent: u64 = pair
+        .paths()
+        .iter()
+        .map(|path| sent(&mut pair, Dialler, *path))
+        .sum();
+    assert_eq!(sent, 10_000);
+    assert_eq!(arrive(&mut pair), [empty]);
+    let now = pair.now();
+    assert_eq!(pair.session(Dialler).finish_message(now, id), Ok(()));
+    assert_eq!(
+        pair.session(Dialler).finish_message(now, id),
+        Err(Refused::Unknown)
+    );
+    pair.run(secs(1));
+    let received = receive(&mut pair, Listener);
+    assert_eq!(received[0].bytes, whole);
+    assert_eq!(ids(&received), [id, behind]);
+    is_clean(&mut pair);
+}
+
+// behaviour: I12
+#[test]
+fn what_was_not_finished_is_withdrawn_with_what_waits_for_it() {
+    for length in [0, 1, 3_000, 30_000] {
+        let mut pair = pair(2);
+        let now = pair.now();
+        let session = pair.session(Dialler);
+        let begun = session.begin_message(now, Label::ANY, &Order::Sent, None);
+        let id = begun.expect("taken").expect("room");
+        let child = send(&mut pair, Label::ANY, 10, Order::After(vec![id]));
+        let now = pair.now();
+        let taken = pair.session(Dialler).write_message(now, id, &bytes(length));
+        assert_eq!(taken, Ok(length));
+        pair.run(secs(1));
+        cancel(&mut pair, id);
+        pair.run(secs(1));
+        assert_eq!(fate(&mut pair, id), Fate::Cancelled);
+        assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
+        let now = pair.now();
+        let late = pair.session(Dialler).write_message(now, id, b"late");
+        assert_eq!(late, Err(Refused::Unknown));
+        let next = send(&mut pair, Label::ANY, 10, Order::Sent);
+        assert_eq!(arrive(&mut pair), [next]);
+        is_clean(&mut pair);
+    }
+}
+
+// behaviour: I4
+#[test]
+fn a_session_that_ends_says_what_may_have_arrived() {
+    let mut pair = narrow(1);
+    let path = pair.paths()[0];
+    let half = send(&mut pair, Label::ANY, 40_000, Order::Sent);
+    let waits = send(&mut pair, Label::ANY, 40_000, Order::Sent);
+    pair.run(millis(1));
+    let asked = send(&mut pair, Label::INTERACTIVE, 10, Order::Sent);
+    pair.run(millis(30));
+    pair.cut(path);
+    cancel(&mut pair, half);
+    pair.run(secs(1000));
+    assert!(pair.session(Dialler).closed().is_some());
+    let lost = |maybe_delivered| Fate::Lost { maybe_delivered };
+    assert_eq!(fate(&mut pair, half), lost(true));
+    assert_eq!(fate(&mut pair, waits), lost(false));
+    assert!(matches!(
+        fate(&mut pair, asked),
+        Fate::Lost { .. } | Fate::Delivered
+    ));
+    let refused = try_send(&mut pair, Dialler, Label::ANY, 1, Order::Sent);
+    assert!(matches!(refused, Err(Refused::Closed(_))));
+    assert_eq!(pair.session(Dialler).buffered(), 0);
+}
+
+#[test]
+fn a_close_waits_for_every_message_and_what_arrived_is_still_received() {
+    let mut pair = narrow(2);
+    let mut sent = Vec::new();
+    for _ in 0..20 {
+        sent.push(send(&mut pair, Label::ANY, 3_000, Order::Sent));
+    }
+    let now = pair.now();
+    pair.session(Dialler).close(now);
+    assert_eq!(pair.session(Dialler).closed(), None);
+    let refused = try_send(&mut pair, Dialler, Label::ANY, 1, Order::Sent);
+    assert!(matches!(
+        refused,
+        Err(Refused::Closed(CloseReason::Finished))
+    ));
+    pair.run(secs(20));
+    assert_eq!(pair.session(Dialler).closed(), Some(CloseReason::Finished));
+    assert_eq!(pair.session(Listener).closed(), Some(CloseReason::Finished));
+    for id in &sent {
+        assert_eq!(fate(&mut pair, *id), Fate::Delivered);
+    }
+    assert_eq!(ids(&receive(&mut pair, Listener)), sent);
+}
+
+// behaviour: S22
+#[test]
+fn a_peer_that_closes_says_first_what_it_has() {
+    let mut pair = pair(1);
+    pair.weather.jitter = Duration::ZERO;
+    let id = send(&mut pair, Label::ANY, 10, Order::Sent);
+    // It is there, and not yet acknowledged.
+    pair.run(millis(6));
+    assert_eq!(ids(&receive(&mut pair, Listener)), [id]);
+    assert_eq!(fate(&mut pair, id), Fate::Sent);
+    let now = pair.now();
+    pair.session(Listener).close(now);
+    pair.run(secs(5));
+    assert_eq!(pair.session(Dialler).closed(), Some(CloseReason::Finished));
+    assert_eq!(fate(&mut pair, id), Fate::Delivered);
+}
