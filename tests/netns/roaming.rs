@@ -8,6 +8,7 @@ use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
 use mancom::{Label, Manager, McStream};
 use std::sync::mpsc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![roaming:
     survives_the_loss_of_each_network_and_of_both,
