@@ -137,13 +137,13 @@ fn a_network_that_flaps_is_joined_less_and_less_often() {
     transfer.advances(MIB);
     let before = joined(&transfer, "wlan0");
     // Flapping at 1 Hz for as long as it takes to tell.
-    let half = Duration::from_millis(500);
+    let [second, up] = [1_000, 900].map(Duration::from_millis);
     let begin = Instant::now();
     for turn in 0..20 {
-        let due = begin + 2 * half * turn;
+        let due = begin + second * turn;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         world.wifi.down();
-        let due = due + half;
+        let due = due + second - up;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         world.wifi.up();
     }
