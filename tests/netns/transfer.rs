@@ -217,14 +217,14 @@ async fn dials(
 }
 
 /// Words without a pattern.
-struct Words(u64);
+pub(crate) struct Words(u64);
 
 impl Words {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Words(0x9e37_79b9_7f4a_7c15)
     }
 
-    fn fill(&mut self, chunk: &mut [u8]) {
+    pub(crate) fn fill(&mut self, chunk: &mut [u8]) {
         for word in chunk.chunks_exact_mut(8) {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;

@@ -24,9 +24,9 @@ pub(crate) const CASES: &[Case] = cases![paths:
 const GAP: Duration = Duration::from_secs(2);
 
 /// What happens to a network, and what undoes it.
-type Trouble = (&'static str, fn(&Link), fn(&Link));
+pub(super) type Trouble = (&'static str, fn(&Link), fn(&Link));
 
-const CUTS: [Trouble; 4] = [
+pub(super) const CUTS: [Trouble; 4] = [
     ("admin down", Link::down, Link::up),
     ("carrier lost", Link::lose_carrier, Link::regain_carrier),
     (
@@ -37,7 +37,7 @@ const CUTS: [Trouble; 4] = [
     ("deleted", Link::delete, Link::make),
 ];
 
-const SILENCES: [Trouble; 3] = [
+pub(super) const SILENCES: [Trouble; 3] = [
     ("silent", |link| link.silence(Direction::Both), Link::heal),
     (
         "silent upwards",
