@@ -56,7 +56,7 @@ use super::whereabouts::{believable, destination};
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::matching::{Destination, Migration};
-use crate::network::{NetworkId, Snapshot};
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{CloseReason, PathId};
 use crate::transport::BoxFuture;
 
@@ -109,10 +109,12 @@ impl Roamer {
         asks: Asks,
         destination: Destination,
         only: Option<Arc<str>>,
-        first: Option<NetworkId>,
+        first: Option<Network>,
         operation: Operation,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
+        let mut rests = Rests::default();
+        rests.begin(Clock::now(), first.as_ref());
         Self {
             context,
             listed: Arc::clone(&asks.others),
@@ -121,7 +123,7 @@ impl Roamer {
             only,
             snapshots,
             dials: Dials::default(),
-            rests: Rests::default(),
+            rests,
             again: None,
             retry: None,
             standing: Standing::new(operation),
@@ -132,7 +134,7 @@ impl Roamer {
             surplus: Vec::new(),
             told: None,
             forgotten: (0, None),
-            last_network: first,
+            last_network: first.as_ref().map(Network::id),
         }
     }
 
