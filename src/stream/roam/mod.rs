@@ -63,7 +63,7 @@ use crate::transport::BoxFuture;
 use dials::Dials;
 use matches::networks_of;
 use rests::Rests;
-use view::{LANES, View};
+use view::{LANES, Open, View};
 
 pub(super) struct Roamer {
     context: Arc<dyn Context>,
@@ -232,13 +232,11 @@ impl Roamer {
         if self.known.iter().any(is_lost) {
             self.migration.lost(view.now);
         }
-        let general = view.open.iter().filter(|open| !open.is_lane());
-        self.known = general
-            .clone()
-            .filter(|open| !open.given_up)
-            .map(|open| open.path)
-            .collect();
-        if let Some(open) = general.last() {
+        let general = |open: &&Open| !open.is_lane();
+        let in_use = view.open.iter().filter(general);
+        let in_use = in_use.filter(|open| !open.given_up);
+        self.known = in_use.map(|open| open.path).collect();
+        if let Some(open) = view.open.iter().rfind(general) {
             self.last_network = open.id();
         }
     }
