@@ -102,7 +102,8 @@
 //! | planned on a path | 1 MiB of references, no copy | |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
-//! | events | one a stream and kind, a few a path | |
+//! | messages | see [`messages`] | |
+//! | events | one a stream and kind, one a message, a few a path | |
 //!
 //! [`Config::worst_case_memory`] sums them up.
 //!
