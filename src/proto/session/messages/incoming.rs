@@ -206,7 +206,11 @@ impl Incoming {
             entry.label = told.label;
             (entry.id, entry.below, entry.after) = (Some(first.id), first.below, first.after);
             let (rank, below) = (entry.rank, entry.below);
+            let after = entry.after.clone();
             self.raise_below(below, rank);
+            for before in after {
+                self.raise(before, rank);
+            }
         }
         self.complete(seq);
         Ok(true)

@@ -10,33 +10,38 @@
 //! What needs a message that is given up is given up itself; what merely follows it (the order sent, or
 //! after everything) comes after that one's predecessors instead.
 
-use super::outgoing::{Kind, Outgoing, Record, State};
+use super::outgoing::{Kind, Outgoing, Place, Record, State};
 use super::{Fate, MessageId, Order, Refused};
 use crate::label::Urgency;
 use crate::proto::session::ProtocolError;
 
 impl Outgoing {
     /// Those of the named messages that are not delivered yet.
-    pub(super) fn named(&self, ids: &[MessageId]) -> Result<Vec<u64>, Refused> {
-        let mut after = Vec::with_capacity(ids.len());
+    pub(super) fn named(&self, ids: &[MessageId]) -> Result<Place, Refused> {
+        let mut place = Place::default();
         for &named in ids {
             let MessageId(id) = named;
             match self.records.get(&id) {
                 Some(record) if record.settled() => return Err(Refused::DependencyLost(named)),
-                Some(_) => after.push(id),
+                Some(_) => place.after.push(id),
                 None if id >= self.next_id || self.writing.contains_key(&id) => {
                     return Err(Refused::UnknownDependency(named));
                 }
                 None => match self.fates.of(id) {
-                    Some(Fate::Delivered) => {}
+                    Some(Fate::Delivered) => match self.delivered.get(&id) {
+                        Some(seq) => place.seqs.push(*seq),
+                        None => place.below = self.overflown,
+                    },
                     Some(_) => return Err(Refused::DependencyLost(named)),
                     None => return Err(Refused::UnknownDependency(named)),
                 },
             }
         }
-        after.sort_unstable();
-        after.dedup();
-        Ok(after)
+        place.after.sort_unstable();
+        place.after.dedup();
+        place.seqs.sort_unstable();
+        place.seqs.dedup();
+        Ok(place)
     }
 
     /// What a message of this number comes after, which is taken into the order with that.
@@ -45,12 +50,18 @@ impl Outgoing {
         id: u64,
         urgency: Urgency,
         order: &Order,
-    ) -> Result<(Kind, Vec<u64>), Refused> {
+    ) -> Result<(Kind, Place), Refused> {
         match order {
             Order::After(ids) => Ok((Kind::Named, self.named(ids)?)),
             Order::Sent => {
                 let tail = self.tail(urgency);
-                Ok((Kind::Chained, tail.into_iter().collect()))
+                let delivered = self.delivered_tail(urgency).filter(|_| tail.is_none());
+                let place = Place {
+                    after: tail.into_iter().collect(),
+                    seqs: delivered.into_iter().collect(),
+                    below: 0,
+                };
+                Ok((Kind::Chained, place))
             }
             Order::AfterAll => {
                 let mut after = std::mem::take(&mut self.late);
@@ -59,7 +70,12 @@ impl Outgoing {
                 after.sort_unstable();
                 after.dedup();
                 self.barrier = id;
-                Ok((Kind::Barrier, after))
+                let place = Place {
+                    after,
+                    seqs: Vec::new(),
+                    below: self.next_seq(),
+                };
+                Ok((Kind::Barrier, place))
             }
         }
     }
@@ -112,6 +128,10 @@ impl Outgoing {
             Kind::Barrier => record.kind == Kind::Barrier,
         };
         follower.after.retain(|before| *before != gone);
+        if inherits {
+            follower.seqs.extend_from_slice(&record.seqs);
+            follower.below = follower.below.max(record.below);
+        }
         if !record.sent_whole {
             follower.unsent = follower.unsent.saturating_sub(1);
         }
@@ -223,6 +243,7 @@ impl Outgoing {
             return;
         };
         if !record.settled() {
+            self.remember(id, &record);
             self.settle(id, Fate::Delivered);
         }
         for follower in record.followers {

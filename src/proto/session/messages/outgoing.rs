@@ -28,6 +28,21 @@ pub(super) enum Kind {
     Barrier,
 }
 
+/// What a message comes after.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// Messages that are not delivered, by their ids.
+    pub(super) after: Vec<u64>,
+    /// Those that are, by their numbers on the wire: the peer's program may not have them yet.
+    pub(super) seqs: Vec<u64>,
+    /// All of a lower number.
+    pub(super) below: u64,
+}
+
+/// Messages that were delivered whose numbers are remembered; what names another comes after all up to
+/// the latest that is not.
+const DELIVERED: usize = 16 << 10;
+
 /// How far the giving up of a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -69,6 +84,8 @@ pub(super) struct Record {
     pub(super) written: bool,
     pub(super) expires: Option<Instant>,
     pub(super) after: Vec<u64>,
+    pub(super) seqs: Vec<u64>,
+    pub(super) below: u64,
     pub(super) followers: Vec<u64>,
     /// Messages it comes after that were not sent whole yet.
     pub(super) unsent: usize,
@@ -107,6 +124,8 @@ pub(super) struct Lane {
     charged: u64,
     /// Messages sent without `after`, in that order.
     chain: BTreeMap<u64, u64>,
+    /// The last of them that was delivered, and its number on the wire.
+    delivered: Option<(u64, u64)>,
     /// One of so many bytes found no room.
     pub(super) wanted: Option<usize>,
     /// Messages being written, the first of which may grow as long as any.
@@ -133,6 +152,9 @@ pub(super) struct Outgoing {
     pub(super) late: Vec<u64>,
     pub(super) expiries: BTreeSet<(Instant, u64)>,
     pub(super) fates: Fates,
+    /// The numbers of messages that were delivered, the latest, and a number above all others.
+    pub(super) delivered: BTreeMap<u64, u64>,
+    pub(super) overflown: u64,
     labels: Vec<(Label, usize)>,
     pub(super) flying: Flying,
     /// Messages the peer is asked to give up, and those it is told to forget; what of it is to be told.
@@ -173,6 +195,8 @@ impl Outgoing {
             late: Vec::new(),
             expiries: BTreeSet::new(),
             fates: Fates::default(),
+            delivered: BTreeMap::new(),
+            overflown: 0,
             labels: Vec::new(),
             flying: Flying::default(),
             asking: BTreeSet::new(),
@@ -271,11 +295,13 @@ impl Outgoing {
         id: u64,
         label: Label,
         bytes: Bytes,
-        (kind, after): (Kind, Vec<u64>),
+        (kind, place): (Kind, Place),
         expires: Option<Instant>,
     ) {
         let own = label.urgency() as usize;
-        let weight = bytes.len() + OVERHEAD + OVERHEAD_NAMED * after.len();
+        let Place { after, seqs, below } = place;
+        let named = after.len() + seqs.len();
+        let weight = bytes.len() + OVERHEAD + OVERHEAD_NAMED * named;
         let mut unsent = 0;
         for before in &after {
             if let Some(record) = self.records.get_mut(before) {
@@ -307,6 +333,8 @@ impl Outgoing {
             written: false,
             expires,
             after,
+            seqs,
+            below,
             followers: Vec::new(),
             unsent,
             sent_whole: false,
@@ -325,6 +353,35 @@ impl Outgoing {
     pub(super) fn tail(&self, urgency: Urgency) -> Option<u64> {
         let (_, id) = self.lanes[urgency as usize].chain.last_key_value()?;
         Some(*id)
+    }
+
+    /// The number of the last of them that was delivered.
+    pub(super) fn delivered_tail(&self, urgency: Urgency) -> Option<u64> {
+        self.lanes[urgency as usize].delivered.map(|(_, seq)| seq)
+    }
+
+    /// A message was delivered. The peer's program may not have it yet, so its number is remembered for
+    /// what comes after it.
+    pub(super) fn remember(&mut self, id: u64, record: &Record) {
+        let Some(seq) = record.seq else {
+            return;
+        };
+        for follower in &record.followers {
+            // Its head may have to be sent again, so this one may be on its way already.
+            if let Some(follower) = self.records.get_mut(follower) {
+                follower.seqs.push(seq);
+            }
+        }
+        if let Some(link) = record.link {
+            let last = &mut self.lanes[record.lane].delivered;
+            *last = (*last).max(Some((link, seq)));
+        }
+        self.delivered.insert(id, seq);
+        if self.delivered.len() > DELIVERED
+            && let Some((_, seq)) = self.delivered.pop_first()
+        {
+            self.overflown = self.overflown.max(seq + 1);
+        }
     }
 
     /// Puts a message where it stands by what it has to send.

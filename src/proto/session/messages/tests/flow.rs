@@ -9,9 +9,10 @@ fn fill(pair: &mut Pair, label: Label, length: usize) -> Vec<MessageId> {
         match try_send(pair, Dialler, label, length, Order::Sent) {
             Ok(Some(id)) => sent.push(id),
             Ok(None) => {
-                pair.run(millis(200));
-                if !pair.session(Dialler).has_message_room(label.urgency()) {
-                    return sent;
+                pair.run(millis(500));
+                match try_send(pair, Dialler, label, length, Order::Sent) {
+                    Ok(Some(id)) => sent.push(id),
+                    _ => return sent,
                 }
             }
             Err(refused) => panic!("{refused}"),

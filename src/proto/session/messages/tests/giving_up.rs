@@ -18,7 +18,11 @@ fn with_lifetime(pair: &mut Pair, label: Label, length: usize, lifetime: Duratio
 
 /// A path that takes a little at a time, so that most of what is sent waits.
 fn narrow(paths: u8) -> Pair {
-    let mut pair = pair(paths);
+    let config = Config {
+        max_frame: 2000,
+        ..small()
+    };
+    let mut pair = pair_of(paths, config);
     pair.weather.capacity = 4 << 10;
     pair.weather.delay = millis(50);
     pair
@@ -287,7 +291,7 @@ fn what_is_written_piece_by_piece_has_its_place_from_when_it_is_finished() {
         pair.run(millis(30));
     }
     assert_eq!(fate(&mut pair, id), Fate::Pending);
-    assert_eq!(arrive(&mut pair), [before, all, empty]);
+    assert_eq!(arrive(&mut pair), [empty, before, all]);
     let now = pair.now();
     assert_eq!(pair.session(Dialler).finish_message(now, id), Ok(()));
     assert_eq!(
@@ -336,8 +340,8 @@ fn what_was_not_finished_is_given_up_without_a_trace() {
 fn a_session_that_ends_says_what_may_have_arrived() {
     let mut pair = narrow(1);
     let path = pair.paths()[0];
-    let half = send(&mut pair, Label::ANY, 40_000, Order::Sent);
-    let waits = send(&mut pair, Label::ANY, 40_000, Order::Sent);
+    let half = send(&mut pair, Label::ANY, 30_000, Order::Sent);
+    let waits = send(&mut pair, Label::ANY, 30_000, Order::Sent);
     pair.run(millis(1));
     let asked = send(&mut pair, Label::INTERACTIVE, 10, Order::Sent);
     pair.run(millis(30));

@@ -35,6 +35,11 @@ fn lives_on(pair: &mut Pair, end: End, error: ProtocolError) {
     }
     pair.run(millis(100));
     pair.dial(3).expect("the session lives");
+    if end == Listener {
+        // What was injected there, the dialler never sent: it may not like what it is told of that.
+        assert_eq!(pair.session(Listener).paths().len(), 1);
+        return;
+    }
     let now = pair.now();
     let stream = pair.session(Dialler).open(now, Label::ANY).expect("room");
     let _ = pair
@@ -248,22 +253,18 @@ fn numbers_with_too_many_gaps_and_too_many_given_up_end_the_path() {
         .flat_map(|n| token(kind::FORGET, 2 * n + 1))
         .collect();
     refused(&every_other, ProtocolError::TooManyMessages);
-    let given_up: Vec<u8> = (0..gaps).flat_map(|seq| withdraw(seq, 1)).collect();
-    // The answers and the credit are not read meanwhile, and take no memory of their own.
-    let mut pair = pair(1);
-    let mut error = None;
-    for piece in given_up.chunks(21 * 200) {
-        match inject(&mut pair, piece) {
-            Ok(()) => pair.run(millis(1)),
-            Err(why) => {
-                error = Some(why);
-                break;
-            }
+    // Credit comes back at once for what is given up, and yet there is an end to it.
+    let mut inn = incoming::Incoming::new(64 << 10);
+    let mut given_up = 0;
+    let error = loop {
+        if let Err(error) = inn.withdraw(given_up, 1, 1) {
+            break error;
         }
-    }
-    let error = error.expect("there is an end to it");
+        inn.grant(1);
+        given_up += 1;
+    };
     assert_eq!(error, ProtocolError::TooManyMessages);
-    lives_on(&mut pair, Listener, error);
+    assert_eq!(given_up, gaps - 1);
     refused(
         &[part(0, 10, 0, 1), token(kind::FORGET, 0)].concat(),
         ProtocolError::Malformed,
