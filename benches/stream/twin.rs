@@ -8,7 +8,7 @@ use mancom::transport::{Acceptor, Bind, BoxFuture, Characteristics, Link, Tcp, T
 
 /// `mc+twin://NAME`: the host is a name of no meaning, for a loopback address would use no network.
 #[derive(Debug, Default)]
-pub struct Twin(Tcp);
+pub(crate) struct Twin(Tcp);
 
 fn loopback(port: u16) -> Endpoint {
     format!("tcp://127.0.0.1:{port}")

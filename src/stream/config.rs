@@ -42,6 +42,10 @@ pub struct Settings {
     /// How long a path may owe an answer in silence before another is tried.
     /// Default 1 s.
     pub stall: Duration,
+    /// How long nothing may be heard on an idle path before it is asked for a word, so that a silent
+    /// loss is known before there is something to send. Default never: it costs a radio its sleep, and a
+    /// few bytes each time. At least 100 ms.
+    pub probe_idle: Option<Duration>,
     /// Networks one session uses at once: 1 to 4, default 4. Each costs a connection and its handshake;
     /// what it is used for is decided anew for every chunk. Metered and roaming networks, and such as a
     /// label avoids, are opened beside a free one only as a standby for interactive traffic, or while
@@ -71,6 +75,7 @@ impl Default for Settings {
             detached_bytes: 256 << 20,
             linger: core.linger,
             stall: Duration::from_secs(1),
+            probe_idle: core.probe_idle,
             networks: 4,
             connect_rounds: 3,
         }
@@ -78,14 +83,16 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The core's part of these settings.
-    pub(crate) fn core(&self) -> Config {
+    /// The core's part of these settings, for a session whose bytes a second are limited to this.
+    pub(crate) fn core(&self, rate_limit: Option<u64>) -> Config {
         Config {
+            rate_limit,
             send_buffer: self.send_buffer,
             receive_window: self.receive_window,
             max_streams: self.max_streams,
             linger: self.linger,
             stall: self.stall,
+            probe_idle: self.probe_idle,
             ..Config::default()
         }
     }

@@ -577,7 +577,8 @@ impl Plan {
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
         let (now, first) = (Clock::now(), way.as_ref().map(Network::id));
-        let core = Core::new(agreed, self.context.settings().core(), now);
+        let config = self.context.settings().core(self.asks.rate_limit);
+        let core = Core::new(agreed, config, now);
         let alive = self.context.tasks().enter();
         let driver = Driver::new(
             core,

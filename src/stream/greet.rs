@@ -138,7 +138,8 @@ impl Door {
         } = arrival;
         let (id, path, remote) = (agreed.id, agreed.path, agreed.remote);
         let credentials = agreed.credentials.clone();
-        let core = Core::new(agreed, self.context.settings().core(), Clock::now());
+        let config = self.context.settings().core(self.asks.rate_limit);
+        let core = Core::new(agreed, config, Clock::now());
         let context = Arc::clone(&self.context);
         let driver = Driver::new(core, context, Label::ANY, None, &self.asks);
         if let Some(advertise) = self.advertise.get() {

@@ -156,6 +156,10 @@ async fn a_rate_holds_over_any_second_also_for_what_is_sent_again() -> Outcome {
             .iter()
             .map(|n| n.bytes.payload_sent + n.bytes.payload_resent);
         counted.push((Instant::now(), of.sum()));
+        // What is written into the silence has to go again.
+        if counted.len() == 950 {
+            networks.stall("wlan0", true);
+        }
         if counted.len() == 1_000 {
             networks.down("wlan0");
             networks.up(cellular());

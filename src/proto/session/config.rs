@@ -36,6 +36,10 @@ pub struct Config {
     /// Bytes of data frames, headers and repetitions included, that this end sends in any second, over
     /// all paths together. Default none. At least 1; 5 % of it is kept back for what a path took late.
     pub rate_limit: Option<u64>,
+    /// An open path on which nothing was heard for so long is asked for a word, so that a silent loss is
+    /// known before there is something to send. Default never: it costs a radio its sleep, and bytes.
+    /// At least 100 ms.
+    pub probe_idle: Option<Duration>,
 }
 
 impl Default for Config {
@@ -50,6 +54,7 @@ impl Default for Config {
             linger: Duration::from_secs(3),
             stall: Duration::from_secs(1),
             rate_limit: None,
+            probe_idle: None,
         }
     }
 }

@@ -60,13 +60,16 @@ impl Session {
             Control::Pong(token) => self.on_pong(now, slot, token),
             Control::Lost(path) => self.on_lost(now, path),
             Control::Resume => {
+                let first = !std::mem::replace(&mut path.resume_heard, true);
                 path.resumed = true;
                 path.alone = false;
-                self.events.push_back(Event::PathCarries(path.id));
-                self.progressed_on(now, slot);
-                self.rescue_all();
-                self.all_ready();
-                self.check_stalls(now);
+                if first {
+                    self.events.push_back(Event::PathCarries(path.id));
+                    self.progressed_on(now, slot);
+                    self.rescue_all();
+                    self.all_ready();
+                    self.check_stalls(now);
+                }
             }
             Control::Retire => {
                 path.peer_retired = true;

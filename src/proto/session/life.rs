@@ -365,7 +365,8 @@ impl Session {
         let stall = self.stall_deadline().map(|at| (at, Wake::Stall));
         let pace = self.pace.map(|at| (at, Wake::Pace));
         let messages = self.messages.deadline();
-        [linger, grace, ack, stall, pace, messages]
+        let idle = self.idle_deadline().map(|at| (at, Wake::Probe));
+        [linger, grace, ack, stall, pace, messages, idle]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -374,6 +375,7 @@ impl Session {
     /// Acts on every deadline that is not after `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.check_stalls(now);
+        self.ask_idle(now);
         if self.pace.is_some_and(|at| at <= now) {
             self.pace = None;
         }

@@ -5,7 +5,8 @@
 //! Two programs want byte streams that outlive the connections that carry them: any path may be lost,
 //! all of them for hours, silently or not, with bytes under way in both directions. Every byte must
 //! arrive exactly once and in order, buffers must be bounded, a slow reader must stall only its own
-//! stream, and nobody but the two may join a path.
+//! stream, and nobody but the two may join a path. There may be several paths at once, and then all of
+//! them are to carry, each what is best sent by it.
 //!
 //! # The picture
 //!
@@ -18,12 +19,14 @@
 //!
 //!  a byte written:   fresh --sent--> flying --acknowledged--> released
 //!                                      |  ^
-//!                           path lost  v  | sent again, by any path that its label admits
+//!              path lost, or suspect   v  | sent again, by any path that its label admits
 //!                                      lost
 //!
 //!  a path:      attach --> both tell what they have, RESUME --> carries
 //!                  carries --RETIRE both ways, all acknowledged--> closed (Retired)
 //!                  any --link fails / newer epoch / broken protocol--> closed (Lost / Replaced / Protocol)
+//!                  carries --owes without progress--> suspect --moves--> carries
+//!                                                     suspect --silent, another carries--> closed (Silent)
 //!
 //!  our half of a stream:   open --shutdown--> FIN due --sent--> flying --ACK of it--> done
 //!                          open --reset, or the peer's STOP--> RESET sent --RESET_ACK--> done
@@ -51,7 +54,9 @@
 //! payload; alone after 256 KiB or a quarter of the window, after 256 frames, or after 20 ms; at once for
 //! an end, for a duplicate, and for a frame whose sender waits (kind 02: its buffer is over three
 //! quarters full). One that acknowledges what was never sent, or less than an earlier one on the same
-//! path, ends that path; a lower one by another path is late, and ignored.
+//! path, ends that path; a lower one by another path is late, and ignored. Of the ranges the lowest
+//! and the highest are told, for what comes by a quick path lies high. They, and all else that is told, go
+//! by the trusted path where something came last.
 //!
 //! **Credit** is per stream: the receiver names the highest offset it takes, first its window, and names
 //! a higher one when half a window was read. Payload beyond it ends the path. There is no window over
@@ -73,6 +78,18 @@
 //! one path and the peer states there less than it had acknowledged, it has forgotten what it promised:
 //! `PeerRolledBack` ends the session. RETIRE says that no more payload comes on this path; when both have
 //! said so and everything on it is acknowledged it closes, so that a handover loses and repeats nothing.
+//!
+//! **Which path.** All paths carry at once; each takes what it is asked for when its link has room, as
+//! [`schedule::place`](crate::proto::schedule::place) decides: the more urgent first, streams of one
+//! urgency in turn, an unsent byte as urgent as the most urgent one behind it in its stream, only paths of
+//! the label's best class. Ids 0 to 3 are networks, an id from 4 to 7 is the lane for interactive traffic
+//! beside the path of the id less 4. What was planned and not begun is overtaken by what is more urgent.
+//! Payload of a redundant interactive label goes twice. A rate, where one is set, is that of all paths
+//! together.
+//!
+//! **Trouble.** A path that owes acknowledgements without progress is suspect, and what it owes goes again
+//! by the others; silent for long, it ends. Who ends a path because its network went says LOST by another,
+//! so that the peer sends again at once what flew there and need not find out.
 //!
 //! **Ends.** `shutdown` is done when the end is acknowledged. `release` is `shutdown` in the background
 //! and STOP. A session that was told to close says CLOSE 0 once every stream is finished, and goes on
@@ -99,7 +116,9 @@
 //! | any other frame | [`frame::MAX_CONTROL`] | the path ends, nothing reserved |
 //! | labels by number | [`frame::MAX_LABELS`] a path and direction | the oldest is defined anew |
 //! | control frames waiting on a path | 64 KiB of answers | the path ends |
-//! | planned on a path | 1 MiB of references, no copy | |
+//! | planned on a path | 1 MiB of references, no copy; two chunks of a few milliseconds beside others | |
+//! | copies of redundant payload planned on a path | 64 KiB | it goes once |
+//! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
 //! | events | one a stream and kind, a few a path | |
@@ -108,8 +127,9 @@
 //!
 //! # For a driver
 //!
-//! After any input: offer each path to [`Session::transmit`], drain [`Session::poll_event`], arm
-//! [`Session::poll_timeout`]. Between `transmit` and `transmitted` call nothing else. Payload moves twice
+//! After any input: tell [`Session::surroundings`], and [`Session::measured`] of each path while
+//! [`Session::wants_measures`], offer each path to [`Session::transmit`] until none takes more, drain
+//! [`Session::poll_event`], arm [`Session::poll_timeout`]. Between `transmit` and `transmitted` call nothing else. Payload moves twice
 //! at most: into the replay buffer ([`Session::write_bytes`] spares that), and out of the receive buffer
 //! ([`Session::direct`] spares that).
 
@@ -124,8 +144,10 @@ mod config;
 mod control;
 mod decoder;
 mod error;
+mod flights;
 pub mod frame;
 pub mod handshake;
+mod idle;
 mod input;
 mod labels;
 mod life;

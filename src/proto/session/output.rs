@@ -35,7 +35,7 @@ impl Session {
             self.background_at = Some(now);
         }
         let payload = path.stats.payload_sent + path.stats.payload_resent > before;
-        path.handed(now, n, payload, several);
+        path.took(now, n, payload, several);
         if !path.outbox.is_empty() {
             return;
         }

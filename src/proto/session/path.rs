@@ -35,6 +35,8 @@ pub(super) struct Path {
     pub(super) outbox: Outbox,
     /// The peer said on it what it has; until then what was lost may have arrived.
     pub(super) resumed: bool,
+    /// It did so once.
+    pub(super) resume_heard: bool,
     /// We are to say what we have.
     pub(super) resume_due: bool,
     /// It was the only path from its attach on, so that what the peer states on it can be held against
@@ -75,6 +77,7 @@ impl Path {
             decoder: Decoder::default(),
             outbox: Outbox::default(),
             resumed: false,
+            resume_heard: false,
             resume_due: true,
             alone: false,
             retiring: false,

@@ -5,11 +5,10 @@
 //! gone or no longer trusted, to be sent again). What the peer reported beyond its contiguous offset is remembered so that
 //! it is not sent again.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::error::{ProtocolError, StreamError};
+use super::flights::{Flight, Flights};
 use super::ranges::Ranges;
 use super::rope::{KEEP, Rope};
 use super::{MAX_PATHS, MAX_RUNS};
@@ -17,16 +16,6 @@ use crate::label::{Label, Urgency};
 
 /// Ranges reported out of order that are remembered; a peer that reports more gets duplicates.
 const MAX_SACKED: usize = 256;
-
-/// Bytes on their way over one path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Flight {
-    start: u64,
-    end: u64,
-    slot: u8,
-    /// Nobody waits for them.
-    background: bool,
-}
 
 /// How far our end has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +89,7 @@ pub(super) struct SendHalf {
     fresh: Ranges,
     lost: Ranges,
     sacked: Ranges,
-    flights: VecDeque<Flight>,
-    /// Bytes of `flights` by slot, and those of them that nobody waits for.
-    flying: [u64; MAX_PATHS],
-    background: [u64; MAX_PATHS],
+    flights: Flights,
     /// The urgency of what was written last.
     latest: Urgency,
     fin: Fin,
@@ -127,9 +113,7 @@ impl SendHalf {
             fresh: Ranges::default(),
             lost: Ranges::default(),
             sacked: Ranges::default(),
-            flights: VecDeque::new(),
-            flying: [0; MAX_PATHS],
-            background: [0; MAX_PATHS],
+            flights: Flights::default(),
             latest: Urgency::Default,
             fin: Fin::None,
             fin_told: false,
@@ -231,9 +215,7 @@ impl SendHalf {
         self.fresh.clear();
         self.lost.clear();
         self.sacked.clear();
-        self.flights = VecDeque::new();
-        self.flying = [0; MAX_PATHS];
-        self.background = [0; MAX_PATHS];
+        self.flights = Flights::default();
         self.fin = Fin::None;
         self.failure.get_or_insert(failure);
         match code {
@@ -278,12 +260,12 @@ impl SendHalf {
 
     /// Bytes sent on this path that are not acknowledged yet.
     pub(super) fn flying_on(&self, slot: u8) -> u64 {
-        self.flying[usize::from(slot)]
+        self.flights.by_slot()[usize::from(slot)]
     }
 
     /// The same of every path, the end counted as one more.
     pub(super) fn flying(&self) -> [u64; MAX_PATHS] {
-        let mut flying = self.flying;
+        let mut flying = *self.flights.by_slot();
         if let Fin::Flying(slot) = self.fin {
             flying[usize::from(slot)] += 1;
         }
@@ -292,7 +274,7 @@ impl SendHalf {
 
     /// Those of them that nobody waits for.
     pub(super) fn background_on(&self, slot: usize) -> u64 {
-        self.background[slot]
+        self.flights.background()[slot]
     }
 
     /// How urgent the next byte to be sent is: as the most urgent one behind it.
@@ -384,63 +366,12 @@ impl SendHalf {
                 } else {
                     self.fresh.remove(offset, end);
                 }
-                self.fly(Flight {
+                self.flights.fly(Flight {
                     start: offset,
                     end,
                     slot,
                     background: urgency == Urgency::Background,
                 });
-            }
-        }
-    }
-
-    fn fly(&mut self, flight: Flight) {
-        self.count(&flight);
-        if let Some(last) = self.flights.back_mut()
-            && (last.slot, last.background) == (flight.slot, flight.background)
-            && last.end == flight.start
-        {
-            last.end = flight.end;
-            return;
-        }
-        let index = self.flights.partition_point(|f| f.start < flight.start);
-        self.flights.insert(index, flight);
-    }
-
-    fn count(&mut self, flight: &Flight) {
-        let slot = usize::from(flight.slot);
-        self.flying[slot] += flight.end - flight.start;
-        if flight.background {
-            self.background[slot] += flight.end - flight.start;
-        }
-    }
-
-    fn uncount(&mut self, flight: &Flight) {
-        let slot = usize::from(flight.slot);
-        self.flying[slot] -= flight.end - flight.start;
-        if flight.background {
-            self.background[slot] -= flight.end - flight.start;
-        }
-    }
-
-    /// Nothing of this range flies any more.
-    fn ground(&mut self, start: u64, end: u64) {
-        let touched = |flight: &Flight| flight.end > start && flight.start < end;
-        let mut index = self.flights.partition_point(|f| f.end <= start);
-        while let Some(flight) = self.flights.get(index).copied().filter(touched) {
-            self.flights.remove(index);
-            self.uncount(&flight);
-            let before = flight.start..flight.end.min(start);
-            let after = flight.start.max(end)..flight.end;
-            for rest in [before, after].into_iter().filter(|rest| !rest.is_empty()) {
-                let rest = Flight {
-                    start: rest.start,
-                    end: rest.end,
-                    ..flight
-                };
-                self.count(&rest);
-                self.flights.insert(index, rest);
-                index += 1;
             }
         }
     }
@@ -451,7 +382,7 @@ impl SendHalf {
         if start >= end {
             return;
         }
-        self.ground(start, end);
+        self.flights.ground(start, end);
         if resent {
             self.lose_range(start, end);
         } else {
@@ -471,15 +402,8 @@ impl SendHalf {
         if !self.flies_on(slot) {
             return;
         }
-        self.flying[usize::from(slot)] = 0;
-        self.background[usize::from(slot)] = 0;
-        let flights = std::mem::take(&mut self.flights);
-        for flight in flights {
-            if flight.slot == slot {
-                self.lose_range(flight.start, flight.end);
-            } else {
-                self.flights.push_back(flight);
-            }
+        for flight in self.flights.lose(slot) {
+            self.lose_range(flight.start, flight.end);
         }
         if self.fin == Fin::Flying(slot) {
             self.fin = Fin::Due;
@@ -517,21 +441,7 @@ impl SendHalf {
         self.fresh.remove_below(acked);
         self.lost.remove_below(acked);
         self.sacked.remove_below(acked);
-        while let Some(front) = self.flights.front().copied() {
-            if front.start >= acked {
-                break;
-            }
-            self.uncount(&front);
-            self.flights.pop_front();
-            if front.end > acked {
-                let rest = Flight {
-                    start: acked,
-                    ..front
-                };
-                self.count(&rest);
-                self.flights.push_front(rest);
-            }
-        }
+        self.flights.settle(acked);
     }
 
     /// The peer has this range too.
@@ -549,7 +459,7 @@ impl SendHalf {
         if start < end && (self.sacked.len() < MAX_SACKED || self.sacked.intersects(start, end)) {
             self.sacked.insert(start, end);
             self.lost.remove(start, end);
-            self.ground(start, end);
+            self.flights.ground(start, end);
         }
         Ok(())
     }
@@ -560,17 +470,7 @@ impl SendHalf {
     /// Every byte that is not acknowledged is fresh, flying, lost or reported, and no more than one of the
     /// first three; what is counted is what there is.
     pub(super) fn check(&self) {
-        let mut flying = [0; MAX_PATHS];
-        let mut background = [0; MAX_PATHS];
-        let mut places: Vec<(u64, u64)> = Vec::new();
-        for flight in &self.flights {
-            let slot = usize::from(flight.slot);
-            let length = flight.end - flight.start;
-            flying[slot] += length;
-            background[slot] += if flight.background { length } else { 0 };
-            places.push((flight.start, flight.end));
-        }
-        assert_eq!((flying, background), (self.flying, self.background));
+        let mut places = self.flights.check();
         places.extend(self.fresh.iter().chain(self.lost.iter()));
         places.sort_unstable();
         assert!(

@@ -106,7 +106,7 @@ impl Path {
     }
 
     /// The link took bytes, some of them payload perhaps.
-    pub(super) fn handed(&mut self, now: Instant, n: usize, payload: bool, several: bool) {
+    pub(super) fn took(&mut self, now: Instant, n: usize, payload: bool, several: bool) {
         self.handed = self.handed.saturating_add(n as u64);
         if payload {
             self.owes_since.get_or_insert(now);
@@ -144,10 +144,8 @@ impl Path {
 
     /// When to ask or to suspect it.
     fn doubt_deadline(&self, alone: bool) -> Option<Instant> {
-        let since = self
-            .trust
-            .since
-            .filter(|_| !self.trust.suspect && !self.stalled)?;
+        let watched = !self.trust.suspect && !self.stalled && self.closing == Closing::No;
+        let since = self.trust.since.filter(|_| watched)?;
         let patience = self.patience(since, alone);
         if self.trust.measured {
             let glance = self.trust.doubted.map(|at| at + GLANCE);

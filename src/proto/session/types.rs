@@ -44,7 +44,7 @@ pub struct PathSides {
 pub struct PathStats {
     /// Payload sent for the first time.
     pub payload_sent: u64,
-    /// Payload sent again, because another path was lost.
+    /// Payload sent again, because another path was lost or suspect, and copies of redundant payload.
     pub payload_resent: u64,
     /// Everything else sent: headers, acknowledgements, credit.
     pub control_sent: u64,
@@ -110,4 +110,6 @@ pub enum Wake {
     Pace,
     /// A message's lifetime runs out.
     Lifetime,
+    /// A path on which nothing goes is asked for a word.
+    Probe,
 }

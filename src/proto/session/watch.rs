@@ -135,8 +135,9 @@ impl Session {
             };
             if let Some(fed) = path.fed.filter(paused) {
                 path.fed = None;
-                if path.owes_since.is_none() {
-                    self.probe(fed, slot);
+                if path.owes_since.is_none() && path.closing == Closing::No {
+                    path.owes_since = Some(fed);
+                    self.probe(now, slot);
                 }
             }
         }

@@ -419,3 +419,81 @@ proptest! {
         pair.run(Duration::from_secs(3000));
     }
 }
+
+#[test]
+fn word_of_a_path_that_is_not_there_is_ignored_and_of_one_that_is_ends_it() {
+    let mut pair = pair();
+    let id = known(&mut pair);
+    let second = pair.dial(1).expect("the session lives");
+    pair.run(Duration::from_millis(100));
+    for (slot, epoch) in [
+        (1, second.epoch + 1),
+        (1, 0),
+        (7, 1),
+        (200, 1),
+        (255, u32::MAX),
+    ] {
+        let mut lost = Vec::new();
+        frame::put_lost(&mut lost, PathId { id: slot, epoch });
+        assert_eq!(inject(&mut pair, &lost), Ok(()));
+    }
+    assert_eq!(pair.session(End::Listener).paths().len(), 2);
+    let mut lost = Vec::new();
+    frame::put_lost(&mut lost, second);
+    assert_eq!(inject(&mut pair, &lost), Ok(()));
+    pair.run(Duration::from_millis(100));
+    assert!(pair.sides[1].saw(Event::PathClosed(second, PathEnd::Lost)));
+    send_all(&mut pair, End::Dialler, id, b"still here");
+    pair.run(Duration::from_secs(1));
+    let _ = pair.read_all(End::Listener, id);
+    assert_eq!(pair.sides[1].read[&id], b"xstill here");
+}
+
+#[test]
+fn answers_that_were_not_asked_for_are_no_progress() {
+    let mut pair = pair();
+    let id = known(&mut pair);
+    let first = pair.paths()[0];
+    let second = pair.dial(1).expect("the session lives");
+    pair.run(Duration::from_secs(1));
+    pair.silence(first);
+    pair.silence(second);
+    let now = pair.now();
+    let session = pair.session(End::Listener);
+    session
+        .write(now, id, Label::ANY, &bytes(1000))
+        .expect("open");
+    for _ in 0..200 {
+        pair.run(Duration::from_millis(5));
+        for path in [first, second] {
+            let mut pong = Vec::new();
+            frame::put_token(&mut pong, kind::PONG, 0);
+            frame::put_token(&mut pong, kind::PONG, u64::MAX);
+            let _ = inject_on(&mut pair, path, &pong);
+        }
+    }
+    let suspected = |event: &Event| matches!(event, Event::PathSuspect(_));
+    assert!(pair.sides[1].events.iter().any(suspected));
+}
+
+#[test]
+fn a_peer_that_opens_paths_without_end_costs_eight_of_them() {
+    let mut pair = pair();
+    let id = known(&mut pair);
+    for round in 0..1000_u32 {
+        pair.dial((round % 8) as u8).expect("a newer epoch joins");
+        if round % 7 == 0 {
+            pair.run(Duration::from_millis(3));
+        }
+    }
+    let session = pair.session(End::Listener);
+    assert!(session.paths().len() <= MAX_PATHS);
+    let kept: usize = (session.paths.iter().flatten())
+        .map(|path| path.outbox.control.capacity())
+        .sum();
+    assert!(kept < 64 << 10, "{kept} bytes of control frames");
+    send_all(&mut pair, End::Dialler, id, b"still here");
+    pair.run(Duration::from_secs(1));
+    let _ = pair.read_all(End::Listener, id);
+    assert_eq!(pair.sides[1].read[&id], b"xstill here");
+}

@@ -405,3 +405,54 @@ fn a_rate_holds_over_any_second_whatever_is_lost_and_sent_again() {
     let all = gone.last().expect("400 rounds").1;
     assert!(all > 700_000, "{all} bytes in 4 s");
 }
+
+#[test]
+fn an_idle_path_is_asked_as_often_as_the_settings_say() {
+    let probing = |probe_idle| Config {
+        probe_idle,
+        ..Config::default()
+    };
+    let control = |pair: &mut Pair, path| {
+        let stats = pair.session(End::Dialler).path_stats(path);
+        stats.expect("it is open").control_sent
+    };
+    for (every, words) in [
+        (None, 0),
+        (Some(SECOND * 10), 6),
+        (Some(Duration::ZERO), 500),
+    ] {
+        let mut pair = Pair::new(5, start(), probing(every), Config::default());
+        let path = pair.paths()[0];
+        pair.shape(path, line(10, 20));
+        pair.run(SECOND * 5);
+        let before = control(&mut pair, path);
+        pair.run(SECOND * 60);
+        // A PING has twelve bytes.
+        let asked = (control(&mut pair, path) - before) / 12;
+        let range = words * 9 / 10..=words * 11 / 10;
+        assert!(range.contains(&asked), "{asked} words, every {every:?}");
+    }
+}
+
+#[test]
+fn the_silent_loss_of_an_idle_path_is_known_where_it_is_asked() {
+    let probing = Config {
+        probe_idle: Some(SECOND * 5),
+        ..Config::default()
+    };
+    for (config, known) in [(Config::default(), false), (probing, true)] {
+        let mut pair = Pair::new(5, start(), config, Config::default());
+        let first = pair.paths()[0];
+        let second = pair.dial(1).expect("the session lives");
+        for path in [first, second] {
+            pair.shape(path, line(10, 20));
+        }
+        pair.run(SECOND * 2);
+        pair.silence(first);
+        pair.run(SECOND * 10);
+        assert_eq!(pair.sides[0].saw(Event::PathSuspect(first)), known);
+        let open = pair.session(End::Dialler).paths();
+        assert_eq!(open.contains(&first), !known);
+        assert!(open.contains(&second));
+    }
+}
