@@ -214,7 +214,7 @@ impl Session {
     }
 
     /// How long a frame may be now; `None` while the rate is used up.
-    fn metered(&mut self, round: &mut Round) -> Option<usize> {
+    pub(super) fn metered(&mut self, round: &mut Round) -> Option<usize> {
         let limit = self.config.frame_limit();
         let Some(meter) = &mut self.meter else {
             return Some(limit);
@@ -229,10 +229,10 @@ impl Session {
     }
 
     /// A frame of so much payload was planned, perhaps twice.
-    fn spend(&mut self, now: Instant, length: u32, twice: bool) {
+    pub(super) fn spend(&mut self, now: Instant, length: u64, twice: bool) {
         if let Some(meter) = &mut self.meter {
             for _ in 0..1 + u8::from(twice) {
-                meter.take(now, u64::from(length) + DATA_HEADER as u64);
+                meter.take(now, length + DATA_HEADER as u64);
             }
         }
     }
@@ -283,7 +283,7 @@ impl Session {
         }
         if let Unit::Data { length, copy, .. } = unit {
             self.notice(round.now, turn);
-            self.spend(round.now, length, copy.is_some());
+            self.spend(round.now, length.into(), copy.is_some());
             let length = u64::from(length);
             round.backlog = round.backlog.saturating_sub(length);
             round.flown[slot] += length;

@@ -38,6 +38,9 @@ impl Session {
     }
 
     fn plan_part(&mut self, slot: usize, turn: Urgency, round: &mut Round) -> bool {
+        let Some(limit) = self.metered(round) else {
+            return false;
+        };
         let mut chooser = Chooser {
             judge: Judge {
                 policy: &self.policy,
@@ -69,7 +72,7 @@ impl Session {
             return false;
         }
         let (chunk, copy) = allowed;
-        let most = chunk.min(self.config.frame_limit() as u64);
+        let most = chunk.min(limit as u64);
         let Some(part) = out.part(head.id, most) else {
             return false;
         };
@@ -87,6 +90,7 @@ impl Session {
         let length = part.end - part.start;
         round.backlog = round.backlog.saturating_sub(length);
         round.flown[slot] += length;
+        self.spend(round.now, length, copy.is_some());
         if let Some(other) = copy {
             self.push_part_copy(usize::from(other), head.id, part, &head.label, turn);
         }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config as ProptestConfig;
 
+use super::messages::{MessageId, Order};
 use super::*;
 use crate::label::Prop;
 use crate::network::{Fact, Kind, Kinds};
@@ -53,6 +54,8 @@ enum Action {
     Shape(u8, u8, u16),
     /// Nothing reaches this end by this path, or it does again.
     Dark(u8, End, bool),
+    /// A message from this end: its label, its length.
+    Message(End, u8, u16),
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -78,6 +81,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (b(), any::<bool>()).prop_map(|(p, m)| Action::Metered(p, m)),
         2 => (b(), 0..200u8, 20..2000u16).prop_map(|(p, d, r)| Action::Shape(p, d, r)),
         2 => (b(), end(), any::<bool>()).prop_map(|(p, e, d)| Action::Dark(p, e, d)),
+        4 => (end(), b(), 0..4000u16).prop_map(|(e, l, n)| Action::Message(e, l, n)),
     ]
 }
 
@@ -111,6 +115,8 @@ struct World {
     /// By stream, then by the end that writes.
     written: BTreeMap<StreamId, [Written; 2]>,
     released: BTreeMap<StreamId, [bool; 2]>,
+    /// Messages that were taken and not received, by the end that sent them.
+    messages: [BTreeMap<MessageId, (Label, Bytes)>; 2],
 }
 
 impl World {
@@ -135,6 +141,7 @@ impl World {
             streams: Vec::new(),
             written: BTreeMap::new(),
             released: BTreeMap::new(),
+            messages: Default::default(),
         }
     }
 
@@ -234,6 +241,15 @@ impl World {
                     self.pair.darken(path, end, dark);
                 }
             }
+            Action::Message(end, label, length) => {
+                let label = LABELS[usize::from(label) % LABELS.len()];
+                let bytes = Bytes::from(bytes(length.into()));
+                let session = self.pair.session(end);
+                let sent = session.send_message(now, label, &bytes, &Order::Sent, None);
+                if let Some(id) = sent.expect("the session lives and it is short") {
+                    self.messages[end as usize].insert(id, (label, bytes));
+                }
+            }
             Action::Retire(end, path) => {
                 if let Some(path) = self.pick_path(path) {
                     self.pair.session(end).retire(now, path);
@@ -293,6 +309,17 @@ impl World {
         session.shutdown(now, id);
         if open {
             self.written.get_mut(&id).expect("opened")[end as usize].shut = true;
+        }
+    }
+
+    /// Receives what there is: each message that was sent, once.
+    fn receive(&mut self) {
+        let now = self.pair.now();
+        for end in End::BOTH {
+            while let Some(got) = self.pair.session(end).recv_message(now) {
+                let sent = self.messages[end.other() as usize].remove(&got.id);
+                assert_eq!(sent, Some((got.label, got.bytes)), "{:?}", got.id);
+            }
         }
     }
 
@@ -388,17 +415,18 @@ impl World {
 
     /// Whether everything arrived that nobody cut off.
     fn is_settled(&self) -> bool {
-        self.written.iter().all(|(id, directions)| {
-            End::BOTH.into_iter().all(|end| {
-                let written = &directions[end as usize];
-                let read = self.pair.sides[end.other() as usize].read.get(id);
-                let session = &self.pair.sides[end as usize].session;
-                let shut = !written.shut
-                    || self.released[id][end as usize]
-                    || session.is_shut(*id) == Ok(true);
-                written.cut_off || (read.map_or(0, Vec::len) == written.length && shut)
+        self.messages.iter().all(BTreeMap::is_empty)
+            && self.written.iter().all(|(id, directions)| {
+                End::BOTH.into_iter().all(|end| {
+                    let written = &directions[end as usize];
+                    let read = self.pair.sides[end.other() as usize].read.get(id);
+                    let session = &self.pair.sides[end as usize].session;
+                    let shut = !written.shut
+                        || self.released[id][end as usize]
+                        || session.is_shut(*id) == Ok(true);
+                    written.cut_off || (read.map_or(0, Vec::len) == written.length && shut)
+                })
             })
-        })
     }
 
     /// After the storm: everything arrives that nobody cut off.
@@ -407,11 +435,13 @@ impl World {
         for _ in 0..600 {
             self.pair.run(Duration::from_millis(100));
             self.read_everything();
+            self.receive();
             if self.is_settled() {
                 break;
             }
         }
         self.check_prefixes();
+        assert!(self.messages.iter().all(BTreeMap::is_empty), "{self:#?}");
         for (id, directions) in &self.written {
             for end in End::BOTH {
                 let written = &directions[end as usize];
