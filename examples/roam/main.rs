@@ -92,7 +92,7 @@ async fn roam(file: &Path, size: u64) -> Result<(), Box<dyn Error>> {
     cellular.set(State::Open);
     let both = processes.recovery().await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    show.say("RETURN   wifi is back: the better network, once it stood for two seconds");
+    show.say("RETURN   wifi is back: what fell often is dialled again once it stood for a while");
     wifi.set(State::Open);
 
     let sums = processes.sums().await?;

@@ -70,6 +70,7 @@ fn main() -> std::process::ExitCode {
         paths::labels::CASES,
         paths::listener::CASES,
         paths::loss::CASES,
+        paths::mixed::CASES,
         command::CASES,
         daemon::CASES,
         reload::CASES,

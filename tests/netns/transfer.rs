@@ -4,9 +4,10 @@ use crate::lab::join;
 use crate::process::until;
 use crate::world::{PATIENCE, SERVER, World, serve};
 use mancom::stream::PathEvent;
-use mancom::{Label, Manager, McStream, Session};
+use mancom::{Label, Manager, McStream};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,20 +37,38 @@ pub(crate) enum By {
 pub(crate) struct Load {
     pub(crate) by: By,
     pub(crate) label: Label,
+    /// At most so many bytes.
     pub(crate) total: u64,
     /// Where to, as the client knows it.
-    pub(crate) to: &'static str,
+    to: &'static str,
+    /// Set when it may end before all of it was sent.
+    enough: Arc<AtomicBool>,
 }
 
 impl Load {
     pub(crate) fn new(by: By, label: Label, total: u64) -> Self {
-        let to = SERVER;
         Load {
             by,
             label,
             total,
-            to,
+            to: SERVER,
+            enough: Arc::default(),
         }
+    }
+
+    /// To another endpoint.
+    pub(crate) fn to(mut self, to: &'static str) -> Self {
+        self.to = to;
+        self
+    }
+
+    /// As one that goes on until [`Transfer::stop`].
+    pub(crate) fn endless(by: By, label: Label) -> Self {
+        Self::new(by, label, 1024 * MIB)
+    }
+
+    fn is_enough(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
     }
 }
 
@@ -72,6 +91,7 @@ impl Progress {
 /// A transfer between client and server under way.
 pub(crate) struct Transfer {
     total: u64,
+    enough: Arc<AtomicBool>,
     progress: Arc<Mutex<Progress>>,
     /// What happened to the client's paths.
     events: Arc<Mutex<Vec<PathEvent>>>,
@@ -93,14 +113,15 @@ impl Transfer {
         }));
         let events = Arc::default();
         let (at, seen) = (progress.clone(), Arc::clone(&events));
-        let (total, facts, theirs) = (load.total, world.facts.path(), load.clone());
+        let (total, enough) = (load.total, Arc::clone(&load.enough));
+        let (facts, theirs) = (world.facts.path(), load.clone());
         let server = serve(&world.server, listens_at(load.to), |listener| async move {
             let mut stream = listener.accept().await.unwrap();
             stream.set_label(theirs.label);
             match theirs.by {
                 By::Up => takes(stream, &at).await,
-                By::Down => sends(stream, theirs.total).await,
-                By::Messages => takes_messages(stream, &theirs, &at).await,
+                By::Down => sends(stream, &theirs).await,
+                By::Messages => takes_messages(stream, theirs.label, &at).await,
             }
         });
         let at = progress.clone();
@@ -109,6 +130,7 @@ impl Transfer {
             .spawn_async(move || dials(facts, load, at, seen));
         Transfer {
             total,
+            enough,
             progress,
             events,
             server,
@@ -120,6 +142,7 @@ impl Transfer {
         self.progress.lock().unwrap().received
     }
 
+    /// Whether the client is done, well or not.
     pub(crate) fn is_finished(&self) -> bool {
         self.client.is_finished()
     }
@@ -145,6 +168,12 @@ impl Transfer {
     /// What happened to the client's paths so far.
     pub(crate) fn events(&self) -> Vec<PathEvent> {
         self.events.lock().unwrap().clone()
+    }
+
+    /// Ends it, though not all that it could send was sent.
+    pub(crate) fn stop(self) {
+        self.enough.store(true, Ordering::Relaxed);
+        self.end();
     }
 
     /// Every byte arrived, once and in order, in one session.
@@ -179,7 +208,7 @@ async fn dials(
         }
     });
     let sum = match load.by {
-        By::Up => sends(stream, load.total).await,
+        By::Up => sends(stream, &load).await,
         By::Down => takes(stream, &progress).await,
         By::Messages => sends_messages(stream, &load).await,
     };
@@ -188,14 +217,14 @@ async fn dials(
 }
 
 /// Words without a pattern.
-struct Words(u64);
+pub(crate) struct Words(u64);
 
 impl Words {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Words(0x9e37_79b9_7f4a_7c15)
     }
 
-    fn fill(&mut self, chunk: &mut [u8]) {
+    pub(crate) fn fill(&mut self, chunk: &mut [u8]) {
         for word in chunk.chunks_exact_mut(8) {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
@@ -205,10 +234,13 @@ impl Words {
     }
 }
 
-async fn sends(mut stream: McStream, total: u64) -> Sum {
+async fn sends(mut stream: McStream, load: &Load) -> Sum {
     let (mut hash, mut words) = (Sha256::new(), Words::new());
     let mut chunk = vec![0; CHUNK];
-    for _ in 0..total / CHUNK as u64 {
+    for _ in 0..load.total / CHUNK as u64 {
+        if load.is_enough() {
+            break;
+        }
         words.fill(&mut chunk);
         hash.update(&chunk);
         stream.write_all(&chunk).await.unwrap();
@@ -239,36 +271,42 @@ async fn takes(mut stream: McStream, progress: &Mutex<Progress>) -> Sum {
     sum
 }
 
-/// Those of one urgency arrive in the order sent, so their sum is that of the whole.
+/// Those of one urgency arrive in the order sent, so their sum is that of the whole; an empty one ends
+/// them.
 async fn sends_messages(stream: McStream, load: &Load) -> Sum {
     let session = stream.session();
     let (mut hash, mut words) = (Sha256::new(), Words::new());
-    let mut last = None;
     for _ in 0..load.total / MESSAGE as u64 {
+        if load.is_enough() {
+            break;
+        }
         let mut message = vec![0; MESSAGE];
         words.fill(&mut message);
         hash.update(&message);
-        last = Some(session.send(load.label, message).await.unwrap());
+        session.send(load.label, message).await.unwrap();
     }
-    session.delivered(last.expect("some")).await.unwrap();
+    let last = session.send(load.label, &b""[..]).await.unwrap();
+    session.delivered(last).await.unwrap();
     let sum: Sum = hash.finalize().into();
     let told = session.recv().await.unwrap();
     assert_eq!(told.bytes[..], sum, "and the way back was whole as well");
     sum
 }
 
-async fn takes_messages(stream: McStream, load: &Load, progress: &Mutex<Progress>) -> Sum {
-    let session: Session = stream.session();
-    let (mut hash, mut received) = (Sha256::new(), 0);
-    while received < load.total {
+async fn takes_messages(stream: McStream, label: Label, progress: &Mutex<Progress>) -> Sum {
+    let session = stream.session();
+    let mut hash = Sha256::new();
+    loop {
         let message = session.recv().await.unwrap();
+        if message.bytes.is_empty() {
+            break;
+        }
         assert_eq!(message.bytes.len(), MESSAGE, "whole");
         hash.update(&message.bytes);
-        received += message.bytes.len() as u64;
         progress.lock().unwrap().note(message.bytes.len() as u64);
     }
     let sum: Sum = hash.finalize().into();
-    let told = session.send(load.label, sum.to_vec()).await.unwrap();
+    let told = session.send(label, sum.to_vec()).await.unwrap();
     session.delivered(told).await.unwrap();
     sum
 }

@@ -8,6 +8,8 @@ pub(crate) const USAGE: &str = "\
 usage: lab [B3 B4 B5 B6 B7 B8 B12 ..] [options]
        lab check                       is the emulated world what it is told to be?
 
+Everything takes about four hours at 5 runs and 5 tries; workloads that are named, less.
+
   --runs N        runs of each, interleaved; their median is shown (default 5)
   --tries N       losses of each kind in B4 and B5 (default 5; 50 for the bar)
   --quick         one short run of the most telling peers; under four minutes in all

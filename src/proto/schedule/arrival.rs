@@ -63,6 +63,17 @@ impl Pipe {
         (self.start + nanos(bytes, self.rate)).min(MOST_NANOS)
     }
 
+    /// Whether its rate is an estimate.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// How many bytes have arrived at this time, in nanoseconds from now.
+    pub(super) fn carries(&self, done: u128) -> u64 {
+        let nanos = done.min(MOST_NANOS).saturating_sub(self.start);
+        u64::try_from(nanos * u128::from(self.rate) / SECOND).unwrap_or(u64::MAX)
+    }
+
     /// How long it takes to deliver so many bytes, if its rate is known.
     pub(super) fn drains(&self, bytes: u64) -> Option<Duration> {
         self.known.then(|| duration(nanos(bytes, self.rate)))

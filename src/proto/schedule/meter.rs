@@ -75,24 +75,30 @@ impl Meter {
     /// Lets so many bytes pass, or as many as may; how many those are.
     pub fn take(&mut self, now: Instant, bytes: u64) -> u64 {
         let taken = bytes.min(self.room(now));
-        if taken == 0 {
-            return 0;
+        self.spend(now, taken);
+        taken
+    }
+
+    /// So many bytes pass whether or not they may; what is too much is missing later.
+    pub fn spend(&mut self, now: Instant, bytes: u64) {
+        self.settle(now);
+        if bytes == 0 {
+            return;
         }
         let now = self.latest.map_or(now, |latest| latest.max(now));
-        self.bucket -= taken;
-        self.within += taken;
+        self.bucket = self.bucket.saturating_sub(bytes);
+        self.within = self.within.saturating_add(bytes);
         match self.slices.back_mut() {
             Some(slice) if now.saturating_duration_since(slice.first) < SLICE => {
                 slice.last = now;
-                slice.bytes += taken;
+                slice.bytes = slice.bytes.saturating_add(bytes);
             }
             _ => self.slices.push_back(Slice {
                 first: now,
                 last: now,
-                bytes: taken,
+                bytes,
             }),
         }
-        taken
     }
 
     /// When some may pass, if none may now: what 10 ms bring, so that nobody asks all the time.
@@ -111,7 +117,7 @@ impl Meter {
             if within.saturating_add(grain) <= self.rate {
                 break;
             }
-            within -= slice.bytes;
+            within = within.saturating_sub(slice.bytes);
             next = next.max(slice.last.checked_add(WINDOW));
         }
         next
@@ -138,7 +144,7 @@ impl Meter {
         while let Some(slice) = self.slices.front()
             && now.saturating_duration_since(slice.last) >= WINDOW
         {
-            self.within -= slice.bytes;
+            self.within = self.within.saturating_sub(slice.bytes);
             self.slices.pop_front();
         }
     }
@@ -212,6 +218,18 @@ mod tests {
             let bytes = sum(&taken, begin + tenth * place, tenth);
             assert!((40_000..=160_000).contains(&bytes), "{place}: {bytes}");
         }
+    }
+
+    #[test]
+    fn what_passed_unasked_is_missing_later() {
+        let (mut meter, begin) = (Meter::new(100_000), start());
+        meter.spend(begin, 150_000);
+        let next = meter.next(begin).expect("later");
+        assert!(next >= begin + WINDOW);
+        assert!(meter.take(next, u64::MAX) > 0);
+        meter.spend(next, u64::MAX);
+        meter.spend(next, u64::MAX);
+        assert_eq!(meter.room(next + WINDOW / 2), 0);
     }
 
     #[test]

@@ -47,10 +47,14 @@
 //! | --- | --- |
 //! | [`patience`] | how long silence is no reason for suspicion |
 //! | [`meter`] | a rate that holds over any second |
+//! | [`budget`] | so many bytes a day |
+//! | [`estimate`] | what so many bytes will take: time, money, energy |
 
 use std::time::Duration;
 
 mod arrival;
+pub mod budget;
+pub mod estimate;
 pub mod gate;
 pub mod meter;
 mod patience;

@@ -35,9 +35,8 @@
 //! | 28 to 2f | reserved for messages | | |
 //! | 81 | ADDRESSES | up to 8 times IPv6 address (IPv4 mapped) 16 bytes, port u16 | |
 //!
-//! The flags of a message: 1 to be acknowledged at once; 2 it comes after all of a number below; 4 it is
-//! written piece by piece, so its length is 0 but in parts with flag 8, which end with it. What the rest
-//! means stands in [`messages`](super::messages).
+//! The flags of a message: 1 to be acknowledged at once, 2 it comes after all of a number below. What
+//! the rest means stands in [`messages`](super::messages).
 //!
 //! So the header of a data frame is 16 bytes. Bytes of a control frame after its last field are
 //! ignored. A set of kinds has bit n for the n-th of ethernet, wifi, bluetooth, cellular, satellite,
@@ -153,8 +152,6 @@ impl DataHeader {
 mod flag {
     pub(super) const WAITING: u8 = 1;
     pub(super) const BELOW: u8 = 2;
-    pub(super) const PIECEWISE: u8 = 4;
-    pub(super) const ENDS: u8 = 8;
 }
 
 /// What stands before the payload of a part of a message, its head or not.
@@ -163,26 +160,18 @@ pub(super) struct PartHeader {
     pub(super) waiting: bool,
     pub(super) label: u8,
     pub(super) seq: u64,
-    /// `None` of one that is written piece by piece and does not end with this part.
-    pub(super) length: Option<u32>,
-    pub(super) piecewise: bool,
+    /// Of the whole message.
+    pub(super) length: u32,
     pub(super) offset: u32,
     pub(super) payload: u32,
 }
 
 impl PartHeader {
     fn put(&self, out: &mut Vec<u8>, extra: u8) {
-        let ends = self.piecewise && self.length.is_some();
-        let bits = [
-            (self.waiting, flag::WAITING),
-            (self.piecewise, flag::PIECEWISE),
-            (ends, flag::ENDS),
-        ];
-        let flags = bits.iter().filter(|(set, _)| *set);
-        out.put_u8(flags.fold(extra, |flags, (_, bit)| flags | bit));
+        out.put_u8(extra | if self.waiting { flag::WAITING } else { 0 });
         out.put_u8(self.label);
         out.put_u64(self.seq);
-        out.put_u32(self.length.unwrap_or(0));
+        out.put_u32(self.length);
     }
 
     /// The frame up to its payload, of a part that is not the head.
@@ -215,14 +204,11 @@ impl PartHeader {
     fn decode(reader: &mut Reader<'_>) -> Result<(Self, u8), Short> {
         let flags = reader.u8()?;
         let (label, seq, length) = (reader.u8()?, reader.u64()?, reader.u32()?);
-        let piecewise = flags & flag::PIECEWISE != 0;
-        let known = !piecewise || flags & flag::ENDS != 0;
         let part = Self {
             waiting: flags & flag::WAITING != 0,
             label,
             seq,
-            length: known.then_some(length),
-            piecewise,
+            length,
             offset: 0,
             payload: 0,
         };

@@ -70,6 +70,7 @@ impl Session {
             return false;
         }
         let mut round = self.round(now);
+        self.count_acknowledged(&round);
         let mut planned = false;
         if round.starved {
             self.background_at = Some(now);
@@ -91,6 +92,18 @@ impl Session {
         self.mind_background(now, &mut round);
         self.pace = self.pace.into_iter().chain(round.pace).min();
         planned
+    }
+
+    /// What arrived by paths whose link does not tell: the more, the more they are given.
+    fn count_acknowledged(&mut self, round: &Round) {
+        let all = round.several || self.waits(Urgency::Background);
+        for (slot, path) in self.paths.iter_mut().enumerate() {
+            if let Some(path) = path.as_mut().filter(|path| all && !path.trust.measured) {
+                let given = path.stats.payload_sent + path.stats.payload_resent;
+                let flown = round.flown[slot].saturating_sub(path.outbox.queued() as u64);
+                path.measure.acknowledged = given.saturating_sub(flown);
+            }
+        }
     }
 
     /// Whether something of this urgency waits to be sent.
@@ -232,7 +245,7 @@ impl Session {
     pub(super) fn spend(&mut self, now: Instant, length: u64, twice: bool) {
         if let Some(meter) = &mut self.meter {
             for _ in 0..1 + u8::from(twice) {
-                meter.take(now, length + DATA_HEADER as u64);
+                meter.spend(now, length + DATA_HEADER as u64);
             }
         }
     }

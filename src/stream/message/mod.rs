@@ -8,7 +8,7 @@
 //!                          │ first byte                │ lifetime over, cancelled, a predecessor gone:
 //!                          ▼                           ▼ nothing of it reaches the wire
 //!                        sent ──withdrawn in time──► given up: Expired, Cancelled, DependencyLost
-//!                          │                           and so is all that comes after it
+//!                          │                           and so are those that name it
 //!                          ▼
 //!                      delivered: the peer's library has it ──► Session::recv at the peer
 //! ```

@@ -108,17 +108,17 @@ pub struct SendMessage {
 /// The setters that both builders have.
 macro_rules! setters {
     () => {
-        /// It comes after these, sent here earlier, and after nothing else; called again, after those
-        /// too. `.after([])` is ordered after nothing. One that is given up takes with it whatever comes
-        /// after it.
+        /// It comes after these, sent here earlier, and after nothing else, and is given up if one of them
+        /// is; called again, after those too. `.after([])` is ordered after nothing.
         ///
-        /// Default: after the one of the same urgency that was sent with this default before it.
+        /// Default: in the order sent among those of the same urgency that have this default too. One of
+        /// them that is given up takes no other with it.
         pub fn after(mut self, ids: impl IntoIterator<Item = MessageId>) -> Self {
             self.asked.after(ids);
             self
         }
 
-        /// It comes after everything sent so far.
+        /// It comes after everything sent so far, but for what is given up.
         pub fn after_all(mut self) -> Self {
             self.asked.after_all();
             self

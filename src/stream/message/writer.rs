@@ -52,13 +52,12 @@ impl IntoFuture for WriteMessage {
 
 /// A message in the making: `AsyncWrite`, and [`finish`](Self::finish) when all of it is written.
 ///
-/// It has its place in the order of messages from the beginning, and what is written travels at once; the
-/// peer's program sees it whole, or not at all. Dropped before it is finished, it withdraws the message,
-/// and with it whatever comes after that.
+/// It is sent when it is finished, and has its place in the order of messages from then on: until then no
+/// other can come after it. Dropped before, it is withdrawn.
 ///
-/// A write is pending while there is no room for messages of its urgency, and fails once the message is
-/// longer than the peer takes, or was given up. `poll_flush` never waits; `poll_shutdown` finishes the
-/// message, without waiting until it is delivered.
+/// What is written is kept here and takes up room for messages of its urgency: a write is pending while
+/// there is none, and fails once the message is longer than the peer takes, or was given up.
+/// `poll_flush` never waits; `poll_shutdown` finishes the message, without waiting until it is delivered.
 #[derive(Debug)]
 pub struct MessageWriter {
     held: Arc<Held>,
@@ -67,12 +66,13 @@ pub struct MessageWriter {
 }
 
 impl MessageWriter {
-    /// Its number: what comes after it may name it already.
+    /// Its number, to [`cancel`](super::super::Session::cancel) it by. Others can come after it once it is
+    /// finished.
     pub fn id(&self) -> MessageId {
         self.id
     }
 
-    /// The message is complete. It does not wait until it is
+    /// The message is complete, and is sent. It does not wait until it is
     /// [delivered](super::super::Session::delivered).
     ///
     /// # Errors

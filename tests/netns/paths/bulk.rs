@@ -36,7 +36,7 @@ fn two_networks_carry_messages_together() {
 fn carry_together(by: By, sent: impl Fn(&World) -> Sent) {
     let lab = Lab::new();
     let world = World::free(&lab, ["20mbit", "5mbit"]);
-    let transfer = Transfer::of(&world, Load::new(by, Label::ANY, 16 * MIB));
+    let transfer = Transfer::of(&world, Load::endless(by, Label::ANY));
     // Both joined, and what the links let through in a burst is gone.
     transfer.advances(4 * MIB);
     let (begin, from, before) = (Instant::now(), transfer.received(), sent(&world));
@@ -46,7 +46,7 @@ fn carry_together(by: By, sent: impl Fn(&World) -> Sent) {
     let rate = moved as f64 * 8.0 / took.as_secs_f64() / 1e6;
     let share = carried.cellular as f64 / (carried.wifi + carried.cellular) as f64;
     println!("{by:?}: {rate:.1} Mbit/s of payload, {share:.2} of it over the slower: {carried:?}");
-    transfer.end();
+    transfer.stop();
     assert!(rate > 21.0, "{rate:.1} Mbit/s is what one network carries");
     assert!((0.12..0.3).contains(&share), "{share:.2} over a fifth");
 }
@@ -67,12 +67,15 @@ async fn echo(stream: McStream) {
     let background = stream.label() == Label::BACKGROUND;
     let (mut reader, mut writer) = tokio::io::split(stream);
     if background {
-        tokio::io::copy(&mut reader, &mut tokio::io::sink())
-            .await
-            .unwrap();
-    } else {
-        tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+        // It is given up in the end.
+        let given_up = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+        assert_eq!(
+            given_up.unwrap_err().kind(),
+            std::io::ErrorKind::ConnectionReset
+        );
+        return;
     }
+    tokio::io::copy(&mut reader, &mut writer).await.unwrap();
     writer.shutdown().await.unwrap();
 }
 
@@ -144,9 +147,13 @@ fn interactive_traffic_goes_by_its_lane_beside_bulk() {
     assert!(bulk > 10.0, "and bulk had {bulk:.1} of 25 Mbit/s");
 }
 
-/// Answers every message with its first four bytes and its label.
+/// Answers every message with its first four bytes and its label, until an empty one.
 async fn answer(session: Session) {
-    while let Ok(message) = session.recv().await {
+    loop {
+        let message = session.recv().await.unwrap();
+        if message.bytes.is_empty() {
+            return;
+        }
         let answer = message.bytes.slice(..4);
         session.send(message.label, answer).await.unwrap();
     }
@@ -168,7 +175,12 @@ fn libcmm_s_workload_keeps_interactive_messages_quick() {
         let stream = connect.plaintext().within(PATIENCE).await.unwrap();
         let session = stream.session();
         let figures = within(libcmm(&session)).await;
-        session.close();
+        let end = session
+            .send(Label::ANY, &b""[..])
+            .after_all()
+            .await
+            .unwrap();
+        session.delivered(end).await.unwrap();
         drop((stream, session));
         manager.shutdown(PATIENCE).await.unwrap();
         figures

@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = cases![paths:
 
 const UNMETERED: Label = Label::BACKGROUND.prohibit(Prop::Metered);
 /// Of acknowledgements, credit, questions after neighbours and routers: what is no payload of that label.
-const OTHER: u64 = 100 * KIB;
+const OTHER: u64 = 64 * KIB;
 
 // behaviour: I7
 fn background_alone_wakes_no_metered_network_beside_a_free_one() {
@@ -79,6 +79,12 @@ fn what_must_not_cost_waits_though_a_metered_path_is_open() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         moving.await.unwrap();
+        // At most each question, and each again.
+        let (paid, questions) = (
+            payload_on(&asking, "wwan0"),
+            answered.load(Ordering::Relaxed),
+        );
+        assert!(paid <= 2 * 64 * questions, "{paid} bytes for {questions}");
         asking.shutdown().await.unwrap();
         drop((asking, session));
         manager.shutdown(PATIENCE).await.unwrap();

@@ -5,7 +5,7 @@ use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
 use crate::transfer::{By, Load, MIB, Transfer};
 use crate::world::{Facts, PATIENCE, SERVER, World, echo};
-use mancom::{Label, Manager};
+use mancom::{Label, Listener, Manager};
 use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -23,11 +23,7 @@ fn a_session_survives_the_change_of_both_ends_addresses() {
     let world = World::free(&lab, ["40mbit", "40mbit"]);
     world.server.reachable_at("10.9.0.2/32");
     let _names = hosts("10.9.0.1 both.example\n10.9.0.2 both.example\n");
-    let to = "mc://both.example:7000";
-    let load = Load {
-        to,
-        ..Load::new(By::Up, Label::ANY, 96 * MIB)
-    };
+    let load = Load::endless(By::Up, Label::ANY).to("mc://both.example:7000");
     let transfer = Transfer::of(&world, load);
     let alone = |gone: &str, there: &str| {
         world.server.ip(&format!("address delete {gone}/32 dev lo"));
@@ -59,7 +55,7 @@ fn a_session_survives_the_change_of_both_ends_addresses() {
         println!("{what}: nothing arrived for {:?}", transfer.longest_gap());
     }
     world.wifi.up();
-    transfer.end();
+    transfer.stop();
 }
 
 /// What the hosts file says, in this test's own mount namespace.
@@ -74,11 +70,24 @@ fn hosts(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
+/// Waits until a listener has no network, or has one.
+async fn blocked(listener: &Listener, wanted: bool) {
+    let begin = std::time::Instant::now();
+    while listener.blocked().is_some() != wanted {
+        let why = listener.blocked();
+        assert!(begin.elapsed() < PATIENCE, "{why:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// It listens on its wifi alone, on the same port each time, and refuses who comes by cellular.
 // behaviour: L1, L2
 fn a_labelled_listener_follows_its_networks() {
     let lab = Lab::new();
     let world = World::free(&lab, ["40mbit", "40mbit"]);
+    // What leads nowhere is no network to listen on for everybody.
+    let route = || world.server.ip("route replace default via 10.1.0.2 dev s0");
+    route();
     let theirs = Facts::new("[networks.s0]\nkind = \"wifi\"\n[networks.s1]\nkind = \"cellular\"\n");
     let (said, says) = mpsc::channel();
     let (facts, wifi) = (theirs.path(), "require=wifi".parse::<Label>().unwrap());
@@ -86,9 +95,7 @@ fn a_labelled_listener_follows_its_networks() {
         let manager = Manager::builder().config_file(facts).build().await.unwrap();
         let listener = manager.listen("mc://0.0.0.0:7000").label(wifi).plaintext();
         let listener = listener.await.unwrap();
-        while listener.blocked().is_some() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        blocked(&listener, false).await;
         said.send("listens").unwrap();
         let stream = listener.accept().await.unwrap();
         let echoing = tokio::spawn(async move {
@@ -96,13 +103,9 @@ fn a_labelled_listener_follows_its_networks() {
             tokio::io::copy(&mut reader, &mut writer).await.unwrap();
             writer.shutdown().await.unwrap();
         });
-        while listener.blocked().is_none() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        blocked(&listener, true).await;
         said.send("listens nowhere").unwrap();
-        while listener.blocked().is_some() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        blocked(&listener, false).await;
         assert_eq!(listener.contact().port(), Some(7000));
         said.send("listens again").unwrap();
         // The one that was there comes back, and a new one after it.
@@ -142,6 +145,7 @@ fn a_labelled_listener_follows_its_networks() {
     world.wifi.delete();
     assert_eq!(says.recv().unwrap(), "listens nowhere");
     world.wifi.make();
+    route();
     assert_eq!(says.recv().unwrap(), "listens again");
     mended.send(()).unwrap();
     join(client);

@@ -10,9 +10,12 @@ use mancom::stream::PathEvent;
 use std::time::{Duration, Instant};
 
 pub(crate) const CASES: &[Case] = cases![paths:
-    an_upload_survives_each_loss_of_each_network,
-    a_download_survives_each_loss_of_each_network,
-    messages_survive_each_loss_of_each_network,
+    an_upload_survives_each_cut_of_each_network,
+    a_download_survives_each_cut_of_each_network,
+    messages_survive_each_cut_of_each_network,
+    an_upload_survives_the_silence_of_each_network,
+    a_download_survives_the_silence_of_each_network,
+    messages_survive_the_silence_of_each_network,
     a_network_that_flaps_is_joined_less_and_less_often,
     a_soak_of_cuts_flaps_and_silence_loses_nothing,
 ];
@@ -21,9 +24,9 @@ pub(crate) const CASES: &[Case] = cases![paths:
 const GAP: Duration = Duration::from_secs(2);
 
 /// What happens to a network, and what undoes it.
-type Trouble = (&'static str, fn(&Link), fn(&Link));
+pub(super) type Trouble = (&'static str, fn(&Link), fn(&Link));
 
-const TROUBLES: [Trouble; 7] = [
+pub(super) const CUTS: [Trouble; 4] = [
     ("admin down", Link::down, Link::up),
     ("carrier lost", Link::lose_carrier, Link::regain_carrier),
     (
@@ -32,6 +35,9 @@ const TROUBLES: [Trouble; 7] = [
         Link::restore_address,
     ),
     ("deleted", Link::delete, Link::make),
+];
+
+pub(super) const SILENCES: [Trouble; 3] = [
     ("silent", |link| link.silence(Direction::Both), Link::heal),
     (
         "silent upwards",
@@ -45,25 +51,42 @@ const TROUBLES: [Trouble; 7] = [
     ),
 ];
 
-fn an_upload_survives_each_loss_of_each_network() {
-    survives_each_loss(By::Up);
+// behaviour: S1, S3
+fn an_upload_survives_each_cut_of_each_network() {
+    survives(By::Up, &CUTS);
 }
 
-fn a_download_survives_each_loss_of_each_network() {
-    survives_each_loss(By::Down);
+// behaviour: S1, S3
+fn a_download_survives_each_cut_of_each_network() {
+    survives(By::Down, &CUTS);
 }
 
-fn messages_survive_each_loss_of_each_network() {
-    survives_each_loss(By::Messages);
+// behaviour: I3, I4
+fn messages_survive_each_cut_of_each_network() {
+    survives(By::Messages, &CUTS);
 }
 
-// behaviour: S1, S3, S10, I11
-fn survives_each_loss(by: By) {
+// behaviour: S10, I11
+fn an_upload_survives_the_silence_of_each_network() {
+    survives(By::Up, &SILENCES);
+}
+
+// behaviour: S10, I11
+fn a_download_survives_the_silence_of_each_network() {
+    survives(By::Down, &SILENCES);
+}
+
+// behaviour: S10, I11, I4
+fn messages_survive_the_silence_of_each_network() {
+    survives(By::Messages, &SILENCES);
+}
+
+fn survives(by: By, troubles: &[Trouble]) {
     let lab = Lab::new();
     let world = World::free(&lab, ["40mbit", "20mbit"]);
-    let transfer = Transfer::of(&world, Load::new(by, Label::ANY, 64 * MIB));
-    let mut worst = Vec::new();
-    for (what, cut, mend) in TROUBLES {
+    let transfer = Transfer::of(&world, Load::endless(by, Label::ANY));
+    let mut gaps = Vec::new();
+    for &(what, cut, mend) in troubles {
         for (name, link) in [("wlan0", &world.wifi), ("wwan0", &world.cellular)] {
             bring_both(&transfer, &world);
             transfer.longest_gap();
@@ -71,13 +94,13 @@ fn survives_each_loss(by: By) {
             transfer.advances(MIB);
             let gap = transfer.longest_gap();
             println!("{by:?}, {name} {what}: nothing arrived for {gap:?}");
-            worst.push((gap, name, what));
+            gaps.push((gap, name, what));
             mend(link);
         }
     }
     assert_open(&transfer);
-    transfer.end();
-    let worst = worst.iter().max().unwrap();
+    transfer.stop();
+    let worst = gaps.iter().max().unwrap();
     assert!(worst.0 < GAP, "{worst:?}");
 }
 
@@ -110,17 +133,17 @@ fn assert_open(transfer: &Transfer) {
 fn a_network_that_flaps_is_joined_less_and_less_often() {
     let lab = Lab::new();
     let world = World::free(&lab, ["40mbit", "20mbit"]);
-    let transfer = Transfer::of(&world, Load::new(By::Up, Label::ANY, 128 * MIB));
+    let transfer = Transfer::of(&world, Load::endless(By::Up, Label::ANY));
     transfer.advances(MIB);
     let before = joined(&transfer, "wlan0");
     // Flapping at 1 Hz for as long as it takes to tell.
-    let half = Duration::from_millis(500);
+    let [second, up] = [1_000, 900].map(Duration::from_millis);
     let begin = Instant::now();
     for turn in 0..20 {
-        let due = begin + 2 * half * turn;
+        let due = begin + second * turn;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         world.wifi.down();
-        let due = due + half;
+        let due = due + second - up;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         world.wifi.up();
     }
@@ -133,7 +156,7 @@ fn a_network_that_flaps_is_joined_less_and_less_often() {
     assert!(flapped <= 6, "joined {flapped} times");
     assert_eq!(steady, 1, "the steady one was left alone");
     assert_open(&transfer);
-    transfer.end();
+    transfer.stop();
 }
 
 /// `MANCOM_SOAK=1GiB` makes it long: trouble every 2 s instead of every 700 ms.
@@ -153,10 +176,10 @@ fn a_soak_of_cuts_flaps_and_silence_loses_nothing() {
     while transfer.received() < total - total / 32 && !transfer.is_finished() {
         let link = [&world.wifi, &world.cellular][troubles % 2];
         // Another kind whenever both links have had this one; the eighth is a flap.
-        let kind = troubles / 2 % (TROUBLES.len() + 1);
-        let trouble = match TROUBLES.get(kind) {
+        let kind = troubles / 2 % (CUTS.len() + SILENCES.len() + 1);
+        let trouble = match CUTS.iter().chain(&SILENCES).nth(kind) {
             Some(&(_, cut, mend)) => vec![(cut, every / 2, mend)],
-            None => vec![(TROUBLES[0].1, every / 8, TROUBLES[0].2); 2],
+            None => vec![(CUTS[0].1, every / 8, CUTS[0].2); 2],
         };
         for (cut, lasts, mend) in trouble {
             cut(link);

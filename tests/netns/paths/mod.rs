@@ -4,6 +4,7 @@ pub(crate) mod bulk;
 pub(crate) mod labels;
 pub(crate) mod listener;
 pub(crate) mod loss;
+pub(crate) mod mixed;
 
 use crate::transfer::Transfer;
 use crate::world::World;

@@ -21,13 +21,13 @@ async fn an_expired_message_is_never_sent(networks: Networks) -> Outcome {
         .send(UNMETERED, vec![1; 1_000])
         .lifetime(secs(5))
         .await?;
-    let behind = here.send(Label::ANY, vec![2; 1_000]).await?;
-    let beside = here.send(Label::ANY, vec![3; 1_000]).after([]).await?;
+    let behind = here.send(Label::ANY, vec![2; 1_000]).after([id]).await?;
+    let beside = here.send(Label::ANY, vec![3; 1_000]).await?;
     let error = here.delivered(id).await.unwrap_err();
     assert!(matches!(error, MessageError::Expired), "{error}");
     assert!(error.is_timed_out());
     assert_eq!(began.elapsed().as_secs(), 5);
-    // What comes after it is not dropped silently.
+    // What it was named by is not dropped silently; what merely followed it goes on.
     let error = soon(secs(1), "its fate", here.delivered(behind)).await;
     assert!(
         matches!(error, Err(MessageError::DependencyLost(lost)) if lost == id),
@@ -139,7 +139,7 @@ async fn a_cancel_after_the_first_byte_is_the_peers_to_answer(networks: Networks
     networks.up(cellular());
     let Two { here, there, .. } = two("mem://late").await?;
     let id = here.send(Label::ANY, vec![1; 1_000_000]).await?;
-    let child = here.send(Label::ANY, vec![2; 10]).await?;
+    let child = here.send(Label::ANY, vec![2; 10]).after([id]).await?;
     sleep(millis(300)).await;
     networks.down("wwan0");
     let mut cancelling = here.cancel(id);

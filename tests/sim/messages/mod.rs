@@ -327,3 +327,37 @@ async fn a_message_that_waits_for_its_network_is_explained_by_its_session(
     assert_eq!(here.cancel(id).await?, Fate::Delivered);
     Ok(())
 }
+
+// behaviour: P1
+#[mancom::test]
+async fn a_long_message_takes_no_longer_than_a_stream_of_its_label(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two {
+        mut near,
+        mut far,
+        here,
+        there,
+    } = two("mem://as-long").await?;
+    for label in [Label::BACKGROUND, Label::ANY] {
+        let mut took = [millis(0); 2];
+        for (stream, took) in [false, true].into_iter().zip(&mut took) {
+            // Background makes way for a while, whatever carries it.
+            let id = here.send(Label::INTERACTIVE, vec![1; 1_000]).await?;
+            here.delivered(id).await?;
+            receive(&there, 1).await;
+            let began = Instant::now();
+            if stream {
+                near.write_labelled(label, &vec![1; 1_000_000]).await?;
+                far.read_exact(&mut vec![0; 1_000_000]).await?;
+            } else {
+                here.send(label, vec![1; 1_000_000]).await?;
+                receive(&there, 1).await;
+            }
+            *took = began.elapsed();
+            sleep(secs(30)).await;
+        }
+        let [message, stream] = took;
+        assert!(message < stream * 5 / 4, "{label}: {message:?} {stream:?}");
+    }
+    Ok(())
+}

@@ -29,29 +29,58 @@ async fn an_empty_message_is_a_message(networks: Networks) -> Outcome {
     Ok(())
 }
 
-// behaviour: I12 I4
+// behaviour: I12 I9
 #[mancom::test]
 async fn a_writer_dropped_before_it_finished_withdraws_its_message(networks: Networks) -> Outcome {
     networks.up(wifi());
-    let Two { here, there, .. } = two("mem://half").await?;
+    let Two {
+        near, here, there, ..
+    } = two("mem://half").await?;
     for size in [0, 1, 200_000] {
         let mut writer = here.message(Label::ANY).await?;
         let id = writer.id();
-        let child = here.send(Label::ANY, &b"child"[..]).after([id]).await?;
         writer.write_all(&vec![1; size]).await?;
+        let early = here.send(Label::ANY, &b"child"[..]).after([id]).await;
+        assert!(
+            matches!(early, Err(MessageError::UnknownDependency(named)) if named == id),
+            "{early:?}"
+        );
+        let waiting = tokio::spawn(here.delivered(id));
         sleep(millis(200)).await;
         drop(writer);
-        let own = soon(secs(1), "its fate", here.delivered(id)).await;
+        let own = soon(secs(1), "its fate", waiting).await.unwrap();
         assert!(matches!(own, Err(MessageError::Cancelled)), "{own:?}");
-        let child = soon(secs(1), "its child's", here.delivered(child)).await;
+        let late = here.send(Label::ANY, &b"child"[..]).after([id]).await;
         assert!(
-            matches!(child, Err(MessageError::DependencyLost(_))),
-            "{child:?}"
+            matches!(late, Err(MessageError::DependencyLost(named)) if named == id),
+            "{late:?}"
         );
     }
     let next = here.send(Label::ANY, &b"next"[..]).await?;
     assert_eq!(ids(&receive(&there, 1).await), [next]);
     nothing_comes(&there).await;
+    assert_eq!(sent_over(&near, "wlan0"), 4, "nothing of them");
+    Ok(())
+}
+
+// behaviour: I2 I3
+#[mancom::test]
+async fn a_message_has_its_place_from_when_it_is_finished(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two { here, there, .. } = two("mem://place").await?;
+    let mut writer = here.message(Label::ANY).await?;
+    writer.write_all(&[1; 100_000]).await?;
+    let before = here.send(Label::ANY, &b"before"[..]).await?;
+    assert_eq!(ids(&receive(&there, 1).await), [before], "it stops nobody");
+    let written = writer.finish().await?;
+    let after = here.send(Label::ANY, &b"after"[..]).await?;
+    let named = here
+        .send(Label::INTERACTIVE, &b"!"[..])
+        .after([written])
+        .await?;
+    let received = ids(&receive(&there, 3).await);
+    assert_eq!(received[0], written, "{received:?}");
+    assert!(received.contains(&after) && received.contains(&named));
     Ok(())
 }
 
@@ -98,23 +127,21 @@ async fn pieces_of_several_messages_in_turn_arrive_as_wholes(networks: Networks)
 }
 
 #[mancom::test]
-async fn what_is_written_travels_before_the_message_is_finished(networks: Networks) -> Outcome {
+async fn a_shutdown_finishes_a_message(networks: Networks) -> Outcome {
     networks.up(wifi());
-    let Two {
-        near, here, there, ..
-    } = two("mem://at-once").await?;
+    let Two { here, there, .. } = two("mem://shut").await?;
     let mut writer = here.message(Label::ANY).await?;
-    let early = writer.id();
+    let id = writer.id();
     writer.write_all(&[1; 50_000]).await?;
-    sleep(secs(1)).await;
-    assert_eq!(sent_over(&near, "wlan0"), 50_000);
     assert!(timeout(secs(1), there.recv()).await.is_err(), "not whole");
-    // A shutdown ends it as finish does, and so nothing is withdrawn.
     writer.shutdown().await?;
     let late = writer.write(b"x").await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::BrokenPipe);
+    // Nor is it withdrawn by what comes later.
+    writer.shutdown().await?;
     drop(writer);
-    assert_eq!(ids(&receive(&there, 1).await), [early]);
+    assert_eq!(ids(&receive(&there, 1).await), [id]);
+    here.delivered(id).await?;
     Ok(())
 }
 

@@ -134,29 +134,6 @@ async fn who_receives_no_message_stops_no_stream_and_no_other_urgency(
 
 // behaviour: S21
 #[mancom::test]
-async fn messages_held_back_never_stop_one_that_is_written(networks: Networks) -> Outcome {
-    networks.up(wifi());
-    let Two { here, there, .. } = two("mem://held").await?;
-    let receiving = tokio::spawn(async move {
-        let first = receive(&there, 1).await.remove(0);
-        (first, there)
-    });
-    // It is not complete, and what comes after it fills all the room there is.
-    let mut writer = here.message(Label::ANY).await?;
-    let behind = fill(&here, Label::ANY).await?;
-    assert!(!receiving.is_finished());
-    let id = writer.id();
-    let write = tokio::io::AsyncWriteExt::write_all(&mut writer, &[1; 1 << 20]);
-    soon(secs(30), "room for it", write).await?;
-    writer.finish().await?;
-    let (first, there) = soon(secs(30), "the first", receiving).await.unwrap();
-    assert_eq!((first.id, first.bytes.len()), (id, 1 << 20));
-    assert_eq!(ids(&receive(&there, behind.len()).await), behind);
-    Ok(())
-}
-
-// behaviour: S21
-#[mancom::test]
 async fn messages_held_back_here_never_stop_the_one_they_wait_for(networks: Networks) -> Outcome {
     networks.up(cellular());
     let Two { here, there, .. } = two("mem://held").await?;

@@ -50,7 +50,7 @@ pub(super) fn sheet(
     congestion: &str,
     peers: &[Peer],
 ) -> io::Result<Sheet> {
-    let end = args.time(23_000, 7500);
+    let end = args.time(18_000, 7500);
     let networks = if links.len() == 1 {
         "one network"
     } else {

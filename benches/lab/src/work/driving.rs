@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
 }
 
 fn vehicle(args: &Args, traces: &Path, links: &[LinkSpec]) -> io::Result<Sheet> {
-    let end = args.time(180_000, 18_000);
+    let end = args.time(90_000, 14_000);
     let conditions = format!(
         "{}. cubic. wlan0 comes and goes as recorded from a car, silent for {} ms before the host is told; 1 KiB \
          request and response every 500 ms beside one bulk upload, {} s; MPTCP's endpoints are kept by a network \
@@ -100,7 +100,7 @@ fn vehicle(args: &Args, traces: &Path, links: &[LinkSpec]) -> io::Result<Sheet> 
 }
 
 fn driving(args: &Args, links: &[LinkSpec]) -> io::Result<Sheet> {
-    let end = 120_000;
+    let end = 60_000;
     let conditions = format!(
         "{}. cubic. 1 KiB request and response every 500 ms beside one bulk upload, {} s; median of {}.",
         told(links),

@@ -19,7 +19,7 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
     let links = [wifi(), cellular()];
     let world = World::new(&links)?;
     let (start, end, every) = if args.quick {
-        (3000, 10_000, 500)
+        (3000, 8000, 500)
     } else {
         (20_000, 60_000, 2000)
     };

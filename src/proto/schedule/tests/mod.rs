@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use super::{Candidate, Measure, Surroundings, Unit};
 use crate::label::Urgency;
 
+mod budget;
+mod estimate;
 mod place;
 mod properties;
 mod simulation;

@@ -7,7 +7,7 @@ use proptest::test_runner::Config;
 use super::super::{Choice, PATHS, Placement, Reason, chunk, gate, patience, place};
 use super::*;
 
-fn cases(number: u32) -> Config {
+pub(super) fn cases(number: u32) -> Config {
     Config {
         cases: number,
         failure_persistence: None,
@@ -71,7 +71,7 @@ fn candidate() -> impl Strategy<Value = Candidate> {
 }
 
 /// Up to as many as there may be, of different slots.
-fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
+pub(super) fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     let slots = Just((0..PATHS).collect::<Vec<_>>()).prop_shuffle();
     (prop::collection::vec(candidate(), 0..=PATHS), slots).prop_map(|(mut paths, slots)| {
         for (path, slot) in paths.iter_mut().zip(slots) {

@@ -41,7 +41,7 @@ impl Assembly {
         pieces.map(|(start, data)| (*start, start + data.len() as u32))
     }
 
-    /// Takes payload of a message of `length` bytes, if that is known, within which it lies; whether any of it was new.
+    /// Takes payload of a message of `length` bytes, within which it lies; whether any of it was new.
     /// `pieces` is how many the whole session keeps of this urgency.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Assembly {
         &mut self,
         offset: u32,
         data: &[u8],
-        length: Option<u32>,
+        length: u32,
         pieces: &mut usize,
     ) -> Result<bool, ProtocolError> {
         let next = self.contiguous();
@@ -62,9 +62,7 @@ impl Assembly {
             return self.take_early(offset, data, pieces);
         }
         let data = &data[(next - offset) as usize..];
-        if let Some(length) = length
-            && self.data.capacity() - self.data.len() < data.len()
-        {
+        if self.data.capacity() - self.data.len() < data.len() {
             let missing = length as usize - self.data.len();
             let ahead = self.data.len().max(AHEAD).min(missing);
             self.data.reserve_exact(ahead.max(data.len()));
@@ -161,7 +159,7 @@ mod tests {
                 let start = start.min(length);
                 let end = (start + count).min(length);
                 let range = start as usize..end as usize;
-                let fresh = assembly.take(start, &whole[range.clone()], Some(length), &mut pieces);
+                let fresh = assembly.take(start, &whole[range.clone()], length, &mut pieces);
                 let new = seen[range.clone()].iter().any(|seen| !seen) || range.is_empty();
                 seen[range.clone()].fill(true);
                 prop_assert!(fresh == Ok(new) || range.is_empty());
@@ -177,9 +175,7 @@ mod tests {
     #[test]
     fn room_is_not_made_for_what_is_only_claimed() {
         let (mut assembly, mut pieces) = (Assembly::default(), 0);
-        assembly
-            .take(0, &[1], Some(1 << 30), &mut pieces)
-            .expect("taken");
+        assembly.take(0, &[1], 1 << 30, &mut pieces).expect("taken");
         assert!(assembly.data.capacity() <= AHEAD);
     }
 }

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assembly::Assembly;
-use super::{MAX_UNSETTLED, MessageId, Received, charge_of, early_of};
+use super::{MAX_UNSETTLED, MessageId, Received, charge_of};
 use crate::label::Label;
 use crate::proto::session::ProtocolError;
 use crate::proto::session::ranges::Ranges;
@@ -36,11 +36,7 @@ enum Stage {
 #[derive(Debug)]
 struct Entry {
     label: Label,
-    /// Told with every part, or at the end of a message that was written piece by piece.
-    length: Option<u32>,
-    piecewise: bool,
-    /// Payload up to here was announced.
-    highest: u32,
+    length: u32,
     charge: u64,
     /// The sender's number, once the first part is in.
     id: Option<u64>,
@@ -57,7 +53,7 @@ struct Entry {
 
 impl Entry {
     fn is_complete(&self) -> bool {
-        self.id.is_some() && self.length == Some(self.body.contiguous())
+        self.id.is_some() && self.length == self.body.contiguous()
     }
 }
 
@@ -74,10 +70,7 @@ pub(super) struct First {
 pub(super) struct Announced {
     pub(super) seq: u64,
     pub(super) label: Label,
-    /// `None` if that is told at the end.
-    pub(super) length: Option<u32>,
-    /// Its length is told at the end, which this may be.
-    pub(super) piecewise: bool,
+    pub(super) length: u32,
     pub(super) offset: u32,
     pub(super) payload: u32,
     pub(super) first: Option<First>,
@@ -121,7 +114,7 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(window: u64) -> Self {
         let lane = || Lane {
-            granted: window + early_of(window),
+            granted: window,
             ..Lane::default()
         };
         Self {
@@ -174,10 +167,10 @@ impl Incoming {
     pub(super) fn part(&mut self, told: Announced) -> Result<bool, ProtocolError> {
         let seq = told.seq;
         let end = told.offset.checked_add(told.payload);
-        let end = end.filter(|end| told.length.is_none_or(|length| *end <= length));
-        let end = end.ok_or(ProtocolError::BeyondEnd)?;
-        let longest = u64::from(told.length.unwrap_or(end));
-        if seq >= LAST || longest > self.window {
+        if end.is_none_or(|end| end > told.length) {
+            return Err(ProtocolError::BeyondEnd);
+        }
+        if seq >= LAST || u64::from(told.length) > self.window {
             return Err(ProtocolError::BeyondCredit);
         }
         if let Some(first) = &told.first
@@ -190,7 +183,7 @@ impl Incoming {
             return Ok(false);
         }
         if !self.entries.contains_key(&seq) {
-            self.open(seq, told.label, told.piecewise, longest)?;
+            self.open(seq, told.label, told.length)?;
         }
         let Some(entry) = self.entries.get_mut(&seq) else {
             return Ok(false);
@@ -199,23 +192,11 @@ impl Incoming {
             self.withdrawn_due.insert(seq);
             return Ok(false);
         }
-        let length = entry.length.or(told.length);
-        let beyond = length.is_some_and(|length| entry.highest.max(end) > length);
-        if beyond || (told.length.is_some() && told.length != length) {
-            return Err(ProtocolError::BeyondEnd);
-        }
-        let lane = entry.label.urgency() as usize;
-        if entry.piecewise != told.piecewise || lane != told.label.urgency() as usize {
+        let urgency = told.label.urgency();
+        if entry.length != told.length || entry.label.urgency() != urgency {
             return Err(ProtocolError::Malformed);
         }
-        let more = charge_of(longest, self.window).saturating_sub(entry.charge);
-        self.charge(lane, more)?;
         self.have.insert(seq);
-        let Some(entry) = self.entries.get_mut(&seq) else {
-            return Ok(false);
-        };
-        entry.charge += more;
-        (entry.length, entry.highest) = (length, entry.highest.max(end));
         if entry.stage != Stage::Parts {
             return Ok(false);
         }
@@ -225,21 +206,19 @@ impl Incoming {
             entry.label = told.label;
             (entry.id, entry.below, entry.after) = (Some(first.id), first.below, first.after);
             let (rank, below) = (entry.rank, entry.below);
+            let after = entry.after.clone();
             self.raise_below(below, rank);
+            for before in after {
+                self.raise(before, rank);
+            }
         }
         self.complete(seq);
         Ok(true)
     }
 
-    fn open(
-        &mut self,
-        seq: u64,
-        label: Label,
-        piecewise: bool,
-        longest: u64,
-    ) -> Result<(), ProtocolError> {
+    fn open(&mut self, seq: u64, label: Label, length: u32) -> Result<(), ProtocolError> {
         let own = label.urgency() as usize;
-        let charge = charge_of(longest, self.window);
+        let charge = charge_of(u64::from(length), self.window);
         self.charge(own, charge)?;
         let floor = self.floors.iter().position(|floor| seq < *floor);
         let waiting = self.waiting.get(&seq).into_iter().flatten();
@@ -247,9 +226,7 @@ impl Incoming {
         let rank = waiting.chain(floor).chain([own]).min().unwrap_or(own);
         let entry = Entry {
             label,
-            length: None,
-            piecewise,
-            highest: 0,
+            length,
             charge,
             id: None,
             after: Vec::new(),
@@ -464,7 +441,7 @@ impl Incoming {
     }
 
     fn allowed(&self, lane: usize) -> u64 {
-        self.lanes[lane].returned + self.window + early_of(self.window)
+        self.lanes[lane].returned + self.window
     }
 
     /// Credit that came back and was not told, however little.
@@ -507,7 +484,7 @@ impl Incoming {
             if !self.entries.contains_key(&seq) {
                 // As if a message had come that takes so much.
                 const LABELS: [Label; 3] = [Label::INTERACTIVE, Label::ANY, Label::BACKGROUND];
-                self.open(seq, LABELS[lane], true, charge)?;
+                self.open(seq, LABELS[lane], 0)?;
             }
             self.charge_up(seq, charge)?;
             self.drop_entry(seq);
@@ -598,8 +575,7 @@ impl Incoming {
         if !matches!(entry.stage, Stage::Parts | Stage::Held) {
             return None;
         }
-        let ended = u64::from(entry.piecewise && entry.is_complete());
-        let contiguous = u64::from(entry.body.contiguous()) + ended;
+        let contiguous = u64::from(entry.body.contiguous());
         let (upto, begins) = match entry.id {
             Some(_) => (contiguous + 1, None),
             None => (0, (contiguous > 0).then_some((1, contiguous + 1))),
@@ -620,7 +596,7 @@ impl Incoming {
             };
         }
         for (due, lane) in self.credit_due.iter_mut().zip(&self.lanes) {
-            *due |= lane.granted > self.window + early_of(self.window);
+            *due |= lane.granted > self.window;
         }
     }
 

@@ -36,19 +36,17 @@
 //!
 //! **Acknowledgements.** MSG_ACK says below which number all are closed (delivered or forgotten), and
 //! ranges beyond; it adds to what was said before. MSG_HAVE says which units of a message are here that
-//! is not delivered: unit 0 is its head, unit n+1 its n-th byte, and one that is written piece by piece
-//! has its end as a last unit. On a new path, and when one is lost, all of it is told again.
+//! is not delivered: unit 0 is its head, unit n+1 its n-th byte. On a new path, and when one is lost, all of it is told again.
 //!
 //! **Credit** is counted per urgency of the label, in bytes from the start of the session; a message
 //! takes all of its own when it starts, at least [`LEAST_CHARGE`]. It comes back when the message is
-//! handed out or given up. One that is still being written takes credit as it is sent; such messages
-//! together have a quarter of the window, which the first credit adds for them: so they never stop one
-//! that is whole.
+//! handed out or given up. One that is written piece by piece is sent when it is finished.
 //!
 //! **Giving up.** Before a byte was written, it is final. After that WITHDRAW asks, and MSG_ACK or
-//! WITHDRAWN answers. What comes after a message that is given up is given up too. The receiver holds
-//! the number open, and with it what comes after it, until FORGET, which is said once all of that is
-//! given up too: so nothing is delivered without what it comes after.
+//! WITHDRAWN answers. What names a message that is given up is lost with it; what merely follows it (the
+//! order sent, or after everything) goes on, after that one's predecessors. The receiver holds the number
+//! open, and with it what comes after it, until FORGET: that is said once nothing that needs it can be
+//! delivered, and once what it came after itself is. So the receiver need not know the difference.
 //!
 //! # The limits
 //!
@@ -57,7 +55,7 @@
 //! | a message | the peer's receive window | `TooLong`; the path ends |
 //! | messages not settled | [`MAX_UNSETTLED`] an urgency | `send` waits |
 //! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message being written | `send` waits |
-//! | bytes received | the window and a quarter, an urgency | the path ends |
+//! | bytes received | the window, an urgency | the path ends |
 //! | pieces out of order | [`MAX_PIECES`] an urgency | the path ends |
 //! | gaps between numbers, messages given up and not forgotten | three times [`MAX_UNSETTLED`] | the path ends |
 //! | a message comes after | [`MAX_NAMED`](super::frame::MAX_NAMED) named, or all below a number | the path ends |
@@ -82,8 +80,9 @@ mod queue;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod writing;
 
-use outgoing::{Body, State as Stage};
+use outgoing::State as Stage;
 pub(super) use wire::State;
 
 /// Messages of one urgency that are sent and not settled with the peer.
@@ -96,11 +95,6 @@ pub const MAX_PIECES: usize = 8192;
 /// What a message of so many bytes takes of a window.
 fn charge_of(length: u64, window: u64) -> u64 {
     length.max(LEAST_CHARGE.min(window))
-}
-
-/// What messages that are being written may take beside the window.
-fn early_of(window: u64) -> u64 {
-    (window / 4).max(charge_of(0, window))
 }
 
 /// A message of a session: a number that its sender gave it. Later ones are greater.
@@ -200,7 +194,7 @@ impl Session {
     /// See [`Refused`].
     pub fn send_message(
         &mut self,
-        now: Instant,
+        _now: Instant,
         label: Label,
         bytes: &Bytes,
         order: &Order,
@@ -210,45 +204,44 @@ impl Session {
         if bytes.len() as u64 > longest {
             return Err(Refused::TooLong(longest));
         }
-        self.take_message(now, label, Body::Whole(bytes.clone()), order, expires)
+        self.takes_messages()?;
+        let out = &mut self.messages.out;
+        if let Order::After(ids) = order {
+            out.named(ids)?;
+        }
+        if !out.has_room(label.urgency(), bytes.len()) {
+            return Ok(None);
+        }
+        let id = out.next_id;
+        out.next_id += 1;
+        let placed = out.place(id, label.urgency(), order)?;
+        out.insert(id, label, bytes.clone(), placed, expires);
+        self.raise_planned();
+        Ok(Some(MessageId(id)))
     }
 
     /// Begins a message that is written piece by piece; `None` as above.
     ///
-    /// It takes its place in the order now, and what is written of it is sent before it is finished.
+    /// It takes its place in the order when it is finished, and is sent from then on.
     ///
     /// # Errors
     /// See [`Refused`].
     pub fn begin_message(
         &mut self,
-        now: Instant,
-        label: Label,
-        order: &Order,
-        expires: Option<Instant>,
-    ) -> Result<Option<MessageId>, Refused> {
-        self.take_message(now, label, Body::Growing(Vec::new()), order, expires)
-    }
-
-    fn take_message(
-        &mut self,
         _now: Instant,
         label: Label,
-        body: Body,
         order: &Order,
         expires: Option<Instant>,
     ) -> Result<Option<MessageId>, Refused> {
         self.takes_messages()?;
         let out = &mut self.messages.out;
-        let after = out.place(label.urgency(), order)?;
-        if !out.has_room(label.urgency(), body.len()) {
+        if let Order::After(ids) = order {
+            out.named(ids)?;
+        }
+        if !out.has_room(label.urgency(), 0) {
             return Ok(None);
         }
-        let chained = *order == Order::Sent;
-        let id = out.insert(label, body, after, chained, expires);
-        if *order == Order::AfterAll {
-            out.placed_after_all(id);
-        }
-        self.raise_planned();
+        let id = out.begin_writing(label, order.clone(), expires);
         Ok(Some(MessageId(id)))
     }
 
@@ -263,12 +256,7 @@ impl Session {
         piece: &[u8],
     ) -> Result<usize, Refused> {
         self.lives()?;
-        let out = &mut self.messages.out;
-        let record = out.records.get(&id.0).ok_or(Refused::Unknown)?;
-        if record.body.len() as u64 + piece.len() as u64 > out.longest {
-            return Err(Refused::TooLong(out.longest));
-        }
-        out.write(id.0, piece).ok_or(Refused::Unknown)
+        self.messages.out.write(id.0, piece)
     }
 
     /// The message is complete.
@@ -277,9 +265,10 @@ impl Session {
     /// `Unknown`, `Closed`.
     pub fn finish_message(&mut self, now: Instant, id: MessageId) -> Result<(), Refused> {
         self.lives()?;
-        let finished = self.messages.out.finish(id.0);
+        let finished = self.messages.out.finish_writing(id.0);
+        self.raise_planned();
         self.settle_messages(now);
-        finished.then_some(()).ok_or(Refused::Unknown)
+        finished
     }
 
     /// The next message in order: the most urgent whose predecessors were all handed out.
@@ -303,6 +292,7 @@ impl Session {
             Some(record) if record.settled() => out.fates.of(id.0).ok_or(Refused::Unknown),
             Some(record) if record.written => Ok(Fate::Sent),
             Some(_) => Ok(Fate::Pending),
+            None if out.writing.contains_key(&id.0) => Ok(Fate::Pending),
             None if id.0 >= out.next_id => Err(Refused::Unknown),
             None => out.fates.of(id.0).ok_or(Refused::Unknown),
         }
@@ -322,6 +312,9 @@ impl Session {
     fn give_up(&mut self, id: u64, cause: Fate) {
         self.take_back(id);
         let out = &mut self.messages.out;
+        if out.stop_writing(id, cause) {
+            return;
+        }
         let Some(record) = out.records.get(&id) else {
             return;
         };
@@ -360,8 +353,11 @@ impl Session {
         id: MessageId,
         label: Label,
     ) -> Result<(), Refused> {
-        let record = self.messages.out.records.get(&id.0);
-        match record.ok_or(Refused::Unknown)? {
+        let out = &mut self.messages.out;
+        if out.relabel_writing(id.0, label) {
+            return Ok(());
+        }
+        match out.records.get(&id.0).ok_or(Refused::Unknown)? {
             record if record.settled() => return Err(Refused::Unknown),
             record if record.written || !record.is_live() => return Err(Refused::Sent),
             _ => {}

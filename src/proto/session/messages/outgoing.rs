@@ -7,14 +7,41 @@ use bytes::Bytes;
 
 use super::fates::Fates;
 use super::parts::{Flying, Part, Parts};
-use super::queue::{Head, Queue, Room};
-use super::{Fate, MAX_UNSETTLED, MessageId, charge_of, early_of};
+use super::queue::{Head, Queue};
+use super::writing::Writing;
+use super::{Fate, MAX_UNSETTLED, MessageId, charge_of};
 use crate::label::{Label, Urgency};
 use crate::proto::session::{Event, MAX_PATHS};
 
 /// What a message costs here beside its payload, bytes, and each message that it comes after.
-const OVERHEAD: usize = 256;
+pub(super) const OVERHEAD: usize = 256;
 const OVERHEAD_NAMED: usize = 16;
+
+/// What a message comes after, as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The one sent so before it; that one's predecessor, if it is given up.
+    Chained,
+    /// Those it needs: one given up, it is lost.
+    Named,
+    /// All before it, those that are given up excepted.
+    Barrier,
+}
+
+/// What a message comes after.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// Messages that are not delivered, by their ids.
+    pub(super) after: Vec<u64>,
+    /// Those that are, by their numbers on the wire: the peer's program may not have them yet.
+    pub(super) seqs: Vec<u64>,
+    /// All of a lower number.
+    pub(super) below: u64,
+}
+
+/// Messages that were delivered whose numbers are remembered; what names another comes after all up to
+/// the latest that is not.
+const DELIVERED: usize = 16 << 10;
 
 /// How far the giving up of a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,35 +52,13 @@ pub(super) enum State {
         cause: Fate,
         settled: bool,
     },
-    /// It will never be delivered. The peer keeps its number open until it is told to forget it, which is
-    /// once nothing that comes after it can be delivered.
+    /// It will never be delivered. The peer keeps its number open until it hears FORGET, which goes once
+    /// no message that needs it can be delivered (`told`), and once what it came after is settled
+    /// (`clear`), so that what comes after it does not overtake that.
     Tomb {
+        clear: bool,
         told: bool,
     },
-}
-
-#[derive(Debug)]
-pub(super) enum Body {
-    Whole(Bytes),
-    /// It is being written.
-    Growing(Vec<u8>),
-}
-
-impl Body {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Whole(bytes) => bytes.len(),
-            Self::Growing(bytes) => bytes.len(),
-        }
-    }
-
-    /// A piece of it, without a copy if it is whole.
-    pub(super) fn piece(&self, start: usize, end: usize) -> Bytes {
-        match self {
-            Self::Whole(bytes) => bytes.slice(start..end),
-            Self::Growing(bytes) => Bytes::copy_from_slice(&bytes[start..end]),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -63,24 +68,27 @@ pub(super) struct Record {
     pub(super) lane: usize,
     /// Its own urgency or that of the most urgent message that comes after it.
     pub(super) rank: usize,
-    pub(super) body: Body,
-    /// Its length is told at its end.
-    pub(super) piecewise: bool,
+    pub(super) kind: Kind,
+    pub(super) bytes: Bytes,
+    /// What it takes of the credit.
+    pub(super) charge: u64,
     /// Its place among those sent without `after`.
     link: Option<u64>,
     /// Bytes that it counts against the buffer.
     weight: usize,
     /// Its number on the wire, once it was planned.
     pub(super) seq: Option<u64>,
-    /// Credit it has taken; 0 before any of it may go.
-    pub(super) charged: u64,
+    /// It took its credit: parts of it may go.
+    pub(super) begun: bool,
     /// A byte of it was written to a link.
     pub(super) written: bool,
     pub(super) expires: Option<Instant>,
     pub(super) after: Vec<u64>,
+    pub(super) seqs: Vec<u64>,
+    pub(super) below: u64,
     pub(super) followers: Vec<u64>,
     /// Messages it comes after that were not sent whole yet.
-    unsent: usize,
+    pub(super) unsent: usize,
     pub(super) sent_whole: bool,
     pub(super) state: State,
     pub(super) parts: Parts,
@@ -100,10 +108,6 @@ impl Record {
         }
     }
 
-    pub(super) fn is_growing(&self) -> bool {
-        matches!(self.body, Body::Growing(_))
-    }
-
     fn own(&self) -> usize {
         self.label.urgency() as usize
     }
@@ -113,39 +117,44 @@ impl Record {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     /// Bytes held, overhead included, and messages not settled with the peer.
-    used: usize,
-    count: usize,
+    pub(super) used: usize,
+    pub(super) count: usize,
     /// What the peer lets be sent, and what was charged of it; from the start of the session.
     granted: u64,
     charged: u64,
-    /// What of it messages took that are not finished.
-    early: u64,
     /// Messages sent without `after`, in that order.
     chain: BTreeMap<u64, u64>,
+    /// The last of them that was delivered, and its number on the wire.
+    delivered: Option<(u64, u64)>,
     /// One of so many bytes found no room.
-    wanted: Option<usize>,
-    /// Messages being written, the first of which may fill the peer's window.
-    writers: BTreeSet<u64>,
+    pub(super) wanted: Option<usize>,
+    /// Messages being written, the first of which may grow as long as any.
+    pub(super) writers: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
     /// The buffer of an urgency, bytes.
-    limit: usize,
+    pub(super) limit: usize,
     /// The longest message the peer takes.
     pub(super) longest: u64,
     pub(super) records: BTreeMap<u64, Box<Record>>,
+    pub(super) writing: BTreeMap<u64, Writing>,
     pub(super) by_seq: BTreeMap<u64, u64>,
     pub(super) next_id: u64,
     next_seq: u64,
     next_link: u64,
     queues: [Queue; 3],
-    lanes: [Lane; 3],
-    /// The last message that came after everything, and what it came after if it was given up.
+    pub(super) lanes: [Lane; 3],
+    /// The last message that came after everything; what it came after, if it was given up, and what was
+    /// begun before it and finished later.
     pub(super) barrier: u64,
     pub(super) late: Vec<u64>,
-    expiries: BTreeSet<(Instant, u64)>,
+    pub(super) expiries: BTreeSet<(Instant, u64)>,
     pub(super) fates: Fates,
+    /// The numbers of messages that were delivered, the latest, and a number above all others.
+    pub(super) delivered: BTreeMap<u64, u64>,
+    pub(super) overflown: u64,
     labels: Vec<(Label, usize)>,
     pub(super) flying: Flying,
     /// Messages the peer is asked to give up, and those it is told to forget; what of it is to be told.
@@ -168,13 +177,14 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(limit: usize, longest: u64) -> Self {
         let lane = || Lane {
-            granted: longest + early_of(longest),
+            granted: longest,
             ..Lane::default()
         };
         Self {
             limit,
             longest,
             records: BTreeMap::new(),
+            writing: BTreeMap::new(),
             by_seq: BTreeMap::new(),
             next_id: 0,
             next_seq: 0,
@@ -185,6 +195,8 @@ impl Outgoing {
             late: Vec::new(),
             expiries: BTreeSet::new(),
             fates: Fates::default(),
+            delivered: BTreeMap::new(),
+            overflown: 0,
             labels: Vec::new(),
             flying: Flying::default(),
             asking: BTreeSet::new(),
@@ -223,7 +235,7 @@ impl Outgoing {
     }
 
     /// Something went: whoever waits for room may try again.
-    fn freed(&mut self, lane: usize) {
+    pub(super) fn freed(&mut self, lane: usize) {
         if let Some(length) = self.lanes[lane].wanted
             && (self.fits(lane, length) || !self.lanes[lane].writers.is_empty())
         {
@@ -249,12 +261,12 @@ impl Outgoing {
 
     /// Whether the fate of every message is known.
     pub(super) fn is_settled(&self) -> bool {
-        self.unsettled == 0
+        self.unsettled == 0 && self.writing.is_empty()
     }
 
     // ---- labels of what waits or is under way
 
-    fn count_label(&mut self, label: &Label) {
+    pub(super) fn count_label(&mut self, label: &Label) {
         match self.labels.iter_mut().find(|(known, _)| known == label) {
             Some((_, count)) => *count += 1,
             None => self.labels.push((*label, 1)),
@@ -277,19 +289,19 @@ impl Outgoing {
 
     // ---- a message's life
 
-    /// Takes a message; what it comes after must be there still, each once.
+    /// Takes a message under its number; what it comes after must be there still, each once.
     pub(super) fn insert(
         &mut self,
+        id: u64,
         label: Label,
-        body: Body,
-        after: Vec<u64>,
-        chained: bool,
+        bytes: Bytes,
+        (kind, place): (Kind, Place),
         expires: Option<Instant>,
-    ) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+    ) {
         let own = label.urgency() as usize;
-        let weight = body.len() + OVERHEAD + OVERHEAD_NAMED * after.len();
+        let Place { after, seqs, below } = place;
+        let named = after.len() + seqs.len();
+        let weight = bytes.len() + OVERHEAD + OVERHEAD_NAMED * named;
         let mut unsent = 0;
         for before in &after {
             if let Some(record) = self.records.get_mut(before) {
@@ -298,14 +310,10 @@ impl Outgoing {
             }
         }
         self.raise(&after, own);
-        let growing = matches!(body, Body::Growing(_));
         let lane = &mut self.lanes[own];
         lane.used += weight;
         lane.count += 1;
-        if growing {
-            lane.writers.insert(id);
-        }
-        let link = chained.then_some(self.next_link);
+        let link = (kind == Kind::Chained).then_some(self.next_link);
         if let Some(link) = link {
             self.next_link += 1;
             lane.chain.insert(link, id);
@@ -314,19 +322,19 @@ impl Outgoing {
             label,
             lane: own,
             rank: own,
-            parts: match growing {
-                true => Parts::open(),
-                false => Parts::new(body.len()),
-            },
-            piecewise: growing,
-            body,
+            kind,
+            charge: charge_of(bytes.len() as u64, self.longest),
+            parts: Parts::new(bytes.len()),
+            bytes,
             link,
             weight,
             seq: None,
-            charged: 0,
+            begun: false,
             written: false,
             expires,
             after,
+            seqs,
+            below,
             followers: Vec::new(),
             unsent,
             sent_whole: false,
@@ -339,7 +347,6 @@ impl Outgoing {
             self.expiries.insert((at, id));
         }
         self.queue(id);
-        id
     }
 
     /// The last of those sent without `after` in this urgency.
@@ -348,55 +355,33 @@ impl Outgoing {
         Some(*id)
     }
 
-    /// Takes what fits of the next piece of a message that is being written; `None` if it is not.
-    pub(super) fn write(&mut self, id: u64, piece: &[u8]) -> Option<usize> {
-        let record = self.records.get_mut(&id)?;
-        let Body::Growing(bytes) = &mut record.body else {
-            return None;
-        };
-        let lane = &mut self.lanes[record.lane];
-        // The first one is never stopped by the others, or all might wait for each other.
-        let longest = usize::try_from(self.longest).unwrap_or(usize::MAX);
-        let room = match lane.writers.first() {
-            Some(first) if *first == id => longest.saturating_sub(bytes.len()),
-            _ => self.limit.saturating_sub(lane.used),
-        };
-        let taken = room.min(piece.len());
-        if taken == 0 && !piece.is_empty() {
-            lane.wanted = Some(1);
-        }
-        bytes.extend_from_slice(&piece[..taken]);
-        record.parts.grow(taken);
-        record.weight += taken;
-        lane.used += taken;
-        self.queue(id);
-        Some(taken)
+    /// The number of the last of them that was delivered.
+    pub(super) fn delivered_tail(&self, urgency: Urgency) -> Option<u64> {
+        self.lanes[urgency as usize].delivered.map(|(_, seq)| seq)
     }
 
-    /// A message that was being written is whole; whether it was being written.
-    pub(super) fn finish(&mut self, id: u64) -> bool {
-        let Some(record) = self.records.get_mut(&id) else {
-            return false;
+    /// A message was delivered. The peer's program may not have it yet, so its number is remembered for
+    /// what comes after it.
+    pub(super) fn remember(&mut self, id: u64, record: &Record) {
+        let Some(seq) = record.seq else {
+            return;
         };
-        let Body::Growing(bytes) = &mut record.body else {
-            return false;
-        };
-        let bytes = Bytes::from(std::mem::take(bytes));
-        if record.seq.is_none() {
-            // Nothing was planned of it, so its length can be told with its head.
-            record.piecewise = false;
-            record.parts = Parts::new(bytes.len());
-        } else {
-            record.parts.end();
+        for follower in &record.followers {
+            // Its head may have to be sent again, so this one may be on its way already.
+            if let Some(follower) = self.records.get_mut(follower) {
+                follower.seqs.push(seq);
+            }
         }
-        record.body = Body::Whole(bytes);
-        let lane = &mut self.lanes[record.lane];
-        lane.writers.remove(&id);
-        let (own, charged, lane) = (record.own(), record.charged, record.lane);
-        self.lanes[own].early -= charged;
-        self.queue(id);
-        self.freed(lane);
-        true
+        if let Some(link) = record.link {
+            let last = &mut self.lanes[record.lane].delivered;
+            *last = (*last).max(Some((link, seq)));
+        }
+        self.delivered.insert(id, seq);
+        if self.delivered.len() > DELIVERED
+            && let Some((_, seq)) = self.delivered.pop_first()
+        {
+            self.overflown = self.overflown.max(seq + 1);
+        }
     }
 
     /// Puts a message where it stands by what it has to send.
@@ -405,20 +390,16 @@ impl Outgoing {
             return;
         };
         let queue = &mut self.queues[record.rank];
-        // The head of one that is being written goes with its first byte.
-        let hollow = record.is_growing() && record.body.len() == 0;
-        let may = (record.charged > 0 || record.unsent == 0) && !hollow;
+        let may = record.begun || record.unsent == 0;
         if record.is_live() && may && record.parts.wants() {
-            let full = charge_of(record.body.len() as u64, self.longest);
-            let paid = !record.is_growing() && record.charged == full;
-            queue.insert(&record.label, id, paid);
+            queue.insert(&record.label, id, record.begun);
         } else {
             queue.remove(&record.label, id);
         }
     }
 
     /// Messages are at least so urgent, and so is what they come after.
-    fn raise(&mut self, after: &[u64], rank: usize) {
+    pub(super) fn raise(&mut self, after: &[u64], rank: usize) {
         let mut todo: Vec<u64> = Vec::new();
         let mut ids = after.iter().copied();
         while let Some(id) = todo.pop().or_else(|| ids.next()) {
@@ -443,61 +424,27 @@ impl Outgoing {
         !self.queues[urgency].is_empty()
     }
 
-    /// Credit left in the urgency of a message, and of that what one that is not finished may take.
-    fn credit_left(&self, record: &Record) -> (u64, u64) {
-        let lane = &self.lanes[record.own()];
-        let left = lane.granted.saturating_sub(lane.charged);
-        let early = early_of(self.longest).saturating_sub(lane.early);
-        (left, early.min(left))
-    }
-
-    fn room(&self, id: u64) -> Room {
-        let Some(record) = self.records.get(&id) else {
-            return Room::Skip;
-        };
-        let (left, early) = self.credit_left(record);
-        let full = charge_of(record.body.len() as u64, self.longest);
-        match record.is_growing() {
-            true if record.parts.wants_again() => Room::Yes,
-            true if record.charged == 0 && early < charge_of(0, self.longest) => Room::Skip,
-            true if early == 0 => Room::Skip,
-            false if full - record.charged > left => Room::No,
-            _ => Room::Yes,
-        }
-    }
-
     /// What goes next on a path that `admits` labels.
     pub(super) fn next(
         &self,
         urgency: usize,
         admits: impl FnMut(&Label, u64) -> bool,
     ) -> Option<Head> {
-        self.queues[urgency].next(admits, |id| self.room(id))
+        let is_room = |id: u64| {
+            self.records.get(&id).is_some_and(|record| {
+                let lane = &self.lanes[record.own()];
+                lane.charged.saturating_add(record.charge) <= lane.granted
+            })
+        };
+        self.queues[urgency].next(admits, is_room)
     }
 
     /// The next part of a message, of at most so many bytes; gives it its number and takes its credit.
     pub(super) fn part(&mut self, id: u64, limit: u64) -> Option<Part> {
-        let record = self.records.get(&id)?;
-        let (_, early) = self.credit_left(record);
-        let (length, growing, own) = (record.body.len(), record.is_growing(), record.own());
-        let mut limit = limit;
-        if growing && !record.parts.wants_again() {
-            let most = (record.charged + early).saturating_sub(record.parts.taken());
-            limit = limit.min(most);
-        }
-        let part = record.parts.next(limit)?;
-        let full = match growing {
-            false => length as u64,
-            true => part.end.saturating_sub(1),
-        };
-        let charge = charge_of(full, self.longest).max(record.charged);
         let record = self.records.get_mut(&id)?;
-        let more = charge - record.charged;
-        record.charged = charge;
-        let lane = &mut self.lanes[own];
-        lane.charged += more;
-        if growing {
-            lane.early += more;
+        let part = record.parts.next(limit)?;
+        if !std::mem::replace(&mut record.begun, true) {
+            self.lanes[record.own()].charged += record.charge;
         }
         if record.seq.is_none() {
             record.seq = Some(self.next_seq);
@@ -584,14 +531,10 @@ impl Outgoing {
 
     /// What is charged comes back: the peer never heard of it.
     pub(super) fn uncharge(&mut self, id: u64) {
-        if let Some(record) = self.records.get_mut(&id) {
-            let charged = std::mem::take(&mut record.charged);
-            let growing = record.is_growing();
-            let lane = &mut self.lanes[record.own()];
-            lane.charged -= charged;
-            if growing {
-                lane.early -= charged;
-            }
+        if let Some(record) = self.records.get_mut(&id)
+            && std::mem::take(&mut record.begun)
+        {
+            self.lanes[record.own()].charged -= record.charge;
         }
     }
 
@@ -620,8 +563,8 @@ impl Outgoing {
     /// Its payload is not needed any more.
     pub(super) fn drop_payload(&mut self, id: u64) {
         if let Some(record) = self.records.get_mut(&id) {
-            let freed = record.body.len();
-            record.body = Body::Whole(Bytes::new());
+            let freed = record.bytes.len();
+            record.bytes = Bytes::new();
             record.weight -= freed;
             let lane = record.lane;
             self.lanes[lane].used -= freed;
@@ -635,7 +578,6 @@ impl Outgoing {
             return;
         };
         let (was_live, label, lane) = (record.is_live(), record.label, record.lane);
-        let growing = record.is_growing();
         record.state = state;
         record.parts.clear(&mut self.flying);
         if let Some(at) = record.expires.take() {
@@ -643,11 +585,6 @@ impl Outgoing {
         }
         if let Some(link) = record.link.take() {
             self.lanes[lane].chain.remove(&link);
-        }
-        if growing {
-            let charged = record.charged;
-            self.lanes[lane].writers.remove(&id);
-            self.lanes[label.urgency() as usize].early -= charged;
         }
         if was_live {
             self.uncount_label(&label);
@@ -689,7 +626,6 @@ impl Outgoing {
         let lane = &mut self.lanes[record.lane];
         lane.used -= record.weight;
         lane.count -= 1;
-        lane.writers.remove(&id);
         self.freed(record.lane);
         Some(record)
     }
@@ -722,11 +658,14 @@ impl Outgoing {
         let open: Vec<(u64, bool)> = (self.records.iter())
             .filter(|(_, record)| !record.settled())
             .map(|(id, record)| (*id, record.written))
+            .chain(self.writing.keys().map(|id| (*id, false)))
             .collect();
+        self.unsettled += self.writing.len();
         for (id, maybe_delivered) in open {
             self.settle(id, Fate::Lost { maybe_delivered });
         }
         self.records.clear();
+        self.writing.clear();
         self.by_seq.clear();
         self.labels.clear();
         self.expiries.clear();

@@ -2,7 +2,6 @@
 //!
 //! A message is counted in units: unit 0 is its head (label, number, what it comes after), unit n+1 the
 //! n-th byte of its payload. So an empty message has something to send, to lose and to acknowledge too.
-//! One that is written piece by piece has its end as one unit more.
 
 use crate::proto::session::MAX_PATHS;
 use crate::proto::session::ranges::Ranges;
@@ -56,8 +55,6 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Parts {
     total: u64,
-    /// No more units come.
-    ended: bool,
     /// Nothing from here on was ever taken.
     fresh: u64,
     /// Taken, and given back before any of it was written.
@@ -74,7 +71,6 @@ impl Parts {
     pub(super) fn new(length: usize) -> Self {
         Self {
             total: length as u64 + 1,
-            ended: true,
             fresh: 0,
             back: Ranges::default(),
             lost: Ranges::default(),
@@ -83,48 +79,19 @@ impl Parts {
         }
     }
 
-    /// Of a message that is yet to be written.
-    pub(super) fn open() -> Self {
-        Self {
-            ended: false,
-            ..Self::new(0)
-        }
-    }
-
-    /// So many bytes more were written.
-    pub(super) fn grow(&mut self, bytes: usize) {
-        self.total += bytes as u64;
-    }
-
-    /// No more will be.
-    pub(super) fn end(&mut self) {
-        self.total += 1;
-        self.ended = true;
-    }
-
-    /// Bytes of payload that were ever taken.
-    pub(super) fn taken(&self) -> u64 {
-        self.fresh.saturating_sub(1)
-    }
-
-    /// Something waits to be sent that was sent, or meant to be, before.
-    pub(super) fn wants_again(&self) -> bool {
-        !self.back.is_empty() || !self.lost.is_empty()
-    }
-
     /// Something waits to be sent.
     pub(super) fn wants(&self) -> bool {
-        self.fresh < self.total || self.wants_again()
+        self.fresh < self.total || !self.back.is_empty() || !self.lost.is_empty()
     }
 
     /// Every unit was taken by a path.
     pub(super) fn is_whole(&self) -> bool {
-        self.ended && self.fresh == self.total && self.back.is_empty()
+        self.fresh == self.total && self.back.is_empty()
     }
 
     /// The peer has every unit.
     pub(super) fn is_had(&self) -> bool {
-        self.ended && self.had.first() == Some((0, self.total))
+        self.had.first() == Some((0, self.total))
     }
 
     /// What goes next, with at most so many bytes of payload: what was lost before what was not sent.

@@ -55,7 +55,7 @@ impl Session {
         let out = &mut self.messages.out;
         let mut allowed = (0, None);
         let head = out.next(turn as usize, |label, id| {
-            let length = out.records.get(&id).map_or(0, |record| record.body.len());
+            let length = out.records.get(&id).map_or(0, |record| record.bytes.len());
             match chooser.verdict(Asking::Bytes(label, length as u64)) {
                 Verdict::Here { chunk, copy } => {
                     allowed = (chunk, copy);
@@ -145,17 +145,15 @@ impl Session {
 impl Outgoing {
     /// The frame of a part.
     fn parcel(&self, id: u64, record: &Record, part: Part, number: u8) -> Parcel {
-        let whole = record.body.len();
+        let whole = record.bytes.len();
         let byte = |unit: u64| usize::try_from(unit.saturating_sub(1)).unwrap_or(whole);
         let (start, end) = (byte(part.start), byte(part.end).min(whole));
-        let payload = record.body.piece(start.min(end), end);
-        let ends = !record.piecewise || part.end == whole as u64 + 2;
+        let payload = record.bytes.slice(start.min(end)..end);
         let header = PartHeader {
             waiting: self.is_pressed(&record.label),
             label: number,
             seq: record.seq.unwrap_or_default(),
-            length: ends.then_some(whole as u32),
-            piecewise: record.piecewise,
+            length: whole as u32,
             offset: start.min(end) as u32,
             payload: payload.len() as u32,
         };
@@ -183,12 +181,13 @@ impl Outgoing {
 
     /// What a head says of those it comes after: a number below which it comes after all, or a few.
     fn named_on_the_wire(&self, record: &Record) -> (u64, Vec<u64>) {
-        let seqs = record.after.iter();
-        let seqs = seqs.filter_map(|id| self.records.get(id)?.seq);
-        let seqs: Vec<u64> = seqs.collect();
+        let live = record.after.iter();
+        let live = live.filter_map(|id| self.records.get(id)?.seq);
+        let seqs = live.chain(record.seqs.iter().copied());
+        let seqs: Vec<u64> = seqs.filter(|seq| *seq >= record.below).collect();
         match seqs.len() > MAX_NAMED {
             true => (seqs.iter().max().map_or(0, |last| last + 1), Vec::new()),
-            false => (0, seqs),
+            false => (record.below, seqs),
         }
     }
 }

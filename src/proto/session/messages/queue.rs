@@ -10,18 +10,8 @@ struct Group {
     label: Label,
     /// They have taken their credit: parts of them may go.
     begun: BTreeSet<u64>,
-    /// They have not, or not all.
+    /// They have not.
     new: BTreeSet<u64>,
-}
-
-/// Whether there is credit for a message that has not taken all it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
-    Yes,
-    /// Not for it, but maybe for those behind it.
-    Skip,
-    /// Nobody behind it goes first, or it might wait for ever.
-    No,
 }
 
 /// In the order of their numbers, those that are begun first.
@@ -74,21 +64,18 @@ impl Queue {
         }
     }
 
-    /// The first that `admits` its label and, if it is not begun, for which there is `room`.
+    /// The first that `admits` its label and, if it is not begun, for which there `is_room`. Nobody of
+    /// its label goes before one for which there is none, or it might wait for ever.
     pub(super) fn next(
         &self,
         mut admits: impl FnMut(&Label, u64) -> bool,
-        room: impl Fn(u64) -> Room,
+        is_room: impl Fn(u64) -> bool,
     ) -> Option<Head> {
         let mut best: Option<Head> = None;
         for group in &self.groups {
-            let new = || {
-                let looked = group.new.iter().map(|id| (*id, room(*id)));
-                let mut looked = looked.skip_while(|(_, room)| *room == Room::Skip);
-                looked.next().filter(|(_, room)| *room == Room::Yes)
-            };
             let begun = group.begun.first().map(|id| (*id, true));
-            let Some((id, begun)) = begun.or_else(|| new().map(|(id, _)| (id, false))) else {
+            let new = group.new.first().filter(|id| is_room(**id));
+            let Some((id, begun)) = begun.or(new.map(|id| (*id, false))) else {
                 continue;
             };
             let label = group.label;
@@ -116,7 +103,7 @@ mod tests {
         queue.insert(&Label::ANY, 2, false);
         queue.insert(&Label::ANY, 3, true);
         let next = |queue: &Queue, admitted: Label| {
-            let head = queue.next(|label, _| *label == admitted, |_| Room::Yes);
+            let head = queue.next(|label, _| *label == admitted, |_| true);
             head.map(|head| head.id)
         };
         assert_eq!(next(&queue, Label::BACKGROUND), Some(1));
@@ -125,12 +112,7 @@ mod tests {
         queue.remove(&Label::ANY, 3);
         assert_eq!(next(&queue, Label::ANY), Some(2));
         queue.insert(&Label::ANY, 4, false);
-        let room = |refused: Room| move |id: u64| if id == 2 { refused } else { Room::Yes };
-        let any = |queue: &Queue, refused| {
-            let head = queue.next(|label, _| *label == Label::ANY, room(refused));
-            head.map(|head| head.id)
-        };
-        assert_eq!(any(&queue, Room::Skip), Some(4));
-        assert_eq!(any(&queue, Room::No), None, "in turn");
+        let roomless = queue.next(|label, _| *label == Label::ANY, |id| id != 2);
+        assert_eq!(roomless, None, "in turn");
     }
 }

@@ -167,7 +167,7 @@ impl State {
                 && let (Some(seq), Stage::Withdrawing { .. }) = (record.seq, record.state)
             {
                 let urgency = record.label.urgency() as u8;
-                put_withdraw(out, seq, urgency, record.charged);
+                put_withdraw(out, seq, urgency, record.charge);
             }
         }
         while !full(out)
@@ -258,7 +258,6 @@ impl Session {
             seq: header.seq,
             label,
             length: header.length,
-            piecewise: header.piecewise,
             offset: header.offset,
             payload: header.payload,
             first,

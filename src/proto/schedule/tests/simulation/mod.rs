@@ -245,7 +245,6 @@ fn beside_background(world: &mut World, way: Way, counted: usize) -> (Micros, Mi
     // With headers.
     let whole = way.megabits * 125_000 * 1448 / 1500;
     let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
-    println!("{way:?}: {median} {worst} us, {}", rate * 1000 / whole);
     (median, worst, rate * 1000 / whole)
 }
 

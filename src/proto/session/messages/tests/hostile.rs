@@ -35,6 +35,11 @@ fn lives_on(pair: &mut Pair, end: End, error: ProtocolError) {
     }
     pair.run(millis(100));
     pair.dial(3).expect("the session lives");
+    if end == Listener {
+        // What was injected there, the dialler never sent: it may not like what it is told of that.
+        assert_eq!(pair.session(Listener).paths().len(), 1);
+        return;
+    }
     let now = pair.now();
     let stream = pair.session(Dialler).open(now, Label::ANY).expect("room");
     let _ = pair
@@ -50,8 +55,7 @@ fn header(seq: u64, length: u32, offset: u32, payload: u32) -> PartHeader {
         waiting: false,
         label: 9,
         seq,
-        length: Some(length),
-        piecewise: false,
+        length,
         offset,
         payload,
     }
@@ -133,7 +137,7 @@ fn what_is_beyond_the_credit_or_its_own_end_ends_the_path() {
 #[test]
 fn parts_that_contradict_each_other_end_the_path() {
     let other = [part(0, 10, 0, 2), part(0, 11, 2, 2)].concat();
-    refused(&other, ProtocolError::BeyondEnd);
+    refused(&other, ProtocolError::Malformed);
     let mut label = part(0, 10, 2, 2);
     label[5] = 10;
     refused(
@@ -143,22 +147,6 @@ fn parts_that_contradict_each_other_end_the_path() {
     let mut unknown = part(0, 10, 2, 2);
     unknown[5] = 11;
     refused(&unknown, ProtocolError::BadLabel);
-    let open = PartHeader {
-        piecewise: true,
-        length: None,
-        ..header(0, 0, 100, 1)
-    };
-    let shorter = PartHeader {
-        length: Some(50),
-        offset: 49,
-        ..open
-    };
-    let mixed = [&open.encode()[..], &[1], &shorter.encode(), &[1]].concat();
-    refused(&mixed, ProtocolError::BeyondEnd);
-    refused(
-        &[&open.encode()[..], &[1], &part(0, 10, 2, 2)].concat(),
-        ProtocolError::Malformed,
-    );
 }
 
 // behaviour: K5
@@ -265,22 +253,18 @@ fn numbers_with_too_many_gaps_and_too_many_given_up_end_the_path() {
         .flat_map(|n| token(kind::FORGET, 2 * n + 1))
         .collect();
     refused(&every_other, ProtocolError::TooManyMessages);
-    let given_up: Vec<u8> = (0..gaps).flat_map(|seq| withdraw(seq, 1)).collect();
-    // The answers and the credit are not read meanwhile, and take no memory of their own.
-    let mut pair = pair(1);
-    let mut error = None;
-    for piece in given_up.chunks(21 * 200) {
-        match inject(&mut pair, piece) {
-            Ok(()) => pair.run(millis(1)),
-            Err(why) => {
-                error = Some(why);
-                break;
-            }
+    // Credit comes back at once for what is given up, and yet there is an end to it.
+    let mut inn = incoming::Incoming::new(64 << 10);
+    let mut given_up = 0;
+    let error = loop {
+        if let Err(error) = inn.withdraw(given_up, 1, 1) {
+            break error;
         }
-    }
-    let error = error.expect("there is an end to it");
+        inn.grant(1);
+        given_up += 1;
+    };
     assert_eq!(error, ProtocolError::TooManyMessages);
-    lives_on(&mut pair, Listener, error);
+    assert_eq!(given_up, gaps - 1);
     refused(
         &[part(0, 10, 0, 1), token(kind::FORGET, 0)].concat(),
         ProtocolError::Malformed,
@@ -292,8 +276,6 @@ fn numbers_with_too_many_gaps_and_too_many_given_up_end_the_path() {
 fn pieces_out_of_order_are_bounded() {
     let window = 64 << 10;
     let mut pair = pair(1);
-    let mut config = small();
-    config.receive_window = 64 << 10;
     let mut all = Vec::new();
     for offset in (1..window - 1).step_by(2) {
         all.extend(header(0, window, offset, 1).encode());
@@ -329,23 +311,14 @@ fn frame_of() -> impl Strategy<Value = Vec<u8>> {
     let seq = || prop_oneof![0..6u64, Just(u64::MAX), Just((1 << 62) - 1)];
     let small = || 0..40u32;
     prop_oneof![
-        (
-            seq(),
-            small(),
-            small(),
-            small(),
-            any::<(bool, bool, bool)>()
-        )
-            .prop_map(|(seq, length, offset, payload, (piecewise, known, far))| {
-                let header = PartHeader {
-                    piecewise,
-                    length: (known || !piecewise).then_some(length),
-                    ..header(seq, length, if far { u32::MAX } else { offset }, payload)
-                };
-                let mut out = header.encode();
+        (seq(), small(), small(), small(), any::<bool>()).prop_map(
+            |(seq, length, offset, payload, far)| {
+                let offset = if far { u32::MAX } else { offset };
+                let mut out = header(seq, length, offset, payload).encode();
                 out.resize(out.len() + payload as usize, 7);
                 out
-            }),
+            }
+        ),
         (seq(), small(), seq(), prop::collection::vec(seq(), 0..4))
             .prop_map(|(seq, length, below, after)| first(seq, length, below, &after)),
         (seq(), 0..300u64).prop_map(|(seq, charge)| withdraw(seq, charge)),

@@ -3,6 +3,7 @@
 mod flow;
 mod giving_up;
 mod hostile;
+mod model;
 mod order;
 
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::label::Prop;
-use crate::network::Fact;
+use crate::network::{Fact, Kind, Kinds};
 use crate::proto::pair::{End, Pair, anywhere};
 use crate::proto::session::{Config, Event, PathId};
 
@@ -61,6 +62,7 @@ const UNMETERED: Label = Label::new().prohibit(Prop::Metered);
 fn meter(pair: &mut Pair, path: PathId, metered: bool) {
     let now = pair.now();
     let mut sides = anywhere();
+    sides.remote.kinds = Kinds::of(Kind::Cellular);
     sides.remote.metered = if metered { Fact::Yes } else { Fact::No };
     for end in End::BOTH {
         pair.session(end).update_path(now, path, sides.clone());

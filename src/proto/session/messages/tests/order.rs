@@ -157,6 +157,26 @@ fn an_unknown_or_future_message_is_nothing_to_come_after() {
     assert_eq!(arrive(&mut pair), [id, next]);
 }
 
+// behaviour: I2 I3
+#[test]
+fn what_was_delivered_and_not_received_still_comes_first() {
+    let mut pair = pair(2);
+    let first = send(&mut pair, Label::BACKGROUND, 10, Order::Sent);
+    pair.run(secs(1));
+    let second = send(&mut pair, Label::BACKGROUND, 10, Order::Sent);
+    pair.run(secs(1));
+    assert_eq!(fate(&mut pair, second), Fate::Delivered);
+    let named = send(
+        &mut pair,
+        Label::INTERACTIVE,
+        10,
+        Order::After(vec![second]),
+    );
+    let all = send(&mut pair, Label::INTERACTIVE, 10, Order::AfterAll);
+    let behind = send(&mut pair, Label::BACKGROUND, 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), [first, second, named, all, behind]);
+}
+
 #[test]
 fn the_more_urgent_goes_and_is_handed_out_first() {
     let mut pair = pair(1);

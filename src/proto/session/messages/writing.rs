@@ -1,0 +1,147 @@
+//! Messages that are written piece by piece. They are numbered when they are begun, and take their place
+//! in the order when they are finished.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::outgoing::{OVERHEAD, Outgoing};
+use super::{Fate, MessageId, Order, Refused};
+use crate::label::Label;
+use crate::proto::session::Event;
+
+#[derive(Debug)]
+pub(super) struct Writing {
+    label: Label,
+    /// The urgency it was begun with, whose buffer it fills.
+    lane: usize,
+    order: Order,
+    expires: Option<Instant>,
+    bytes: Vec<u8>,
+}
+
+impl Outgoing {
+    pub(super) fn begin_writing(
+        &mut self,
+        label: Label,
+        order: Order,
+        expires: Option<Instant>,
+    ) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.count_label(&label);
+        if let Some(at) = expires {
+            self.expiries.insert((at, id));
+        }
+        let lane = &mut self.lanes[label.urgency() as usize];
+        lane.used += OVERHEAD;
+        lane.count += 1;
+        lane.writers.insert(id);
+        let bytes = Vec::new();
+        self.writing.insert(
+            id,
+            Writing {
+                label,
+                lane: label.urgency() as usize,
+                order,
+                expires,
+                bytes,
+            },
+        );
+        id
+    }
+
+    /// Takes what fits of a piece.
+    pub(super) fn write(&mut self, id: u64, piece: &[u8]) -> Result<usize, Refused> {
+        let writing = self.writing.get(&id).ok_or(Refused::Unknown)?;
+        let (lane, length) = (writing.lane, writing.bytes.len());
+        if length as u64 + piece.len() as u64 > self.longest {
+            return Err(Refused::TooLong(self.longest));
+        }
+        if piece.is_empty() {
+            return Ok(0);
+        }
+        let lane_of = &mut self.lanes[lane];
+        // The first one is never stopped by the others, or all might wait for each other.
+        let longest = usize::try_from(self.longest).unwrap_or(usize::MAX);
+        let room = match lane_of.writers.first() {
+            Some(first) if *first == id => longest.saturating_sub(length),
+            _ => self.limit.saturating_sub(lane_of.used),
+        };
+        let taken = room.min(piece.len());
+        if taken == 0 {
+            lane_of.wanted = Some(1);
+        }
+        self.lanes[lane].used += taken;
+        if let Some(writing) = self.writing.get_mut(&id) {
+            writing.bytes.extend_from_slice(&piece[..taken]);
+        }
+        Ok(taken)
+    }
+
+    /// Takes a message out of those being written.
+    fn unwrite(&mut self, id: u64) -> Option<Writing> {
+        let writing = self.writing.remove(&id)?;
+        self.uncount_label(&writing.label);
+        if let Some(at) = writing.expires {
+            self.expiries.remove(&(at, id));
+        }
+        let index = writing.lane;
+        let lane = &mut self.lanes[index];
+        lane.used -= OVERHEAD + writing.bytes.len();
+        lane.count -= 1;
+        lane.writers.remove(&id);
+        self.freed(index);
+        Some(writing)
+    }
+
+    pub(super) fn finish_writing(&mut self, id: u64) -> Result<(), Refused> {
+        let writing = self.unwrite(id).ok_or(Refused::Unknown)?;
+        let label = writing.label;
+        match self.place(id, label.urgency(), &writing.order) {
+            Ok(placed) => {
+                if id < self.barrier {
+                    self.late.push(id);
+                }
+                self.insert(
+                    id,
+                    label,
+                    Bytes::from(writing.bytes),
+                    placed,
+                    writing.expires,
+                );
+            }
+            Err(Refused::DependencyLost(lost)) => self.unwritten(id, Fate::DependencyLost(lost)),
+            Err(refused) => {
+                self.unwritten(id, Fate::Cancelled);
+                return Err(refused);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up a message that is being written; whether it was.
+    pub(super) fn stop_writing(&mut self, id: u64, cause: Fate) -> bool {
+        let stopped = self.unwrite(id).is_some();
+        if stopped {
+            self.unwritten(id, cause);
+        }
+        stopped
+    }
+
+    fn unwritten(&mut self, id: u64, cause: Fate) {
+        self.fates.failed(id, cause);
+        self.events.push_back(Event::MessageSettled(MessageId(id)));
+    }
+
+    /// Gives a message that is being written another label; whether it was.
+    pub(super) fn relabel_writing(&mut self, id: u64, label: Label) -> bool {
+        let Some(writing) = self.writing.get_mut(&id) else {
+            return false;
+        };
+        let old = std::mem::replace(&mut writing.label, label);
+        self.uncount_label(&old);
+        self.count_label(&label);
+        true
+    }
+}
