@@ -146,6 +146,7 @@ mod control;
 mod decoder;
 mod error;
 mod flights;
+mod forecast;
 pub mod frame;
 pub mod handshake;
 mod idle;
