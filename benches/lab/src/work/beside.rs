@@ -25,19 +25,26 @@ const START: u64 = 3000;
 const EVERY: u64 = 500;
 
 pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
-    let (one, two) = if args.quick {
-        (&QUICK_ONE[..], &QUICK_TWO[..])
-    } else {
-        (&ONE[..], &TWO[..])
-    };
     for congestion in args.congestions() {
         let links = [wifi()];
         let world = World::new(&links)?;
-        done(sheet(args, &world, &links, congestion, &args.peers(one))?)?;
+        done(sheet(
+            args,
+            &world,
+            &links,
+            congestion,
+            &args.peers(&ONE, &QUICK_ONE),
+        )?)?;
         drop(world);
         let links = [wifi(), cellular()];
         let world = World::new(&links)?;
-        done(sheet(args, &world, &links, congestion, &args.peers(two))?)?;
+        done(sheet(
+            args,
+            &world,
+            &links,
+            congestion,
+            &args.peers(&TWO, &QUICK_TWO),
+        )?)?;
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ fn vehicle(args: &Args, traces: &Path, links: &[LinkSpec]) -> io::Result<Sheet> 
             run as u64 + 1,
         )?;
         let drive: Vec<(Duration, Duration)> = reach.take(64).collect();
-        for peer in args.peers(if args.quick { &QUICK } else { &ROAMING }) {
+        for peer in args.peers(&ROAMING, &QUICK) {
             let one = plan(peer, links, end);
             let driven = one.measure_during(&world, |zero| travel(&world, zero, end, peer, &drive));
             world.mend("wlan0")?;
@@ -110,7 +110,7 @@ fn driving(args: &Args, links: &[LinkSpec]) -> io::Result<Sheet> {
     let mut sheet = Sheet::new("B8", "LTE while driving", conditions, &COLUMNS);
     let world = World::new(links)?;
     for _ in 0..args.runs {
-        for peer in args.peers(&ALONE) {
+        for peer in args.peers(&ALONE, &ALONE) {
             let one = plan(peer, links, end);
             let driven = one.measure(&world);
             add(&mut sheet, peer, &one, driven);

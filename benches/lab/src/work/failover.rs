@@ -6,6 +6,8 @@
 //!             └──── gap ────┘ └─ late ones ─┘
 //! ```
 //!
+//! Gaps and delays are of the loss; what was due after the mending has a column of its own.
+//!
 //! A session is not resumed if nothing that was due after the mending arrived by the end; what had not arrived
 //! by then is missing. (Plain TCP may wait longer than that before it tries again.)
 //!
@@ -36,15 +38,17 @@ const PEERS: [Peer; 8] = [
     MANCOM,
 ];
 const QUICK: [Peer; 2] = [MPTCP_BACKUP, MANCOM];
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 10] = [
     Column::new("gap p50", "ms", Stat::Median),
     Column::new("gap p95", "ms", Stat::P95),
     Column::new("worst delay p50", "ms", Stat::Median),
     Column::new("worst delay p95", "ms", Stat::P95),
     Column::new("normal after p95", "ms", Stat::P95),
+    Column::new("worst on return p95", "ms", Stat::P95),
     Column::new("missing", "messages", Stat::Sum),
     Column::new("not resumed", "sessions", Stat::Sum),
     Column::new("tries", "", Stat::Sum),
+    Column::new("on wlan0 before", "%", Stat::Median),
 ];
 const FAULT: u64 = 2600;
 const AFTER: u64 = 1500;
@@ -129,7 +133,7 @@ fn sheet(
     let mut sheet = Sheet::new(bar, title, conditions, &columns);
     let end = FAULT + hold + AFTER;
     for _ in 0..args.tries {
-        for peer in args.peers(if args.quick { &QUICK } else { &PEERS }) {
+        for peer in args.peers(&PEERS, &QUICK) {
             // Its wrapper is the client's alone; from the server nothing could be made anew.
             if peer == RECONNECT && from == Side::Server {
                 continue;
@@ -151,12 +155,13 @@ fn sheet(
                 }],
                 end,
             };
-            let tried = one.measure_during(world, |zero| lose(world, zero, hold, fault));
+            let tried = one.measure_during(world, |zero| lose(world, zero, from, hold, fault));
             world.mend("wlan0")?;
             let row = peer.to_string();
             match tried {
-                Ok((outcome, moment)) => {
-                    let figures = Fall::of(&outcome, from, moment, end).figures();
+                Ok((outcome, loss)) => {
+                    let mut figures = Fall::of(&outcome, from, &loss, end).figures();
+                    figures.push(loss.share);
                     note(&mut sheet, &row, &one, &outcome, figures);
                 }
                 Err(error) => failed(&mut sheet, &row, &error),
@@ -167,13 +172,38 @@ fn sheet(
     Ok(sheet)
 }
 
-/// When the loss took effect and when it was mended, in nanoseconds from the plan's zero.
-fn lose(world: &World, zero: u64, hold: u64, fault: Fault) -> io::Result<(u64, u64)> {
+/// A loss, in nanoseconds from the plan's zero.
+struct Loss {
+    lost: u64,
+    mended: u64,
+    /// How much of what was sent just before was on the network that is lost, in percent.
+    share: f64,
+}
+
+fn lose(world: &World, zero: u64, from: Side, hold: u64, fault: Fault) -> io::Result<Loss> {
+    let crossed = |link| {
+        let counters = world.counters(link);
+        let way = if from == Side::Client {
+            counters.up
+        } else {
+            counters.down
+        };
+        way.delivered_bytes
+    };
+    let both = || [crossed("wlan0"), crossed("wwan0")];
+    clock::sleep_until(zero + (FAULT - 1000) * 1_000_000);
+    let before = both();
     clock::sleep_until(zero + FAULT * 1_000_000);
+    let after = both();
     let lost = clock::of(world.fault("wlan0", fault)?);
     clock::sleep_until(lost + hold * 1_000_000);
     let mended = clock::of(world.mend("wlan0")?);
-    Ok((lost.saturating_sub(zero), mended.saturating_sub(zero)))
+    let [wifi, cellular] = [0, 1].map(|link| (after[link] - before[link]) as f64);
+    Ok(Loss {
+        lost: lost.saturating_sub(zero),
+        mended: mended.saturating_sub(zero),
+        share: wifi / (wifi + cellular) * 100.0,
+    })
 }
 
 /// What one loss did, in milliseconds.
@@ -182,12 +212,14 @@ struct Fall {
     gap: f64,
     worst: f64,
     normal: f64,
+    /// The worst delay of what was due after the mending.
+    back: f64,
     missing: f64,
     dead: f64,
 }
 
 impl Fall {
-    fn of(outcome: &Outcome, from: Side, (lost, mended): (u64, u64), end: u64) -> Self {
+    fn of(outcome: &Outcome, from: Side, loss: &Loss, end: u64) -> Self {
         let far = if from == Side::Client {
             Side::Server
         } else {
@@ -195,7 +227,7 @@ impl Fall {
         };
         let sent = outcome.report(from).flows[0].sent;
         let ticks = &outcome.report(far).flows[0].ticks;
-        Self::seen(ticks, sent, lost, mended, end * 1_000_000)
+        Self::seen(ticks, sent, loss.lost, loss.mended, end * 1_000_000)
     }
 
     fn seen(ticks: &[Tick], sent: u64, lost: u64, mended: u64, end: u64) -> Self {
@@ -207,13 +239,17 @@ impl Fall {
                 .max(*arrivals.last().unwrap_or(&0)),
         );
         // What was under way at the loss still arrives: the gap that counts ends after it.
-        let gaps = arrivals.windows(2).filter(|pair| pair[1] > lost);
+        let gaps = arrivals
+            .windows(2)
+            .filter(|pair| pair[1] > lost && pair[0] < mended);
         let gap = gaps.map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
-        let after = ticks.iter().filter(|tick| tick.2 > lost && tick.1 < end);
         let delay = |tick: &Tick| ms(tick.2.saturating_sub(tick.1));
+        let after = ticks.iter().filter(|tick| tick.2 > lost && tick.1 < mended);
         let worst = after.clone().map(delay).fold(0.0, f64::max);
         let late = after.filter(|tick| delay(tick) > SURVIVOR + SLACK);
         let normal = late.map(|tick| ms(tick.2 - lost)).fold(0.0, f64::max);
+        let returned = ticks.iter().filter(|tick| tick.1 >= mended);
+        let back = returned.map(delay).fold(0.0, f64::max);
         let numbers: HashSet<u64> = ticks.iter().map(|tick| tick.0).collect();
         // Alive is what carries messages that were due after the network was back.
         let alive = ticks.iter().any(|tick| tick.1 > mended);
@@ -225,6 +261,7 @@ impl Fall {
                 worst.max(ms(end - lost))
             },
             normal: if alive { normal } else { ms(end - lost) },
+            back: if alive { back } else { f64::NAN },
             missing: sent.saturating_sub(numbers.len() as u64) as f64,
             dead: if alive { 0.0 } else { 1.0 },
         }
@@ -237,6 +274,7 @@ impl Fall {
             self.worst,
             self.worst,
             self.normal,
+            self.back,
             self.missing,
             self.dead,
             1.0,
@@ -293,6 +331,13 @@ mod tests {
         let fall = Fall::seen(&ticks, 100, 300 * MS, 600 * MS, 1000 * MS);
         assert_eq!((fall.gap, fall.worst), (220.0, 220.0));
         assert_eq!((fall.normal, fall.missing, fall.dead), (220.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn what_is_late_on_the_return_is_told_apart_from_the_loss() {
+        let ticks = ticks(|due| Some(if (650..700).contains(&due) { 150 } else { 60 }));
+        let fall = Fall::seen(&ticks, 100, 300 * MS, 600 * MS, 1000 * MS);
+        assert_eq!((fall.worst, fall.normal, fall.back), (60.0, 0.0, 150.0));
     }
 
     #[test]

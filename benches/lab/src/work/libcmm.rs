@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
     );
     let mut sheet = Sheet::new("B7", "libcmm's workload", conditions, &COLUMNS);
     for _ in 0..args.runs {
-        for peer in args.peers(if args.quick { &QUICK } else { &PEERS }) {
+        for peer in args.peers(&PEERS, &QUICK) {
             let background = Flow {
                 from: Side::Client,
                 class: Class::Bulk,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
     if args.quick {
         return Ok(());
     }
-    let peers = args.peers(&[MPTCP, MANCOM]);
+    let peers = args.peers(&[MPTCP, MANCOM], &[]);
     let mut sheet = beside::sheet(args, &world, &links, "cubic", &peers)?;
     sheet.bar = "B7";
     sheet.title = "one session against one MPTCP connection, interactive beside bulk".to_owned();

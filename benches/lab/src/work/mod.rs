@@ -76,14 +76,16 @@ fn link(name: &'static str, mbit: u64, rtt: u64, queue: usize) -> LinkSpec {
 }
 
 impl Args {
-    /// These peers, or those of them that were asked for.
-    fn peers(&self, all: &[Peer]) -> Vec<Peer> {
-        let wanted = |peer: &Peer| {
-            self.peers
-                .as_ref()
-                .is_none_or(|names| names.contains(&peer.to_string()))
-        };
-        all.iter().copied().filter(wanted).collect()
+    /// All of these peers, or those of them that were asked for, or with `--quick` a few.
+    fn peers(&self, all: &[Peer], few: &[Peer]) -> Vec<Peer> {
+        match &self.peers {
+            None if self.quick => few.to_vec(),
+            None => all.to_vec(),
+            Some(names) => {
+                let wanted = |peer: &&Peer| names.contains(&peer.to_string());
+                all.iter().filter(wanted).copied().collect()
+            }
+        }
     }
 
     fn congestions(&self) -> Vec<&str> {

@@ -72,7 +72,7 @@ fn sheet(
     }
     let mut sheet = Sheet::new("B3", title, conditions, &columns);
     for _ in 0..args.runs {
-        for peer in args.peers(&PEERS) {
+        for peer in args.peers(&PEERS, &PEERS) {
             let one = Cell {
                 peer,
                 classes: &[Class::Bulk],
