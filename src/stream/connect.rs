@@ -576,7 +576,7 @@ impl Plan {
         label: Label,
     ) -> McStream {
         let (path, remote) = (agreed.path, agreed.remote);
-        let (now, first) = (Clock::now(), way.as_ref().map(Network::id));
+        let (now, first) = (Clock::now(), way.clone());
         let config = self.context.settings().core(self.asks.rate_limit);
         let core = Core::new(agreed, config, now);
         let alive = self.context.tasks().enter();

@@ -11,7 +11,7 @@
 //! goes out again on the next one, and until there is a next one reads and writes are pending. Only
 //! when the session's grace has run out do they fail, with one error, the same ever after.
 //!
-//! One file answers each question: what a poll does, [`driver`](self); which network a session is on
+//! One file answers each question: what a poll does, [`driver`](self); which networks a session is on
 //! and when it moves, `roam`; how a path is proved, `dial` and `listen`; servers that know nothing of
 //! mancom, `plain` and [`hooks`]; what a message is and may meet, `message`.
 
@@ -62,6 +62,8 @@ pub use report::{ConnectReport, Phases, Try};
 pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
 pub use tracker::{Guard, Tracker};
+
+pub use crate::proto::schedule::estimate::{Energy, Estimate};
 
 use driver::{Driver, Outgoing};
 use plain::Plain;

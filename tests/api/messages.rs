@@ -23,7 +23,7 @@ async fn soon<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
 /// Both ends of a session over a loopback connection.
 async fn two() -> (Session, Session) {
     let listener = mancom::listen("mc://127.0.0.1:0").await.unwrap();
-    let near = mancom::connect(&listener.contact()).await.unwrap();
+    let near = mancom::connect(listener.contact()).await.unwrap();
     let far = listener.accept().await.unwrap();
     (near.session(), far.session())
 }

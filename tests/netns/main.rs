@@ -68,6 +68,7 @@ fn main() -> std::process::ExitCode {
         roaming::CASES,
         paths::bulk::CASES,
         paths::labels::CASES,
+        paths::limits::CASES,
         paths::listener::CASES,
         paths::loss::CASES,
         paths::mixed::CASES,

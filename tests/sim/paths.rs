@@ -740,3 +740,62 @@ async fn doubts_of_a_path_and_their_end_are_told(networks: Networks) -> Outcome 
     assert_eq!(receiving.await.unwrap().0, 400 * 500);
     Ok(())
 }
+
+// behaviour: S13
+#[mancom::test]
+async fn however_often_networks_come_each_is_dialled_ten_times_in_ten_seconds_at_most() -> Outcome {
+    let (manager, networks, exchange) = crate::line::world().await;
+    networks.up(wifi());
+    networks.up(cellular());
+    let listener = manager.listen("mc+line://flaps").plaintext().await?;
+    let mut near = manager.connect("mc+line://flaps").plaintext().await?;
+    let mut far = listener.accept().await?;
+    let mut chance = Chance(13);
+    for turn in 0..600 {
+        let (name, spec) = match turn % 2 {
+            0 => ("wlan0", wifi()),
+            _ => ("wwan0", cellular()),
+        };
+        networks.down(name);
+        sleep(chance.millis(1, 60)).await;
+        networks.up(spec);
+        sleep(chance.millis(1, 60)).await;
+    }
+    let attempts = exchange.attempts.lock().unwrap().clone();
+    for name in ["wlan0", "wwan0"] {
+        let of_it = attempts.iter().filter(|(_, of)| of == name);
+        let times: Vec<Instant> = of_it.map(|(at, _)| *at).collect();
+        assert!(times.len() > 10, "{name}: {}", times.len());
+        let eleven = times.windows(11);
+        let shortest = eleven.map(|all| all[10] - all[0]).min();
+        assert!(shortest >= Some(secs(10)), "{name}: {shortest:?}");
+    }
+    sleep(secs(60)).await;
+    near.write_all(b"x").await?;
+    assert_eq!(soon(secs(1), "in the end", far.read_u8()).await?, b'x');
+    assert_eq!(on(&near), ["wlan0", "wwan0"]);
+    Ok(())
+}
+
+// behaviour: S7
+#[mancom::test]
+async fn after_losses_a_return_is_joined_later_and_later(networks: Networks) -> Outcome {
+    networks.up(cellular());
+    networks.up(wifi());
+    let (mut near, _far) = joined("mem://trust", Label::ANY).await?;
+    until_on(&near, &["wlan0", "wwan0"], secs(1)).await;
+    let mut events = near.events();
+    drain(&mut events).await;
+    // Up for 4 s, gone for one: without a memory of losses it would be joined at each turn.
+    for _ in 0..12 {
+        networks.down("wlan0");
+        near.write_all(b"x").await?;
+        sleep(secs(1)).await;
+        networks.up(wifi());
+        sleep(secs(4)).await;
+    }
+    let joined = ups(&drain(&mut events).await);
+    assert!(joined.len() <= 6, "{joined:?}");
+    until_on(&near, &["wlan0", "wwan0"], secs(31)).await;
+    Ok(())
+}

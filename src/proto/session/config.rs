@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::frame::MAX_PAYLOAD;
+use super::messages::worst_case_memory;
 use super::rope::CHUNK;
 use super::{MAX_PATHS, MAX_RUNS, MAX_SEGMENTS};
 
@@ -65,6 +66,7 @@ impl Config {
     /// `2 x streams x (send buffer + 2 x receive window + 3 chunks of 64 KiB + bookkeeping)` and, for
     /// each of 8 paths, one frame in the making and 64 KiB of control frames; the bookkeeping of a
     /// stream is that of 1,024 label changes each way, 2,048 pieces out of order and as many ranges.
+    /// What messages may take is added: see [`messages`](super::messages).
     /// The window counts twice because what arrives out of order grows in buffers that double.
     ///
     /// It is the bound, not the use: an idle stream keeps under 2 KiB.
@@ -72,7 +74,8 @@ impl Config {
         let bookkeeping = MAX_RUNS * 4 * 64 + MAX_SEGMENTS * 160;
         let stream = self.send_buffer + 2 * self.receive_window + 3 * CHUNK + bookkeeping + 1024;
         let path = self.frame_limit() + (128 << 10) + 16 * 1024;
-        2 * usize::from(self.max_streams) * stream + MAX_PATHS * path
+        let messages = worst_case_memory(self.send_buffer, self.receive_window);
+        2 * usize::from(self.max_streams) * stream + MAX_PATHS * path + messages
     }
 
     pub(super) fn frame_limit(&self) -> usize {

@@ -121,7 +121,8 @@
 //! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
-//! | events | one a stream and kind, a few a path | |
+//! | messages | see [`messages`] | |
+//! | events | one a stream and kind, one a message, a few a path | |
 //!
 //! [`Config::worst_case_memory`] sums them up.
 //!
@@ -145,6 +146,7 @@ mod control;
 mod decoder;
 mod error;
 mod flights;
+mod forecast;
 pub mod frame;
 pub mod handshake;
 mod idle;

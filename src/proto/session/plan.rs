@@ -111,7 +111,7 @@ impl Session {
         self.ready.waits(turn) || self.messages.waits(turn)
     }
 
-    fn round(&self, now: Instant) -> Round {
+    pub(super) fn round(&self, now: Instant) -> Round {
         let mut around = self.around;
         around.interactive = around.interactive.max(self.interactive);
         if self.ready.waits(Urgency::Interactive) {

@@ -134,14 +134,17 @@ impl State {
         }
     }
 
-    /// The roamer looked, and knows of this traffic.
-    pub(in crate::stream) fn roamer_knows(&mut self, labels: Vec<Label>, interactive: bool) {
-        self.mind = Mind {
-            labels,
-            interactive: (interactive, self.core.interactive_at()),
-            lanes: self.core.wants_lanes(),
-            changed: false,
-        };
+    /// The roamer looks, and knows of these labels.
+    pub(in crate::stream) fn roamer_knows(&mut self, labels: &[Label]) {
+        self.mind.labels.clear();
+        self.mind.labels.extend_from_slice(labels);
+        self.mind.lanes = self.core.wants_lanes();
+        self.mind.changed = false;
+    }
+
+    /// Whether it takes the traffic for interactive now.
+    pub(in crate::stream) fn roamer_knows_interactive(&mut self, interactive: bool) {
+        self.mind.interactive = (interactive, self.core.interactive_at());
     }
 
     /// Something is written, or a stream opened, under this label.

@@ -56,14 +56,14 @@ use super::whereabouts::{believable, destination};
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::matching::{Destination, Migration};
-use crate::network::{NetworkId, Snapshot};
+use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{CloseReason, PathId};
 use crate::transport::BoxFuture;
 
 use dials::Dials;
 use matches::networks_of;
 use rests::Rests;
-use view::{LANES, View};
+use view::{LANES, Open, View};
 
 pub(super) struct Roamer {
     context: Arc<dyn Context>,
@@ -109,10 +109,12 @@ impl Roamer {
         asks: Asks,
         destination: Destination,
         only: Option<Arc<str>>,
-        first: Option<NetworkId>,
+        first: Option<Network>,
         operation: Operation,
     ) -> Self {
         let snapshots = changed(context.registry().snapshots());
+        let mut rests = Rests::default();
+        rests.begin(Clock::now(), first.as_ref());
         Self {
             context,
             listed: Arc::clone(&asks.others),
@@ -121,7 +123,7 @@ impl Roamer {
             only,
             snapshots,
             dials: Dials::default(),
-            rests: Rests::default(),
+            rests,
             again: None,
             retry: None,
             standing: Standing::new(operation),
@@ -132,7 +134,7 @@ impl Roamer {
             surplus: Vec::new(),
             told: None,
             forgotten: (0, None),
-            last_network: first,
+            last_network: first.as_ref().map(Network::id),
         }
     }
 
@@ -230,13 +232,11 @@ impl Roamer {
         if self.known.iter().any(is_lost) {
             self.migration.lost(view.now);
         }
-        let general = view.open.iter().filter(|open| !open.is_lane());
-        self.known = general
-            .clone()
-            .filter(|open| !open.given_up)
-            .map(|open| open.path)
-            .collect();
-        if let Some(open) = general.last() {
+        let general = |open: &&Open| !open.is_lane();
+        let in_use = view.open.iter().filter(general);
+        let in_use = in_use.filter(|open| !open.given_up);
+        self.known = in_use.map(|open| open.path).collect();
+        if let Some(open) = view.open.iter().rfind(general) {
             self.last_network = open.id();
         }
     }

@@ -151,7 +151,7 @@ impl Rests {
         rest.map(|rest| rest.why.as_str())
     }
 
-    /// An attempt begins.
+    /// An attempt begins then.
     pub(super) fn begin(&mut self, now: Instant, way: Option<&Network>) {
         let name = way.map(|network| network.name().to_owned());
         self.starts.push_back((name, now));

@@ -191,7 +191,7 @@ impl Roamer {
         (slot, delay): (u8, Duration),
         instead_of: Option<PathId>,
     ) {
-        self.rests.begin(view.now, want.way.as_ref());
+        self.rests.begin(view.now + delay, want.way.as_ref());
         let path = driver.with(|state, _| state.core.next_path(slot));
         let (context, asks) = (Arc::clone(&self.context), self.asks.clone());
         let (credentials, Want { way, label }) = (driver.credentials(), want.clone());

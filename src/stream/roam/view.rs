@@ -12,6 +12,8 @@ use crate::proto::session::{MAX_PATHS, PathId, PathState};
 
 /// Paths of ids below this are general ones; the lane beside path n has the id n plus this.
 pub(super) const LANES: u8 = MAX_PATHS as u8 / 2;
+/// Live labels that are looked at, the most urgent ones; the others have their turn after them.
+const LABELS: usize = 64;
 /// What nothing wants any more is kept for so long, for it may be wanted again.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
 
@@ -76,8 +78,10 @@ impl View {
             if labels.is_empty() {
                 labels.push(driver.label);
             }
+            state.roamer_knows(&labels);
             // Stable: of one urgency, the eldest stream's first.
             labels.sort_by_key(Label::urgency);
+            labels.truncate(LABELS);
             let paths: Vec<_> = state
                 .open_paths()
                 .map(|(path, network)| (path, network.cloned()))
@@ -115,7 +119,7 @@ impl View {
                 labels: marked,
                 open,
             };
-            state.roamer_knows(labels, view.interactive);
+            state.roamer_knows_interactive(view.interactive);
             Some(view)
         })
     }

@@ -1,13 +1,17 @@
 //! Networks that go, fall silent or flap while several carry.
 
-use super::joined;
+use super::{carried_by, joined};
 use crate::isolation::{Case, cases};
-use crate::lab::{Direction, Lab, Link};
+use crate::lab::{Direction, Lab, Link, join};
 use crate::transfer::{By, Load, MIB, Transfer};
-use crate::world::World;
-use mancom::Label;
+use crate::world::{PATIENCE, SERVER, World, serve_echo};
 use mancom::stream::PathEvent;
+use mancom::{Label, Manager};
+use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) const CASES: &[Case] = cases![paths:
     an_upload_survives_each_cut_of_each_network,
@@ -16,6 +20,9 @@ pub(crate) const CASES: &[Case] = cases![paths:
     an_upload_survives_the_silence_of_each_network,
     a_download_survives_the_silence_of_each_network,
     messages_survive_the_silence_of_each_network,
+    a_download_waits_while_both_networks_are_gone_or_silent,
+    messages_wait_while_both_networks_are_gone_or_silent,
+    a_question_after_idle_silence_is_answered_by_the_other_network,
     a_network_that_flaps_is_joined_less_and_less_often,
     a_soak_of_cuts_flaps_and_silence_loses_nothing,
 ];
@@ -118,7 +125,7 @@ fn bring_both(transfer: &Transfer, world: &World) {
             return;
         }
         assert!(
-            begin.elapsed() < crate::world::PATIENCE,
+            begin.elapsed() < PATIENCE,
             "only one network carries: {sent:?}, {back:?}"
         );
     }
@@ -127,6 +134,98 @@ fn bring_both(transfer: &Transfer, world: &World) {
 fn assert_open(transfer: &Transfer) {
     let is_end = |event: &PathEvent| matches!(event, PathEvent::Closed { .. });
     assert!(!transfer.events().iter().any(is_end), "no session is lost");
+}
+
+// behaviour: S1, S3
+fn a_download_waits_while_both_networks_are_gone_or_silent() {
+    waits_for_any(By::Down);
+}
+
+// behaviour: S1, I4
+fn messages_wait_while_both_networks_are_gone_or_silent() {
+    waits_for_any(By::Messages);
+}
+
+/// What is left of both goes, and one comes back; each in turn.
+fn waits_for_any(by: By) {
+    let lab = Lab::new();
+    let world = World::free(&lab, ["40mbit", "20mbit"]);
+    let transfer = Transfer::of(&world, Load::endless(by, Label::ANY));
+    let links = [&world.wifi, &world.cellular];
+    for (turn, (what, cut, mend)) in [CUTS[0], SILENCES[0], CUTS[2]].into_iter().enumerate() {
+        bring_both(&transfer, &world);
+        for link in links {
+            cut(link);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        let stopped = transfer.received();
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(transfer.received(), stopped, "{what}: no network, no bytes");
+        let begin = Instant::now();
+        mend(links[turn % 2]);
+        transfer.advances(MIB / 4);
+        println!("{by:?}, both {what}: goes on after {:?}", begin.elapsed());
+        mend(links[1 - turn % 2]);
+    }
+    assert_open(&transfer);
+    transfer.stop();
+}
+
+// behaviour: I11
+fn a_question_after_idle_silence_is_answered_by_the_other_network() {
+    let lab = Lab::new();
+    let world = World::free(&lab, ["40mbit", "20mbit"]);
+    serve_echo(&world.server, SERVER);
+    let facts = world.facts.path();
+    let (ask, asked) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, told) = mpsc::channel();
+    let client = world
+        .client
+        .spawn_async(move || questions(facts, asked, tell));
+    let mut worst = Duration::ZERO;
+    for (what, cut, mend) in SILENCES {
+        for (name, link) in [("wlan0", &world.wifi), ("wwan0", &world.cellular)] {
+            told.recv_timeout(PATIENCE)
+                .expect("both networks are joined");
+            cut(link);
+            ask.send(()).unwrap();
+            let took = told.recv_timeout(PATIENCE).expect("an answer");
+            println!("{name} {what}: answered after {took:?}");
+            worst = worst.max(took);
+            mend(link);
+            ask.send(()).unwrap();
+        }
+    }
+    drop(ask);
+    join(client);
+    assert!(worst < Duration::from_secs(1) + GAP, "{worst:?}");
+}
+
+/// Says when both networks are joined; asks when told to, says how long it took, and is told when the
+/// network is well again.
+async fn questions(facts: PathBuf, mut go: UnboundedReceiver<()>, tell: mpsc::Sender<Duration>) {
+    let manager = Manager::builder().config_file(facts).build().await.unwrap();
+    let connect = manager
+        .connect(SERVER)
+        .label(Label::INTERACTIVE)
+        .plaintext();
+    let mut stream = connect.within(PATIENCE).await.unwrap();
+    loop {
+        carried_by(&stream.session(), &["wlan0", "wwan0"]).await;
+        // Nothing under way any more.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if tell.send(Duration::ZERO).is_err() || go.recv().await.is_none() {
+            break;
+        }
+        let begin = Instant::now();
+        stream.write_all(&[7; 128]).await.unwrap();
+        stream.read_exact(&mut [0; 128]).await.unwrap();
+        tell.send(begin.elapsed()).unwrap();
+        go.recv().await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+    drop(stream);
+    manager.shutdown(PATIENCE).await.unwrap();
 }
 
 // behaviour: S7

@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod labels;
+pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod loss;
 pub(crate) mod mixed;

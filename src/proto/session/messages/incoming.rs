@@ -90,6 +90,8 @@ struct Lane {
 pub(super) struct Incoming {
     window: u64,
     closed: Ranges,
+    /// Of those, given up and forgotten, while anything of a lower number is not handed out.
+    forgotten: Ranges,
     entries: BTreeMap<u64, Box<Entry>>,
     /// Who waits for a message.
     waiting: BTreeMap<u64, Vec<u64>>,
@@ -120,6 +122,7 @@ impl Incoming {
         Self {
             window,
             closed: Ranges::default(),
+            forgotten: Ranges::default(),
             entries: BTreeMap::new(),
             waiting: BTreeMap::new(),
             ready: BTreeSet::new(),
@@ -299,22 +302,55 @@ impl Incoming {
     }
 
     /// What a message waits for before it is delivered, or before it is handed out.
-    fn waits_for(&mut self, seq: u64) -> Option<u64> {
+    fn waits_for(&self, seq: u64) -> Option<u64> {
         let entry = self.entries.get(&seq)?;
         let handing_out = entry.stage == Stage::Delivered;
-        let (below, named) = (entry.below, entry.after.iter());
-        let blocks = |before: &&u64| {
-            !self.is_closed(**before) || (handing_out && self.entries.contains_key(before))
-        };
-        if let Some(before) = named.rev().find(blocks) {
-            return Some(*before);
+        let mut named = entry.after.iter().rev();
+        if let Some(before) = named.find_map(|before| self.blocks(*before, handing_out)) {
+            return Some(before);
         }
-        let open = self.open_below(below);
-        let kept = || {
+        match handing_out {
+            true => self.unread_below(entry.below),
+            false => self.open_below(entry.below),
+        }
+    }
+
+    /// What of a message that another names keeps that one from being delivered, or handed out.
+    fn blocks(&self, before: u64, handing_out: bool) -> Option<u64> {
+        let unread = handing_out && self.entries.contains_key(&before);
+        if !self.is_closed(before) || unread {
+            return Some(before);
+        }
+        let forgotten = self.forgotten.intersects(before, before + 1);
+        (handing_out && forgotten).then(|| self.unread_below(before))?
+    }
+
+    /// The highest number below whose message is not handed out.
+    fn unread_below(&self, below: u64) -> Option<u64> {
+        self.open_below(below).or_else(|| {
             let (seq, _) = self.entries.range(..below).next_back()?;
             Some(*seq)
-        };
-        open.or_else(|| if handing_out { kept() } else { None })
+        })
+    }
+
+    /// What comes after a forgotten message comes after what that came after, which nobody may have told
+    /// here: so after all that has a lower number.
+    fn mind_forgotten(&mut self, seq: Option<u64>) {
+        if let Some(seq) = seq {
+            self.forgotten.insert(seq, seq + 1);
+        }
+        let first = self.entries.first_key_value().map(|(seq, _)| *seq);
+        let unread = self.watermark().min(first.unwrap_or(LAST));
+        self.forgotten.remove_below(unread);
+        // Too many to tell apart: then those between count as forgotten.
+        let mut ranges = self.forgotten.iter();
+        let two = ranges.next().zip(ranges.next());
+        drop(ranges);
+        if self.forgotten.len() > MAX_UNSETTLED
+            && let Some(((start, _), (_, end))) = two
+        {
+            self.forgotten.insert(start, end);
+        }
     }
 
     /// Lets messages go on as far as they can, and what waits for them.
@@ -424,6 +460,7 @@ impl Incoming {
         self.held -= entry.body.held();
         let mut todo = std::mem::take(&mut self.todo);
         self.wake(seq, &mut todo);
+        self.mind_forgotten(None);
         self.advance(todo);
         Some(Received {
             label: entry.label,
@@ -551,6 +588,7 @@ impl Incoming {
             Some(_) => return Err(ProtocolError::Malformed),
         }
         let mut todo = std::mem::take(&mut self.todo);
+        self.mind_forgotten(Some(seq));
         self.close(seq, &mut todo);
         self.advance(todo);
         self.check_gaps()

@@ -26,7 +26,8 @@
 //!
 //! **Order.** A head names the messages it comes after by number, all lower than its own; if they are
 //! more than [`MAX_NAMED`](super::frame::MAX_NAMED), it names the number below which it comes after all.
-//! Sent without `after`, a message comes after the one sent so before it in its urgency. It starts when
+//! Sent without `after`, a message comes after the one sent so before it in its urgency.
+//! One that is acknowledged is named too, for it may not be handed out yet. It starts when
 //! each of them was sent whole; so what holds back others never waits for room that those take. It is
 //! *delivered* when it is complete and each of them is delivered or forgotten: so a message that is
 //! given up never takes back an acknowledgement. It is handed out when each of them was.
@@ -46,7 +47,8 @@
 //! WITHDRAWN answers. What names a message that is given up is lost with it; what merely follows it (the
 //! order sent, or after everything) goes on, after that one's predecessors. The receiver holds the number
 //! open, and with it what comes after it, until FORGET: that is said once nothing that needs it can be
-//! delivered, and once what it came after itself is. So the receiver need not know the difference.
+//! delivered, and once what it came after itself is. So the receiver need not know the difference;
+//! it hands out what names a forgotten message after all that has a lower number than that.
 //!
 //! # The limits
 //!
@@ -60,6 +62,7 @@
 //! | gaps between numbers, messages given up and not forgotten | three times [`MAX_UNSETTLED`] | the path ends |
 //! | a message comes after | [`MAX_NAMED`](super::frame::MAX_NAMED) named, or all below a number | the path ends |
 //! | fates of messages not delivered | 16,384, the latest | `Unknown` |
+//! | numbers of messages delivered | 16,384, the latest | what names another comes after all up to the latest that is forgotten |
 //! | events | one a message sent, and a few | |
 
 use std::time::Instant;
@@ -96,6 +99,23 @@ pub const MAX_PIECES: usize = 8192;
 fn charge_of(length: u64, window: u64) -> u64 {
     length.max(LEAST_CHARGE.min(window))
 }
+
+/// The most bytes that messages take, both ways, with buffers of these sizes an urgency.
+///
+/// To be sent: the buffer, one message being written, and 1 KiB for each that is not settled. Received:
+/// the window twice, for what comes in parts grows in buffers that double, 1 KiB for each message that it
+/// may hold of the smallest, and 128 bytes for each piece out of order. Beside that what is remembered of
+/// those that are settled.
+pub(super) fn worst_case_memory(buffer: usize, window: usize) -> usize {
+    let unsettled = MAX_UNSETTLED.min(buffer / LEAST_CHARGE as usize + 1);
+    let sending = buffer + window + unsettled * 1024;
+    let smallest = window / LEAST_CHARGE as usize + 1;
+    let receiving = 2 * window + smallest * 1024 + MAX_PIECES.min(window) * 128;
+    3 * (sending + receiving) + REMEMBERED
+}
+
+/// Fates, numbers of what was delivered, and gaps.
+const REMEMBERED: usize = 4 << 20;
 
 /// A message of a session: a number that its sender gave it. Later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -328,8 +348,13 @@ impl Session {
     /// Takes the frames of a message of which nothing was written out of every outbox.
     fn take_back(&mut self, id: u64) {
         let (paths, messages) = (&mut self.paths, &mut self.messages);
-        let planned = |record: &Box<outgoing::Record>| record.seq.is_some();
-        if !messages.out.records.get(&id).is_some_and(planned) {
+        let planned = |record: &outgoing::Record| record.seq.is_some();
+        if !messages
+            .out
+            .records
+            .get(&id)
+            .is_some_and(|record| planned(record))
+        {
             return;
         }
         for (slot, path) in paths.iter_mut().enumerate() {

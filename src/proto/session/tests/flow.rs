@@ -240,7 +240,7 @@ fn the_worst_case_is_the_sum_of_its_parts() {
         max_frame: 16 << 10,
         ..Config::default()
     };
-    assert!(tiny.worst_case_memory() < 4 << 20);
+    assert!(tiny.worst_case_memory() < 12 << 20);
 }
 
 #[test]
