@@ -188,7 +188,11 @@ fn candidate(path: &Path, slot: usize, class: u16, turn: Urgency, round: &Round)
     let all = path.outbox.queued() as u64;
     let outstanding = match path.trust.measured {
         true => path.measure.outstanding.saturating_add(path.handed),
-        false => round.flown[slot].saturating_sub(all),
+        // Either is known late: what was acknowledged has arrived, and so has what a PING followed.
+        false => {
+            let flown = round.flown[slot].saturating_sub(all);
+            path.sounded().map_or(flown, |way| way.min(flown))
+        }
     };
     Candidate {
         slot,

@@ -163,6 +163,7 @@ mod receive;
 mod rope;
 mod send;
 mod sight;
+mod sounding;
 mod stream;
 mod streams;
 #[cfg(test)]

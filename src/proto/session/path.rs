@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::decoder::Decoder;
 use super::labels::{Definitions, Numbers};
 use super::outbox::Outbox;
+use super::sounding::Soundings;
 use super::trust::Trust;
 use super::{Measure, PathId, PathSides, PathStats};
 
@@ -51,6 +52,8 @@ pub(super) struct Path {
     pub(super) measure: Measure,
     /// Bytes its link took since that was measured.
     pub(super) handed: u64,
+    /// How much it carries, where its link does not tell.
+    pub(super) soundings: Soundings,
     /// Whether it is trusted to deliver, and why not.
     pub(super) trust: Trust,
     /// When something came on it last.
@@ -85,6 +88,7 @@ impl Path {
             closing: Closing::No,
             measure: Measure::default(),
             handed: 0,
+            soundings: Soundings::default(),
             trust: Trust::default(),
             heard_at: None,
             owes_since: None,

@@ -7,6 +7,7 @@ mod many;
 mod model;
 mod paths;
 mod silence;
+mod soundings;
 mod streams;
 
 use std::time::{Duration, Instant};
