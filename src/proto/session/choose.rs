@@ -64,12 +64,17 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Bytes of one frame; in the background no more than the gate lets be on the way.
+    /// Bytes of one frame; in the background no more than the gate lets be on the way, and where little
+    /// is let because nothing is known, a part of it, so that there is something on the way all along.
     pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
         let chunk = plan::chunk(&path.measure);
-        match self.lively && turn == Urgency::Background {
-            true => chunk.min(gate::allowance(&path.measure, true)),
-            false => chunk,
+        if !self.lively || turn != Urgency::Background {
+            return chunk;
+        }
+        let allowed = gate::allowance(&path.measure, true);
+        match path.measure.bandwidth {
+            Some(_) => chunk.min(allowed),
+            None => chunk.min(allowed / 4),
         }
     }
 }
@@ -158,7 +163,7 @@ impl Chooser<'_> {
         };
         let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
         let asks = self.paths[self.slot].as_deref();
-        let chunk = asks.map_or(u64::MAX, |path| plan::chunk(&path.measure));
+        let chunk = asks.map_or(u64::MAX, |path| self.round.chunk(path, self.turn));
         let unit = schedule::Unit {
             urgency: self.turn,
             length: length.min(chunk),

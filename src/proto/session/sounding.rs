@@ -25,6 +25,8 @@ const BULK: u64 = 1_000;
 /// So many in a round trip, as far apart as this.
 const PART: u32 = 16;
 const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
+/// Of the least round trip this part may be what answers vary by.
+const VARIES: u32 = 10;
 /// Or after so much, unless the path is known to carry that in a millisecond.
 const MUCH: u64 = 64 << 10;
 
@@ -37,7 +39,7 @@ pub(super) struct Soundings {
     last: Option<Sounding>,
     /// Bytes that are known to have arrived, once one was answered.
     arrived: Option<u64>,
-    /// The least round trip.
+    /// The least round trip, smoothed.
     least: Option<Duration>,
     estimate: Estimate,
 }
@@ -58,6 +60,15 @@ fn sent(stats: &PathStats) -> u64 {
 
 fn payload(stats: &PathStats) -> u64 {
     stats.payload_sent + stats.payload_resent
+}
+
+impl Soundings {
+    /// The round trip where nothing waits in the network. What answers is a program, woken when its turn
+    /// comes: the quickest answer of all is none to measure the others by, and what they vary is no queue.
+    fn calm(&self, deviation: Option<Duration>) -> Option<Duration> {
+        let least = self.least?;
+        Some(least + deviation.unwrap_or_default().min(least / VARIES))
+    }
 }
 
 impl Path {
@@ -99,11 +110,12 @@ impl Path {
 
     /// A round trip was measured.
     pub(super) fn took_round_trip(&mut self, rtt: Duration) {
+        super::trust::smooth(&mut self.measure, rtt);
+        let rtt = self.measure.rtt.unwrap_or(rtt);
         let least = self.soundings.least.map_or(rtt, |least| least.min(rtt));
         self.soundings.least = Some(least);
         let known = self.measure.least_rtt.map_or(rtt, |least| least.min(rtt));
         self.measure.least_rtt = Some(known);
-        super::trust::smooth(&mut self.measure, rtt);
     }
 
     /// A PING was answered; whether it is one of these.
@@ -123,7 +135,7 @@ impl Path {
         let told = Told {
             rtt: self.measure.rtt,
             deviation: self.measure.deviation,
-            least_rtt: self.soundings.least,
+            least_rtt: self.soundings.calm(self.measure.deviation),
             acknowledged: sounding.sent,
             outstanding: self.sounded().unwrap_or(0),
             ..Told::default()
