@@ -118,6 +118,7 @@
 //! | control frames waiting on a path | 64 KiB of answers | the path ends |
 //! | planned on a path | 1 MiB of references, no copy; two chunks of a few milliseconds beside others | |
 //! | copies of redundant payload planned on a path | 64 KiB | it goes once |
+//! | PINGs among payload not answered | 64 a path | it is not asked |
 //! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |

@@ -19,14 +19,15 @@ use super::{PathStats, Session};
 use crate::proto::schedule::bandwidth::{Estimate, Told};
 
 /// PINGs that are not answered; beyond, what goes is counted by the next.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 /// A PING follows so much payload at least: less is no bulk, and soon acknowledged.
 const BULK: u64 = 1_000;
 /// So many in a round trip, as far apart as this.
 const PART: u32 = 16;
 const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
-/// Of the least round trip this part may be what answers vary by.
+/// What answers may vary by, of the least round trip and at most.
 const VARIES: u32 = 10;
+const MOST_VARIES: Duration = Duration::from_millis(2);
 /// Or after so much, unless the path is known to carry that in a millisecond.
 const MUCH: u64 = 64 << 10;
 
@@ -67,7 +68,14 @@ impl Soundings {
     /// comes: the quickest answer of all is none to measure the others by, and what they vary is no queue.
     fn calm(&self, deviation: Option<Duration>) -> Option<Duration> {
         let least = self.least?;
-        Some(least + deviation.unwrap_or_default().min(least / VARIES))
+        let varies = deviation.unwrap_or_default().min(MOST_VARIES);
+        Some(least + varies.min(least / VARIES))
+    }
+
+    /// PINGs that are not answered.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> usize {
+        self.asked.len()
     }
 }
 
