@@ -63,6 +63,8 @@ pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
 pub use tracker::{Guard, Tracker};
 
+pub use crate::proto::schedule::estimate::{Energy, Estimate};
+
 use driver::{Driver, Outgoing};
 use plain::Plain;
 

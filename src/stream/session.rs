@@ -17,6 +17,7 @@ use super::report::ConnectReport;
 use crate::clock::Clock;
 use crate::deferral::{Op, Operation, Want};
 use crate::label::Label;
+use crate::proto::schedule::estimate::{self, Energy, Estimate};
 
 #[derive(Debug)]
 pub(super) enum Held {
@@ -261,6 +262,20 @@ impl Session {
             Held::Session(driver) => driver.report(),
             Held::Plain(plain) => plain.report(),
         }
+    }
+
+    /// What sending so many bytes of this label would take over the paths open now: the time until the
+    /// last of them is there, how many go over metered networks, and what `energy` makes of them.
+    /// `None` where no open path admits the label, or no bandwidth is known.
+    pub fn estimate(
+        &self,
+        label: Label,
+        bytes: u64,
+        energy: Option<&dyn Energy>,
+    ) -> Option<Estimate> {
+        // What the program says of energy is its own code: no lock is held for it.
+        let ways = self.0.driver()?.ways(&label);
+        estimate::estimate(bytes, &ways, energy)
     }
 
     /// Closes the session once every stream is finished and every message that was sent is delivered or

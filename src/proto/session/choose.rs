@@ -188,7 +188,13 @@ impl Chooser<'_> {
     }
 }
 
-fn candidate(path: &Path, slot: usize, class: u16, turn: Urgency, round: &Round) -> Candidate {
+pub(super) fn candidate(
+    path: &Path,
+    slot: usize,
+    class: u16,
+    turn: Urgency,
+    round: &Round,
+) -> Candidate {
     let planned = path.outbox.before(turn) as u64;
     let all = path.outbox.queued() as u64;
     let outstanding = match path.trust.measured {

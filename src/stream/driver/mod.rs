@@ -42,6 +42,7 @@ use crate::deferral::Operation;
 use crate::label::Label;
 use crate::label::matching::{Destination, PathFacts};
 use crate::network::Network;
+use crate::proto::schedule::estimate::Way;
 use crate::proto::session::handshake::Credentials;
 use crate::proto::session::{CloseReason, PathId, PathSides, Session, StreamId};
 use crate::transport::ByteLink;
@@ -386,6 +387,10 @@ impl Driver {
 
     pub(super) fn paths(&self) -> Vec<PathInfo> {
         self.with(|state, _| state.links.iter().map(|link| state.info(link)).collect())
+    }
+
+    pub(super) fn ways(&self, label: &Label) -> Vec<Way> {
+        self.with(|state, now| state.core.ways(now, label))
     }
 
     pub(super) fn stats(&self, id: StreamId) -> StreamStats {

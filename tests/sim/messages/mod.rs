@@ -361,3 +361,21 @@ async fn a_long_message_takes_no_longer_than_a_stream_of_its_label(networks: Net
     }
     Ok(())
 }
+
+#[mancom::test]
+async fn an_estimate_tells_time_money_and_energy_beforehand(networks: Networks) -> Outcome {
+    networks.up(cellular().metered(true));
+    let Two { here, there, .. } = two("mem://estimate").await?;
+    let energy = |_: mancom::network::Kind, bytes: u64, _: std::time::Duration| bytes as f64;
+    let told = here.estimate(Label::ANY, 1_000_000, Some(&energy));
+    let told = told.expect("its network tells its bandwidth");
+    assert_eq!((told.metered, told.joules as u64), (1_000_000, 1_000_000));
+    let began = Instant::now();
+    here.send(Label::ANY, vec![1; 1_000_000]).await?;
+    receive(&there, 1).await;
+    let took = began.elapsed();
+    assert!(told.time < took * 5 / 4, "{:?} {took:?}", told.time);
+    assert!(took < told.time * 5 / 4, "{:?} {took:?}", told.time);
+    assert!(here.estimate(UNMETERED, 1, None).is_none());
+    Ok(())
+}

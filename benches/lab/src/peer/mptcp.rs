@@ -10,7 +10,7 @@ use super::{Pipe, Setup, tcp};
 pub(super) async fn connect(setup: &Setup, backup: bool, tuned: bool) -> io::Result<Vec<Pipe>> {
     prepare(setup, backup)?;
     if tuned {
-        std::fs::write("/proc/sys/net/mptcp/stale_loss_cnt", "1")?;
+        tune()?;
     }
     let mut pipes = Vec::new();
     for _ in setup.peer.pipes(&setup.classes) {
@@ -19,6 +19,11 @@ pub(super) async fn connect(setup: &Setup, backup: bool, tuned: bool) -> io::Res
         ));
     }
     Ok(pipes)
+}
+
+/// One loss, not four, makes a subflow stale; at the end that sends.
+pub(super) fn tune() -> io::Result<()> {
+    std::fs::write("/proc/sys/net/mptcp/stale_loss_cnt", "1")
 }
 
 /// The first network carries the connection's first subflow; each other is an endpoint.
