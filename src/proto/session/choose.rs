@@ -3,6 +3,11 @@
 //! What a label may not use is left out, every other path that carries payload is a candidate, and
 //! [`schedule::place`] decides among them. A session of one path, whose traffic nobody holds back, asks
 //! nothing but whether the path admits the label.
+//!
+//! All paths carry at once, for a label those of its best class; each takes something when its link has
+//! room. Ids 0 to 3 are networks, an id from 4 to 7 is the lane for interactive traffic beside the path of
+//! the id less 4. Payload of a redundant interactive label goes twice. A rate, where one is set, is that
+//! of all paths together.
 
 use std::time::Instant;
 

@@ -1,4 +1,15 @@
 //! One path: what is known of it and what was said on it.
+//!
+//! An attach is accepted above the highest epoch seen under its id; the older path ends, and bytes that
+//! still arrive on it are dropped unread. First on a path each side tells its whole state: OPEN of what
+//! the peer may not know, ACK and CREDIT for each stream, RESET and STOP where they are not answered,
+//! then RESUME. Nothing is sent on it before the peer's RESUME, for what was lost may have arrived; only
+//! the first path of a session starts at once. When a path is lost, what flew on it is lost, and all
+//! that may have been told on it alone is told again by another. Where everything hangs on one path and
+//! the peer states there less than it had acknowledged, it has forgotten what it promised:
+//! `PeerRolledBack` ends the session. RETIRE says that no more payload comes on this path; when both
+//! have said so and everything on it is acknowledged it closes, so that a handover loses and repeats
+//! nothing.
 
 use std::time::Instant;
 

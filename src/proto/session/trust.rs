@@ -15,6 +15,9 @@
 //!
 //! The only path of a session is not suspected: there is nothing to be gained before
 //! [`Config::stall`](super::Config::stall).
+//!
+//! Who ends a path because its network went says LOST by another, so that the peer sends again at once
+//! what flew there and need not find out.
 
 use std::time::{Duration, Instant};
 

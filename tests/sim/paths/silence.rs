@@ -1,6 +1,9 @@
 //! Paths that fall silent.
 
+use mancom::stream::Settings;
+
 use super::*;
+use crate::support::with;
 
 // behaviour: I11 S10
 #[mancom::test]
@@ -50,5 +53,53 @@ async fn doubts_of_a_path_and_their_end_are_told(networks: Networks) -> Outcome 
     assert!(downs(&seen).is_empty(), "300 ms of silence end no path");
     near.shutdown().await?;
     assert_eq!(receiving.await.unwrap().0, 400 * 500);
+    Ok(())
+}
+
+/// Two networks, of which the wifi falls silent after 10 s while nothing is said for a minute: what is
+/// told of paths, each at what time since then, and the networks in use at the end.
+async fn silent_while_idle(
+    probe_idle: Option<Duration>,
+) -> Result<(Vec<(Duration, PathEvent)>, Vec<String>), mancom::Error> {
+    let mut settings = Settings::default();
+    settings.probe_idle = probe_idle;
+    let (manager, networks) = with(settings).await;
+    networks.up(wifi());
+    networks.up(cellular());
+    let (mut near, mut far) = joined_by(&manager, "mem://idle", Label::ANY).await?;
+    until_on(&near, &["wlan0", "wwan0"], secs(1)).await;
+    let mut events = near.events();
+    sleep(secs(10)).await;
+    drain(&mut events).await;
+    networks.stall("wlan0", true);
+    let (silent, mut seen) = (Instant::now(), Vec::new());
+    while let Ok(event) = tokio::time::timeout_at(silent + secs(60), events.next()).await {
+        let event = event.expect("the session lives");
+        seen.push((silent.elapsed(), event));
+    }
+    let on = on(&near);
+    // Known or not, what is said then arrives by the other.
+    near.write_all(b"x").await?;
+    assert_eq!(soon(secs(5), "by the other", far.read_u8()).await?, b'x');
+    Ok((seen, on))
+}
+
+// behaviour: I11
+#[mancom::test]
+async fn a_network_that_falls_silent_while_nothing_is_said_is_found_by_a_probe_alone() -> Outcome {
+    let (seen, on) = silent_while_idle(None).await?;
+    assert!(seen.is_empty(), "nobody asked: {seen:?}");
+    assert_eq!(on, ["wlan0", "wwan0"]);
+
+    let (seen, on) = silent_while_idle(Some(secs(5))).await?;
+    let of_wifi = |(_, event): &(Duration, PathEvent)| event.to_string().contains("wlan0");
+    assert!(seen.iter().all(of_wifi), "the other answers: {seen:?}");
+    let (doubted, first) = &seen[0];
+    assert!(matches!(first, PathEvent::Suspect(_)), "{seen:?}");
+    assert!(*doubted < secs(6), "{seen:?}");
+    let (ended, second) = &seen[1];
+    assert!(matches!(second, PathEvent::Down { .. }), "{seen:?}");
+    assert!(*ended < secs(7), "after `stall`: {seen:?}");
+    assert_eq!(on, ["wwan0"]);
     Ok(())
 }

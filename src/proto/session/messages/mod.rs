@@ -70,7 +70,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{CloseReason, Phase, Session};
-use crate::label::{Label, Urgency};
+use crate::label::Label;
 
 mod acknowledged;
 mod assembly;
@@ -403,10 +403,5 @@ impl Session {
         self.messages.out.relabel(id.0, label);
         self.raise_planned();
         Ok(())
-    }
-
-    /// Whether a message of this urgency would be taken now.
-    pub fn has_message_room(&self, urgency: Urgency) -> bool {
-        self.takes_messages().is_ok() && self.messages.out.is_roomy(urgency)
     }
 }

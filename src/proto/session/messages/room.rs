@@ -45,10 +45,6 @@ impl Outgoing {
         fits
     }
 
-    pub(super) fn is_roomy(&self, urgency: Urgency) -> bool {
-        self.fits(urgency as usize, 1)
-    }
-
     /// Something went: whoever waits for room may try again.
     pub(super) fn freed(&mut self, lane: usize) {
         if let Some(length) = self.lanes[lane].wanted
