@@ -198,6 +198,8 @@ pub struct Session {
     messages: Box<messages::State>,
     /// Streams with something to send, in turn.
     ready: Ready,
+    /// By urgency, whether streams are to go before messages next.
+    streams_first: [bool; 3],
     /// Streams with something to tell.
     telling: VecDeque<StreamId>,
     /// Streams whose acknowledgement waits for company, and until when.
@@ -265,6 +267,7 @@ impl Session {
             issued,
             attached: 0,
             ready: Ready::default(),
+            streams_first: [false; 3],
             telling: VecDeque::new(),
             ack_waits: Vec::new(),
             ack_deadline: None,

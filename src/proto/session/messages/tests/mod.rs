@@ -1,5 +1,6 @@
 //! Messages over a [`Pair`] of sessions.
 
+mod fair;
 mod flow;
 mod giving_up;
 mod hostile;
