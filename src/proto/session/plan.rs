@@ -69,6 +69,7 @@ impl Session {
         if !carries || (self.ready.is_empty() && !self.messages.waits_at_all()) {
             return false;
         }
+        self.sound(now, slot);
         let mut round = self.round(now);
         self.count_acknowledged(&round);
         let mut planned = false;

@@ -1,7 +1,8 @@
 //! Which part of which message goes on a path next.
 
-use super::outgoing::{Outgoing, Record};
+use super::outgoing::Outgoing;
 use super::parts::Part;
+use super::record::Record;
 use crate::label::{Label, Urgency};
 use crate::proto::session::choose::{Chooser, Judge, Round};
 use crate::proto::session::frame::{MAX_NAMED, PartHeader};
