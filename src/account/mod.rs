@@ -16,13 +16,13 @@
 //!
 //! - Accounts belong to a view of the networks: those of the system's scout are the process's, so that
 //!   its runtimes share them; a fixed or scripted scout has its own, so that tests never meet.
-//! - What a session said is gone with its [`Member`], and counts no longer than [`LAPSE`] unless it is
+//! - What a session said is gone with its `Member`, and counts no longer than one second unless it is
 //!   said again: who is stuck holds nobody back.
 //! - Networks are told apart by the interface's index; one place stands for what uses no network.
 //!
 //! # Limits
 //!
-//! A member has at most [`PLACES`] places, and an entry only where it has something to say. One lock,
+//! A member has at most 8 places, and an entry only where it has something to say. One lock,
 //! held for a few look-ups and never while anything else is called; when interactive traffic was last
 //! seen, and whether there is anything to look up at all, is told without it.
 

@@ -73,13 +73,18 @@ pub(crate) async fn joined(at: &str, label: Label) -> Result<(McStream, McStream
     Ok((near, far))
 }
 
-/// A manager whose sessions use at most so many networks at once; 1 hands over from one to the next.
-pub(crate) async fn at_most(most: usize) -> (Manager, Networks) {
+/// A manager with networks of its own and these settings.
+pub(crate) async fn with(settings: Settings) -> (Manager, Networks) {
     let (scout, networks) = mancom::testing::scripted();
-    let mut settings = Settings::default();
-    settings.networks = most;
     let builder = Manager::builder().scout(scout).settings(settings);
     (builder.build().await.unwrap(), networks)
+}
+
+/// A manager whose sessions use at most so many networks at once; 1 hands over from one to the next.
+pub(crate) async fn at_most(most: usize) -> (Manager, Networks) {
+    let mut settings = Settings::default();
+    settings.networks = most;
+    with(settings).await
 }
 
 /// Both ends of a session of this manager: dialled, accepted. Some network must be up.

@@ -340,16 +340,18 @@ impl Pair {
         let count = session.transmit(now, path, &mut slices[..offered]);
         let mut bytes: Vec<u8> = Vec::new();
         for slice in &slices[..count] {
-            bytes.extend_from_slice(slice);
+            let taken = slice.len().min(room - bytes.len());
+            bytes.extend_from_slice(&slice[..taken]);
         }
-        bytes.truncate(room);
         let written = bytes.len();
         // A slow line is cut finely, so that its bytes come one after the other.
         let fine = line.rate.map_or(u64::MAX, |rate| (rate / 500).max(1500));
         let piece = fine.min(self.weather.piece as u64);
-        while !bytes.is_empty() {
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
             let length = 1 + self.seeded.below(piece) as usize;
-            let rest = bytes.split_off(length.min(bytes.len()));
+            let (bytes, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
             let jitter = line.jitter.as_nanos() as u64;
             let delay = line.delay + Duration::from_nanos(self.seeded.below(jitter + 1));
             let begins = pipe.busy.map_or(now, |busy| busy.max(now));
@@ -363,8 +365,7 @@ impl Pair {
                 .back()
                 .map_or(arrives, |(at, _)| arrives.max(*at));
             pipe.held += bytes.len();
-            pipe.pieces.push_back((arrives, bytes));
-            bytes = rest;
+            pipe.pieces.push_back((arrives, bytes.to_vec()));
         }
         self.session(end).transmitted(now, path, written);
         written

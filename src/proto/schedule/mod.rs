@@ -46,6 +46,7 @@
 //! | | |
 //! | --- | --- |
 //! | [`patience`] | how long silence is no reason for suspicion |
+//! | [`bandwidth`] | what a path can carry |
 //! | [`meter`] | a rate that holds over any second |
 //! | [`budget`] | so many bytes a day |
 //! | [`estimate`] | what so many bytes will take: time, money, energy |
@@ -53,6 +54,7 @@
 use std::time::Duration;
 
 mod arrival;
+pub mod bandwidth;
 pub mod budget;
 pub mod estimate;
 pub mod gate;

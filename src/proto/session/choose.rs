@@ -3,6 +3,11 @@
 //! What a label may not use is left out, every other path that carries payload is a candidate, and
 //! [`schedule::place`] decides among them. A session of one path, whose traffic nobody holds back, asks
 //! nothing but whether the path admits the label.
+//!
+//! All paths carry at once, for a label those of its best class; each takes something when its link has
+//! room. Ids 0 to 3 are networks, an id from 4 to 7 is the lane for interactive traffic beside the path of
+//! the id less 4. Payload of a redundant interactive label goes twice. A rate, where one is set, is that
+//! of all paths together.
 
 use std::time::Instant;
 
@@ -64,12 +69,17 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Bytes of one frame; in the background no more than the gate lets be on the way.
+    /// Bytes of one frame; in the background no more than the gate lets be on the way, and where little
+    /// is let because nothing is known, a part of it, so that there is something on the way all along.
     pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
         let chunk = plan::chunk(&path.measure);
-        match self.lively && turn == Urgency::Background {
-            true => chunk.min(gate::allowance(&path.measure, true)),
-            false => chunk,
+        if !self.lively || turn != Urgency::Background {
+            return chunk;
+        }
+        let allowed = gate::allowance(&path.measure, true);
+        match path.measure.bandwidth {
+            Some(_) => chunk.min(allowed),
+            None => chunk.min(allowed / 4),
         }
     }
 }
@@ -158,7 +168,7 @@ impl Chooser<'_> {
         };
         let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
         let asks = self.paths[self.slot].as_deref();
-        let chunk = asks.map_or(u64::MAX, |path| plan::chunk(&path.measure));
+        let chunk = asks.map_or(u64::MAX, |path| self.round.chunk(path, self.turn));
         let unit = schedule::Unit {
             urgency: self.turn,
             length: length.min(chunk),
@@ -194,7 +204,11 @@ pub(super) fn candidate(
     let all = path.outbox.queued() as u64;
     let outstanding = match path.trust.measured {
         true => path.measure.outstanding.saturating_add(path.handed),
-        false => round.flown[slot].saturating_sub(all),
+        // Either is known late: what was acknowledged has arrived, and so has what a PING followed.
+        false => {
+            let flown = round.flown[slot].saturating_sub(all);
+            path.sounded().map_or(flown, |way| way.min(flown))
+        }
     };
     Candidate {
         slot,

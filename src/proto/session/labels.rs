@@ -1,4 +1,11 @@
 //! Labels as numbers: each direction of each path has a table of at most 64 definitions.
+//!
+//! Each byte carries the label of its write. It travels only on a path whose two ends' facts admit that
+//! label, when it is sent again too. A chunk that no path admits waits, and what follows may overtake it
+//! on the wire, within the window, but is not read before it. When facts change while a frame is half
+//! written and its rest is forbidden, the path ends. Reads never cross a change of label. A label is
+//! defined by number on each path before its first use there, without its interface's name; at most 64
+//! are alive, and the sender gives the number used longest ago to the next.
 
 use super::ProtocolError;
 use super::frame::{MAX_LABELS, put_label};

@@ -1,4 +1,12 @@
 //! Paths that come and go, time that passes, and the session's end.
+//!
+//! `shutdown` is done when the end is acknowledged. `release` is `shutdown` in the background and STOP.
+//! A session that was told to close says CLOSE 0 once every stream is finished, and goes on answering
+//! until CLOSED, or until 3 s after its last path closed; an end that it has said is not turned into an
+//! error by a lost last word. CLOSE with another code ends everything at once. The grace counts from the
+//! loss of the last path, at the listener 10 % longer. What ended a session is one reason, told to every
+//! stream that was not finished, and the same ever after; what had arrived in order can still be read,
+//! but after an abort.
 
 use std::time::{Duration, Instant};
 

@@ -38,66 +38,19 @@
 //!
 //! # The rules
 //!
-//! **Bytes and offsets.** Each direction of a stream counts its bytes from 0. The end of a direction
-//! takes one offset more, so that an acknowledgement of `final + 1` acknowledges the end. What is
-//! written stays in the replay buffer until the peer's library has it. Payload carries its offset, so
-//! it may come twice, by two paths, in any order; the receiver takes each byte once.
+//! Each stands whole beside its code:
 //!
-//! **Labels.** Each byte carries the label of its write. It travels only on a path whose two ends'
-//! facts admit that label, when it is sent again too. A chunk that no path admits waits, and what
-//! follows may overtake it on the wire, within the window, but is not read before it. When facts change
-//! while a frame is half written and its rest is forbidden, the path ends. Reads never cross a change of
-//! label. A label is defined by number on each path before its first use there, without its interface's
-//! name; at most 64 are alive, and the sender gives the number used longest ago to the next.
-//!
-//! **Acknowledgements** say the contiguous offset and up to 8 ranges beyond it. They go with the next
-//! payload; alone after 256 KiB or a quarter of the window, after 256 frames, or after 20 ms; at once for
-//! an end, for a duplicate, and for a frame whose sender waits (kind 02: its buffer is over three
-//! quarters full). One that acknowledges what was never sent, or less than an earlier one on the same
-//! path, ends that path; a lower one by another path is late, and ignored. Of the ranges the lowest
-//! and the highest are told, for what comes by a quick path lies high. They, and all else that is told, go
-//! by the trusted path where something came last.
-//!
-//! **Credit** is per stream: the receiver names the highest offset it takes, first its window, and names
-//! a higher one when half a window was read. Payload beyond it ends the path. There is no window over
-//! the session: the bound is streams times window. Control frames need no credit.
-//!
-//! **Streams.** An id is an index shifted left by one, the low bit 0 for the dialler's. OPEN goes before
-//! the first frame of a stream on each path until the peer is known to have it. STOP says that nobody
-//! reads: a half that is open answers RESET, one that has said its end goes on to it. RESET ends the
-//! sender's half and, with flag 1, asks the same of the receiver; it is repeated on path loss until
-//! RESET_ACK. A frame that wants an answer about a stream which is finished and forgotten is answered
-//! GONE: it acknowledges everything, its end included.
-//!
-//! **Paths.** An attach is accepted above the highest epoch seen under its id; the older path ends, and
-//! bytes that still arrive on it are dropped unread. First on a path each side tells its whole state:
-//! OPEN of what the peer may not know, ACK and CREDIT for each stream, RESET and STOP where they are not
-//! answered, then RESUME. Nothing is sent on it before the peer's RESUME, for what was lost may have
-//! arrived; only the first path of a session starts at once. When a path is lost, what flew on it is
-//! lost, and all that may have been told on it alone is told again by another. Where everything hangs on
-//! one path and the peer states there less than it had acknowledged, it has forgotten what it promised:
-//! `PeerRolledBack` ends the session. RETIRE says that no more payload comes on this path; when both have
-//! said so and everything on it is acknowledged it closes, so that a handover loses and repeats nothing.
-//!
-//! **Which path.** All paths carry at once; each takes what it is asked for when its link has room, as
-//! [`schedule::place`](crate::proto::schedule::place) decides: the more urgent first, streams of one
-//! urgency in turn, an unsent byte as urgent as the most urgent one behind it in its stream, only paths of
-//! the label's best class. Ids 0 to 3 are networks, an id from 4 to 7 is the lane for interactive traffic
-//! beside the path of the id less 4. What was planned and not begun is overtaken by what is more urgent.
-//! Payload of a redundant interactive label goes twice. A rate, where one is set, is that of all paths
-//! together.
-//!
-//! **Trouble.** A path that owes acknowledgements without progress is suspect, and what it owes goes again
-//! by the others; silent for long, it ends. Who ends a path because its network went says LOST by another,
-//! so that the peer sends again at once what flew there and need not find out.
-//!
-//! **Ends.** `shutdown` is done when the end is acknowledged. `release` is `shutdown` in the background
-//! and STOP. A session that was told to close says CLOSE 0 once every stream is finished, and goes on
-//! answering until CLOSED, or until 3 s after its last path closed; an end that it has said is not turned
-//! into an error by a lost last word. CLOSE with another code ends everything at once. The grace counts
-//! from the loss of the last path, at the listener 10 % longer. What ended a session is one reason, told
-//! to every stream that was not finished, and the same ever after; what had arrived in order can still be
-//! read, but after an abort.
+//! | of | in short | where |
+//! | --- | --- | --- |
+//! | bytes and offsets | what is written is kept until the peer's library has it; each byte is taken once | `send.rs` |
+//! | acknowledgements, credit | told with what goes anyway, or soon; a window for each stream | `receive.rs` |
+//! | labels | a byte travels only where its label admits, when it is sent again too | `labels.rs` |
+//! | streams | opened, finished, cut off and forgotten by both ends alike | `streams.rs` |
+//! | paths | each begins with all that its end has, so nothing hangs on what was lost | `path.rs` |
+//! | which path | all at once, the more urgent first, each what is best sent by it | `choose.rs`, `plan.rs` |
+//! | trouble | a path without progress is doubted, and what it owes goes by the others | `trust.rs`, `watch.rs`, `idle.rs` |
+//! | ends | everything is finished, or one reason is told to all, the same ever after | `life.rs` |
+//! | messages | whole, at most once, after those they come after | [`messages`] |
 //!
 //! # The bytes
 //!
@@ -118,6 +71,7 @@
 //! | control frames waiting on a path | 64 KiB of answers | the path ends |
 //! | planned on a path | 1 MiB of references, no copy; two chunks of a few milliseconds beside others | |
 //! | copies of redundant payload planned on a path | 64 KiB | it goes once |
+//! | PINGs among payload not answered | 64 a path | it is not asked |
 //! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
@@ -164,6 +118,7 @@ mod receive;
 mod rope;
 mod send;
 mod sight;
+mod sounding;
 mod stream;
 mod streams;
 #[cfg(test)]
@@ -247,6 +202,8 @@ pub struct Session {
     messages: Box<messages::State>,
     /// Streams with something to send, in turn.
     ready: Ready,
+    /// By urgency, whether streams are to go before messages next.
+    streams_first: [bool; 3],
     /// Streams with something to tell.
     telling: VecDeque<StreamId>,
     /// Streams whose acknowledgement waits for company, and until when.
@@ -315,6 +272,7 @@ impl Session {
             issued,
             attached: 0,
             ready: Ready::default(),
+            streams_first: [false; 3],
             telling: VecDeque::new(),
             ack_waits: Vec::new(),
             ack_deadline: None,

@@ -1,10 +1,22 @@
 //! One path: what is known of it and what was said on it.
+//!
+//! An attach is accepted above the highest epoch seen under its id; the older path ends, and bytes that
+//! still arrive on it are dropped unread. First on a path each side tells its whole state: OPEN of what
+//! the peer may not know, ACK and CREDIT for each stream, RESET and STOP where they are not answered,
+//! then RESUME. Nothing is sent on it before the peer's RESUME, for what was lost may have arrived; only
+//! the first path of a session starts at once. When a path is lost, what flew on it is lost, and all
+//! that may have been told on it alone is told again by another. Where everything hangs on one path and
+//! the peer states there less than it had acknowledged, it has forgotten what it promised:
+//! `PeerRolledBack` ends the session. RETIRE says that no more payload comes on this path; when both
+//! have said so and everything on it is acknowledged it closes, so that a handover loses and repeats
+//! nothing.
 
 use std::time::Instant;
 
 use super::decoder::Decoder;
 use super::labels::{Definitions, Numbers};
 use super::outbox::Outbox;
+use super::sounding::Soundings;
 use super::trust::Trust;
 use super::{Measure, PathId, PathSides, PathStats};
 
@@ -51,6 +63,8 @@ pub(super) struct Path {
     pub(super) measure: Measure,
     /// Bytes its link took since that was measured.
     pub(super) handed: u64,
+    /// How much it carries, where its link does not tell.
+    pub(super) soundings: Soundings,
     /// Whether it is trusted to deliver, and why not.
     pub(super) trust: Trust,
     /// When something came on it last.
@@ -85,6 +99,7 @@ impl Path {
             closing: Closing::No,
             measure: Measure::default(),
             handed: 0,
+            soundings: Soundings::default(),
             trust: Trust::default(),
             heard_at: None,
             owes_since: None,

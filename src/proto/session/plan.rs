@@ -69,6 +69,7 @@ impl Session {
         if !carries || (self.ready.is_empty() && !self.messages.waits_at_all()) {
             return false;
         }
+        self.sound(now, slot);
         let mut round = self.round(now);
         self.count_acknowledged(&round);
         let mut planned = false;
@@ -195,13 +196,38 @@ impl Session {
             let unsent = self.messages.unsent(turn);
             round.backlog = streams.fold(unsent, |sum, s| sum.saturating_add(s.send.unsent()));
         }
-        let mut planned = self.plan_messages(slot, turn, round, limit, &mut most);
+        // Messages and streams in turn: there may always be more of either.
+        let mut planned = false;
+        let first = self.streams_first[turn as usize];
+        for streams in [first, !first] {
+            let some = match streams {
+                true => self.plan_streams(slot, turn, round, limit, &mut most),
+                false => self.plan_messages(slot, turn, round, limit, &mut most),
+            };
+            if some && !planned {
+                self.streams_first[turn as usize] = !streams;
+            }
+            planned |= some;
+        }
+        planned
+    }
+
+    /// Plans streams of an urgency in turn, at most so many frames and up to so many unwritten bytes.
+    fn plan_streams(
+        &mut self,
+        slot: usize,
+        turn: Urgency,
+        round: &mut Round,
+        limit: usize,
+        most: &mut usize,
+    ) -> bool {
+        let mut planned = false;
         let mut passed_over = 0;
         let queued = |session: &Self| {
             let path = session.paths[slot].as_ref();
             path.map_or(usize::MAX, |path| path.outbox.before(turn))
         };
-        while most > 0
+        while *most > 0
             && passed_over < self.ready.len(turn)
             && (queued(self) < limit || round.starved)
         {
@@ -211,11 +237,11 @@ impl Session {
             match self.plan_unit(slot, id, turn, round) {
                 Planned::Some => {
                     self.ready.push(turn, id);
-                    (planned, passed_over, most) = (true, 0, most - 1);
+                    (planned, passed_over, *most) = (true, 0, *most - 1);
                 }
                 Planned::Last => {
                     self.stand(id, None);
-                    (planned, passed_over, most) = (true, 0, most - 1);
+                    (planned, passed_over, *most) = (true, 0, *most - 1);
                 }
                 Planned::Waits => {
                     passed_over += 1;

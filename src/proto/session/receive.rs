@@ -1,4 +1,16 @@
 //! The receiving half of a stream: what arrived and was not read, and what arrived too early.
+//!
+//! Acknowledgements say the contiguous offset and up to 8 ranges beyond it. They go with the next
+//! payload; alone after 256 KiB or a quarter of the window, after 256 frames, or after 20 ms; at once for
+//! an end, for a duplicate, and for a frame whose sender waits (kind 02: its buffer is over three
+//! quarters full). One that acknowledges what was never sent, or less than an earlier one on the same
+//! path, ends that path; a lower one by another path is late, and ignored. Of the ranges the lowest
+//! and the highest are told, for what comes by a quick path lies high. They, and all else that is told, go
+//! by the trusted path where something came last.
+//!
+//! Credit is per stream: the receiver names the highest offset it takes, first its window, and names
+//! a higher one when half a window was read. Payload beyond it ends the path. There is no window over
+//! the session: the bound is streams times window. Control frames need no credit.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,14 @@
 //! The sending half of a stream: the replay buffer and what is known of each byte in it.
 //!
-//! A byte between the acknowledged offset and the written one is in exactly one of three places:
-//! *fresh* (never sent), *flying* (sent on a path that is still there) or *lost* (sent on a path that is
-//! gone or no longer trusted, to be sent again). What the peer reported beyond its contiguous offset is remembered so that
-//! it is not sent again.
+//! A byte between the acknowledged offset and the written one is in exactly one of three places: *fresh*
+//! (never sent), *flying* (sent on a path that is still there) or *lost* (sent on a path that is gone or
+//! no longer trusted, to be sent again). What the peer reported beyond its contiguous offset is
+//! remembered so that it is not sent again.
+//!
+//! Each direction of a stream counts its bytes from 0. The end of a direction takes one offset more, so
+//! that an acknowledgement of `final + 1` acknowledges the end. What is written stays in the replay
+//! buffer until the peer's library has it. Payload carries its offset, so it may come twice, by two
+//! paths, in any order; the receiver takes each byte once.
 
 use bytes::Bytes;
 

@@ -67,7 +67,12 @@ impl Session {
                 let link = path.measure.outstanding.saturating_add(path.handed);
                 u64::min(flying, link.saturating_add(queued))
             }
-            _ => flying,
+            Some(path) => {
+                let queued = path.outbox.queued() as u64;
+                let way = path.sounded().map(|way| way.saturating_add(queued));
+                way.map_or(flying, |way| way.min(flying))
+            }
+            None => flying,
         }
     }
 

@@ -1,4 +1,11 @@
 //! What a program does with streams.
+//!
+//! An id is an index shifted left by one, the low bit 0 for the dialler's. OPEN goes before the first
+//! frame of a stream on each path until the peer is known to have it. STOP says that nobody reads: a
+//! half that is open answers RESET, one that has said its end goes on to it. RESET ends the sender's
+//! half and, with flag 1, asks the same of the receiver; it is repeated on path loss until RESET_ACK. A
+//! frame that wants an answer about a stream which is finished and forgotten is answered GONE: it
+//! acknowledges everything, its end included.
 
 use std::time::Instant;
 

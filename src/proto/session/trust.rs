@@ -15,6 +15,9 @@
 //!
 //! The only path of a session is not suspected: there is nothing to be gained before
 //! [`Config::stall`](super::Config::stall).
+//!
+//! Who ends a path because its network went says LOST by another, so that the peer sends again at once
+//! what flew there and need not find out.
 
 use std::time::{Duration, Instant};
 
@@ -45,7 +48,7 @@ pub(super) struct Trust {
     doubted: Option<Instant>,
     /// The PING that is not answered, and when it was said.
     ping: Option<(u64, Instant)>,
-    pings: u64,
+    pub(super) pings: u64,
     last_ping: Option<Instant>,
     /// Answers since the last acknowledgement.
     asked: u32,
@@ -79,7 +82,7 @@ impl Trust {
 }
 
 /// A round trip was measured (RFC 6298).
-fn sampled(measure: &mut Measure, rtt: Duration) {
+pub(super) fn smooth(measure: &mut Measure, rtt: Duration) {
     let (smooth, deviation) = match (measure.rtt, measure.deviation) {
         (Some(smooth), Some(deviation)) => (
             (smooth * 7 + rtt) / 8,
@@ -89,7 +92,6 @@ fn sampled(measure: &mut Measure, rtt: Duration) {
     };
     measure.rtt = Some(smooth);
     measure.deviation = Some(deviation);
-    measure.least_rtt = Some(measure.least_rtt.map_or(rtt, |least| least.min(rtt)));
 }
 
 impl Path {
@@ -185,13 +187,17 @@ impl Session {
         let Some(path) = &mut self.paths[slot] else {
             return;
         };
+        if path.echoed(now, token) {
+            self.progressed_on(now, slot);
+            return;
+        }
         let Some((_, at)) = path.trust.ping.filter(|(said, _)| *said == token) else {
             return;
         };
         path.trust.ping = None;
         path.trust.asked = path.trust.asked.saturating_add(1);
         if !path.trust.measured {
-            sampled(&mut path.measure, now.saturating_duration_since(at));
+            path.took_round_trip(now.saturating_duration_since(at));
         }
         self.progressed_on(now, slot);
     }

@@ -1,7 +1,7 @@
 //! What the system measured of a connection.
 //!
 //! The scout is told of it at most once a second, when something was written; what is idle has no timer
-//! for it. The session is told more closely where what it sends depends on it ([`estimate`]): every
+//! for it. The session is told more closely where what it sends depends on it ([`bandwidth`](crate::proto::schedule::bandwidth)): every
 //! millisecond, or 64 KiB where a millisecond carries less. One that has one path and one urgency asks for
 //! neither measurements nor anything else of the kernel.
 
@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::network::{Network, NetworkId};
 use crate::proto::schedule::Measure;
+use crate::proto::schedule::bandwidth::{Estimate, Told};
 use crate::scout::Sample;
 use crate::transport::{ByteLink, Measured};
 
-mod estimate;
 #[cfg(test)]
 mod tests;
-
-use estimate::Estimate;
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// Segments without which nothing is said of loss.
@@ -67,7 +65,7 @@ impl Gauge {
             return None;
         }
         (closely.looked, closely.wrote) = (Some(now), 0);
-        let measure = closely.estimate.take(now, &link.measure()?);
+        let measure = closely.estimate.take(now, &figures(&link.measure()?));
         closely.carries = measure.bandwidth.unwrap_or(0) / 1_000;
         let wanted = unsent(measure.bandwidth);
         if wanted.abs_diff(closely.unsent) > closely.unsent / 4 {
@@ -136,6 +134,20 @@ impl Gauge {
         }
         self.last = measured;
         sample
+    }
+}
+
+/// What the estimate is made from.
+fn figures(measured: &Measured) -> Told {
+    Told {
+        rtt: measured.rtt,
+        deviation: measured.deviation,
+        least_rtt: measured.least_rtt,
+        acknowledged: measured.acknowledged,
+        outstanding: measured.outstanding.unwrap_or(0),
+        unsent: measured.unsent.unwrap_or(0),
+        held_back: measured.held_back,
+        delivery_rate: measured.delivery_rate,
     }
 }
 

@@ -20,8 +20,10 @@ use tokio::time::{sleep, timeout};
 
 use super::{Class, Pipe, Setup};
 
-/// How often a lost path is tried again.
+/// How often a lost path is tried again, and how long an attempt may take: one that is given up goes on
+/// taking one of the few numbers of paths.
 const REOPEN: Duration = Duration::from_millis(500);
+const OPENING: Duration = Duration::from_secs(5);
 const NAME: &str = "lab";
 
 /// How long a path may be silent, and how often it is asked. The first is what noq's own tests and iroh have.
@@ -83,7 +85,7 @@ pub(super) async fn connect(
         let mut path = (index == 0).then_some(PathId::ZERO);
         let mut tries = 0;
         while path.is_none() {
-            match timeout(REOPEN, connection.open_path(on, status)).await {
+            match timeout(OPENING, connection.open_path(on, status)).await {
                 Ok(Ok(opened)) => path = Some(opened.id()),
                 failed if tries == 20 => {
                     let what = format!("no path over {}: {failed:?}", place.name);
@@ -118,7 +120,7 @@ async fn hold(connection: Connection, mut path: Option<PathId>, on: FourTuple, s
         if path.is_some_and(|id| connection.path(id).is_some()) {
             continue;
         }
-        let opened = timeout(REOPEN, connection.open_path(on, status)).await;
+        let opened = timeout(OPENING, connection.open_path(on, status)).await;
         path = opened.ok().and_then(Result::ok).map(|path| path.id());
     }
 }

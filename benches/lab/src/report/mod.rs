@@ -200,10 +200,31 @@ pub(crate) fn percentile(samples: &[f64], percent: f64) -> Option<f64> {
 /// Writes all three files.
 pub(crate) fn write(out: &Path, sheets: &[Sheet]) -> io::Result<()> {
     std::fs::create_dir_all(out)?;
-    std::fs::write(out.join("table.md"), table::markdown(sheets))?;
+    let tables = format!("{}\n\n{}", machine(), table::markdown(sheets));
+    std::fs::write(out.join("table.md"), tables)?;
     std::fs::write(out.join("lab.svg"), svg::draw(sheets))?;
     let raw = serde_json::to_vec_pretty(sheets).map_err(io::Error::other)?;
     std::fs::write(out.join("raw.json"), raw)
+}
+
+/// Where this was measured, and how it is repeated.
+fn machine() -> String {
+    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load
+        .split_whitespace()
+        .next()
+        .unwrap_or("unknown")
+        .to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    format!(
+        "`lab {}` on Linux {}, {cores} cores, load {load} at the end. Medians; a p99 of fewer than a hundred samples is \
+         their worst.",
+        words.join(" "),
+        kernel.trim(),
+    )
 }
 
 /// What is printed of one sheet.

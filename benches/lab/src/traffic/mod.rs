@@ -16,6 +16,8 @@ mod flow;
 mod notes;
 mod read;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

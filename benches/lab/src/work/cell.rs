@@ -145,17 +145,24 @@ impl Cell<'_> {
 
 /// Waits until what an earlier cell left behind has crossed; not for ever.
 fn settle(world: &World, links: &[LinkSpec]) {
-    let queued = |link: &LinkSpec| {
-        let counters = world.counters(link.name);
-        counters.up.queued_bytes + counters.down.queued_bytes
+    let seen = || {
+        let counters = links.iter().map(|link| world.counters(link.name));
+        counters.fold((0, 0), |(queued, crossed), c| {
+            (
+                queued + c.up.queued_bytes + c.down.queued_bytes,
+                crossed + c.up.delivered_bytes + c.down.delivered_bytes,
+            )
+        })
     };
-    for _ in 0..50 {
-        std::thread::sleep(Duration::from_millis(100));
-        if links.iter().map(queued).sum::<u64>() == 0 {
-            // What was on its way, and what it is answered with.
-            std::thread::sleep(Duration::from_millis(250));
+    let mut before = seen();
+    for _ in 0..60 {
+        std::thread::sleep(Duration::from_millis(250));
+        let now = seen();
+        // The last segments and what they are answered with.
+        if now.0 == 0 && now.1 - before.1 < 4096 {
             break;
         }
+        before = now;
     }
 }
 

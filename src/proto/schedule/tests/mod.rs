@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Candidate, Measure, Surroundings, Unit};
 use crate::label::Urgency;
 
+mod bandwidth;
 mod budget;
 mod estimate;
 mod place;

@@ -70,23 +70,35 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{CloseReason, Phase, Session};
-use crate::label::{Label, Urgency};
+use crate::label::Label;
 
+mod acknowledged;
 mod assembly;
+mod delivery;
+mod entry;
 mod fates;
+mod giving_up;
+mod handing_out;
 mod incoming;
+mod leaving;
 mod order;
 mod outgoing;
 mod parts;
 mod plan;
 mod queue;
+mod record;
+mod room;
+mod sending;
+mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod withdrawn;
 mod writing;
 
-use outgoing::State as Stage;
-pub(super) use wire::State;
+use record::{Record, State as Stage};
+pub(super) use state::State;
 
 /// Messages of one urgency that are sent and not settled with the peer.
 pub const MAX_UNSETTLED: usize = 4096;
@@ -348,7 +360,7 @@ impl Session {
     /// Takes the frames of a message of which nothing was written out of every outbox.
     fn take_back(&mut self, id: u64) {
         let (paths, messages) = (&mut self.paths, &mut self.messages);
-        let planned = |record: &outgoing::Record| record.seq.is_some();
+        let planned = |record: &Record| record.seq.is_some();
         if !messages
             .out
             .records
@@ -391,10 +403,5 @@ impl Session {
         self.messages.out.relabel(id.0, label);
         self.raise_planned();
         Ok(())
-    }
-
-    /// Whether a message of this urgency would be taken now.
-    pub fn has_message_room(&self, urgency: Urgency) -> bool {
-        self.takes_messages().is_ok() && self.messages.out.is_roomy(urgency)
     }
 }

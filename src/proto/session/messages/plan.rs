@@ -1,7 +1,8 @@
 //! Which part of which message goes on a path next.
 
-use super::outgoing::{Outgoing, Record};
+use super::outgoing::Outgoing;
 use super::parts::Part;
+use super::record::Record;
 use crate::label::{Label, Urgency};
 use crate::proto::session::choose::{Chooser, Judge, Round};
 use crate::proto::session::frame::{MAX_NAMED, PartHeader};
@@ -28,7 +29,9 @@ impl Session {
         while *most > 0 && self.messages.waits(turn) {
             let path = self.paths[slot].as_ref();
             let queued = path.map_or(usize::MAX, |path| path.outbox.before(turn));
-            if queued >= limit || !self.plan_part(slot, turn, round) {
+            // What was starved goes whatever else is queued.
+            let full = queued >= limit && !round.starved;
+            if full || !self.plan_part(slot, turn, round) {
                 break;
             }
             planned = true;

@@ -5,10 +5,10 @@ use crate::label::Prop;
 use crate::network::{Fact, Kind, Kinds};
 use crate::proto::pair::{Line, anywhere};
 
-const MILLI: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MILLI: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-fn line(delay: u32, mbit: u64) -> Line {
+pub(super) fn line(delay: u32, mbit: u64) -> Line {
     Line {
         delay: MILLI * delay,
         jitter: Duration::ZERO,
@@ -18,7 +18,7 @@ fn line(delay: u32, mbit: u64) -> Line {
 }
 
 /// Two sessions, a path on each of these slots that behaves so, and a stream.
-fn joined(lines: &[(u8, Line)], measures: bool) -> (Pair, Vec<PathId>, StreamId) {
+pub(super) fn joined(lines: &[(u8, Line)], measures: bool) -> (Pair, Vec<PathId>, StreamId) {
     let config = Config::default();
     let mut pair = Pair::new(5, start(), config.clone(), config);
     pair.measures = measures;
@@ -34,14 +34,14 @@ fn joined(lines: &[(u8, Line)], measures: bool) -> (Pair, Vec<PathId>, StreamId)
     (pair, paths, id)
 }
 
-fn write(pair: &mut Pair, id: StreamId, label: Label, data: &[u8]) {
+pub(super) fn write(pair: &mut Pair, id: StreamId, label: Label, data: &[u8]) {
     let now = pair.now();
     let taken = pair.session(End::Dialler).write(now, id, label, data);
     assert_eq!(taken, Ok(data.len()));
 }
 
 /// Steps until so many bytes of a stream were read; how long that took, at most `limit`.
-fn until_read(pair: &mut Pair, id: StreamId, bytes: usize, limit: Duration) -> Duration {
+pub(super) fn until_read(pair: &mut Pair, id: StreamId, bytes: usize, limit: Duration) -> Duration {
     let begun = pair.now();
     while pair.now() < begun + limit {
         let _ = pair.read_all(End::Listener, id);
@@ -58,7 +58,7 @@ fn until_read(pair: &mut Pair, id: StreamId, bytes: usize, limit: Duration) -> D
 }
 
 /// Writes as much as is taken for so long; how much arrived.
-fn flood(pair: &mut Pair, id: StreamId, label: Label, length: Duration) -> usize {
+pub(super) fn flood(pair: &mut Pair, id: StreamId, label: Label, length: Duration) -> usize {
     let read = |pair: &Pair| pair.sides[1].read.get(&id).map_or(0, Vec::len);
     let pattern = bytes(251 + (64 << 10));
     let before = read(pair);

@@ -7,6 +7,7 @@ mod many;
 mod model;
 mod paths;
 mod silence;
+mod soundings;
 mod streams;
 
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ pub(super) use model::cases;
 const LONG: Duration = Duration::from_secs(60);
 
 /// The only look at a clock: virtual time has to begin somewhere.
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods, reason = "a test is told no time")]
 fn start() -> Instant {
     Instant::now()
 }

@@ -1,3 +1,2 @@
 mod closely;
-mod line;
 mod told;

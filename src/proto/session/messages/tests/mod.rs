@@ -1,5 +1,6 @@
 //! Messages over a [`Pair`] of sessions.
 
+mod fair;
 mod flow;
 mod giving_up;
 mod hostile;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::*;
-use crate::label::Prop;
+use crate::label::{Prop, Urgency};
 use crate::network::{Fact, Kind, Kinds};
 use crate::proto::pair::{End, Pair, anywhere};
 use crate::proto::session::{Config, Event, PathId};
@@ -19,7 +20,7 @@ use crate::proto::session::{Config, Event, PathId};
 use End::{Dialler, Listener};
 
 /// The only look at a clock: virtual time has to begin somewhere.
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods, reason = "a test is told no time")]
 fn start() -> Instant {
     Instant::now()
 }

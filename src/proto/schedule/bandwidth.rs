@@ -1,4 +1,5 @@
-//! What a path can carry: from what the kernel says of its connection every few milliseconds.
+//! What a path can carry: from what is told of its connection every few milliseconds, by the kernel where
+//! it tells (TCP_INFO), else by PINGs among the payload.
 //!
 //! # The problem
 //!
@@ -10,7 +11,7 @@
 //! # The rules
 //!
 //! - A sample is what was acknowledged over about one round trip, and no more than the kernel's own
-//!   delivery rate allows: what fills a hole is acknowledged in one gulp and was delivered before.
+//!   delivery rate allows, where it has one: what fills a hole is acknowledged in one gulp and was delivered before.
 //! - The bandwidth is the largest sample of the last ten round trips, at least a second. A sample that
 //!   raises it counts; a lower one counts only if the path was the limit: the kernel had unsent bytes all
 //!   along, or the pipe was full (as many bytes on the way as bandwidth times least round trip) and
@@ -19,14 +20,13 @@
 //!   path. So a fall of less than a quarter is believed after ten seconds only; and after a fall, after
 //!   ten seconds, and as long as that raises it, more is asked for three round trips.
 //! - A full pipe in which nothing waits may hold more: a quarter more is asked.
-//! - The least round trip is the kernel's of the last minutes, unless all of the last ten seconds, with
+//! - The least round trip is that told, of the last minutes, unless all of the last ten seconds, with
 //!   little on the way, were far from it: then the way is another one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::proto::schedule::Measure;
-use crate::transport::Measured;
+use super::Measure;
 
 /// A sample is taken over one round trip, between these.
 const SPAN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
@@ -46,9 +46,30 @@ const CALM: Duration = Duration::from_secs(10);
 /// Bytes on the way that make no queue worth speaking of: ten segments.
 const FEW: u64 = 15_000;
 
+/// What is told of a connection at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The smoothed round trip, the waiting behind what was sent before included.
+    pub rtt: Option<Duration>,
+    /// Its mean deviation.
+    pub deviation: Option<Duration>,
+    /// The least round trip of the last minutes.
+    pub least_rtt: Option<Duration>,
+    /// Bytes that arrived since the connection was made.
+    pub acknowledged: u64,
+    /// Bytes given to it that are not known to have arrived, unsent ones included.
+    pub outstanding: u64,
+    /// Those of them that were not sent yet.
+    pub unsent: u64,
+    /// For how long a buffer of either end held it back, in all.
+    pub held_back: Duration,
+    /// Bytes a second, as the kernel saw the last ones delivered.
+    pub delivery_rate: Option<u64>,
+}
+
 /// One connection's.
 #[derive(Debug, Default)]
-pub(super) struct Estimate {
+pub struct Estimate {
     span: Option<Span>,
     last: Option<(Instant, u64)>,
     /// Samples, each lower and later than the one before it: the first is the bandwidth.
@@ -86,21 +107,21 @@ struct Calm {
 }
 
 impl Estimate {
-    /// What is known of the path now that the kernel says this of its connection.
-    pub(super) fn take(&mut self, now: Instant, measured: &Measured) -> Measure {
-        let outstanding = measured.outstanding.unwrap_or(0);
-        let unsent = measured.unsent.unwrap_or(0).min(outstanding);
-        let least = self.least(now, measured, outstanding);
-        self.count(now, measured, outstanding, unsent, least);
-        self.last = Some((now, measured.acknowledged));
+    /// What is known of the path now that this is told of its connection.
+    pub fn take(&mut self, now: Instant, told: &Told) -> Measure {
+        let outstanding = told.outstanding;
+        let unsent = told.unsent.min(outstanding);
+        let least = self.least(now, told, outstanding);
+        self.count(now, told, outstanding, unsent, least);
+        self.last = Some((now, told.acknowledged));
         Measure {
-            rtt: measured.rtt,
-            deviation: measured.deviation,
+            rtt: told.rtt,
+            deviation: told.deviation,
             least_rtt: least,
             bandwidth: self.asked(now),
             outstanding,
             unsent,
-            acknowledged: measured.acknowledged,
+            acknowledged: told.acknowledged,
         }
     }
 
@@ -121,17 +142,17 @@ impl Estimate {
     fn count(
         &mut self,
         now: Instant,
-        measured: &Measured,
+        told: &Told,
         outstanding: u64,
         unsent: u64,
         least: Option<Duration>,
     ) {
-        let rtt = measured.rtt.unwrap_or_default();
+        let rtt = told.rtt.unwrap_or_default();
         let long = rtt.clamp(SPAN[0], SPAN[1]);
         let seen = self.last.map_or(now, |(at, _)| at);
         let away = now.saturating_duration_since(seen) > 4 * long && unsent == 0;
         let Some(span) = self.span.as_mut().filter(|_| !away) else {
-            self.begin(now, measured, outstanding, unsent);
+            self.begin(now, told, outstanding, unsent);
             return;
         };
         span.fewest = span.fewest.min(outstanding);
@@ -140,13 +161,13 @@ impl Estimate {
         if took < long {
             return;
         }
-        let bytes = measured.acknowledged.saturating_sub(span.acknowledged);
-        let held = measured.held_back.saturating_sub(span.held_back) > took / 4;
+        let bytes = told.acknowledged.saturating_sub(span.acknowledged);
+        let held = told.held_back.saturating_sub(span.held_back) > took / 4;
         let (fewest, starved) = (span.fewest, span.starved);
-        self.begin(now, measured, outstanding, unsent);
+        self.begin(now, told, outstanding, unsent);
         let rate = u128::from(bytes) * 1_000_000 / took.as_micros().max(1);
         let mut rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        if let Some(kernel) = measured.delivery_rate {
+        if let Some(kernel) = told.delivery_rate {
             rate = rate.min(kernel.saturating_add(kernel / 4));
         }
         let full = self.is_full(fewest, least);
@@ -194,11 +215,11 @@ impl Estimate {
         self.probing = now.checked_add(time).map(|until| (until, percent));
     }
 
-    fn begin(&mut self, now: Instant, measured: &Measured, outstanding: u64, unsent: u64) {
+    fn begin(&mut self, now: Instant, told: &Told, outstanding: u64, unsent: u64) {
         self.span = Some(Span {
             began: now,
-            acknowledged: measured.acknowledged,
-            held_back: measured.held_back,
+            acknowledged: told.acknowledged,
+            held_back: told.held_back,
             fewest: outstanding,
             starved: unsent == 0,
         });
@@ -239,9 +260,9 @@ impl Estimate {
     }
 
     /// The least round trip, where our own queue is not in it.
-    fn least(&mut self, now: Instant, measured: &Measured, outstanding: u64) -> Option<Duration> {
-        let kernel = measured.least_rtt;
-        let Some(rtt) = measured.rtt else {
+    fn least(&mut self, now: Instant, told: &Told, outstanding: u64) -> Option<Duration> {
+        let kernel = told.least_rtt;
+        let Some(rtt) = told.rtt else {
             return kernel;
         };
         let pipe = self
@@ -250,7 +271,7 @@ impl Estimate {
             .map_or(0, |(rate, least)| holds(rate, least));
         let moved = self
             .last
-            .is_some_and(|(_, acknowledged)| measured.acknowledged > acknowledged);
+            .is_some_and(|(_, acknowledged)| told.acknowledged > acknowledged);
         if moved && outstanding <= FEW.max(pipe.saturating_add(pipe / 4)) {
             self.calmed(now, rtt);
         }

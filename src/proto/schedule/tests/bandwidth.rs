@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::super::Estimate;
+use super::now;
 use crate::proto::schedule::Measure;
-use crate::transport::Measured;
+use crate::proto::schedule::bandwidth::{Estimate, Told};
 
 const SEGMENT: u64 = 1_500;
 const MBIT: u64 = 125_000;
@@ -36,7 +36,7 @@ struct Line {
     free: Duration,
     flying: VecDeque<(Duration, Duration, u64)>,
     outstanding: u64,
-    measured: Measured,
+    measured: Told,
     chance: u64,
     estimate: Estimate,
     told: Measure,
@@ -45,7 +45,7 @@ struct Line {
 impl Line {
     fn new(mbit: u64, rtt: u64) -> Self {
         Self {
-            began: Instant::now(),
+            began: now(),
             at: Duration::ZERO,
             rate: mbit * MBIT,
             rtt: millis(rtt),
@@ -53,7 +53,7 @@ impl Line {
             free: Duration::ZERO,
             flying: VecDeque::new(),
             outstanding: 0,
-            measured: Measured::default(),
+            measured: Told::default(),
             chance: 1,
             estimate: Estimate::default(),
             told: Measure::default(),
@@ -99,16 +99,16 @@ impl Line {
             let step = 1_000 + self.chance(1_000);
             self.at += Duration::from_micros(step);
             self.acknowledge();
-            self.measured.outstanding = Some(self.outstanding);
-            self.measured.unsent = Some(0);
+            self.measured.outstanding = self.outstanding;
+            self.measured.unsent = 0;
             let more = match wants {
                 Wants::Gated => {
                     self.look();
                     self.allowed().saturating_sub(self.outstanding)
                 }
                 Wants::Bulk(window) => {
-                    self.measured.unsent = Some(100_000);
-                    self.measured.outstanding = Some(self.outstanding + 100_000);
+                    self.measured.unsent = 100_000;
+                    self.measured.outstanding = self.outstanding + 100_000;
                     self.look();
                     window.saturating_sub(self.outstanding)
                 }
@@ -239,17 +239,17 @@ fn a_pause_forgets_nothing_at_once() {
 
 #[test]
 fn what_filled_a_hole_was_not_delivered_at_once() {
-    let (mut estimate, began) = (Estimate::default(), Instant::now());
+    let (mut estimate, began) = (Estimate::default(), now());
     let mut told = None;
     for (at, acknowledged) in [(0, 0), (40, 100_000), (80, 200_000), (120, 2_000_000)] {
-        let measured = Measured {
+        let measured = Told {
             rtt: Some(millis(20)),
             least_rtt: Some(millis(20)),
             acknowledged,
-            outstanding: Some(200_000),
-            unsent: Some(100_000),
+            outstanding: 200_000,
+            unsent: 100_000,
             delivery_rate: Some(2_500_000),
-            ..Measured::default()
+            ..Told::default()
         };
         told = estimate.take(began + millis(at), &measured).bandwidth;
     }
@@ -277,21 +277,21 @@ fn a_longer_way_is_known_though_the_kernel_remembers_the_short_one() {
 
 #[test]
 fn any_figures_are_borne() {
-    let (mut estimate, began) = (Estimate::default(), Instant::now());
+    let (mut estimate, began) = (Estimate::default(), now());
     let figures = [0, 1, u64::MAX / 2, u64::MAX];
     let mut at = 0;
     for acknowledged in figures {
         for outstanding in figures {
             for rate in figures {
                 at += 300;
-                let measured = Measured {
+                let measured = Told {
                     rtt: Some(Duration::from_micros(rate.min(u64::from(u32::MAX)))),
                     least_rtt: Some(Duration::from_secs(4_294)),
                     acknowledged,
-                    outstanding: Some(outstanding),
-                    unsent: Some(rate),
+                    outstanding,
+                    unsent: rate,
                     delivery_rate: Some(rate),
-                    ..Measured::default()
+                    ..Told::default()
                 };
                 let told = estimate.take(began + millis(at), &measured);
                 assert!(told.unsent <= told.outstanding);

@@ -1,0 +1,152 @@
+//! How a message leaves: given another place by its label, no longer sent, settled, gone.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::outgoing::Outgoing;
+use super::parts::Flying;
+use super::record::{Record, State};
+use super::room::Lane;
+use super::{Fate, MessageId};
+use crate::label::Label;
+use crate::proto::session::Event;
+
+impl Outgoing {
+    /// Gives a message of which nothing was written another label.
+    pub(super) fn relabel(&mut self, id: u64, label: Label) {
+        self.uncharge(id);
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let old = std::mem::replace(&mut record.label, label);
+        let (from, to) = (old.urgency() as usize, label.urgency() as usize);
+        // What was inherited is kept: at worst it goes a little earlier.
+        let rank = match record.rank < from {
+            true => record.rank.min(to),
+            false => to,
+        };
+        let before = std::mem::replace(&mut record.rank, rank);
+        let after = record.after.clone();
+        self.queues[before].remove(&old, id);
+        self.uncount_label(&old);
+        self.count_label(&label);
+        self.raise(&after, to);
+        self.queue(id);
+    }
+
+    /// Nothing more of it is sent, and nothing new comes after it unnamed.
+    pub(super) fn retire(&mut self, id: u64, state: State) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let (was_live, label, lane) = (record.is_live(), record.label, record.lane);
+        record.state = state;
+        record.parts.clear(&mut self.flying);
+        if let Some(at) = record.expires.take() {
+            self.expiries.remove(&(at, id));
+        }
+        if let Some(link) = record.link.take() {
+            self.lanes[lane].chain.remove(&link);
+        }
+        if was_live {
+            self.uncount_label(&label);
+        }
+        self.queue(id);
+        self.drop_payload(id);
+    }
+
+    /// Its fate is known.
+    pub(super) fn settle(&mut self, id: u64, fate: Fate) {
+        if fate != Fate::Delivered {
+            self.fates.failed(id, fate);
+        }
+        self.unsettled -= 1;
+        self.events.push_back(Event::MessageSettled(MessageId(id)));
+    }
+
+    /// Takes a message out of everything but the lists of those around it; its fate is the caller's.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Box<Record>> {
+        let mut record = self.records.remove(&id)?;
+        self.queues[record.rank].remove(&record.label, id);
+        record.parts.clear(&mut self.flying);
+        if let Some(seq) = record.seq {
+            self.by_seq.remove(&seq);
+        }
+        if let Some(at) = record.expires {
+            self.expiries.remove(&(at, id));
+        }
+        if let Some(link) = record.link {
+            self.lanes[record.lane].chain.remove(&link);
+        }
+        if !record.is_live() {
+            for set in self.due_sets() {
+                set.remove(&id);
+            }
+        } else {
+            self.uncount_label(&record.label);
+        }
+        let lane = &mut self.lanes[record.lane];
+        lane.used -= record.weight;
+        lane.count -= 1;
+        self.freed(record.lane);
+        Some(record)
+    }
+
+    fn due_sets(&mut self) -> [&mut BTreeSet<u64>; 4] {
+        [
+            &mut self.asking,
+            &mut self.burying,
+            &mut self.withdraw_due,
+            &mut self.forget_due,
+        ]
+    }
+
+    /// When the next lifetime runs out.
+    pub(super) fn expiry(&self) -> Option<Instant> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// A message whose lifetime is over.
+    pub(super) fn expired(&mut self, now: Instant) -> Option<u64> {
+        let (at, id) = *self.expiries.first()?;
+        (at <= now).then(|| {
+            self.expiries.pop_first();
+            id
+        })
+    }
+
+    /// The session is over: nothing more is sent, and every fate is known.
+    pub(super) fn end(&mut self) {
+        let open: Vec<(u64, bool)> = (self.records.iter())
+            .filter(|(_, record)| !record.settled())
+            .map(|(id, record)| (*id, record.written))
+            .chain(self.writing.keys().map(|id| (*id, false)))
+            .collect();
+        self.unsettled += self.writing.len();
+        for (id, maybe_delivered) in open {
+            self.settle(id, Fate::Lost { maybe_delivered });
+        }
+        self.records.clear();
+        self.writing.clear();
+        self.by_seq.clear();
+        self.labels.clear();
+        self.expiries.clear();
+        self.doomed.clear();
+        self.late = Vec::new();
+        self.flying = Flying::default();
+        for queue in &mut self.queues {
+            queue.clear();
+        }
+        for set in self.due_sets() {
+            set.clear();
+        }
+        for index in 0..3 {
+            let wanted = self.lanes[index].wanted;
+            self.lanes[index] = Lane {
+                wanted,
+                ..Lane::default()
+            };
+            self.freed(index);
+        }
+    }
+}

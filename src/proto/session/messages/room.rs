@@ -1,0 +1,98 @@
+//! What there is room for, by urgency: in the buffer here, and in the peer's window.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::MAX_UNSETTLED;
+use super::outgoing::{Outgoing, URGENCIES};
+use crate::label::{Label, Urgency};
+use crate::proto::session::Event;
+
+/// What is bounded by urgency.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// Bytes held, overhead included, and messages not settled with the peer.
+    pub(super) used: usize,
+    pub(super) count: usize,
+    /// What the peer lets be sent, and what was charged of it; from the start of the session.
+    pub(super) granted: u64,
+    pub(super) charged: u64,
+    /// Messages sent without `after`, in that order.
+    pub(super) chain: BTreeMap<u64, u64>,
+    /// The last of them that was delivered, and its number on the wire.
+    pub(super) delivered: Option<(u64, u64)>,
+    /// One of so many bytes found no room.
+    pub(super) wanted: Option<usize>,
+    /// Messages being written, the first of which may grow as long as any.
+    pub(super) writers: BTreeSet<u64>,
+}
+
+impl Outgoing {
+    fn fits(&self, lane: usize, length: usize) -> bool {
+        let lane = &self.lanes[lane];
+        let bytes = lane.used == 0 || lane.used.saturating_add(length) <= self.limit;
+        lane.count < MAX_UNSETTLED && bytes
+    }
+
+    /// Whether a message of this length is taken; if not, `MessageRoom` follows.
+    pub(super) fn has_room(&mut self, urgency: Urgency, length: usize) -> bool {
+        let lane = urgency as usize;
+        let fits = self.fits(lane, length);
+        if !fits {
+            self.lanes[lane].wanted = Some(length);
+        }
+        fits
+    }
+
+    /// Something went: whoever waits for room may try again.
+    pub(super) fn freed(&mut self, lane: usize) {
+        if let Some(length) = self.lanes[lane].wanted
+            && (self.fits(lane, length) || !self.lanes[lane].writers.is_empty())
+        {
+            self.lanes[lane].wanted = None;
+            self.events.push_back(Event::MessageRoom(URGENCIES[lane]));
+        }
+    }
+
+    /// The sender waits, or soon will, for an acknowledgement.
+    pub(super) fn is_pressed(&self, label: &Label) -> bool {
+        let lane = &self.lanes[label.urgency() as usize];
+        lane.used > self.limit / 16 * 15 || lane.count > MAX_UNSETTLED / 4 * 3
+    }
+
+    pub(super) fn buffered(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.used).sum()
+    }
+
+    /// Bytes of an urgency that are not acknowledged, sent or not.
+    pub(super) fn held(&self, urgency: Urgency) -> u64 {
+        self.lanes[urgency as usize].used as u64
+    }
+
+    pub(super) fn credit(&mut self, urgency: usize, highest: u64) {
+        let lane = &mut self.lanes[urgency];
+        lane.granted = lane.granted.max(highest);
+    }
+
+    /// What is charged comes back: the peer never heard of it.
+    pub(super) fn uncharge(&mut self, id: u64) {
+        if let Some(record) = self.records.get_mut(&id)
+            && std::mem::take(&mut record.begun)
+        {
+            self.lanes[record.own()].charged -= record.charge;
+        }
+    }
+
+    /// Its payload is not needed any more.
+    pub(super) fn drop_payload(&mut self, id: u64) {
+        if let Some(record) = self.records.get_mut(&id) {
+            let freed = record.bytes.len();
+            record.bytes = Bytes::new();
+            record.weight -= freed;
+            let lane = record.lane;
+            self.lanes[lane].used -= freed;
+            self.freed(lane);
+        }
+    }
+}

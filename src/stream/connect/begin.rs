@@ -1,0 +1,100 @@
+//! The first path stands: a stream begins.
+
+use std::sync::Arc;
+
+use super::attempt::First;
+use super::plan::Plan;
+use crate::clock::Clock;
+use crate::label::Label;
+use crate::network::Network;
+use crate::proto::session::Session as Core;
+use crate::proto::session::handshake::Agreed;
+use crate::stream::McStream;
+use crate::stream::driver::{self, Driver};
+use crate::stream::hooks::{self, DynHook};
+use crate::stream::plain::Plain;
+use crate::stream::roam::Roamer;
+use crate::stream::tend::Target;
+use crate::transport::ByteLink;
+
+impl Plan {
+    /// The first path stands: the session, its task, and its first stream.
+    pub(super) fn begin(
+        self,
+        first: First,
+        way: Option<Network>,
+        label: Label,
+        hook: Option<Box<dyn DynHook>>,
+    ) -> McStream {
+        match first {
+            First::Plain(link) => self.begin_plain(link, way, label, hook),
+            First::Session(link, agreed) => {
+                let stream = self.begin_session(link, *agreed, way, label);
+                if let Some(hook) = hook {
+                    let carrier = Arc::downgrade(&stream.carrier);
+                    tokio::spawn(hooks::observe(stream.events(), carrier, hook));
+                }
+                stream
+            }
+        }
+    }
+
+    fn begin_plain(
+        self,
+        link: Box<dyn ByteLink>,
+        way: Option<Network>,
+        label: Label,
+        hook: Option<Box<dyn DynHook>>,
+    ) -> McStream {
+        let target = Target {
+            context: self.context,
+            endpoint: self.asks.endpoint.clone(),
+            destination: self.destination,
+            only: self.only,
+            label,
+            grace: self.asks.grace,
+        };
+        let plain = Plain::new(link, way, hook, Some(target));
+        plain.limit(self.asks.rate_limit);
+        plain.set_report(self.report);
+        McStream::plain_stream(plain, label)
+    }
+
+    fn begin_session(
+        self,
+        link: Box<dyn ByteLink>,
+        agreed: Agreed,
+        way: Option<Network>,
+        label: Label,
+    ) -> McStream {
+        let (path, remote) = (agreed.path, agreed.remote);
+        let (now, first) = (Clock::now(), way.clone());
+        let config = self.context.settings().core(self.asks.rate_limit);
+        let core = Core::new(agreed, config, now);
+        let alive = self.context.tasks().enter();
+        let driver = Driver::new(
+            core,
+            Arc::clone(&self.context),
+            label,
+            Some(self.destination.clone()),
+            &self.asks,
+        );
+        driver.set_report(self.report);
+        driver
+            .attach(path, link, way, remote)
+            .expect("the first path of a new session");
+        let id = driver
+            .open(label)
+            .expect("the first stream of a new session");
+        let roamer = Roamer::new(
+            self.context,
+            self.asks,
+            self.destination,
+            self.only,
+            first,
+            driver.operation(),
+        );
+        driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
+        McStream::session_stream(driver, id, label)
+    }
+}
