@@ -122,6 +122,8 @@ impl Session {
     /// Dialler: the id and epoch for the next attach in this slot (0 to 7; the slot is taken modulo 8).
     pub fn next_path(&mut self, slot: u8) -> PathId {
         let id = slot % MAX_PATHS as u8;
+        let stranded = self.paths.iter().all(Option::is_none);
+        self.dialled_alone[usize::from(id)] = stranded.then_some(self.attached);
         let issued = &mut self.issued[usize::from(id)];
         *issued = issued.saturating_add(1);
         PathId { id, epoch: *issued }
@@ -160,10 +162,12 @@ impl Session {
             other.alone = false;
         }
         (0..MAX_PATHS).for_each(|other| self.probe(now, other));
+        // Before we attach the peer has said what it has, and later ones may have come by another path.
+        let alone = self.role == Role::Listener || self.dialled_alone[slot] == Some(self.attached);
         self.attached += 1;
         let mut fresh = Path::new(path, self.attached, sides);
         fresh.resumed = self.attached == 1;
-        fresh.alone = self.paths.iter().all(Option::is_none);
+        fresh.alone = alone && self.paths.iter().all(Option::is_none);
         self.paths[slot] = Some(Box::new(fresh));
         self.open |= 1 << slot;
         self.stranded = None;

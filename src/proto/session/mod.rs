@@ -197,6 +197,8 @@ pub struct Session {
     /// What went over the last path of each slot that is gone.
     ended: Vec<(PathId, PathStats)>,
     issued: [u32; MAX_PATHS],
+    /// By slot, how many had attached when the last one was given out, if there was no path then.
+    dialled_alone: [Option<u64>; MAX_PATHS],
     attached: u64,
 
     messages: Box<messages::State>,
@@ -270,6 +272,7 @@ impl Session {
             epochs: [0; MAX_PATHS],
             ended: Vec::new(),
             issued,
+            dialled_alone: [None; MAX_PATHS],
             attached: 0,
             ready: Ready::default(),
             streams_first: [false; 3],

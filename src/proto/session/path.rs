@@ -51,8 +51,8 @@ pub(super) struct Path {
     pub(super) resume_heard: bool,
     /// We are to say what we have.
     pub(super) resume_due: bool,
-    /// It was the only path from its attach on, so that what the peer states on it can be held against
-    /// what it acknowledged earlier.
+    /// It was the only path from its attach on, at the dialler from when it was dialled, so that what
+    /// the peer states on it can be held against what it acknowledged earlier.
     pub(super) alone: bool,
     /// We send no more payload on it, and said so.
     pub(super) retiring: bool,

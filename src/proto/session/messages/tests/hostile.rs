@@ -388,3 +388,27 @@ proptest! {
         pair.run(secs(10));
     }
 }
+
+// behaviour: S1
+#[test]
+fn what_was_said_on_a_path_before_another_went_is_no_forgetting() {
+    let mut pair = pair_of(1, Config::default());
+    let (old, now) = (pair.paths()[0], pair.now());
+    let path = pair.session(Dialler).next_path(1);
+    let listener = pair.session(Listener);
+    listener.attach(now, path, anywhere()).expect("it lives");
+    let mut slices = [std::io::IoSlice::new(&[]); 16];
+    let count = listener.transmit(now, path, &mut slices);
+    let said: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
+    listener.transmitted(now, path, said.len());
+    // It is on its way while a message is acknowledged by the old path, which goes then.
+    let id = send(&mut pair, Label::ANY, 100, Order::Sent);
+    assert_eq!(arrive(&mut pair), [id]);
+    assert_eq!(fate(&mut pair, id), Fate::Delivered);
+    let now = pair.now();
+    let dialler = pair.session(Dialler);
+    dialler.lose(now, old);
+    dialler.attach(now, path, anywhere()).expect("it lives");
+    dialler.receive(now, path, &said).expect("honest");
+    assert_eq!(dialler.closed(), None);
+}
