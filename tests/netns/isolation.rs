@@ -6,6 +6,10 @@ use std::io::{Read, Seek};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::WaitOptions;
+
+use crate::process::until;
+
 /// Tells the child which test it is.
 const TEST: &str = "MANCOM_NETNS_TEST";
 /// Turns a skip into a failure.
@@ -16,6 +20,10 @@ const SKIP: &str = "SKIP ";
 const LIMIT: Duration = Duration::from_secs(120);
 /// Bytes that a soak moves, as `1GiB` or `64MiB`; then a test may take an hour.
 const SOAK: &str = "MANCOM_SOAK";
+/// Where a test that hangs leaves its sign.
+const SIGN: &str = "MANCOM_NETNS_SIGN";
+/// What a program ends with once its starter is gone: `unshare` heeds no softer signal while it waits.
+const DEATH: [&str; 3] = ["--pdeathsig", "KILL", "unshare"];
 /// With a user namespace no privilege is needed; `--pid` and `--kill-child` make
 /// every process of a test end with it.
 const NAMESPACES: [&str; 6] = [
@@ -50,6 +58,8 @@ macro_rules! cases {
     };
 }
 pub(crate) use cases;
+
+pub(crate) const CASES: &[Case] = cases![isolation: leaves_nothing_behind_when_it_is_ended];
 
 /// How this machine lets a test be isolated: the arguments of `unshare`.
 #[derive(Clone, Copy)]
@@ -191,13 +201,20 @@ impl Isolation {
         })
     }
 
+    /// `unshare`, without the program that it is to run.
+    fn command(self) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(DEATH).args(self.0);
+        command
+    }
+
     fn probe(self) -> Result<Self, String> {
-        let output = Command::new("unshare")
-            .args(self.0)
+        let output = self
+            .command()
             .args(["--", "sh", "-c", &format!("{PREPARE} && {PROBE}")])
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("unshare: {error}"))?;
+            .map_err(|error| format!("setpriv: {error}"))?;
         if output.status.success() {
             return Ok(self);
         }
@@ -210,8 +227,8 @@ impl Isolation {
         let mut output = tempfile::tempfile().expect("a temporary file");
         let writer = || Stdio::from(output.try_clone().expect("a descriptor"));
         let myself = std::env::current_exe().expect("the path of this binary");
-        let mut child = Command::new("unshare")
-            .args(self.0)
+        let mut child = self
+            .command()
             .args(["--", "sh", "-c", &format!("{PREPARE} && exec \"$0\"")])
             .arg(myself)
             .env(TEST, name)
@@ -220,7 +237,7 @@ impl Isolation {
             .stdout(writer())
             .stderr(writer())
             .spawn()
-            .expect("unshare, which the probe has run");
+            .expect("setpriv, which the probe has run");
         let status = wait(&mut child, limit);
         if status.is_none() {
             let _ = child.kill();
@@ -255,6 +272,9 @@ fn read_all(file: &mut File) -> String {
 fn be_the_test(cases: &[Case], name: &str) -> ExitCode {
     if name == HANGS {
         println!("about to hang");
+        if let Some(sign) = std::env::var_os(SIGN) {
+            File::create(sign).expect("a temporary folder");
+        }
         loop {
             std::thread::park();
         }
@@ -266,4 +286,35 @@ fn be_the_test(cases: &[Case], name: &str) -> ExitCode {
         .unwrap_or_else(|| panic!("no test is named {name}"));
     (case.run)();
     ExitCode::SUCCESS
+}
+
+/// A harness within this one's namespaces, which is killed while its test hangs: what it leaves behind
+/// becomes a child of this process, the first of its namespace.
+fn leaves_nothing_behind_when_it_is_ended() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let sign = folder.path().join("hangs");
+    let mut harness = Command::new(std::env::current_exe().expect("the path of this binary"))
+        .args([HANGS, "--exact"])
+        .env_remove(TEST)
+        .env(SIGN, &sign)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("this binary");
+    until("the test hangs", LIMIT / 4, || {
+        let ended = harness.try_wait().expect("our own child");
+        assert!(
+            ended.is_none(),
+            "no namespaces within namespaces: {ended:?}"
+        );
+        sign.exists()
+    });
+    harness.kill().expect("it runs");
+    harness.wait().expect("our own child");
+    until("all is gone", LIMIT / 4, || {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Err(error) => error == rustix::io::Errno::CHILD,
+            Ok(_) => false,
+        }
+    });
 }

@@ -8,7 +8,8 @@
 //!
 //! A test is a child process because `unshare` of a user namespace fails in a
 //! threaded process, and because whatever it leaves behind (interfaces,
-//! processes, mounts) must go with it. No root is needed where unprivileged user
+//! processes, mounts) must go with it; it ends with this binary, however that
+//! ends. No root is needed where unprivileged user
 //! namespaces are allowed. Where they are not, each test prints `SKIP reason`, and
 //! so does a test whose program ([`isolation::need`]) is not installed; with
 //! `MANCOM_REQUIRE_NETNS=1` that is a failure instead.
@@ -60,6 +61,7 @@ mod world;
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
+        isolation::CASES,
         lab_works::CASES,
         plain::CASES,
         estimates::CASES,

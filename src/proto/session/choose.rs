@@ -16,6 +16,7 @@ use super::send::{Asking, Verdict};
 use super::{MAX_PATHS, Measure, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
+use crate::network::Network;
 use crate::proto::schedule::{self, Candidate, Choice, gate};
 
 /// The paths of a session, by slot.
@@ -23,6 +24,25 @@ pub(super) type Paths = [Option<Box<Path>>; MAX_PATHS];
 
 /// Ids from here on are lanes for interactive traffic, each beside the path of the id so much less.
 pub(super) const LANES: usize = MAX_PATHS / 2;
+
+/// A number for the network of each path, by slot: the first slot on it, so that its paths share one
+/// whatever their slots are. A listener knows of its own network alone, which all its paths may have in
+/// common: there, as where no network is used, a path shares one with its lane.
+pub(super) fn networks(paths: &Paths, dialler: bool) -> [u8; MAX_PATHS] {
+    let of = |slot: usize| {
+        let path = paths[slot].as_deref().filter(|_| dialler)?;
+        path.sides.local.as_ref().map(Network::id)
+    };
+    std::array::from_fn(|slot| {
+        let known = of(slot).and_then(|id| (0..slot).find(|first| of(*first) == Some(id)));
+        let own = if of(slot).is_some() {
+            slot
+        } else {
+            slot % LANES
+        };
+        known.unwrap_or(own) as u8
+    })
+}
 
 /// What decides beside the paths.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +172,7 @@ impl Chooser<'_> {
     }
 
     fn place(&mut self, label: &Label, length: u64) -> Verdict {
+        let networks = networks(self.paths, self.judge.dialler);
         let mut candidates = [None; MAX_PATHS];
         let mut count = 0;
         for (slot, path) in self.paths.iter_mut().enumerate() {
@@ -159,7 +180,8 @@ impl Chooser<'_> {
                 continue;
             };
             if let Some(class) = self.judge.class(path, label) {
-                candidates[count] = Some(candidate(path, slot, class, self.turn, self.round));
+                let place = (slot, networks[slot]);
+                candidates[count] = Some(candidate(path, place, class, self.turn, self.round));
                 count += 1;
             }
         }
@@ -195,7 +217,7 @@ impl Chooser<'_> {
 
 pub(super) fn candidate(
     path: &Path,
-    slot: usize,
+    (slot, network): (usize, u8),
     class: u16,
     turn: Urgency,
     round: &Round,
@@ -212,7 +234,7 @@ pub(super) fn candidate(
     };
     Candidate {
         slot,
-        network: (slot % LANES) as u8,
+        network,
         lane: slot >= LANES,
         class,
         suspect: path.trust.suspect,

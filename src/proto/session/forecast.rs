@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Session;
-use super::choose::{Judge, candidate};
+use super::choose::{Judge, candidate, networks};
 use super::types::Role;
 use crate::label::Label;
 use crate::network::{Fact, Kind, Network};
@@ -18,6 +18,7 @@ impl Session {
             policy: &self.policy,
             dialler: self.role == Role::Dialler,
         };
+        let networks = networks(&self.paths, judge.dialler);
         let mut ways = Vec::new();
         for (slot, path) in self.paths.iter_mut().enumerate() {
             let Some(path) = path.as_mut().filter(|path| path.carries()) else {
@@ -27,7 +28,7 @@ impl Session {
                 continue;
             };
             let network = path.sides.local.clone();
-            let mut way = candidate(path, slot, class, label.urgency(), &round);
+            let mut way = candidate(path, (slot, networks[slot]), class, label.urgency(), &round);
             let said = network.as_ref().and_then(Network::up);
             let known = way.measure.bandwidth.filter(|known| *known > 0);
             way.measure.bandwidth = known.or(said.map(|bits| bits / 8));

@@ -146,8 +146,8 @@ impl Roamer {
         }
     }
 
-    /// The slot of a new path on this network: that beside its lane, a free one, at last that of the path
-    /// it is to replace, or of one that is silent.
+    /// The slot of a new path on this network: that beside its lane, there or under way, a free one, at
+    /// last that of the path it is to replace, or of one that is silent.
     pub(super) fn slot(
         &self,
         view: &View,
@@ -155,7 +155,11 @@ impl Roamer {
         instead_of: Option<PathId>,
     ) -> Option<u8> {
         let free = |slot: &u8| view.at(*slot).is_none() && !self.dials.takes(*slot);
-        let beside = |slot: &u8| view.at(slot + LANES).is_some_and(|lane| lane.id() == id);
+        let beside = |slot: &u8| {
+            let is_ours = |attempt: &Attempt| attempt.slot == slot + LANES && attempt.id() == id;
+            let is_up = view.at(slot + LANES).is_some_and(|lane| lane.id() == id);
+            is_up || self.dials.all().any(is_ours)
+        };
         let alone = |slot: &u8| view.at(slot + LANES).is_none() && !self.dials.takes(slot + LANES);
         let silent = |slot: &u8| {
             let unwell = view.at(*slot).is_some_and(|open| !open.is_well());

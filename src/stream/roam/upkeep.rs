@@ -89,7 +89,11 @@ impl Roamer {
         let general = |slot: u8| view.at(slot).filter(|open| !open.given_up);
         for lane in view.open.iter().filter(|open| open.is_lane()) {
             let beside = general(lane.path.id - LANES);
-            let has_place = beside.is_none_or(|open| open.id() == lane.id());
+            let has_place = match beside {
+                Some(open) => open.id() == lane.id(),
+                // It waits for its general path, unless that came in another slot, with a lane of its own.
+                None => view.well().all(|open| open.id() != lane.id()),
+            };
             let wanted = lane.id().is_some_and(|id| carrying.contains(&id));
             if wanted && has_place {
                 self.surplus.retain(|(path, _)| *path != lane.path);

@@ -132,3 +132,58 @@ async fn one_network_at_a_time_has_its_lane_too_and_hands_both_over() -> Outcome
     mixed.end().await;
     Ok(())
 }
+
+// behaviour: I11
+#[mancom::test]
+async fn after_silence_a_network_has_one_general_path_and_the_lane_beside_it(
+    networks: Networks,
+) -> Outcome {
+    networks.up(wifi().up(20_000_000).down(20_000_000));
+    networks.up(metered());
+    let (mut near, mut far) = joined("mem://orphan", Label::ANY).await?;
+    let (here, there) = (near.session(), far.session());
+    let mut talk = here.open(Label::INTERACTIVE).await?;
+    talk.write_all(b"hi").await?;
+    let mut hearing = there.accept().await?;
+    let sinks = tokio::spawn(async move {
+        let (mut one, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        let one = async { while far.read(&mut one).await.is_ok_and(|n| n > 0) {} };
+        let other = async { while hearing.read(&mut other).await.is_ok_and(|n| n > 0) {} };
+        let messages = async { while there.recv().await.is_ok() {} };
+        tokio::join!(one, other, messages)
+    });
+    near.set_label(UNMETERED);
+    let bulk = tokio::spawn(async move { while near.write_all(&[0; 20_000]).await.is_ok() {} });
+    let labels = [UNMETERED, UNMETERED.interactive(), UNMETERED.background()];
+    let sending = here.clone();
+    let messages = tokio::spawn(async move {
+        for label in labels.into_iter().cycle() {
+            if sending.send(label, vec![1; 2000]).await.is_err() {
+                break;
+            }
+            sleep(millis(10)).await;
+        }
+    });
+    for tenth in 0..60 {
+        talk.write_all(&[1; 100]).await?;
+        sleep(millis(100)).await;
+        match tenth {
+            20 => networks.stall("wlan0", true),
+            35 => networks.stall("wlan0", false),
+            _ => {}
+        }
+    }
+    let mut paths = here.paths();
+    paths.retain(|path| path.name.as_deref() == Some("wlan0"));
+    let mut ids: Vec<u8> = paths.iter().map(|path| path.path.0).collect();
+    ids.sort_unstable();
+    let [general, lane] = ids[..] else {
+        panic!("not one and its lane: {ids:?}")
+    };
+    assert_eq!(general + 4, lane);
+    for task in [bulk, messages] {
+        task.abort();
+    }
+    sinks.abort();
+    Ok(())
+}

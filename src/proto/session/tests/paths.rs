@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::label::Prop;
-use crate::network::{Fact, Kind, Kinds};
+use crate::network::{Fact, Kind, Kinds, Network, NetworkId};
 use crate::proto::pair::anywhere;
 
 const UNMETERED: Label = Label::new().prohibit(Prop::Metered);
@@ -405,4 +405,35 @@ fn a_listener_tells_its_dialler_where_else_it_is_and_nobody_else_is_heard() {
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.session(End::Dialler).peer_addresses(), &all[19..]);
     assert_eq!(pair.paths(), [path]);
+}
+
+/// The networks of the paths that carry at this end, by number.
+fn numbers(pair: &mut Pair, end: End) -> Vec<u8> {
+    let now = pair.now();
+    let ways = pair.session(end).ways(now, &Label::ANY);
+    ways.iter().map(|way| way.path.network).collect()
+}
+
+#[test]
+fn paths_of_one_network_share_its_number_wherever_they_are() {
+    let mut pair = pair();
+    let name = |index| {
+        let id = NetworkId { index, epoch: 1 };
+        let mut sides = anywhere();
+        sides.local = Some(Network::new(id, Network::wifi("wlan0")));
+        sides
+    };
+    // A lane whose network has its general path in another slot than beside it.
+    let paths = [1, 2, 4].map(|slot| pair.dial(slot).expect("a free slot"));
+    pair.run(Duration::from_secs(1));
+    let networks = [1, 2, 2].map(name);
+    let now = pair.now();
+    for (path, sides) in paths.into_iter().zip(networks) {
+        pair.session(End::Dialler).update_path(now, path, sides);
+        // All that the dialler has come to one network of the listener.
+        pair.session(End::Listener).update_path(now, path, name(1));
+    }
+    // Slot 0 is the first path, of which no network is known.
+    assert_eq!(numbers(&mut pair, End::Dialler), [0, 1, 2, 2]);
+    assert_eq!(numbers(&mut pair, End::Listener), [0, 1, 2, 0]);
 }
