@@ -1,7 +1,7 @@
 //! The names of things, and what the driver is told.
 
 use super::error::{CloseReason, PathEnd};
-use super::messages::MessageId;
+use super::messages::{Fate, MessageId};
 use crate::label::Urgency;
 use crate::label::matching::PathFacts;
 use crate::network::Network;
@@ -84,7 +84,7 @@ pub enum Event {
     /// There is room for messages of this urgency again.
     MessageRoom(Urgency),
     /// What became of this message is final.
-    MessageSettled(MessageId),
+    MessageSettled(MessageId, Fate),
     /// The peer said on this path what it has: it carries from now on.
     PathCarries(PathId),
     /// The listener told where else it can be dialled.

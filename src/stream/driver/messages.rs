@@ -9,6 +9,7 @@ use super::super::message::{Fate, Message, MessageError, MessageId, Parcel};
 use super::line::Ticket;
 use super::sockets::READS;
 use super::state::State;
+use super::waits::Settling;
 use super::{Driver, remember};
 use crate::label::{Label, Urgency};
 use crate::proto::session::messages::{Fate as Told, Refused};
@@ -142,6 +143,10 @@ impl Outcome {
         let (id, ticket) = (self.id, &mut self.ticket);
         let wakers = &self.driver.wakers;
         self.driver.with(|state, now| {
+            let told = ticket.and_then(|ticket| state.waits().told(id, ticket));
+            if let Some(told) = told {
+                return Poll::Ready(state.judge(told));
+            }
             for last in [false, true] {
                 match state.core.message_fate(id) {
                     Ok(Told::Pending | Told::Sent) => {}
@@ -154,7 +159,8 @@ impl Outcome {
             }
             let waits = state.waits();
             let ticket = *ticket.get_or_insert_with(|| waits.ticket());
-            waits.settling.insert((id, ticket), cx.waker().clone());
+            let waiting = Settling::Waits(cx.waker().clone());
+            waits.settling.insert((id, ticket), waiting);
             if !state.has_readers() {
                 wakers.set_steward(cx.waker());
             }

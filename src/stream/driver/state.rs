@@ -242,7 +242,7 @@ impl State {
             Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
             Event::MessageReady => self.message_ready(),
             Event::MessageRoom(urgency) => self.message_room(urgency),
-            Event::MessageSettled(id) => self.message_settled(id),
+            Event::MessageSettled(id, fate) => self.message_settled(id, fate),
             Event::Closed(reason) => {
                 self.transmit(now);
                 self.session_closed(reason);

@@ -5,7 +5,7 @@
 //! | room for a message of an urgency | a line an urgency | `MessageRoom` of it: the first in line |
 //! | room for the next piece of a message | `pieces`, beside the lines | `MessageRoom` of any urgency |
 //! | a message to receive | a line | `MessageReady`: the first in line |
-//! | a message's fate | `settling`, by id | `MessageSettled` of it |
+//! | a message's fate | `settling`, by id | `MessageSettled` of it, kept until it is taken |
 //!
 //! Pieces stand in no line: what stands there may itself wait for that message to be complete.
 
@@ -16,7 +16,15 @@ use std::time::Instant;
 use super::line::{Line, Ticket};
 use super::state::State;
 use crate::label::{Label, Urgency};
-use crate::proto::session::messages::MessageId;
+use crate::proto::session::messages::{Fate, MessageId};
+
+/// Somebody who waits for what becomes of a message.
+#[derive(Debug)]
+pub(super) enum Settling {
+    Waits(Waker),
+    /// It became this: by the time it is asked for, the core may have forgotten.
+    Told(Fate),
+}
 
 /// Who waits for what of a session's messages. Made with the first of them: most sessions have none.
 #[derive(Debug, Default)]
@@ -24,7 +32,7 @@ pub(super) struct Waits {
     senders: [Line; 3],
     pub(super) receivers: Line,
     pub(super) pieces: BTreeMap<MessageId, Option<Waker>>,
-    pub(super) settling: BTreeMap<(MessageId, Ticket), Waker>,
+    pub(super) settling: BTreeMap<(MessageId, Ticket), Settling>,
     tickets: Ticket,
     /// When a message gets a looser label, unless some of it was sent, and which.
     relaxing: BTreeSet<(Instant, MessageId)>,
@@ -57,6 +65,14 @@ impl Waits {
         }
     }
 
+    /// What one who waited for a message's fate is to be told.
+    pub(super) fn told(&self, id: MessageId, ticket: Ticket) -> Option<Fate> {
+        match self.settling.get(&(id, ticket))? {
+            Settling::Waits(_) => None,
+            Settling::Told(fate) => Some(*fate),
+        }
+    }
+
     /// A place among those who wait for a message's fate.
     pub(super) fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
@@ -64,10 +80,12 @@ impl Waits {
     }
 
     /// Everybody who waits for the fate of this message.
-    pub(super) fn settled(&mut self, id: MessageId, wake: &mut Vec<Waker>) {
+    pub(super) fn settled(&mut self, id: MessageId, fate: Fate, wake: &mut Vec<Waker>) {
         self.forget(id);
-        while let Some((&key, _)) = self.settling.range((id, 0)..=(id, Ticket::MAX)).next() {
-            wake.extend(self.settling.remove(&key));
+        for (_, settling) in self.settling.range_mut((id, 0)..=(id, Ticket::MAX)) {
+            if let Settling::Waits(waker) = std::mem::replace(settling, Settling::Told(fate)) {
+                wake.push(waker);
+            }
         }
         wake.extend(self.pieces.get_mut(&id).and_then(Option::take));
     }
@@ -114,8 +132,12 @@ impl State {
         };
         waits.close(&mut self.wake);
         self.wake.extend(waits.receivers.dissolve());
-        self.wake
-            .extend(std::mem::take(&mut waits.settling).into_values());
+        for settling in std::mem::take(&mut waits.settling) {
+            match settling {
+                (_, Settling::Waits(waker)) => self.wake.push(waker),
+                (key, told) => drop(waits.settling.insert(key, told)),
+            }
+        }
         waits.relaxing.clear();
         waits.relaxed.clear();
     }
@@ -133,9 +155,9 @@ impl State {
         }
     }
 
-    pub(super) fn message_settled(&mut self, id: MessageId) {
+    pub(super) fn message_settled(&mut self, id: MessageId, fate: Fate) {
         if let Some(waits) = &mut self.waits {
-            waits.settled(id, &mut self.wake);
+            waits.settled(id, fate, &mut self.wake);
         }
     }
 

@@ -235,3 +235,25 @@ async fn a_message_on_its_way_keeps_its_label(networks: Networks) -> Outcome {
     assert_eq!(receive(&there, 1).await[0].label, Label::ANY);
     Ok(())
 }
+
+// behaviour: I4
+#[mancom::test]
+async fn who_waits_is_told_however_much_was_settled_since(networks: Networks) -> Outcome {
+    networks.up(cellular());
+    let Two {
+        near: _near, here, ..
+    } = two("mem://told").await?;
+    let id = here.send(WIFI, &b"old"[..]).after([]).await?;
+    let mut waiting = here.delivered(id);
+    assert!(poll!(&mut waiting).is_pending());
+    assert_eq!(here.cancel(id).await?, Fate::Withdrawn);
+    for _ in 0..(16 << 10) {
+        let id = here.send(WIFI, &b"x"[..]).after([]).await?;
+        assert_eq!(here.cancel(id).await?, Fate::Withdrawn);
+    }
+    let late = here.delivered(id).await;
+    assert!(matches!(late, Err(MessageError::Unknown)), "{late:?}");
+    let error = waiting.await;
+    assert!(matches!(error, Err(MessageError::Cancelled)), "{error:?}");
+    Ok(())
+}

@@ -61,7 +61,8 @@ impl Outgoing {
             self.fates.failed(id, fate);
         }
         self.unsettled -= 1;
-        self.events.push_back(Event::MessageSettled(MessageId(id)));
+        let event = Event::MessageSettled(MessageId(id), fate);
+        self.events.push_back(event);
     }
 
     /// Takes a message out of everything but the lists of those around it; its fate is the caller's.

@@ -61,8 +61,8 @@
 //! | pieces out of order | [`MAX_PIECES`] an urgency | the path ends |
 //! | gaps between numbers, messages given up and not forgotten | three times [`MAX_UNSETTLED`] | the path ends |
 //! | a message comes after | [`MAX_NAMED`](super::frame::MAX_NAMED) named, or all below a number | the path ends |
-//! | fates of messages not delivered | 16,384, the latest | `Unknown` |
-//! | numbers of messages delivered | 16,384, the latest | what names another comes after all up to the latest that is forgotten |
+//! | fates of messages not delivered | 16,384, the last that were settled | `Unknown` |
+//! | numbers of messages delivered | 16,384, the last that were | what names another comes after all up to the latest that is forgotten |
 //! | events | one a message sent, and a few | |
 
 use std::time::Instant;
@@ -321,12 +321,12 @@ impl Session {
     pub fn message_fate(&self, id: MessageId) -> Result<Fate, Refused> {
         let out = &self.messages.out;
         match out.records.get(&id.0) {
-            Some(record) if record.settled() => out.fates.of(id.0).ok_or(Refused::Unknown),
+            Some(record) if record.settled() => out.settled_fate(id.0).ok_or(Refused::Unknown),
             Some(record) if record.written => Ok(Fate::Sent),
             Some(_) => Ok(Fate::Pending),
             None if out.writing.contains_key(&id.0) => Ok(Fate::Pending),
             None if id.0 >= out.next_id => Err(Refused::Unknown),
-            None => out.fates.of(id.0).ok_or(Refused::Unknown),
+            None => out.settled_fate(id.0).ok_or(Refused::Unknown),
         }
     }
 

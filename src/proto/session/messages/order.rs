@@ -17,7 +17,7 @@ impl Outgoing {
                 None if id >= self.next_id || self.writing.contains_key(&id) => {
                     return Err(Refused::UnknownDependency(named));
                 }
-                None => match self.fates.of(id) {
+                None => match self.settled_fate(id) {
                     Some(Fate::Delivered) => match self.delivered.get(&id) {
                         Some(seq) => place.seqs.push(*seq),
                         None => place.below = self.overflown,

@@ -43,8 +43,10 @@ pub(super) struct Outgoing {
     pub(super) late: Vec<u64>,
     pub(super) expiries: BTreeSet<(Instant, u64)>,
     pub(super) fates: Fates,
-    /// The numbers of messages that were delivered, the latest, and a number above all others.
+    /// The numbers of messages that were delivered, the latest, in which order they were, and a number
+    /// above all others.
     pub(super) delivered: BTreeMap<u64, u64>,
+    delivered_order: VecDeque<u64>,
     pub(super) overflown: u64,
     pub(super) labels: Vec<(Label, usize)>,
     pub(super) flying: Flying,
@@ -87,6 +89,7 @@ impl Outgoing {
             expiries: BTreeSet::new(),
             fates: Fates::default(),
             delivered: BTreeMap::new(),
+            delivered_order: VecDeque::new(),
             overflown: 0,
             labels: Vec::new(),
             flying: Flying::default(),
@@ -217,10 +220,20 @@ impl Outgoing {
             *last = (*last).max(Some((link, seq)));
         }
         self.delivered.insert(id, seq);
-        if self.delivered.len() > DELIVERED
-            && let Some((_, seq)) = self.delivered.pop_first()
+        self.delivered_order.push_back(id);
+        if self.delivered_order.len() > DELIVERED
+            && let Some(oldest) = self.delivered_order.pop_front()
+            && let Some(seq) = self.delivered.remove(&oldest)
         {
             self.overflown = self.overflown.max(seq + 1);
+        }
+    }
+
+    /// What became of a message that is settled; `None` if that is forgotten.
+    pub(super) fn settled_fate(&self, id: u64) -> Option<Fate> {
+        match self.delivered.contains_key(&id) {
+            true => Some(Fate::Delivered),
+            false => self.fates.of(id),
         }
     }
 

@@ -131,7 +131,8 @@ impl Outgoing {
 
     fn unwritten(&mut self, id: u64, cause: Fate) {
         self.fates.failed(id, cause);
-        self.events.push_back(Event::MessageSettled(MessageId(id)));
+        let event = Event::MessageSettled(MessageId(id), cause);
+        self.events.push_back(event);
     }
 
     /// Gives a message that is being written another label; whether it was.

@@ -54,7 +54,7 @@ fn what_expires_while_it_waits_is_never_sent() {
     assert_eq!(fate(&mut pair, id), Fate::Pending);
     pair.run(millis(1));
     assert_eq!(fate(&mut pair, id), Fate::Expired);
-    assert!(saw(&mut pair, Dialler, Event::MessageSettled(id)));
+    assert!(saw(&mut pair, Dialler, Event::MessageSettled(id, Fate::Expired)));
     assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
     meter(&mut pair, path, false);
     // What merely followed it goes on.
@@ -77,7 +77,8 @@ fn a_cancel_before_the_first_byte_is_final_and_takes_along_what_depends_on_it() 
     assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
     assert_eq!(fate(&mut pair, grandchild), Fate::DependencyLost(child));
     for id in [id, child, grandchild] {
-        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id)));
+        let settled = Event::MessageSettled(id, fate(&mut pair, id));
+        assert!(saw(&mut pair, Dialler, settled));
         assert_eq!(
             try_send(&mut pair, Dialler, Label::ANY, 1, Order::After(vec![id])),
             Err(Refused::DependencyLost(id))
@@ -323,7 +324,8 @@ fn what_was_not_finished_is_given_up_without_a_trace() {
         assert_eq!(taken, Ok(length));
         pair.run(secs(1));
         assert_eq!(cancel(&mut pair, id), Fate::Cancelled);
-        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id)));
+        let settled = Event::MessageSettled(id, Fate::Cancelled);
+        assert!(saw(&mut pair, Dialler, settled));
         let late = try_send(&mut pair, Dialler, Label::ANY, 1, Order::After(vec![id]));
         assert_eq!(late, Err(Refused::DependencyLost(id)));
         let now = pair.now();
@@ -400,4 +402,35 @@ fn a_peer_that_closes_says_first_what_it_has() {
     pair.run(secs(5));
     assert_eq!(pair.session(Dialler).closed(), Some(CloseReason::Finished));
     assert_eq!(fate(&mut pair, id), Fate::Delivered);
+}
+
+// behaviour: I4 I9
+#[test]
+fn an_old_message_keeps_its_fate_through_any_number_of_later_ones() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let alone = || Order::After(Vec::new());
+    let first = send(&mut pair, UNMETERED, 10, alone());
+    let second = send(&mut pair, UNMETERED, 10, alone());
+    let third = send(&mut pair, UNMETERED, 10, alone());
+    let flood = |pair: &mut Pair, count: usize| {
+        for _ in 0..count {
+            let id = send(pair, UNMETERED, 10, alone());
+            assert_eq!(cancel(pair, id), Fate::Cancelled);
+        }
+    };
+    flood(&mut pair, fates::REMEMBERED + 100);
+    assert_eq!(cancel(&mut pair, first), Fate::Cancelled);
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [second, third]);
+    let settled = Event::MessageSettled(second, Fate::Delivered);
+    assert!(saw(&mut pair, Dialler, settled));
+    flood(&mut pair, fates::REMEMBERED - 1);
+    assert_eq!(fate(&mut pair, first), Fate::Cancelled);
+    for id in [second, third] {
+        assert_eq!(fate(&mut pair, id), Fate::Delivered);
+    }
+    let after = send(&mut pair, Label::ANY, 10, Order::After(vec![second]));
+    assert_eq!(arrive(&mut pair), [after]);
 }

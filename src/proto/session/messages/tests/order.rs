@@ -14,7 +14,7 @@ fn a_message_arrives_whole_with_its_label_and_is_acknowledged() {
         assert_eq!(fate(&mut pair, id), Fate::Pending);
         pair.run(secs(1));
         assert_eq!(fate(&mut pair, id), Fate::Delivered);
-        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id)));
+        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id, Fate::Delivered)));
         let received = receive(&mut pair, Listener);
         let bytes = bytes(length);
         assert_eq!(received, [Received { label, id, bytes }]);
