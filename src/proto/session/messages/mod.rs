@@ -56,7 +56,7 @@
 //! | --- | --- | --- |
 //! | a message | the peer's receive window | `TooLong`; the path ends |
 //! | messages not settled | [`MAX_UNSETTLED`] an urgency | `send` waits |
-//! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message being written | `send` waits |
+//! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message written piece by piece | `send` waits |
 //! | bytes received | the window, an urgency | the path ends |
 //! | pieces out of order | [`MAX_PIECES`] an urgency | the path ends |
 //! | gaps between numbers, messages given up and not forgotten | three times [`MAX_UNSETTLED`] | the path ends |
@@ -114,7 +114,7 @@ fn charge_of(length: u64, window: u64) -> u64 {
 
 /// The most bytes that messages take, both ways, with buffers of these sizes an urgency.
 ///
-/// To be sent: the buffer, one message being written, and 1 KiB for each that is not settled. Received:
+/// To be sent: the buffer, one message written piece by piece, and 1 KiB for each that is not settled. Received:
 /// the window twice, for what comes in parts grows in buffers that double, 1 KiB for each message that it
 /// may hold of the smallest, and 128 bytes for each piece out of order. Beside that what is remembered of
 /// those that are settled.
@@ -247,7 +247,8 @@ impl Session {
         let id = out.next_id;
         out.next_id += 1;
         let placed = out.place(id, label.urgency(), order)?;
-        out.insert(id, label, bytes.clone(), placed, expires);
+        let lane = label.urgency() as usize;
+        out.insert(id, (label, lane), bytes.clone(), placed, expires);
         self.raise_planned();
         Ok(Some(MessageId(id)))
     }
