@@ -26,7 +26,8 @@
 //!
 //! **Order.** A head names the messages it comes after by number, all lower than its own; if they are
 //! more than [`MAX_NAMED`](super::frame::MAX_NAMED), it names the number below which it comes after all.
-//! Sent without `after`, a message comes after the one sent so before it in its urgency.
+//! Sent without `after`, a message comes after the one sent so before it in its urgency. One that is given
+//! another urgency before it has a number leaves that order, and joins the other's as if it were sent then.
 //! One that is acknowledged is named too, for it may not be handed out yet. It starts when
 //! each of them was sent whole; so what holds back others never waits for room that those take. It is
 //! *delivered* when it is complete and each of them is delivered or forgotten: so a message that is
@@ -381,7 +382,8 @@ impl Session {
         }
     }
 
-    /// Gives it another label.
+    /// Gives it another label. Of another urgency, one sent without `after` joins the end of that one's
+    /// order, unless it has a number on the wire already.
     ///
     /// # Errors
     /// `Sent` once a byte of it was sent, `Unknown`.
