@@ -218,6 +218,13 @@ impl Session {
     /// Gives a message another label while nothing of it was sent: it may then go on other networks, and
     /// sooner or later than others.
     ///
+    /// With a label of another urgency, one sent without `after` leaves the order of those and joins that
+    /// of its new urgency at the end, as if it were sent now: so it waits for nothing of its old urgency,
+    /// and what was sent behind it does not wait for it. What names it, and what was sent
+    /// [`after_all`](SendMessage::after_all), still comes after it; what it was to come after by name it
+    /// still does. One that was made ready for a network already keeps its place, behind messages that
+    /// were sent.
+    ///
     /// # Errors
     ///
     /// `AlreadySent` once a byte of it was sent, what became of it if it was given up, `Unknown` for one that

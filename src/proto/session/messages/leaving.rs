@@ -19,18 +19,26 @@ impl Outgoing {
             return;
         };
         let old = std::mem::replace(&mut record.label, label);
-        let (from, to) = (old.urgency() as usize, label.urgency() as usize);
-        // What was inherited is kept: at worst it goes a little earlier.
-        let rank = match record.rank < from {
-            true => record.rank.min(to),
-            false => to,
-        };
-        let before = std::mem::replace(&mut record.rank, rank);
-        let after = record.after.clone();
-        self.queues[before].remove(&old, id);
+        self.queues[record.rank].remove(&old, id);
+        let urgency = label.urgency();
+        // What has a number on the wire keeps its place: others may have named it there, and it must
+        // not name what has a higher one. All before it was sent whole, so it waits for no room of theirs.
+        if record.seq.is_none() && record.link.is_some() && urgency != old.urgency() {
+            self.move_to_end(id, urgency);
+        }
         self.uncount_label(&old);
         self.count_label(&label);
-        self.raise(&after, to);
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
+        let followers = record.followers.iter();
+        let ranks = followers.filter_map(|id| Some(self.records.get(id)?.rank));
+        let rank = ranks.fold(urgency as usize, usize::min);
+        let after = record.after.clone();
+        if let Some(record) = self.records.get_mut(&id) {
+            record.rank = rank;
+        }
+        self.raise(&after, rank);
         self.queue(id);
     }
 
@@ -39,14 +47,14 @@ impl Outgoing {
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
-        let (was_live, label, lane) = (record.is_live(), record.label, record.lane);
+        let (was_live, label) = (record.is_live(), record.label);
         record.state = state;
         record.parts.clear(&mut self.flying);
         if let Some(at) = record.expires.take() {
             self.expiries.remove(&(at, id));
         }
-        if let Some(link) = record.link.take() {
-            self.lanes[lane].chain.remove(&link);
+        if let Some((chain, link)) = record.link.take() {
+            self.lanes[chain].chain.remove(&link);
         }
         if was_live {
             self.uncount_label(&label);
@@ -76,8 +84,8 @@ impl Outgoing {
         if let Some(at) = record.expires {
             self.expiries.remove(&(at, id));
         }
-        if let Some(link) = record.link {
-            self.lanes[record.lane].chain.remove(&link);
+        if let Some((chain, link)) = record.link {
+            self.lanes[chain].chain.remove(&link);
         }
         if !record.is_live() {
             for set in self.due_sets() {

@@ -26,7 +26,8 @@
 //!
 //! **Order.** A head names the messages it comes after by number, all lower than its own; if they are
 //! more than [`MAX_NAMED`](super::frame::MAX_NAMED), it names the number below which it comes after all.
-//! Sent without `after`, a message comes after the one sent so before it in its urgency.
+//! Sent without `after`, a message comes after the one sent so before it in its urgency. One that is given
+//! another urgency before it has a number leaves that order, and joins the other's as if it were sent then.
 //! One that is acknowledged is named too, for it may not be handed out yet. It starts when
 //! each of them was sent whole; so what holds back others never waits for room that those take. It is
 //! *delivered* when it is complete and each of them is delivered or forgotten: so a message that is
@@ -56,7 +57,7 @@
 //! | --- | --- | --- |
 //! | a message | the peer's receive window | `TooLong`; the path ends |
 //! | messages not settled | [`MAX_UNSETTLED`] an urgency | `send` waits |
-//! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message being written | `send` waits |
+//! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message written piece by piece | `send` waits |
 //! | bytes received | the window, an urgency | the path ends |
 //! | pieces out of order | [`MAX_PIECES`] an urgency | the path ends |
 //! | gaps between numbers, messages given up and not forgotten | three times [`MAX_UNSETTLED`] | the path ends |
@@ -114,7 +115,7 @@ fn charge_of(length: u64, window: u64) -> u64 {
 
 /// The most bytes that messages take, both ways, with buffers of these sizes an urgency.
 ///
-/// To be sent: the buffer, one message being written, and 1 KiB for each that is not settled. Received:
+/// To be sent: the buffer, one message written piece by piece, and 1 KiB for each that is not settled. Received:
 /// the window twice, for what comes in parts grows in buffers that double, 1 KiB for each message that it
 /// may hold of the smallest, and 128 bytes for each piece out of order. Beside that what is remembered of
 /// those that are settled.
@@ -247,7 +248,8 @@ impl Session {
         let id = out.next_id;
         out.next_id += 1;
         let placed = out.place(id, label.urgency(), order)?;
-        out.insert(id, label, bytes.clone(), placed, expires);
+        let lane = label.urgency() as usize;
+        out.insert(id, (label, lane), bytes.clone(), placed, expires);
         self.raise_planned();
         Ok(Some(MessageId(id)))
     }
@@ -380,7 +382,8 @@ impl Session {
         }
     }
 
-    /// Gives it another label.
+    /// Gives it another label. Of another urgency, one sent without `after` joins the end of that one's
+    /// order, unless it has a number on the wire already.
     ///
     /// # Errors
     /// `Sent` once a byte of it was sent, `Unknown`.

@@ -34,6 +34,58 @@ impl Outgoing {
         Ok(place)
     }
 
+    /// After the last of those sent without `after` in this urgency.
+    fn end_of(&self, urgency: Urgency) -> Place {
+        let tail = self.tail(urgency);
+        let delivered = self.delivered_tail(urgency).filter(|_| tail.is_none());
+        Place {
+            after: tail.into_iter().collect(),
+            seqs: delivered.into_iter().collect(),
+            below: 0,
+        }
+    }
+
+    /// A message that was sent without `after` and has no number on the wire leaves the order of its
+    /// urgency and joins that of another, as if it were sent now. What followed it there follows those
+    /// before it; what names it, or comes after everything, comes after it still.
+    ///
+    /// That makes no circle: what was sent without `after` comes after nothing else than such messages
+    /// of the order it is in, and of that order none comes after this one any more.
+    pub(super) fn move_to_end(&mut self, id: u64, urgency: Urgency) {
+        let Some(mut record) = self.records.remove(&id) else {
+            return;
+        };
+        if let Some((chain, link)) = record.link.take() {
+            self.lanes[chain].chain.remove(&link);
+        }
+        for before in &record.after {
+            if let Some(other) = self.records.get_mut(before) {
+                other.followers.retain(|follower| *follower != id);
+            }
+        }
+        let chained = |follower: &u64| {
+            let follower = self.records.get(follower);
+            follower.is_some_and(|follower| follower.kind == Kind::Chained)
+        };
+        let (moved, kept) = record.followers.iter().copied().partition(chained);
+        record.followers = kept;
+        let moved: Vec<u64> = moved;
+        for follower in moved {
+            self.unfollow(follower, id, &record);
+        }
+        let Place { after, seqs, below } = self.end_of(urgency);
+        record.unsent = 0;
+        for before in &after {
+            if let Some(other) = self.records.get_mut(before) {
+                other.followers.push(id);
+                record.unsent += usize::from(!other.sent_whole);
+            }
+        }
+        (record.after, record.seqs, record.below) = (after, seqs, below);
+        record.link = Some(self.link(id, urgency as usize));
+        self.records.insert(id, record);
+    }
+
     /// What a message of this number comes after, which is taken into the order with that.
     pub(super) fn place(
         &mut self,
@@ -43,16 +95,7 @@ impl Outgoing {
     ) -> Result<(Kind, Place), Refused> {
         match order {
             Order::After(ids) => Ok((Kind::Named, self.named(ids)?)),
-            Order::Sent => {
-                let tail = self.tail(urgency);
-                let delivered = self.delivered_tail(urgency).filter(|_| tail.is_none());
-                let place = Place {
-                    after: tail.into_iter().collect(),
-                    seqs: delivered.into_iter().collect(),
-                    below: 0,
-                };
-                Ok((Kind::Chained, place))
-            }
+            Order::Sent => Ok((Kind::Chained, self.end_of(urgency))),
             Order::AfterAll => {
                 let mut after = std::mem::take(&mut self.late);
                 after.extend(self.records.range(self.barrier..).map(|(id, _)| *id));

@@ -17,7 +17,7 @@ use crate::proto::session::{Event, MAX_PATHS};
 
 /// What a message costs here beside its payload, bytes, and each message that it comes after.
 pub(super) const OVERHEAD: usize = 256;
-const OVERHEAD_NAMED: usize = 16;
+pub(super) const OVERHEAD_NAMED: usize = 16;
 
 /// Messages that were delivered whose numbers are remembered; what names another comes after all up to
 /// the latest that is not.
@@ -132,11 +132,12 @@ impl Outgoing {
         self.labels.iter().map(|(label, _)| *label)
     }
 
-    /// Takes a message under its number; what it comes after must be there still, each once.
+    /// Takes a message under its number into the buffer of an urgency, that of its label unless it was
+    /// given that since; what it comes after must be there still, each once.
     pub(super) fn insert(
         &mut self,
         id: u64,
-        label: Label,
+        (label, buffer): (Label, usize),
         bytes: Bytes,
         (kind, place): (Kind, Place),
         expires: Option<Instant>,
@@ -153,17 +154,13 @@ impl Outgoing {
             }
         }
         self.raise(&after, own);
-        let lane = &mut self.lanes[own];
+        let lane = &mut self.lanes[buffer];
         lane.used += weight;
         lane.count += 1;
-        let link = (kind == Kind::Chained).then_some(self.next_link);
-        if let Some(link) = link {
-            self.next_link += 1;
-            lane.chain.insert(link, id);
-        }
+        let link = (kind == Kind::Chained).then(|| self.link(id, own));
         let record = Record {
             label,
-            lane: own,
+            lane: buffer,
             rank: own,
             kind,
             charge: charge_of(bytes.len() as u64, self.longest),
@@ -192,6 +189,14 @@ impl Outgoing {
         self.queue(id);
     }
 
+    /// Puts a message at the end of those sent without `after` in an urgency.
+    pub(super) fn link(&mut self, id: u64, urgency: usize) -> (usize, u64) {
+        let link = self.next_link;
+        self.next_link += 1;
+        self.lanes[urgency].chain.insert(link, id);
+        (urgency, link)
+    }
+
     /// The last of those sent without `after` in this urgency.
     pub(super) fn tail(&self, urgency: Urgency) -> Option<u64> {
         let (_, id) = self.lanes[urgency as usize].chain.last_key_value()?;
@@ -215,8 +220,8 @@ impl Outgoing {
                 follower.seqs.push(seq);
             }
         }
-        if let Some(link) = record.link {
-            let last = &mut self.lanes[record.lane].delivered;
+        if let Some((chain, link)) = record.link {
+            let last = &mut self.lanes[chain].delivered;
             *last = (*last).max(Some((link, seq)));
         }
         self.delivered.insert(id, seq);

@@ -51,7 +51,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) label: Label,
-    /// The urgency it was sent with, whose buffer it fills.
+    /// The urgency whose buffer it fills: the one it was begun with.
     pub(super) lane: usize,
     /// Its own urgency or that of the most urgent message that comes after it.
     pub(super) rank: usize,
@@ -59,8 +59,8 @@ pub(super) struct Record {
     pub(super) bytes: Bytes,
     /// What it takes of the credit.
     pub(super) charge: u64,
-    /// Its place among those sent without `after`.
-    pub(super) link: Option<u64>,
+    /// Its place among those sent without `after`, and in which urgency.
+    pub(super) link: Option<(usize, u64)>,
     /// Bytes that it counts against the buffer.
     pub(super) weight: usize,
     /// Its number on the wire, once it was planned.

@@ -24,11 +24,47 @@ pub(super) struct Lane {
     pub(super) delivered: Option<(u64, u64)>,
     /// One of so many bytes found no room.
     pub(super) wanted: Option<usize>,
-    /// Messages being written, the first of which may grow as long as any.
+    /// Messages being written.
     pub(super) writers: BTreeSet<u64>,
+    /// The one of them that grew beyond the buffer, and may be finished by now.
+    pub(super) overrun: Option<u64>,
+}
+
+impl Lane {
+    /// Takes what there is room for of a piece of a message that is being written.
+    ///
+    /// The first one is never stopped by the others, which might wait for it: it goes on beyond the
+    /// buffer. Once one did, nobody else does before that one's bytes are gone (it waits for none that is
+    /// still being written), or the buffer has room again.
+    pub(super) fn take(&mut self, id: u64, length: usize, limit: usize) -> usize {
+        let room = limit.saturating_sub(self.used);
+        let first = self.writers.first() == Some(&id);
+        let taken = match first && self.overrun.is_none_or(|other| other == id) {
+            true => length,
+            false => room.min(length),
+        };
+        if taken > room {
+            self.overrun = Some(id);
+        }
+        if taken == 0 {
+            self.wanted = Some(1);
+        }
+        self.used += taken;
+        taken
+    }
 }
 
 impl Outgoing {
+    /// Whether the buffer of an urgency has room again after a message that went beyond it.
+    pub(super) fn check_overrun(&mut self, lane: usize) {
+        let holds = |id: u64| {
+            let record = self.records.get(&id);
+            self.writing.contains_key(&id) || record.is_some_and(|record| !record.bytes.is_empty())
+        };
+        let Lane { overrun, used, .. } = self.lanes[lane];
+        self.lanes[lane].overrun = overrun.filter(|id| used > self.limit && holds(*id));
+    }
+
     fn fits(&self, lane: usize, length: usize) -> bool {
         let lane = &self.lanes[lane];
         let bytes = lane.used == 0 || lane.used.saturating_add(length) <= self.limit;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::outgoing::{OVERHEAD, Outgoing};
+use super::outgoing::{OVERHEAD, OVERHEAD_NAMED, Outgoing};
 use super::{Fate, MessageId, Order, Refused};
 use crate::label::Label;
 use crate::proto::session::Event;
@@ -17,7 +17,17 @@ pub(super) struct Writing {
     lane: usize,
     order: Order,
     expires: Option<Instant>,
+    /// What it takes of that beside its bytes.
+    overhead: usize,
     bytes: Vec<u8>,
+}
+
+/// What a message in the making takes of the buffer beside its bytes.
+fn overhead(order: &Order) -> usize {
+    match order {
+        Order::After(ids) => OVERHEAD + OVERHEAD_NAMED * ids.len(),
+        Order::Sent | Order::AfterAll => OVERHEAD,
+    }
 }
 
 impl Outgoing {
@@ -33,8 +43,9 @@ impl Outgoing {
         if let Some(at) = expires {
             self.expiries.insert((at, id));
         }
+        let overhead = overhead(&order);
         let lane = &mut self.lanes[label.urgency() as usize];
-        lane.used += OVERHEAD;
+        lane.used += overhead;
         lane.count += 1;
         lane.writers.insert(id);
         let bytes = Vec::new();
@@ -45,6 +56,7 @@ impl Outgoing {
                 lane: label.urgency() as usize,
                 order,
                 expires,
+                overhead,
                 bytes,
             },
         );
@@ -61,18 +73,8 @@ impl Outgoing {
         if piece.is_empty() {
             return Ok(0);
         }
-        let lane_of = &mut self.lanes[lane];
-        // The first one is never stopped by the others, or all might wait for each other.
-        let longest = usize::try_from(self.longest).unwrap_or(usize::MAX);
-        let room = match lane_of.writers.first() {
-            Some(first) if *first == id => longest.saturating_sub(length),
-            _ => self.limit.saturating_sub(lane_of.used),
-        };
-        let taken = room.min(piece.len());
-        if taken == 0 {
-            lane_of.wanted = Some(1);
-        }
-        self.lanes[lane].used += taken;
+        self.check_overrun(lane);
+        let taken = self.lanes[lane].take(id, piece.len(), self.limit);
         if let Some(writing) = self.writing.get_mut(&id) {
             writing.bytes.extend_from_slice(&piece[..taken]);
         }
@@ -88,7 +90,7 @@ impl Outgoing {
         }
         let index = writing.lane;
         let lane = &mut self.lanes[index];
-        lane.used -= OVERHEAD + writing.bytes.len();
+        lane.used -= writing.overhead + writing.bytes.len();
         lane.count -= 1;
         lane.writers.remove(&id);
         self.freed(index);
@@ -105,7 +107,7 @@ impl Outgoing {
                 }
                 self.insert(
                     id,
-                    label,
+                    (label, writing.lane),
                     Bytes::from(writing.bytes),
                     placed,
                     writing.expires,

@@ -275,3 +275,87 @@ fn tiny_messages_without_end_take_bounded_memory_and_little_time() {
     assert!(most < 4 << 20, "{most} bytes kept");
     assert!(most < bound);
 }
+
+// behaviour: S21
+#[test]
+fn messages_written_piece_by_piece_go_beyond_the_buffer_one_at_a_time() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let mut writers = Vec::new();
+    for _ in 0..20 {
+        let now = pair.now();
+        let order = Order::After(Vec::new());
+        let begun = pair
+            .session(Dialler)
+            .begin_message(now, UNMETERED, &order, None);
+        writers.push(begun.expect("taken").expect("room"));
+    }
+    // All of them half written, and no path that they may use.
+    let body = bytes(48 << 10);
+    let mut written = vec![0; writers.len()];
+    let mut finished = 0;
+    for round in 0.. {
+        let now = pair.now();
+        let mut moved = false;
+        for (at, id) in writers.iter().enumerate().skip(finished) {
+            let end = (written[at] + 5000).min(body.len());
+            let session = pair.session(Dialler);
+            let taken = session.write_message(now, *id, &body[written[at]..end]);
+            written[at] += taken.expect("it lives");
+            moved |= taken != Ok(0);
+        }
+        while finished < writers.len() && written[finished] == body.len() {
+            let session = pair.session(Dialler);
+            session
+                .finish_message(now, writers[finished])
+                .expect("it was begun");
+            finished += 1;
+            moved = true;
+        }
+        let kept = pair.session(Dialler).buffered();
+        assert!(kept <= 2 * (64 << 10) + 20 * 512, "{kept} bytes");
+        if finished == writers.len() {
+            break;
+        }
+        if !moved {
+            assert!(finished >= 1, "the first could be finished");
+            // What was finished goes now, and the next one goes on: none waits for another for ever.
+            meter(&mut pair, path, false);
+            pair.run(secs(1));
+            receive(&mut pair, Listener);
+            pair.run(secs(1));
+        }
+        assert!(round < 1000, "{finished} are finished, {written:?}");
+    }
+    pair.run(secs(1));
+    while !receive(&mut pair, Listener).is_empty() {
+        pair.run(secs(1));
+    }
+    for id in writers {
+        assert_eq!(fate(&mut pair, id), Fate::Delivered);
+    }
+}
+
+#[test]
+fn a_message_that_is_given_another_urgency_as_it_is_written_stays_in_its_buffer() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let mut taken = 0;
+    for _ in 0..20 {
+        let now = pair.now();
+        let session = pair.session(Dialler);
+        let order = Order::After(Vec::new());
+        let Some(id) = (session.begin_message(now, UNMETERED, &order, None)).expect("taken") else {
+            break;
+        };
+        taken += session
+            .write_message(now, id, &bytes(40_000))
+            .expect("it lives");
+        let label = UNMETERED.background();
+        assert_eq!(session.relabel_message(now, id, label), Ok(()));
+        session.finish_message(now, id).expect("it was begun");
+    }
+    assert!(taken > 64 << 10 && taken <= 2 * (64 << 10), "{taken} bytes");
+}

@@ -37,7 +37,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(e, l, n, o, named)| Action::Send(e, l, n, o, named)),
         2 => (end(), b(), 0..5000u16, b()).prop_map(|(e, l, n, t)| Action::Mortal(e, l, n, t)),
         3 => (end(), b()).prop_map(|(e, m)| Action::Cancel(e, m)),
-        1 => (end(), b(), b()).prop_map(|(e, m, l)| Action::Relabel(e, m, l)),
+        3 => (end(), b(), b()).prop_map(|(e, m, l)| Action::Relabel(e, m, l)),
         6 => (end(), b()).prop_map(|(e, n)| Action::Receive(e, n)),
         12 => (1..30u8).prop_map(Action::Step),
         2 => (1..100u16).prop_map(Action::Wait),
@@ -52,7 +52,9 @@ fn action() -> impl Strategy<Value = Action> {
 #[derive(Debug)]
 struct Sent {
     label: Label,
+    /// Its place in the order sent: by the urgency whose order it is in.
     urgency: Urgency,
+    turn: usize,
     length: usize,
     order: Order,
     /// It was given up, or tried to be: nothing is promised about its order any more.
@@ -63,6 +65,7 @@ struct World {
     pair: Pair,
     /// By the end that sent.
     sent: [BTreeMap<MessageId, Sent>; 2],
+    turns: usize,
     /// By the end that received.
     received: [Vec<Received>; 2],
 }
@@ -84,6 +87,7 @@ impl World {
         Self {
             pair,
             sent: Default::default(),
+            turns: 0,
             received: Default::default(),
         }
     }
@@ -103,11 +107,33 @@ impl World {
         (!paths.is_empty()).then(|| paths[usize::from(index) % paths.len()])
     }
 
+    fn turn(&mut self) -> usize {
+        self.turns += 1;
+        self.turns
+    }
+
+    /// What has a number on the wire keeps its place in the order sent.
+    fn relabel(&mut self, end: End, id: MessageId, label: Label) {
+        let (now, turn) = (self.pair.now(), self.turn());
+        let session = self.pair.session(end);
+        let record = session.messages.out.records.get(&id.0);
+        let stays = record.is_some_and(|record| record.seq.is_some());
+        if session.relabel_message(now, id, label).is_ok()
+            && let Some(sent) = self.sent[end as usize].get_mut(&id)
+        {
+            sent.label = label;
+            if !stays && sent.urgency != label.urgency() {
+                (sent.urgency, sent.turn) = (label.urgency(), turn);
+            }
+        }
+    }
+
     fn send(&mut self, end: End, label: u8, length: u16, order: Order, lifetime: Option<u8>) {
         let now = self.pair.now();
         let label = LABELS[usize::from(label) % LABELS.len()];
         let body = bytes(usize::from(length));
         let expires = lifetime.map(|ms| now + millis(u64::from(ms)));
+        let turn = self.turn();
         let session = self.pair.session(end);
         let taken = session.send_message(now, label, &body, &order, expires);
         match taken {
@@ -115,6 +141,7 @@ impl World {
                 let sent = Sent {
                     label,
                     urgency: label.urgency(),
+                    turn,
                     length: body.len(),
                     order,
                     given_up: lifetime.is_some(),
@@ -171,15 +198,8 @@ impl World {
             }
             Action::Relabel(end, index, label) => {
                 let label = LABELS[usize::from(*label) % LABELS.len()];
-                if let Some(id) = self.pick(*end, *index)
-                    && self
-                        .pair
-                        .session(*end)
-                        .relabel_message(now, id, label)
-                        .is_ok()
-                    && let Some(sent) = self.sent[*end as usize].get_mut(&id)
-                {
-                    sent.label = label;
+                if let Some(id) = self.pick(*end, *index) {
+                    self.relabel(*end, id, label);
                 }
             }
             Action::Receive(end, most) => self.receive(*end, usize::from(*most) % 8),
@@ -303,8 +323,9 @@ fn check_order(
         }
         Order::Sent if message.given_up => Vec::new(),
         Order::Sent => {
-            let before = sent.range(..id).filter(|(_, other)| {
-                other.order == Order::Sent && other.urgency == message.urgency && !other.given_up
+            let before = sent.iter().filter(|(_, other)| {
+                let chained = other.order == Order::Sent && other.urgency == message.urgency;
+                chained && other.turn < message.turn && !other.given_up
             });
             before.map(|(id, _)| *id).collect()
         }

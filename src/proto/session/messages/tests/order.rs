@@ -209,3 +209,82 @@ fn messages_are_striped_over_paths_and_go_both_ways_at_once() {
         assert_eq!(all, 60_000, "each byte once");
     }
 }
+
+// behaviour: I2 I3
+#[test]
+fn with_another_urgency_a_message_leaves_the_order_of_its_old_one() {
+    let config = Config {
+        send_buffer: 512 << 10,
+        ..small()
+    };
+    let mut pair = pair_of(1, config);
+    let mut behind: Vec<MessageId> = (0..9)
+        .map(|_| send(&mut pair, Label::BACKGROUND, 20_000, Order::Sent))
+        .collect();
+    // Nobody receives: the credit of that urgency is spent.
+    pair.run(secs(2));
+    let moved = behind.remove(6);
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    assert_eq!(
+        session.relabel_message(now, moved, Label::INTERACTIVE),
+        Ok(())
+    );
+    let records = &session.messages.out.records;
+    let urgent = behind.iter().filter_map(|id| records.get(&id.0));
+    assert!(urgent.map(|record| record.rank).all(|rank| rank == 2));
+    let named = send(&mut pair, Label::ANY, 10, Order::After(vec![moved]));
+    let fresh = send(&mut pair, Label::INTERACTIVE, 10, Order::Sent);
+    pair.run(secs(2));
+    for id in [moved, fresh, named] {
+        assert_eq!(fate(&mut pair, id), Fate::Delivered);
+    }
+    assert_eq!(fate(&mut pair, behind[5]), Fate::Pending);
+    let mut received = Vec::new();
+    while received.len() < behind.len() + 3 {
+        let more = arrive(&mut pair);
+        assert!(!more.is_empty(), "{received:?}");
+        received.extend(more);
+    }
+    assert_eq!(received[..3], [moved, fresh, named]);
+    assert_eq!(received[3..], behind, "those go on in the order sent");
+}
+
+// behaviour: I3
+#[test]
+fn with_another_urgency_a_message_joins_the_end_of_that_ones_order() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let stuck = Label::INTERACTIVE.prohibit(Prop::Metered);
+    let background = send(&mut pair, UNMETERED.background(), 10, Order::Sent);
+    let moved = send(&mut pair, UNMETERED.background(), 10, Order::Sent);
+    let last = send(&mut pair, Label::BACKGROUND, 10, Order::Sent);
+    let all = send(&mut pair, Label::BACKGROUND, 10, Order::AfterAll);
+    let first = send(&mut pair, stuck, 10, Order::Sent);
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    assert_eq!(
+        session.relabel_message(now, moved, Label::INTERACTIVE),
+        Ok(())
+    );
+    let later = send(&mut pair, Label::INTERACTIVE, 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), []);
+    meter(&mut pair, path, false);
+    assert_eq!(
+        arrive(&mut pair),
+        [first, moved, later, background, last, all]
+    );
+    // Back again: as urgent as what names it, whatever its own label says.
+    meter(&mut pair, path, true);
+    let moved = send(&mut pair, stuck, 10, Order::Sent);
+    let behind = send(&mut pair, stuck, 10, Order::Sent);
+    let named = send(&mut pair, stuck, 10, Order::After(vec![moved]));
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    let label = UNMETERED.background();
+    assert_eq!(session.relabel_message(now, moved, label), Ok(()));
+    assert_eq!(session.messages.out.records[&moved.0].rank, 0);
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [moved, behind, named]);
+}
