@@ -92,7 +92,7 @@ impl Session {
 
     /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
     pub fn wants_measures(&self) -> bool {
-        self.background_at.is_some()
+        self.held_since[Urgency::Background as usize].is_some()
             || self.waits(Urgency::Background)
             || self.paths.iter().flatten().nth(1).is_some()
     }
