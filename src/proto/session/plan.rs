@@ -89,7 +89,7 @@ impl Session {
             }
         }
         self.mind_background(now, &mut round);
-        self.mind_outranked(&mut round);
+        self.mind_outranked(&round);
         self.pace = self.pace.into_iter().chain(round.pace).min();
         planned
     }
@@ -115,9 +115,11 @@ impl Session {
 
     /// What arrived by paths whose link does not tell: the more, the more they are given.
     fn count_acknowledged(&mut self, round: &Round) {
-        let all = round.several || self.waits(Urgency::Background);
+        if !round.several && !self.waits(Urgency::Background) {
+            return;
+        }
         for (slot, path) in self.paths.iter_mut().enumerate() {
-            if let Some(path) = path.as_mut().filter(|path| all && !path.trust.measured) {
+            if let Some(path) = path.as_mut().filter(|path| !path.trust.measured) {
                 let given = path.stats.payload_sent + path.stats.payload_resent;
                 let flown = round.flown[slot].saturating_sub(path.outbox.queued() as u64);
                 path.measure.acknowledged = given.saturating_sub(flown);
@@ -137,8 +139,8 @@ impl Session {
             around.interactive = Some(now);
         }
         let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
-        let carrying = self.paths.iter().flatten().filter(|path| path.carries());
-        let several = carrying.count() > 1;
+        let carrying = || self.paths.iter().flatten().filter(|path| path.carries());
+        let several = self.several_open() && carrying().count() > 1;
         let mut flown = [0; MAX_PATHS];
         if several || self.waits(Urgency::Background) {
             for (slot, path) in self.paths.iter().enumerate() {
@@ -163,7 +165,7 @@ impl Session {
     fn mind_background(&mut self, now: Instant, round: &mut Round) {
         let planned = |path: &super::path::Path| path.outbox.background() > 0;
         let waits = self.waits(Urgency::Background)
-            || self.paths.iter().flatten().any(|path| planned(path));
+            || (self.open_slots()).any(|slot| self.paths[slot].as_deref().is_some_and(planned));
         if !waits {
             self.held_since[Urgency::Background as usize] = None;
             return;
@@ -175,10 +177,11 @@ impl Session {
 
     /// Notes since when the rest waits for sessions of more priority. Whoever is outranked looks again
     /// soon anyhow, so no time is asked for.
-    fn mind_outranked(&mut self, round: &mut Round) {
+    fn mind_outranked(&mut self, round: &Round) {
+        let some = round.around.outranked != [0; MAX_PATHS];
         for turn in [Urgency::Interactive, Urgency::Default] {
             let outranked = |slot| round.around.outranks(slot, turn);
-            if !(0..MAX_PATHS).any(outranked) || !self.waits(turn) {
+            if !some || !(0..MAX_PATHS).any(outranked) || !self.waits(turn) {
                 self.held_since[turn as usize] = None;
             } else {
                 self.held_since[turn as usize].get_or_insert(round.now);
