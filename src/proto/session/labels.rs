@@ -65,10 +65,11 @@ impl Numbers {
         label: &Label,
         ask: impl FnOnce() -> Option<u16>,
     ) -> Option<u16> {
-        if self.defined.len() < MAX_LABELS || self.is_last(label) {
-            if let Some(index) = self.find(label) {
-                return *self.defined[index].class.get_or_insert_with(ask);
-            }
+        // Where all numbers are given, a label may well have none.
+        if (self.defined.len() < MAX_LABELS || self.is_last(label))
+            && let Some(index) = self.find(label)
+        {
+            return *self.defined[index].class.get_or_insert_with(ask);
         }
         let hash = hash(label);
         if let Some((known, class)) = self.asked.get(&hash)
