@@ -82,6 +82,17 @@ impl Default for Settings {
     }
 }
 
+/// A rate below this is taken as this: a frame has to fit into what a moment lets go.
+const LEAST_RATE: u64 = 1_000;
+
+/// The limit as it is held, if one was asked for; `None` if that is 0.
+pub(super) fn rate(asked: Option<u64>) -> Option<Option<u64>> {
+    match asked {
+        Some(0) => None,
+        asked => Some(asked.map(|rate| rate.max(LEAST_RATE))),
+    }
+}
+
 impl Settings {
     /// The core's part of these settings, for a session whose bytes a second are limited to this.
     pub(crate) fn core(&self, rate_limit: Option<u64>) -> Config {

@@ -159,6 +159,9 @@ pub enum ConnectError {
         /// The endpoint, as given.
         endpoint: String,
     },
+    /// A [rate limit](crate::Connect::rate_limit) of 0: nothing would ever go.
+    #[error("a rate limit of 0 lets nothing go: give bytes a second, or leave it out for no limit")]
+    NoRate,
     /// What was asked for is not built into this version.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -218,9 +221,11 @@ impl ConnectError {
 
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Attribute(_) | Self::Plaintext { .. } => {
-                io::ErrorKind::InvalidInput
-            }
+            Self::Endpoint(_)
+            | Self::Scheme(_)
+            | Self::Attribute(_)
+            | Self::Plaintext { .. }
+            | Self::NoRate => io::ErrorKind::InvalidInput,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::NoRuntime => io::ErrorKind::Unsupported,
             Self::Manager(_) => io::ErrorKind::InvalidInput,
@@ -260,6 +265,9 @@ pub enum ListenError {
         /// The endpoint, as given.
         endpoint: String,
     },
+    /// A [rate limit](crate::Connect::rate_limit) of 0: nothing would ever go.
+    #[error("a rate limit of 0 lets nothing go: give bytes a second, or leave it out for no limit")]
+    NoRate,
     /// What was asked for is not built into this version.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -277,9 +285,11 @@ pub enum ListenError {
 impl ListenError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Endpoint(_) | Self::Scheme(_) | Self::Attribute(_) | Self::Plaintext { .. } => {
-                io::ErrorKind::InvalidInput
-            }
+            Self::Endpoint(_)
+            | Self::Scheme(_)
+            | Self::Attribute(_)
+            | Self::Plaintext { .. }
+            | Self::NoRate => io::ErrorKind::InvalidInput,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::Io { source, .. } => source.kind(),
             Self::NoRuntime => io::ErrorKind::Unsupported,

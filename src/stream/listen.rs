@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::McStream;
+use super::config::rate;
 use super::connect::beyond;
 use super::context::Context;
 use super::dial::Asks;
@@ -118,14 +119,17 @@ impl Listen {
     }
 
     /// Whose traffic of one urgency goes first over the same network among the sessions of this process:
-    /// higher before lower. Default: 0.
+    /// higher before lower; of each urgency that is held back a chunk goes every 5 s, as with
+    /// [`Connect::priority`](crate::Connect::priority). Default: 0.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self
     }
 
     /// At most this many bytes a second go out on each session, in any second: payload with its headers,
-    /// and what is sent again. Default: no limit.
+    /// and what is sent again. Default: no limit. At least 1,000: less is taken as that, and 0 is
+    /// [refused](ListenError::NoRate). About 94 % of it are used, as with
+    /// [`Connect::rate_limit`](crate::Connect::rate_limit).
     pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
         self.rate_limit = Some(bytes_a_second);
         self
@@ -149,6 +153,7 @@ impl IntoFuture for Listen {
 async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let context = listen.context?;
     let endpoint = listen.endpoint?;
+    let rate_limit = rate(listen.rate_limit).ok_or(ListenError::NoRate)?;
     let transport = context.transports().get(endpoint.carrier())?;
     check_attributes(&*transport, &endpoint)?;
     if endpoint.is_secure() {
@@ -180,7 +185,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
         grace: cap,
         anonymous: listen.anonymous,
         priority: listen.priority,
-        rate_limit: listen.rate_limit,
+        rate_limit,
     };
     let door = Door::new(context, asks).map_err(failed)?;
     if listen.advertise {

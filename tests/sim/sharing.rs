@@ -1,7 +1,7 @@
 //! Sessions that make way for one another, and rates that hold.
 
 use mancom::stream::{ReadHalf, WriteHalf};
-use mancom::{Label, Manager, McStream};
+use mancom::{ConnectError, Label, ListenError, Manager, McStream};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -87,6 +87,30 @@ async fn priority_is_no_urgency_and_starves_nobody_for_long() -> Outcome {
         let mut bytes = [0; 4 << 10];
         let some = other_far.read(&mut bytes);
         assert!(soon(secs(6), "a chunk", some).await? > 0);
+    }
+    Ok(())
+}
+
+// behaviour: P4 P3
+#[mancom::test]
+async fn every_urgency_that_priority_holds_back_moves_at_least_every_five_seconds() -> Outcome {
+    for (nth, label) in [Label::INTERACTIVE, Label::ANY].into_iter().enumerate() {
+        let (manager, networks, _) = world().await;
+        networks.up(wifi());
+        let (bulk, bulk_far) = ranked(&manager, &format!("mem://bulk{nth}"), label, 1).await;
+        pour(bulk);
+        sink(bulk_far.into_split().0);
+        sleep(millis(500)).await;
+        let (mut low, mut far) = ranked(&manager, &format!("mem://low{nth}"), label, 0).await;
+        for turn in 0..3_u8 {
+            let began = Instant::now();
+            low.write_all(&[turn]).await?;
+            assert_eq!(soon(secs(6), "a byte", far.read_u8()).await?, turn);
+            assert!(began.elapsed() > secs(4), "it was held back");
+        }
+        let session = low.session();
+        let id = session.send(label, "a message").await?;
+        soon(secs(6), "a message", session.delivered(id)).await?;
     }
     Ok(())
 }
@@ -223,6 +247,38 @@ async fn a_rate_holds_over_any_second_also_for_what_is_sent_again() -> Outcome {
         .map(|n| n.bytes.payload_resent)
         .sum();
     assert!(again > 0, "the loss was to cost something");
+    Ok(())
+}
+
+// behaviour: P5
+#[mancom::test]
+async fn a_rate_too_low_for_a_frame_is_raised_and_none_at_all_is_refused() -> Outcome {
+    const LEAST: u64 = 1_000;
+    const BYTES: usize = 3_000;
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    for asked in [1, 16, LEAST] {
+        let at = format!("mem://least{asked}");
+        let listener = manager.listen(&at).rate_limit(asked).await?;
+        let mut near = manager.connect(&at).rate_limit(asked).await?;
+        let mut far = listener.accept().await?;
+        let begun = Instant::now();
+        far.write_all(&[7; BYTES]).await?;
+        near.write_all(&[7; BYTES]).await?;
+        let (first, second) = (drink(far, BYTES), drink(near, BYTES));
+        let (there, _far) = soon(secs(10), "all of it", first).await.unwrap();
+        let (back, near) = soon(secs(10), "all of it", second).await.unwrap();
+        for at in [there, back] {
+            assert!(at - begun > secs(2), "{:?} at {asked}", at - begun);
+        }
+        let session = near.session();
+        let id = session.send(Label::ANY, "a message").await?;
+        soon(secs(5), "a message", session.delivered(id)).await?;
+    }
+    let refused = manager.connect("mem://least1").rate_limit(0).await;
+    assert!(matches!(refused, Err(ConnectError::NoRate)), "{refused:?}");
+    let refused = manager.listen("mem://none").rate_limit(0).await;
+    assert!(matches!(refused, Err(ListenError::NoRate)), "refused");
     Ok(())
 }
 

@@ -33,7 +33,7 @@
 //!   path helps with much and never holds up the end of little, nor fills the receiver's window.
 //! - **The gate** bounds what bulk leaves in a path's queue: see [`gate`].
 //! - **Priority.** Where another session of more priority has traffic of this urgency waiting, ours waits,
-//!   unless it is starved.
+//!   unless it is starved: of every urgency that is held back so, a chunk moves every [`STARVATION`].
 //!
 //! A path without estimates is tried: it counts as quick, and is given ten segments more than it has
 //! acknowledged, so that what it is given doubles with every round trip until it is known.
@@ -72,7 +72,8 @@ pub use place::place;
 pub use trace::{Choice, Placement, Reason, Trace};
 pub use types::{Candidate, Measure, Surroundings, Unit};
 
-/// Background waits for more urgent traffic no longer than this for its next chunk.
+/// Background waits for more urgent traffic, and whatever is outranked for sessions of more priority, no
+/// longer than this for its next chunk.
 pub const STARVATION: Duration = Duration::from_secs(5);
 /// Interactive traffic is active for so long after its last byte.
 pub const ACTIVE: Duration = Duration::from_secs(6);

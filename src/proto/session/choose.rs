@@ -78,8 +78,8 @@ pub(super) struct Round {
     pub(super) around: Surroundings,
     /// Interactive traffic goes or comes.
     pub(super) lively: bool,
-    /// Background waited too long.
-    pub(super) starved: bool,
+    /// What waited too long, while that is looked at.
+    pub(super) starved: Option<Urgency>,
     /// Bytes of the urgency looked at that wait.
     pub(super) backlog: u64,
     /// Payload sent or planned that is not acknowledged, by slot; only of paths whose link tells nothing.
@@ -89,6 +89,14 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// Where a frame stands in its path's queue: starved background before everything.
+    pub(super) fn rank(&self, urgency: Urgency) -> Urgency {
+        match self.starved {
+            Some(Urgency::Background) => Urgency::Interactive,
+            _ => urgency,
+        }
+    }
+
     /// Bytes of one frame; in the background no more than the gate lets be on the way, and where little
     /// is let because nothing is known, a part of it, so that there is something on the way all along.
     pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
@@ -196,7 +204,7 @@ impl Chooser<'_> {
             length: length.min(chunk),
             backlog: self.round.backlog.max(length),
             redundant: label.is_redundant(),
-            starved: self.round.starved && self.turn == Urgency::Background,
+            starved: self.round.starved == Some(self.turn),
             asker: Some(self.slot),
         };
         let round = &mut *self.round;

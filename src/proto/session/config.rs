@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::frame::MAX_PAYLOAD;
+use super::labels::MAX_ASKED;
 use super::messages::worst_case_memory;
 use super::rope::CHUNK;
 use super::{MAX_PATHS, MAX_RUNS, MAX_SEGMENTS};
@@ -64,7 +65,8 @@ impl Config {
     /// The most bytes a session of these settings keeps, whatever its peer does.
     ///
     /// `2 x streams x (send buffer + 2 x receive window + 3 chunks of 64 KiB + bookkeeping)` and, for
-    /// each of 8 paths, one frame in the making and 64 KiB of control frames; the bookkeeping of a
+    /// each of 8 paths, one frame in the making, 64 KiB of control frames and where it stands for 1,024
+    /// labels; the bookkeeping of a
     /// stream is that of 1,024 label changes each way, 2,048 pieces out of order and as many ranges.
     /// What messages may take is added: see [`messages`](super::messages).
     /// The window counts twice because what arrives out of order grows in buffers that double.
@@ -73,7 +75,7 @@ impl Config {
     pub fn worst_case_memory(&self) -> usize {
         let bookkeeping = MAX_RUNS * 4 * 64 + MAX_SEGMENTS * 160;
         let stream = self.send_buffer + 2 * self.receive_window + 3 * CHUNK + bookkeeping + 1024;
-        let path = self.frame_limit() + (128 << 10) + 16 * 1024;
+        let path = self.frame_limit() + (128 << 10) + 16 * 1024 + MAX_ASKED * 96;
         let messages = worst_case_memory(self.send_buffer, self.receive_window);
         2 * usize::from(self.max_streams) * stream + MAX_PATHS * path + messages
     }

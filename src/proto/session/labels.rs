@@ -7,6 +7,9 @@
 //! defined by number on each path before its first use there, without its interface's name; at most 64
 //! are alive, and the sender gives the number used longest ago to the next.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::ProtocolError;
 use super::frame::{MAX_LABELS, put_label};
 use crate::label::Label;
@@ -21,6 +24,10 @@ fn parse(text: &str) -> Option<Label> {
     text.parse().ok()
 }
 
+/// Labels without a number of which a path remembers where it stands for them; with one more it begins
+/// anew.
+pub(super) const MAX_ASKED: usize = 1024;
+
 /// The numbers this side gave out on one path.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
@@ -28,6 +35,9 @@ pub(super) struct Numbers {
     /// Where the last answer stands: most traffic has one label.
     last: usize,
     clock: u64,
+    /// Where the path stands for labels without a number, by their hash: who has messages of hundreds
+    /// of labels waiting asks of each of them again and again.
+    asked: BTreeMap<u64, (Label, Option<u16>)>,
 }
 
 #[derive(Debug)]
@@ -41,11 +51,7 @@ struct Defined {
 
 impl Numbers {
     fn find(&mut self, label: &Label) -> Option<usize> {
-        if self
-            .defined
-            .get(self.last)
-            .is_some_and(|d| d.label == *label)
-        {
+        if self.is_last(label) {
             return Some(self.last);
         }
         let found = self.defined.iter().position(|d| d.label == *label)?;
@@ -59,10 +65,29 @@ impl Numbers {
         label: &Label,
         ask: impl FnOnce() -> Option<u16>,
     ) -> Option<u16> {
-        match self.find(label) {
-            Some(index) => *self.defined[index].class.get_or_insert_with(ask),
-            None => ask(),
+        // Where all numbers are given, a label may well have none.
+        if (self.defined.len() < MAX_LABELS || self.is_last(label))
+            && let Some(index) = self.find(label)
+        {
+            return *self.defined[index].class.get_or_insert_with(ask);
         }
+        let hash = hash(label);
+        if let Some((known, class)) = self.asked.get(&hash)
+            && known == label
+        {
+            return *class;
+        }
+        let class = ask();
+        if self.asked.len() == MAX_ASKED {
+            self.asked.clear();
+        }
+        self.asked.insert(hash, (*label, class));
+        class
+    }
+
+    fn is_last(&self, label: &Label) -> bool {
+        let last = self.defined.get(self.last);
+        last.is_some_and(|defined| defined.label == *label)
     }
 
     /// The facts or the policy changed.
@@ -70,6 +95,7 @@ impl Numbers {
         for defined in &mut self.defined {
             defined.class = None;
         }
+        self.asked.clear();
     }
 
     /// Whether giving this label a number would take one from another label.
@@ -112,6 +138,13 @@ impl Numbers {
     }
 }
 
+/// The same in every run, unlike what a `HashMap` makes.
+fn hash(label: &Label) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    label.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// The numbers the peer gave out on one path.
 #[derive(Debug, Default)]
 pub(super) struct Definitions(Vec<Option<Label>>);
@@ -143,6 +176,48 @@ impl Definitions {
         match self.0.get(usize::from(number)) {
             Some(Some(label)) => Ok(*label),
             _ => Err(ProtocolError::BadLabel),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(n: u64) -> Label {
+        Label::new().bytes(n + 1)
+    }
+
+    #[test]
+    fn a_path_is_asked_once_for_each_of_many_labels_until_its_facts_change() {
+        let mut numbers = Numbers::default();
+        let mut out = Vec::new();
+        for n in 0..MAX_LABELS as u64 {
+            numbers.number(&label(n), &mut out);
+        }
+        let class = |n: u64| (!n.is_multiple_of(3)).then_some(n as u16);
+        let mut asked = 0;
+        for turn in 0..10 {
+            if turn == 5 {
+                numbers.forget_classes();
+            }
+            for n in 0..1_000 {
+                let answer = numbers.class(&label(n), || {
+                    asked += 1;
+                    class(n)
+                });
+                assert_eq!(answer, class(n));
+            }
+        }
+        assert_eq!(asked, 2 * 1_000);
+    }
+
+    #[test]
+    fn what_is_remembered_of_labels_is_bounded() {
+        let mut numbers = Numbers::default();
+        for n in 0..10 * MAX_ASKED as u64 {
+            assert_eq!(numbers.class(&label(n), || Some(n as u16)), Some(n as u16));
+            assert!(numbers.asked.len() <= MAX_ASKED);
         }
     }
 }

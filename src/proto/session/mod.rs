@@ -217,8 +217,9 @@ pub struct Session {
     interactive: Option<Instant>,
     /// When anything less urgent last went or came.
     bulk: Option<Instant>,
-    /// When background moved last, or began to wait.
-    background_at: Option<Instant>,
+    /// By urgency: when background moved last, or began to wait; since when what is more urgent is held
+    /// back for other sessions.
+    held_since: [Option<Instant>; 3],
     /// What holds the rate.
     meter: Option<Meter>,
     /// When to look again at what waits for the gate and the like.
@@ -280,7 +281,7 @@ impl Session {
             ack_waits: Vec::new(),
             ack_deadline: None,
             bulk: None,
-            background_at: None,
+            held_since: [None; 3],
             meter: config.rate_limit.map(plan::meter),
             pace: None,
             planned: None,

@@ -7,6 +7,7 @@ use super::frame::kind;
 use super::path::{Closing, Path};
 use super::stream::due;
 use super::{PathId, Phase, Session, StreamId};
+use crate::label::Urgency;
 
 /// With so many control bytes unwritten nothing more is told: it stays due, and what is due of a stream
 /// is told once, however often it changes meanwhile.
@@ -32,7 +33,7 @@ impl Session {
             self.messages.written(id);
         }
         if path.outbox.background() < background {
-            self.background_at = Some(now);
+            self.held_since[Urgency::Background as usize] = Some(now);
         }
         let payload = path.stats.payload_sent + path.stats.payload_resent > before;
         path.took(now, n, payload, several);

@@ -3,7 +3,8 @@
 //! The more urgent first, streams of one urgency in turn; a stream is as urgent as the most urgent byte
 //! behind its next one. Nothing is planned much before its path takes it, and what was planned and not
 //! begun is overtaken by what is more urgent. Background that waited for [`STARVATION`] goes before
-//! everything, one chunk at a time.
+//! everything, one chunk at a time; so does, before the traffic of other sessions, what those of more
+//! priority held back for so long.
 
 use std::time::Instant;
 
@@ -73,25 +74,42 @@ impl Session {
         let mut round = self.round(now);
         self.count_acknowledged(&round);
         let mut planned = false;
-        if round.starved {
-            self.background_at = Some(now);
-            if let Some(path) = self.paths[slot]
-                .as_mut()
-                .filter(|p| p.outbox.background() > 0)
-            {
-                path.outbox.feed_background();
-            } else {
-                planned |= self.plan_turn(slot, Urgency::Background, &mut round, 1);
+        for turn in TURNS {
+            let starved = |at| now.saturating_duration_since(at) >= STARVATION;
+            if self.held_since[turn as usize].is_some_and(starved) {
+                planned |= self.feed(slot, turn, &mut round);
             }
-            round.starved = false;
         }
         for turn in TURNS {
-            if self.waits(turn) {
-                planned |= self.plan_turn(slot, turn, &mut round, usize::MAX);
+            if self.waits(turn) && self.plan_turn(slot, turn, &mut round, usize::MAX) {
+                planned = true;
+                if turn != Urgency::Background {
+                    self.held_since[turn as usize] = None;
+                }
             }
         }
         self.mind_background(now, &mut round);
+        self.mind_outranked(&round);
         self.pace = self.pace.into_iter().chain(round.pace).min();
+        planned
+    }
+
+    /// Moves a chunk of what waited too long; whether one was planned.
+    fn feed(&mut self, slot: usize, turn: Urgency, round: &mut Round) -> bool {
+        if turn == Urgency::Background {
+            self.held_since[turn as usize] = Some(round.now);
+            let path = self.paths[slot].as_mut();
+            if let Some(path) = path.filter(|path| path.outbox.background() > 0) {
+                path.outbox.feed_background();
+                return false;
+            }
+        }
+        round.starved = Some(turn);
+        let planned = self.plan_turn(slot, turn, round, 1);
+        round.starved = None;
+        if planned {
+            self.held_since[turn as usize] = Some(round.now);
+        }
         planned
     }
 
@@ -121,7 +139,6 @@ impl Session {
             around.interactive = Some(now);
         }
         let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
-        let starved = |at: Instant| now.saturating_duration_since(at) >= STARVATION;
         let carrying = || self.paths.iter().flatten().filter(|path| path.carries());
         let several = self.several_open() && carrying().count() > 1;
         let mut flown = [0; MAX_PATHS];
@@ -136,7 +153,7 @@ impl Session {
             now,
             several,
             lively: around.interactive.is_some_and(recent),
-            starved: self.background_at.is_some_and(starved),
+            starved: None,
             around,
             backlog: 0,
             flown,
@@ -150,12 +167,26 @@ impl Session {
         let waits = self.waits(Urgency::Background)
             || (self.open_slots()).any(|slot| self.paths[slot].as_deref().is_some_and(planned));
         if !waits {
-            self.background_at = None;
+            self.held_since[Urgency::Background as usize] = None;
             return;
         }
-        let since = *self.background_at.get_or_insert(now);
+        let since = *self.held_since[Urgency::Background as usize].get_or_insert(now);
         let due = since.checked_add(STARVATION);
         round.pace = round.pace.into_iter().chain(due).min();
+    }
+
+    /// Notes since when the rest waits for sessions of more priority. Whoever is outranked looks again
+    /// soon anyhow, so no time is asked for.
+    fn mind_outranked(&mut self, round: &Round) {
+        let some = round.around.outranked != [0; MAX_PATHS];
+        for turn in [Urgency::Interactive, Urgency::Default] {
+            let outranked = |slot| round.around.outranks(slot, turn);
+            if !some || !(0..MAX_PATHS).any(outranked) || !self.waits(turn) {
+                self.held_since[turn as usize] = None;
+            } else {
+                self.held_since[turn as usize].get_or_insert(round.now);
+            }
+        }
     }
 
     /// How many unwritten bytes may be planned on a path, and whether it is time for more.
@@ -187,7 +218,7 @@ impl Session {
         mut most: usize,
     ) -> bool {
         let (limit, due) = self.room(slot, turn, round);
-        if !due && !round.starved {
+        if !due && round.starved.is_none() {
             return false;
         }
         round.backlog = 0;
@@ -229,7 +260,7 @@ impl Session {
         };
         while *most > 0
             && passed_over < self.ready.len(turn)
-            && (queued(self) < limit || round.starved)
+            && (queued(self) < limit || round.starved.is_some())
         {
             let Some(id) = self.ready.pop(turn) else {
                 break;
@@ -384,11 +415,7 @@ impl Session {
                 out.push(Push {
                     header,
                     label,
-                    urgency: if round.starved {
-                        Urgency::Interactive
-                    } else {
-                        *urgency
-                    },
+                    urgency: round.rank(*urgency),
                     resent: *resent,
                     back,
                 });

@@ -98,7 +98,9 @@ impl Session {
 
     /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
     pub fn wants_measures(&self) -> bool {
-        self.background_at.is_some() || self.waits(Urgency::Background) || self.several_open()
+        self.held_since[Urgency::Background as usize].is_some()
+            || self.waits(Urgency::Background)
+            || self.several_open()
     }
 
     /// Whether interactive traffic and other goes over this session, so that lanes are worth opening.

@@ -138,14 +138,17 @@ impl Connect {
 
     /// Who goes first, higher before lower: among operations of one label that wait for a network, and
     /// among the sessions of this process that have traffic of one urgency for the same network. It
-    /// never goes before urgency, and what is in the background moves at least every 5 s. Default: 0.
+    /// never goes before urgency, and starves nobody: of each urgency that sessions of more priority hold
+    /// back, a chunk (a millisecond of the network, 1,400 bytes to 256 KiB) goes every 5 s. Default: 0.
     pub fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self
     }
 
     /// At most this many bytes a second go out, in any second: payload with its headers, and what is
-    /// sent again. Default: no limit.
+    /// sent again. Default: no limit. At least 1,000: less is taken as that, and 0 is
+    /// [refused](ConnectError::NoRate). About 94 % of it are used, for what a link takes late counts in
+    /// the second in which it goes.
     ///
     /// What waits for it waits in the buffers of the streams, which then take no more.
     pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {

@@ -12,6 +12,7 @@ use crate::label::Label;
 use crate::label::matching::{Blocked, Destination};
 use crate::network::Network;
 use crate::stream::McStream;
+use crate::stream::config::rate;
 use crate::stream::context::Context;
 use crate::stream::dial::Asks;
 use crate::stream::error::{Attempt, Attempts, ConnectError};
@@ -47,6 +48,7 @@ impl Plan {
     pub(super) async fn of(connect: Connect, started: Instant) -> Result<Self, ConnectError> {
         let context = connect.context?;
         let given = connect.endpoint?;
+        let rate_limit = rate(connect.rate_limit).ok_or(ConnectError::NoRate)?;
         let transport = context.transports().get(given.carrier())?;
         check_attributes(&*transport, &given)?;
         if given.is_secure() {
@@ -83,7 +85,7 @@ impl Plan {
                 grace,
                 anonymous: connect.anonymous,
                 priority: connect.priority,
-                rate_limit: connect.rate_limit,
+                rate_limit,
             },
             label: connect.label,
             deadline: within.and_then(|limit| started.checked_add(limit)),

@@ -30,7 +30,7 @@ impl Session {
             let path = self.paths[slot].as_ref();
             let queued = path.map_or(usize::MAX, |path| path.outbox.before(turn));
             // What was starved goes whatever else is queued.
-            let full = queued >= limit && !round.starved;
+            let full = queued >= limit && round.starved.is_none();
             if full || !self.plan_part(slot, turn, round) {
                 break;
             }
@@ -83,10 +83,7 @@ impl Session {
             true => Back::Lost,
             false => Back::Fresh,
         };
-        let urgency = match round.starved {
-            true => Urgency::Interactive,
-            false => turn,
-        };
+        let urgency = round.rank(turn);
         self.push_part(slot, head.id, part, (urgency, part.resent, back));
         self.messages.out.take(head.id, part, slot as u8);
         self.notice(round.now, turn);

@@ -268,7 +268,7 @@ fn flood(count: usize) -> (usize, usize) {
 
 /// `MANCOM_MESSAGES` sets the number.
 #[test]
-fn tiny_messages_without_end_take_bounded_memory_and_little_time() {
+fn fifty_thousand_tiny_messages_come_in_order_and_take_bounded_memory() {
     let asked = std::env::var("MANCOM_MESSAGES").ok();
     let count = asked.and_then(|count| count.parse().ok()).unwrap_or(50_000);
     let (most, bound) = flood(count);
