@@ -14,7 +14,11 @@ fn a_message_arrives_whole_with_its_label_and_is_acknowledged() {
         assert_eq!(fate(&mut pair, id), Fate::Pending);
         pair.run(secs(1));
         assert_eq!(fate(&mut pair, id), Fate::Delivered);
-        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id, Fate::Delivered)));
+        assert!(saw(
+            &mut pair,
+            Dialler,
+            Event::MessageSettled(id, Fate::Delivered)
+        ));
         let received = receive(&mut pair, Listener);
         let bytes = bytes(length);
         assert_eq!(received, [Received { label, id, bytes }]);
@@ -208,4 +212,16 @@ fn messages_are_striped_over_paths_and_go_both_ways_at_once() {
             .sum();
         assert_eq!(all, 60_000, "each byte once");
     }
+}
+
+#[test]
+fn a_message_names_no_more_than_it_may() {
+    let mut pair = pair(1);
+    let first = send(&mut pair, Label::ANY, 10, Order::Sent);
+    let names = |count: usize| Order::After(vec![first; count]);
+    let taken = try_send(&mut pair, Dialler, Label::ANY, 10, names(MAX_AFTER));
+    let second = taken.expect("it is taken").expect("there is room");
+    let refused = try_send(&mut pair, Dialler, Label::ANY, 10, names(MAX_AFTER + 1));
+    assert_eq!(refused, Err(Refused::TooManyNamed));
+    assert_eq!(arrive(&mut pair), [first, second]);
 }
