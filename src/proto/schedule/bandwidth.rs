@@ -75,6 +75,8 @@ pub struct Estimate {
     /// Samples, each lower and later than the one before it: the first is the bandwidth.
     best: VecDeque<Sample>,
     calm: [Option<Calm>; 2],
+    /// Since when little is on the way.
+    little: Option<Instant>,
     /// More is asked until then: so many percent.
     probing: Option<(Instant, u64)>,
 }
@@ -272,11 +274,20 @@ impl Estimate {
         let moved = self
             .last
             .is_some_and(|(_, acknowledged)| told.acknowledged > acknowledged);
-        if moved && outstanding <= FEW.max(pipe.saturating_add(pipe / 4)) {
-            self.calmed(now, rtt);
+        if outstanding <= FEW.max(pipe.saturating_add(pipe / 4)) {
+            let since = *self.little.get_or_insert(now);
+            // Before that the smoothed round trip still tells of the queue that was.
+            if moved && now.saturating_duration_since(since) >= rtt * 2 {
+                self.calmed(now, rtt);
+            }
+        } else {
+            self.little = None;
         }
         let calm = match self.calm {
-            [Some(older), Some(newer)] => Some(older.least.min(newer.least)),
+            // A path that was never calm since may have become what it was.
+            [Some(older), Some(newer)] if now.saturating_duration_since(newer.began) < CALM => {
+                Some(older.least.min(newer.least))
+            }
             _ => None,
         };
         match (kernel, calm) {

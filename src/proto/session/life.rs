@@ -165,6 +165,7 @@ impl Session {
         fresh.resumed = self.attached == 1;
         fresh.alone = self.paths.iter().all(Option::is_none);
         self.paths[slot] = Some(Box::new(fresh));
+        self.open |= 1 << slot;
         self.stranded = None;
         self.all_ready();
         Ok(())
@@ -334,6 +335,7 @@ impl Session {
         let Some(path) = self.paths[slot].take() else {
             return;
         };
+        self.open &= !(1 << slot);
         for stream in self.streams.values_mut() {
             stream.send.lose(slot as u8);
             stream.opened_on &= !(1 << slot);
@@ -367,17 +369,25 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        let linger = self.linger_deadline().map(|at| (at, Wake::Linger));
-        let grace = self.grace_deadline().map(|at| (at, Wake::Grace));
-        let ack = self.ack_deadline.map(|at| (at, Wake::AckDelay));
-        let stall = self.stall_deadline().map(|at| (at, Wake::Stall));
-        let pace = self.pace.map(|at| (at, Wake::Pace));
-        let messages = self.messages.deadline();
-        let idle = self.idle_deadline().map(|at| (at, Wake::Probe));
-        [linger, grace, ack, stall, pace, messages, idle]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at)
+        // Asked after every call.
+        let mut first: Option<(Instant, Wake)> = None;
+        let mut consider = |at: Option<Instant>, wake| {
+            if let Some(at) = at
+                && first.is_none_or(|(first, _)| at < first)
+            {
+                first = Some((at, wake));
+            }
+        };
+        consider(self.linger_deadline(), Wake::Linger);
+        consider(self.grace_deadline(), Wake::Grace);
+        consider(self.ack_deadline, Wake::AckDelay);
+        consider(self.stall_deadline(), Wake::Stall);
+        consider(self.pace, Wake::Pace);
+        if let Some((at, wake)) = self.messages.deadline() {
+            consider(Some(at), wake);
+        }
+        consider(self.idle_deadline(), Wake::Probe);
+        first
     }
 
     /// Acts on every deadline that is not after `now`.

@@ -190,6 +190,8 @@ pub struct Session {
     gone: VecDeque<StreamId>,
 
     paths: Paths,
+    /// Slots that have a path, a bit each.
+    open: u8,
     /// The highest epoch attached, and the highest given out, by slot.
     epochs: [u32; MAX_PATHS],
     /// What went over the last path of each slot that is gone.
@@ -264,6 +266,7 @@ impl Session {
             interactive: None,
             gone: VecDeque::new(),
             paths: Default::default(),
+            open: 0,
             epochs: [0; MAX_PATHS],
             ended: Vec::new(),
             issued,
@@ -413,6 +416,21 @@ impl Session {
             Some(path) => path.outbox.slices(&this.streams, out),
             None => 0,
         }
+    }
+
+    /// Whether there is more than one path.
+    fn several_open(&self) -> bool {
+        self.open & self.open.wrapping_sub(1) != 0
+    }
+
+    /// The slots that have a path: most sessions have one, and look for it often.
+    fn open_slots(&self) -> impl Iterator<Item = usize> + use<> {
+        let mut left = self.open;
+        std::iter::from_fn(move || {
+            let slot = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (slot < MAX_PATHS).then_some(slot)
+        })
     }
 
     /// The slot of a path that is current.

@@ -59,10 +59,13 @@ struct Outgoing {
     urgency: Urgency,
     back: Back,
     /// The rest of the payload, if the rope let go of it.
-    detached: Option<Vec<u8>>,
+    detached: Option<Box<[u8]>>,
     /// It is a part of a message.
     parcel: Option<Box<Parcel>>,
 }
+
+// One is moved in and out for each frame: what is larger is moved by a call.
+const _: () = assert!(size_of::<Outgoing>() <= 128, "a frame is at most 128 bytes");
 
 impl Outgoing {
     fn end(&self) -> u64 {
@@ -105,7 +108,7 @@ impl Outgoing {
             for piece in send.rope.pieces(self.needs(), length) {
                 rest.extend_from_slice(piece);
             }
-            self.detached = Some(rest);
+            self.detached = Some(rest.into());
         }
     }
 }
@@ -238,7 +241,10 @@ impl Outbox {
         self.queued[frame.urgency as usize] += frame.size();
         let less = |before: &&Outgoing| before.done == 0 && before.urgency > frame.urgency;
         let overtaken = self.frames.iter().rev().take_while(less).count();
-        self.frames.insert(self.frames.len() - overtaken, frame);
+        match overtaken {
+            0 => self.frames.push_back(frame),
+            _ => self.frames.insert(self.frames.len() - overtaken, frame),
+        }
     }
 
     /// Frames of this stream or message that are not begun are at least so urgent now.
@@ -399,7 +405,7 @@ impl Outbox {
             stats.payload_sent += payload as u64;
         }
         if let Some(rest) = &mut front.detached {
-            rest.drain(..payload);
+            *rest = rest[payload..].into();
         }
         *n -= taken;
         self.queued[front.urgency as usize] -= taken;

@@ -21,7 +21,7 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return;
         };
-        let several = self.paths.iter().flatten().nth(1).is_some();
+        let several = self.several_open();
         let Some(path) = self.paths[slot].as_mut() else {
             return;
         };
@@ -112,8 +112,8 @@ impl Session {
     /// something came last is best known to work; one that is being retired is used only if there is no
     /// other.
     pub(super) fn telling_slot(&self) -> Option<usize> {
-        let open = self.paths.iter().enumerate();
-        open.filter_map(|(slot, path)| Some((slot, path.as_ref()?)))
+        let open = self.open_slots();
+        open.filter_map(|slot| Some((slot, self.paths[slot].as_ref()?)))
             .filter(|(_, path)| path.closing == Closing::No)
             .max_by_key(|(_, path)| {
                 let staying = !path.retiring && !path.peer_retired;

@@ -97,9 +97,11 @@ impl Session {
 
     /// What arrived by paths whose link does not tell: the more, the more they are given.
     fn count_acknowledged(&mut self, round: &Round) {
-        let all = round.several || self.waits(Urgency::Background);
+        if !round.several && !self.waits(Urgency::Background) {
+            return;
+        }
         for (slot, path) in self.paths.iter_mut().enumerate() {
-            if let Some(path) = path.as_mut().filter(|path| all && !path.trust.measured) {
+            if let Some(path) = path.as_mut().filter(|path| !path.trust.measured) {
                 let given = path.stats.payload_sent + path.stats.payload_resent;
                 let flown = round.flown[slot].saturating_sub(path.outbox.queued() as u64);
                 path.measure.acknowledged = given.saturating_sub(flown);
@@ -120,8 +122,8 @@ impl Session {
         }
         let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
         let starved = |at: Instant| now.saturating_duration_since(at) >= STARVATION;
-        let carrying = self.paths.iter().flatten().filter(|path| path.carries());
-        let several = carrying.count() > 1;
+        let carrying = || self.paths.iter().flatten().filter(|path| path.carries());
+        let several = self.several_open() && carrying().count() > 1;
         let mut flown = [0; MAX_PATHS];
         if several || self.waits(Urgency::Background) {
             for (slot, path) in self.paths.iter().enumerate() {
@@ -146,7 +148,7 @@ impl Session {
     fn mind_background(&mut self, now: Instant, round: &mut Round) {
         let planned = |path: &super::path::Path| path.outbox.background() > 0;
         let waits = self.waits(Urgency::Background)
-            || self.paths.iter().flatten().any(|path| planned(path));
+            || (self.open_slots()).any(|slot| self.paths[slot].as_deref().is_some_and(planned));
         if !waits {
             self.background_at = None;
             return;

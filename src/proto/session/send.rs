@@ -282,6 +282,11 @@ impl SendHalf {
         self.flights.background()[slot]
     }
 
+    /// Whether there are such on any path.
+    pub(super) fn has_background(&self) -> bool {
+        *self.flights.background() != [0; MAX_PATHS]
+    }
+
     /// How urgent the next byte to be sent is: as the most urgent one behind it.
     pub(super) fn urgency(&self) -> Urgency {
         let first = |ranges: &Ranges| ranges.first().map_or(u64::MAX, |(start, _)| start);

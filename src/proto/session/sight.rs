@@ -76,6 +76,12 @@ impl Session {
         }
     }
 
+    /// Whether [`background_on`](Self::background_on) may be more than 0 for some path.
+    pub fn has_background(&self) -> bool {
+        let mut streams = self.streams.values();
+        streams.any(|stream| stream.send.has_background()) || self.messages.has_background()
+    }
+
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
     pub fn waiting_urgencies(&self) -> u8 {
         let planned = |turn: &Urgency| {
@@ -92,9 +98,7 @@ impl Session {
 
     /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
     pub fn wants_measures(&self) -> bool {
-        self.background_at.is_some()
-            || self.waits(Urgency::Background)
-            || self.paths.iter().flatten().nth(1).is_some()
+        self.background_at.is_some() || self.waits(Urgency::Background) || self.several_open()
     }
 
     /// Whether interactive traffic and other goes over this session, so that lanes are worth opening.

@@ -224,10 +224,6 @@ impl Session {
         others.any(|path| path.carries() && !path.trust.suspect && !path.stalled)
     }
 
-    fn several_open(&self) -> bool {
-        self.paths.iter().flatten().nth(1).is_some()
-    }
-
     pub(super) fn trust_deadline(&self) -> Option<Instant> {
         if !self.several_open() {
             return None;

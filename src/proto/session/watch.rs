@@ -71,7 +71,7 @@ impl Session {
 
     /// What flew on a retired path may be acknowledged on any.
     fn drained(&mut self, now: Instant) {
-        for slot in 0..MAX_PATHS {
+        for slot in self.open_slots() {
             if !self.paths[slot].as_ref().is_some_and(|path| path.retiring) {
                 continue;
             }
@@ -107,21 +107,20 @@ impl Session {
     }
 
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
-        let paths = self.paths.iter().enumerate();
-        let open = paths.filter_map(|(slot, path)| Some((slot, path.as_deref()?)));
-        let waiting = open.filter(|(_, path)| !path.stalled);
-        let pause = self.config.stall / PROBE;
         let asks = self.role == Role::Dialler;
-        waiting
-            .filter_map(
-                |(slot, path)| match (self.silent_at(slot, path), path.fed) {
-                    (Some(at), _) => Some(at),
-                    (None, Some(fed)) if asks => fed.checked_add(pause),
-                    (None, _) => None,
-                },
-            )
-            .chain(self.trust_deadline())
-            .min()
+        let mut first = self.trust_deadline();
+        for slot in self.open_slots() {
+            let Some(path) = self.paths[slot].as_deref().filter(|path| !path.stalled) else {
+                continue;
+            };
+            let at = match (self.silent_at(slot, path), path.fed) {
+                (Some(at), _) => Some(at),
+                (None, Some(fed)) if asks => fed.checked_add(self.config.stall / PROBE),
+                (None, _) => None,
+            };
+            first = first.into_iter().chain(at).min();
+        }
+        first
     }
 
     /// Who only receives is owed nothing, and yet it is the dialler that must notice a silence: it asks

@@ -96,6 +96,10 @@ impl State {
             true => self.core.waiting_urgencies(),
             false => 0,
         };
+        // The usual case: nothing is said, and there is nothing to say.
+        if waiting == 0 && books.member.said().is_empty() && !self.core.has_background() {
+            return;
+        }
         let (mut places, mut count) = ([(None, 0, 0); PATHS], 0);
         for link in self.links.iter().filter(|link| link.dead.is_none()) {
             let background = self.core.background_on(link.path);

@@ -23,6 +23,8 @@ enum Wants {
     Bulk(u64),
     /// So many bytes every so many milliseconds.
     Some(u64, u64),
+    /// So many bytes whenever all before were acknowledged.
+    Bursts(u64),
 }
 
 struct Line {
@@ -117,6 +119,10 @@ impl Line {
                     let pieces = |at: Duration| at.as_millis() as u64 / every;
                     let due = pieces(self.at) - pieces(self.at - millis(1).min(self.at));
                     due.min(1) * bytes
+                }
+                Wants::Bursts(bytes) => {
+                    self.look();
+                    if self.outstanding == 0 { bytes } else { 0 }
                 }
             };
             for _ in 0..more / SEGMENT {
@@ -271,6 +277,30 @@ fn a_longer_way_is_known_though_the_kernel_remembers_the_short_one() {
     // A queue of our own is no longer way.
     let mut line = Line::new(20, 20);
     line.run(Wants::Bulk(500_000), millis(30_000));
+    let least = line.told.least_rtt.unwrap_or_default();
+    assert!(least < millis(22), "{least:?}");
+}
+
+#[test]
+fn a_queue_that_has_just_drained_is_no_longer_way() {
+    let mut line = Line::new(20, 20);
+    line.run(Wants::Bulk(500_000), millis(3_000));
+    let delivered = line.run(Wants::Bursts(1_000_000), millis(20_000));
+    assert!(delivered > 0.9 * line.rate as f64, "{delivered}");
+    let least = line.told.least_rtt.unwrap_or_default();
+    assert!(least < millis(22), "{least:?}");
+}
+
+#[test]
+fn a_way_that_was_long_once_is_not_believed_for_ever() {
+    let mut line = Line::new(20, 20);
+    line.run(Wants::Some(2 * SEGMENT, 40), millis(5_000));
+    line.rtt = millis(90);
+    line.run(Wants::Some(2 * SEGMENT, 40), millis(25_000));
+    assert!(line.told.least_rtt > Some(millis(80)));
+    // Bulk says nothing of the way while it fills it.
+    line.rtt = millis(20);
+    line.run(Wants::Bulk(500_000), millis(15_000));
     let least = line.told.least_rtt.unwrap_or_default();
     assert!(least < millis(22), "{least:?}");
 }

@@ -60,6 +60,10 @@ impl State {
         self.out.flying.background[slot]
     }
 
+    pub(in crate::proto::session) fn has_background(&self) -> bool {
+        self.out.flying.background.iter().any(|bytes| *bytes > 0)
+    }
+
     pub(in crate::proto::session) fn waits(&self, urgency: Urgency) -> bool {
         self.out.waits(urgency as usize)
     }

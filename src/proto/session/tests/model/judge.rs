@@ -58,6 +58,10 @@ impl World {
             for path in session.paths.iter().flatten() {
                 assert!(path.outbox.control_left() <= 2 * path::MAX_ANSWERS);
             }
+            let open = session
+                .open_slots()
+                .map(|slot| session.paths[slot].is_some());
+            assert_eq!(open.collect::<Vec<_>>(), vec![true; session.paths().len()]);
             // Every byte stands in one place, and is counted there.
             for stream in session.streams.values() {
                 stream.send.check();
