@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use crate::proto::session::Config;
 
+/// The least buffer of a session, bytes, whatever is asked for: with none at all nothing would ever go.
+const LEAST_BUFFER: usize = 4 << 10;
+
 /// Defaults of every stream of a manager.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// Bytes one stream may hold unsent or unacknowledged (the replay buffer). Default 4 MiB; memory
-    /// is taken as bytes are written and given back as they are acknowledged.
+    /// is taken as bytes are written and given back as they are acknowledged. A session takes less than
+    /// 4 KiB as 4 KiB.
     pub send_buffer: usize,
-    /// Bytes a peer may have under way or unread on one stream. Default 4 MiB.
+    /// Bytes a peer may have under way or unread on one stream. Default 4 MiB; less than 4 KiB is
+    /// taken as 4 KiB.
     pub receive_window: usize,
     /// Streams of one session alive at once. Default 128.
     pub max_streams: u16,
@@ -94,12 +99,17 @@ pub(super) fn rate(asked: Option<u64>) -> Option<Option<u64>> {
 }
 
 impl Settings {
+    /// The receive window that is offered to a peer.
+    pub(crate) fn window(&self) -> u32 {
+        u32::try_from(self.receive_window.max(LEAST_BUFFER)).unwrap_or(u32::MAX)
+    }
+
     /// The core's part of these settings, for a session whose bytes a second are limited to this.
     pub(crate) fn core(&self, rate_limit: Option<u64>) -> Config {
         Config {
             rate_limit,
-            send_buffer: self.send_buffer,
-            receive_window: self.receive_window,
+            send_buffer: self.send_buffer.max(LEAST_BUFFER),
+            receive_window: self.receive_window.max(LEAST_BUFFER),
             max_streams: self.max_streams,
             linger: self.linger,
             stall: self.stall,

@@ -189,7 +189,7 @@ pub(super) fn offer(context: &Arc<dyn Context>, asks: &Asks, on: Option<&Network
     let settings = context.settings();
     Offer {
         grace: asks.grace,
-        receive_window: u32::try_from(settings.receive_window).unwrap_or(u32::MAX),
+        receive_window: settings.window(),
         max_streams: settings.max_streams,
         facts,
         anonymous: asks.anonymous,

@@ -290,7 +290,8 @@ impl Session {
     ///
     /// A stream is finished when both its ends were shut down and acknowledged, so one that is still held
     /// here or at the peer keeps this waiting: drop it or shut it down first, or bound the wait with
-    /// `tokio::time::timeout`.
+    /// `tokio::time::timeout`. So does a [`MessageWriter`](super::MessageWriter) that is held here: finish or
+    /// drop it.
     ///
     /// # Cancel safety
     ///

@@ -12,7 +12,7 @@ use super::state::State;
 use super::waits::Settling;
 use super::{Driver, remember};
 use crate::label::{Label, Urgency};
-use crate::proto::session::messages::{Fate as Told, Refused};
+use crate::proto::session::messages::{Fate as Told, MAX_AFTER, Refused};
 
 /// A place in one of a session's lines, left when this is dropped.
 pub(in crate::stream) struct Turn {
@@ -384,6 +384,7 @@ impl State {
         match refused {
             Refused::UnknownDependency(id) => MessageError::UnknownDependency(id),
             Refused::DependencyLost(id) => MessageError::DependencyLost(id),
+            Refused::TooManyNamed => MessageError::TooManyDependencies { limit: MAX_AFTER },
             Refused::TooLong(limit) => MessageError::TooLong { limit },
             Refused::Unknown => MessageError::Unknown,
             Refused::Sent => MessageError::AlreadySent,

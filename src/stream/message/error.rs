@@ -41,6 +41,12 @@ pub enum MessageError {
     /// It is to come after a message that was never sent here.
     #[error("it is to come after {0}, which was never sent here")]
     UnknownDependency(MessageId),
+    /// It is to come after more messages than one may name; see `after_all`.
+    #[error("the message is to come after more than {limit} messages by name")]
+    TooManyDependencies {
+        /// Messages that one may name.
+        limit: usize,
+    },
     /// No message of this number was sent here, or its fate was told and forgotten.
     #[error("no such message")]
     Unknown,
@@ -95,7 +101,9 @@ impl MessageError {
         match self {
             Self::Expired => io::ErrorKind::TimedOut,
             Self::Cancelled | Self::DependencyLost(_) => io::ErrorKind::ConnectionAborted,
-            Self::TooLong { .. } | Self::UnknownDependency(_) => io::ErrorKind::InvalidInput,
+            Self::TooLong { .. }
+            | Self::UnknownDependency(_)
+            | Self::TooManyDependencies { .. } => io::ErrorKind::InvalidInput,
             Self::Unknown => io::ErrorKind::NotFound,
             Self::AlreadySent => io::ErrorKind::ResourceBusy,
             Self::NotMancom => io::ErrorKind::Unsupported,
@@ -133,6 +141,10 @@ mod tests {
             (lost, Kind::TimedOut),
             (MessageError::TooLong { limit: 9 }, Kind::InvalidInput),
             (MessageError::UnknownDependency(id), Kind::InvalidInput),
+            (
+                MessageError::TooManyDependencies { limit: 9 },
+                Kind::InvalidInput,
+            ),
             (MessageError::Unknown, Kind::NotFound),
             (MessageError::AlreadySent, Kind::ResourceBusy),
             (

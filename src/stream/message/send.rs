@@ -65,10 +65,14 @@ impl Asked {
     }
 
     /// Waits for room, in line with the others of its urgency.
-    pub(super) async fn submit(self, bytes: Option<Bytes>) -> Result<MessageId, MessageError> {
+    pub(super) async fn submit(mut self, bytes: Option<Bytes>) -> Result<MessageId, MessageError> {
         let driver = self.held.driver().ok_or(MessageError::NotMancom)?;
         let defaults = driver.context.defaults(&self.label);
         let relax = defaults.relax;
+        if let Order::After(ids) = &mut self.order {
+            ids.sort_unstable();
+            ids.dedup();
+        }
         let parcel = Parcel {
             label: self.label,
             bytes,
@@ -109,7 +113,9 @@ pub struct SendMessage {
 macro_rules! setters {
     () => {
         /// It comes after these, sent here earlier, and after nothing else, and is given up if one of them
-        /// is; called again, after those too. `.after([])` is ordered after nothing.
+        /// is; called again, after those too. `.after([])` is ordered after nothing. They may be 4,096, each
+        /// counted once; more is refused with
+        /// [`TooManyDependencies`](super::MessageError::TooManyDependencies).
         ///
         /// Default: in the order sent among those of the same urgency that have this default too. One of
         /// them that is given up takes no other with it.

@@ -92,6 +92,25 @@ async fn a_close_waits_until_messages_are_settled(networks: Networks) -> Outcome
 }
 
 #[mancom::test]
+async fn a_close_waits_for_who_writes_a_message(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let Two {
+        near,
+        far,
+        here,
+        there: _there,
+    } = two("mem://held").await?;
+    let writer = here.message(Label::ANY).await?;
+    drop((near, far));
+    let closing = tokio::spawn(here.close());
+    sleep(secs(60)).await;
+    assert!(!closing.is_finished());
+    drop(writer);
+    soon(secs(2), "the close", closing).await.unwrap()?;
+    Ok(())
+}
+
+#[mancom::test]
 async fn a_close_turns_away_those_who_wait_for_room(networks: Networks) -> Outcome {
     networks.up(wifi());
     let Two { here, there, .. } = two("mem://away").await?;

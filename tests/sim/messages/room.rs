@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::poll;
-use mancom::testing::Networks;
-use mancom::{Label, MessageError, MessageId, Session};
+use mancom::stream::Settings;
+use mancom::testing::{Networks, scripted};
+use mancom::{Label, Manager, MessageError, MessageId, Session};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
@@ -246,5 +248,35 @@ async fn more_small_messages_arrive_than_may_be_under_way(networks: Networks) ->
         assert_eq!(message.bytes[..], turn.to_le_bytes());
     }
     soon(secs(5), "the last word", sending).await.unwrap()?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_of_no_bytes_are_raised_to_what_a_session_needs() -> Outcome {
+    let (scout, networks) = scripted();
+    networks.up(wifi());
+    let mut settings = Settings::default();
+    (settings.send_buffer, settings.receive_window) = (0, 0);
+    let manager = Manager::builder()
+        .scout(scout)
+        .settings(settings)
+        .build()
+        .await?;
+    let listener = manager.listen("mem://least").await?;
+    let mut near = manager.connect("mem://least").await?;
+    let mut far = listener.accept().await?;
+    let whole = vec![7; 4 << 10];
+    let id = near.session().send(Label::ANY, whole.clone()).await?;
+    let message = soon(secs(5), "a message", far.session().recv()).await?;
+    assert_eq!((message.id, &message.bytes[..]), (id, &whole[..]));
+    let long = near.session().send(Label::ANY, vec![7; 4097]).await;
+    assert!(
+        matches!(long, Err(MessageError::TooLong { limit: 4096 })),
+        "{long:?}"
+    );
+    soon(secs(5), "a write", near.write_all(&whole)).await?;
+    let mut read = vec![0; whole.len()];
+    soon(secs(5), "what was written", far.read_exact(&mut read)).await?;
+    assert_eq!(read, whole);
     Ok(())
 }

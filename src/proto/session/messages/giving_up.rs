@@ -9,6 +9,11 @@
 //!
 //! What needs a message that is given up is given up itself; what merely follows it (the order sent, or
 //! after everything) comes after that one's predecessors instead.
+//!
+//! Many may go at once, each after all before it: so whatever looks through what comes after a message
+//! does it once for all that go, not once for each.
+
+use std::collections::BTreeSet;
 
 use super::outgoing::Outgoing;
 use super::record::{Kind, State};
@@ -30,15 +35,59 @@ impl Outgoing {
         self.settle(id, cause);
         self.open_barrier(id, &record.after);
         for before in &record.after {
-            if let Some(other) = self.records.get_mut(before) {
-                other.followers.retain(|follower| *follower != id);
-            }
+            self.lose_follower(*before);
         }
         for follower in &record.followers {
             self.unfollow(*follower, id, &record);
         }
-        for before in &record.after {
-            self.check_forget(*before);
+    }
+
+    /// One of those that come after a message is gone. They are looked through when half of them are, and
+    /// not at all if the message is to go too.
+    fn lose_follower(&mut self, id: u64) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        if matches!(record.state, State::Tomb { told: false, .. }) {
+            self.unneeded.insert(id);
+        }
+        record.gone += 1;
+        if record.doomed || record.gone * 2 <= record.followers.len() {
+            return;
+        }
+        record.gone = 0;
+        let mut followers = std::mem::take(&mut record.followers);
+        #[cfg(test)]
+        {
+            self.looked += followers.len();
+        }
+        followers.retain(|follower| self.records.contains_key(follower));
+        if let Some(record) = self.records.get_mut(&id) {
+            record.followers = followers;
+        }
+    }
+
+    fn need_less(&mut self, id: u64) {
+        let state = self.records.get(&id).map(|record| record.state);
+        if matches!(state, Some(State::Tomb { told: false, .. })) {
+            self.unneeded.insert(id);
+        }
+    }
+
+    /// A message that needs one that was given up is to be given up, unless that is known.
+    pub(super) fn doom(&mut self, id: u64, lost: u64) {
+        if let Some(record) = self.records.get_mut(&id)
+            && !std::mem::replace(&mut record.doomed, true)
+        {
+            let cause = Fate::DependencyLost(MessageId(lost));
+            self.doomed.push((id, cause));
+        }
+    }
+
+    /// All that was doomed is given up: what nothing needs any more may be forgotten.
+    pub(super) fn check_unneeded(&mut self) {
+        while let Some(id) = self.unneeded.pop_first() {
+            self.check_forget(id);
         }
     }
 
@@ -77,8 +126,9 @@ impl Outgoing {
             follower.is_some_and(|follower| follower.kind == Kind::Named)
         };
         let named: Vec<u64> = record.followers.iter().filter(named).copied().collect();
-        let cause = Fate::DependencyLost(MessageId(id));
-        self.doomed.extend(named.into_iter().map(|id| (id, cause)));
+        for follower in named {
+            self.doom(follower, id);
+        }
     }
 
     /// It will never be delivered, but its number is on the wire, or may be what others come after.
@@ -99,7 +149,7 @@ impl Outgoing {
         }
         self.check_clear(id);
         for before in after {
-            self.check_forget(before);
+            self.need_less(before);
         }
     }
 
@@ -124,8 +174,9 @@ impl Outgoing {
 
     /// A tomb is clear once all it came after is settled, or clear itself.
     pub(super) fn check_clear(&mut self, id: u64) {
-        let mut todo = vec![id];
-        while let Some(id) = todo.pop() {
+        // The first first: most of what one comes after was sent before it, and is clear by then.
+        let mut todo = BTreeSet::from([id]);
+        while let Some(id) = todo.pop_first() {
             let settled = |before: &u64| {
                 let state = self.records.get(before).map(|record| record.state);
                 matches!(state, None | Some(State::Tomb { clear: true, .. }))
@@ -139,7 +190,7 @@ impl Outgoing {
             if !record.after.iter().all(settled) {
                 continue;
             }
-            todo.extend_from_slice(&record.followers);
+            todo.extend(&record.followers);
             if let Some(record) = self.records.get_mut(&id) {
                 record.state = State::Tomb { clear: true, told };
             }

@@ -141,6 +141,7 @@ impl Outgoing {
         self.labels.clear();
         self.expiries.clear();
         self.doomed.clear();
+        self.unneeded.clear();
         self.late = Vec::new();
         self.flying = Flying::default();
         for queue in &mut self.queues {

@@ -57,6 +57,7 @@
 //! | --- | --- | --- |
 //! | a message | the peer's receive window | `TooLong`; the path ends |
 //! | messages not settled | [`MAX_UNSETTLED`] an urgency | `send` waits |
+//! | messages that one names | [`MAX_AFTER`] | `TooManyNamed` |
 //! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message written piece by piece | `send` waits |
 //! | bytes received | the window, an urgency | the path ends |
 //! | pieces out of order | [`MAX_PIECES`] an urgency | the path ends |
@@ -105,6 +106,8 @@ pub(super) use state::State;
 pub const MAX_UNSETTLED: usize = 4096;
 /// What the smallest message takes of the credit, bytes: about what it costs to keep.
 pub const LEAST_CHARGE: u64 = 256;
+/// Messages that one message may name to come after.
+pub const MAX_AFTER: usize = 4096;
 /// Pieces of messages of one urgency kept because they arrived early.
 pub const MAX_PIECES: usize = 8192;
 
@@ -190,6 +193,9 @@ pub enum Refused {
     /// It is to come after a message that was given up.
     #[error("it is to come after a message that was given up")]
     DependencyLost(MessageId),
+    /// It names more than [`MAX_AFTER`] messages.
+    #[error("it is to come after more than {MAX_AFTER} messages by name")]
+    TooManyNamed,
     /// Longer than the peer takes.
     #[error("it is longer than the {0} bytes the peer takes")]
     TooLong(u64),

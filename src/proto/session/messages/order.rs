@@ -2,12 +2,15 @@
 
 use super::outgoing::Outgoing;
 use super::record::{Kind, Place, Record};
-use super::{Fate, MessageId, Order, Refused};
+use super::{Fate, MAX_AFTER, MessageId, Order, Refused};
 use crate::label::Urgency;
 
 impl Outgoing {
     /// Those of the named messages that are not delivered yet.
     pub(super) fn named(&self, ids: &[MessageId]) -> Result<Place, Refused> {
+        if ids.len() > MAX_AFTER {
+            return Err(Refused::TooManyNamed);
+        }
         let mut place = Place::default();
         for &named in ids {
             let MessageId(id) = named;
@@ -126,15 +129,14 @@ impl Outgoing {
             return;
         };
         let inherits = match follower.kind {
-            Kind::Named => {
-                let cause = Fate::DependencyLost(MessageId(gone));
-                return self.doomed.push((id, cause));
-            }
+            Kind::Named => return self.doom(id, gone),
             Kind::Chained => true,
             // The rest it comes after anyway.
             Kind::Barrier => record.kind == Kind::Barrier,
         };
-        follower.after.retain(|before| *before != gone);
+        if let Ok(index) = follower.after.binary_search(&gone) {
+            follower.after.remove(index);
+        }
         if inherits {
             follower.seqs.extend_from_slice(&record.seqs);
             follower.below = follower.below.max(record.below);
@@ -142,10 +144,21 @@ impl Outgoing {
         if !record.sent_whole {
             follower.unsent = follower.unsent.saturating_sub(1);
         }
+        if inherits {
+            self.inherit(id, record);
+        }
+        self.queue(id);
+    }
+
+    /// A message comes after what one that is gone came after.
+    fn inherit(&mut self, id: u64, gone: &Record) {
+        let Some(follower) = self.records.get(&id) else {
+            return;
+        };
         let known = follower.after.clone();
         let mut unsent = 0;
         let mut inherited = Vec::new();
-        for before in record.after.iter().filter(|_| inherits) {
+        for before in &gone.after {
             if let Some(other) = self.records.get_mut(before)
                 && known.binary_search(before).is_err()
             {
@@ -161,6 +174,5 @@ impl Outgoing {
             follower.after.sort_unstable();
             self.raise(&inherited, rank);
         }
-        self.queue(id);
     }
 }

@@ -59,6 +59,11 @@ pub(super) struct Outgoing {
     pub(super) unsettled: usize,
     /// To be given up because of another.
     pub(super) doomed: Vec<(u64, Fate)>,
+    /// Tombs that one message less needs.
+    pub(super) unneeded: BTreeSet<u64>,
+    /// Entries looked through because others were gone.
+    #[cfg(test)]
+    pub(super) looked: usize,
     /// Messages that were planned and became so urgent.
     pub(super) raised: Vec<(u64, usize)>,
     pub(super) events: VecDeque<Event>,
@@ -99,6 +104,9 @@ impl Outgoing {
             forget_due: BTreeSet::new(),
             unsettled: 0,
             doomed: Vec::new(),
+            unneeded: BTreeSet::new(),
+            #[cfg(test)]
+            looked: 0,
             raised: Vec::new(),
             events: VecDeque::new(),
             watermark: 0,
@@ -176,6 +184,8 @@ impl Outgoing {
             seqs,
             below,
             followers: Vec::new(),
+            gone: 0,
+            doomed: false,
             unsent,
             sent_whole: false,
             state: State::Live,

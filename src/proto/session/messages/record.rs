@@ -74,6 +74,10 @@ pub(super) struct Record {
     pub(super) seqs: Vec<u64>,
     pub(super) below: u64,
     pub(super) followers: Vec<u64>,
+    /// Of those, so many are gone.
+    pub(super) gone: usize,
+    /// It is to be given up because of another.
+    pub(super) doomed: bool,
     /// Messages it comes after that were not sent whole yet.
     pub(super) unsent: usize,
     pub(super) sent_whole: bool,

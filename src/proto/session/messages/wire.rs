@@ -144,6 +144,7 @@ impl Session {
         while let Some((id, cause)) = self.messages.out.doomed.pop() {
             self.give_up(id, cause);
         }
+        self.messages.out.check_unneeded();
         let settled = !self.messages.out.events.is_empty();
         self.events.append(&mut self.messages.out.events);
         if settled {

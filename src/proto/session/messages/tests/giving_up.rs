@@ -54,7 +54,11 @@ fn what_expires_while_it_waits_is_never_sent() {
     assert_eq!(fate(&mut pair, id), Fate::Pending);
     pair.run(millis(1));
     assert_eq!(fate(&mut pair, id), Fate::Expired);
-    assert!(saw(&mut pair, Dialler, Event::MessageSettled(id, Fate::Expired)));
+    assert!(saw(
+        &mut pair,
+        Dialler,
+        Event::MessageSettled(id, Fate::Expired)
+    ));
     assert_eq!(fate(&mut pair, child), Fate::DependencyLost(id));
     meter(&mut pair, path, false);
     // What merely followed it goes on.
@@ -433,4 +437,63 @@ fn an_old_message_keeps_its_fate_through_any_number_of_later_ones() {
     }
     let after = send(&mut pair, Label::ANY, 10, Order::After(vec![second]));
     assert_eq!(arrive(&mut pair), [after]);
+}
+
+/// Messages each of which comes after all before it, none of which may be sent.
+fn each_after_all_before(pair: &mut Pair, count: usize) -> Vec<MessageId> {
+    let path = pair.paths()[0];
+    meter(pair, path, true);
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let order = Order::After(all.clone());
+        all.push(send(pair, UNMETERED, 1, order));
+    }
+    all
+}
+
+// behaviour: I9
+#[test]
+fn many_that_go_look_through_each_list_no_more_than_it_is_long() {
+    const COUNT: usize = 200;
+    let config = Config {
+        send_buffer: 4 << 20,
+        ..small()
+    };
+    let mut pair = pair_of(1, config.clone());
+    let all = each_after_all_before(&mut pair, COUNT);
+    assert_eq!(cancel(&mut pair, all[0]), Fate::Cancelled);
+    for id in &all[1..] {
+        assert!(matches!(fate(&mut pair, *id), Fate::DependencyLost(_)));
+    }
+    let looked = pair.session(Dialler).messages.out.looked;
+    assert!(looked <= COUNT * COUNT, "{looked} for one cancel");
+    is_clean(&mut pair);
+    let mut pair = pair_of(1, config);
+    for id in each_after_all_before(&mut pair, COUNT).into_iter().rev() {
+        assert_eq!(cancel(&mut pair, id), Fate::Cancelled);
+    }
+    let looked = pair.session(Dialler).messages.out.looked;
+    assert!(looked <= COUNT * COUNT, "{looked} for one after the other");
+    is_clean(&mut pair);
+}
+
+#[test]
+fn what_a_message_is_followed_by_is_kept_no_longer_than_that_lasts() {
+    let mut pair = pair(1);
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let first = send(&mut pair, UNMETERED, 1, Order::Sent);
+    for _ in 0..3 {
+        let children: Vec<MessageId> = (0..100)
+            .map(|_| send(&mut pair, UNMETERED, 1, Order::After(vec![first])))
+            .collect();
+        for child in children {
+            assert_eq!(cancel(&mut pair, child), Fate::Cancelled);
+        }
+        let followers = &pair.session(Dialler).messages.out.records[&first.0].followers;
+        assert!(followers.is_empty(), "{}", followers.len());
+    }
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [first]);
+    is_clean(&mut pair);
 }

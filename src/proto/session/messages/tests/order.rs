@@ -14,7 +14,11 @@ fn a_message_arrives_whole_with_its_label_and_is_acknowledged() {
         assert_eq!(fate(&mut pair, id), Fate::Pending);
         pair.run(secs(1));
         assert_eq!(fate(&mut pair, id), Fate::Delivered);
-        assert!(saw(&mut pair, Dialler, Event::MessageSettled(id, Fate::Delivered)));
+        assert!(saw(
+            &mut pair,
+            Dialler,
+            Event::MessageSettled(id, Fate::Delivered)
+        ));
         let received = receive(&mut pair, Listener);
         let bytes = bytes(length);
         assert_eq!(received, [Received { label, id, bytes }]);
@@ -287,4 +291,16 @@ fn with_another_urgency_a_message_joins_the_end_of_that_ones_order() {
     assert_eq!(session.messages.out.records[&moved.0].rank, 0);
     meter(&mut pair, path, false);
     assert_eq!(arrive(&mut pair), [moved, behind, named]);
+}
+
+#[test]
+fn a_message_names_no_more_than_it_may() {
+    let mut pair = pair(1);
+    let first = send(&mut pair, Label::ANY, 10, Order::Sent);
+    let names = |count: usize| Order::After(vec![first; count]);
+    let taken = try_send(&mut pair, Dialler, Label::ANY, 10, names(MAX_AFTER));
+    let second = taken.expect("it is taken").expect("there is room");
+    let refused = try_send(&mut pair, Dialler, Label::ANY, 10, names(MAX_AFTER + 1));
+    assert_eq!(refused, Err(Refused::TooManyNamed));
+    assert_eq!(arrive(&mut pair), [first, second]);
 }
