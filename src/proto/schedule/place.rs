@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::arrival::{self, Pipe};
-use super::{Candidate, Choice, PATHS, Placement, Reason, Surroundings, Trace, Unit, gate};
+use super::gate::{self, Queue};
+use super::{Candidate, Choice, PATHS, Placement, Reason, Surroundings, Trace, Unit};
 use crate::label::Urgency;
 
 /// A redundant unit longer than this goes once.
@@ -227,17 +228,14 @@ impl Decision<'_> {
     /// Says of each path in question whether its gate is shut; when to look at the first again.
     fn shut_gates(&mut self) -> Option<Instant> {
         let background = self.unit.urgency == Urgency::Background;
-        let tight = background && self.around.is_active(self.now);
+        let queue = Queue::of(self.unit.urgency, self.around.is_active(self.now));
         let several = self.is_several();
         let mut again: Option<Duration> = None;
         for (index, path) in self.paths.iter().enumerate() {
             let Some(pipe) = self.pipes[index] else {
                 continue;
             };
-            let mut allowed = match background {
-                true => gate::allowance(&pipe.measure, tight),
-                false => u64::MAX,
-            };
+            let mut allowed = gate::allowance(&pipe.measure, queue);
             if several {
                 allowed = allowed.min(gate::striped(&pipe.measure));
             }
@@ -254,7 +252,10 @@ impl Decision<'_> {
                 allowed,
             });
             let excess = outstanding.saturating_add(length).saturating_sub(allowed);
-            let latest = if tight { SOON_TIGHT } else { SOON_LOOSE };
+            let latest = match queue {
+                Queue::Least => SOON_TIGHT,
+                Queue::Short | Queue::Any => SOON_LOOSE,
+            };
             let opens = pipe
                 .drains(excess)
                 .map_or(latest, |t| t.clamp(SOON, latest));

@@ -17,7 +17,8 @@ use super::{MAX_PATHS, Measure, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
 use crate::network::Network;
-use crate::proto::schedule::{self, Candidate, Choice, gate};
+use crate::proto::schedule::gate::{self, Queue};
+use crate::proto::schedule::{self, Candidate, Choice};
 
 /// The paths of a session, by slot.
 pub(super) type Paths = [Option<Box<Path>>; MAX_PATHS];
@@ -78,6 +79,8 @@ pub(super) struct Round {
     pub(super) around: Surroundings,
     /// Interactive traffic goes or comes.
     pub(super) lively: bool,
+    /// Others wait for the paths, or may soon: frames are short.
+    pub(super) brisk: bool,
     /// What waited too long, while that is looked at.
     pub(super) starved: Option<Urgency>,
     /// Bytes of the urgency looked at that wait.
@@ -97,6 +100,11 @@ impl Round {
         }
     }
 
+    /// Whether what is of this urgency waits for a gate where there is one path.
+    pub(super) fn is_gated(&self, turn: Urgency) -> bool {
+        Queue::of(turn, self.lively) != Queue::Any
+    }
+
     /// Bytes of one frame; in the background no more than the gate lets be on the way, and where little
     /// is let because nothing is known, a part of it, so that there is something on the way all along.
     pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
@@ -104,7 +112,7 @@ impl Round {
         if !self.lively || turn != Urgency::Background {
             return chunk;
         }
-        let allowed = gate::allowance(&path.measure, true);
+        let allowed = gate::allowance(&path.measure, Queue::Least);
         match path.measure.bandwidth {
             Some(_) => chunk.min(allowed),
             None => chunk.min(allowed / 4),
@@ -136,7 +144,7 @@ impl Chooser<'_> {
             return *verdict;
         }
         let outranked = self.round.around.outranked != [0; MAX_PATHS];
-        let verdict = match self.round.several || self.turn == Urgency::Background || outranked {
+        let verdict = match self.round.several || self.round.is_gated(self.turn) || outranked {
             true => self.place(label, length),
             false => self.alone(label),
         };
@@ -169,11 +177,9 @@ impl Chooser<'_> {
     }
 
     fn here(&self, copy: Option<u8>) -> Verdict {
-        let round = &self.round;
-        let waited_for =
-            round.lively || round.several || round.around.ranked || self.turn > Urgency::Default;
+        let brisk = self.round.brisk || self.turn == Urgency::Background;
         let chunk = match &self.paths[self.slot] {
-            Some(path) if waited_for => round.chunk(path, self.turn),
+            Some(path) if brisk => self.round.chunk(path, self.turn),
             _ => u64::MAX,
         };
         Verdict::Here { chunk, copy }
