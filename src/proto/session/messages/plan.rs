@@ -4,12 +4,12 @@ use super::outgoing::Outgoing;
 use super::parts::Part;
 use super::record::Record;
 use crate::label::{Label, Urgency};
+use crate::proto::session::Session;
 use crate::proto::session::choose::{Chooser, Judge, Round};
 use crate::proto::session::frame::{MAX_NAMED, PartHeader};
 use crate::proto::session::outbox::{Back, Parcel};
 use crate::proto::session::plan::COPIES;
 use crate::proto::session::send::{Asking, Verdict};
-use crate::proto::session::Session;
 
 /// Payload below this goes with its header in one piece: a reference costs more.
 const SMALL: usize = 1024;
