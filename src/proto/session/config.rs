@@ -26,7 +26,8 @@ pub struct Config {
     /// An acknowledgement goes out after this many received bytes. Default 256 KiB; never more than a
     /// quarter of the window.
     pub ack_bytes: usize,
-    /// Or this long after the first unacknowledged one, or with the next data. Default 20 ms.
+    /// Or this long after the first unacknowledged one, or with the next data. Default 20 ms. While
+    /// several paths are open, a quarter of it after interactive payload, so that its loss is known soon.
     pub ack_delay: Duration,
     /// The largest payload of a data frame, bytes. Default 256 KiB, at most 1 MiB.
     pub max_frame: usize,

@@ -172,6 +172,7 @@ impl Session {
     /// An acknowledgement goes at once, or with the next data, or after the delay.
     pub(super) fn schedule_ack(&mut self, now: Instant, id: StreamId, at_once: bool) {
         let threshold = self.config.ack_threshold(self.window);
+        let delay = self.ack_delay(now);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -180,8 +181,8 @@ impl Session {
         } else if !stream.ack_waits && stream.due & due::ACK == 0 {
             stream.ack_waits = true;
             self.ack_waits.push(id);
-            let deadline = now + self.config.ack_delay;
-            self.ack_deadline.get_or_insert(deadline);
+            let deadline = now + delay;
+            self.ack_deadline = Some(self.ack_deadline.map_or(deadline, |at| at.min(deadline)));
         }
     }
 

@@ -72,6 +72,7 @@
 //! | planned on a path | 1 MiB of references, no copy; two chunks of a few milliseconds beside others | |
 //! | copies of redundant payload planned on a path | 64 KiB | it goes once |
 //! | PINGs among payload not answered | 64 a path | it is not asked |
+//! | moments at which payload went | 32 a path | the latest are taken for one |
 //! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
@@ -110,6 +111,7 @@ mod life;
 pub mod messages;
 mod outbox;
 mod output;
+mod owing;
 mod path;
 mod plan;
 mod ranges;

@@ -35,8 +35,8 @@ impl Session {
         if path.outbox.background() < background {
             self.held_since[Urgency::Background as usize] = Some(now);
         }
-        let payload = path.stats.payload_sent + path.stats.payload_resent > before;
-        path.took(now, n, payload, several);
+        let payload = path.stats.payload_sent + path.stats.payload_resent;
+        path.took(now, n, (payload > before).then_some(payload), several);
         if !path.outbox.is_empty() {
             return;
         }

@@ -29,7 +29,8 @@ impl State {
             self.tell = true;
             self.ack_deadline = None;
         } else if !self.tell {
-            self.ack_deadline.get_or_insert(now + delay);
+            let deadline = now + delay;
+            self.ack_deadline = Some(self.ack_deadline.map_or(deadline, |at| at.min(deadline)));
         }
     }
 

@@ -117,6 +117,7 @@ fn an_acknowledgement_without_company_goes_after_the_delay() {
     assert_eq!(pair.session(End::Dialler).streams[&id].send.acked(), 0);
     pair.run(Duration::from_millis(30));
     assert_eq!(pair.session(End::Dialler).streams[&id].send.acked(), 1);
+    pair.run(Duration::from_secs(90));
     assert_eq!(pair.session(End::Listener).poll_timeout(), None);
 }
 
