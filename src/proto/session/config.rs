@@ -41,7 +41,8 @@ pub struct Config {
     pub rate_limit: Option<u64>,
     /// An open path on which nothing was heard for so long is asked for a word, so that a silent loss is
     /// known before there is something to send. Default never: it costs a radio its sleep, and bytes.
-    /// At least 100 ms.
+    /// At least 100 ms. After payload came, a receiver asks some eight times within 30 times `stall` all
+    /// the same.
     pub probe_idle: Option<Duration>,
 }
 
