@@ -76,6 +76,11 @@ impl Owing {
         }
     }
 
+    /// Whether payload that it was given is waited for.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
     /// Nothing it was given is waited for.
     pub(super) fn clear(&mut self) {
         self.marks.clear();

@@ -187,13 +187,17 @@ impl Path {
 impl Session {
     /// Something that flew on a path has arrived, or it answers.
     pub(super) fn progressed_on(&mut self, now: Instant, slot: usize) {
-        let flying = self.flying_on(slot);
-        let flies = flying > 0 || self.flies_on(slot);
+        let flies = self.flies_on(slot);
+        let waits = |path: &Path| path.trust.owing.is_waited_for();
+        let told = self.paths[slot].as_deref().is_some_and(waits);
+        let flying = if told { self.flying_on(slot) } else { 0 };
         let Some(path) = &mut self.paths[slot] else {
             return;
         };
-        let payload = path.stats.payload_sent + path.stats.payload_resent;
-        path.trust.owing.arrived(payload.saturating_sub(flying));
+        if told {
+            let payload = path.stats.payload_sent + path.stats.payload_resent;
+            path.trust.owing.arrived(payload.saturating_sub(flying));
+        }
         let link = path.trust.measured && path.measure.outstanding > 0;
         let owes = flies || link || path.trust.ping.is_some();
         path.trust.since = owes.then_some(now);
