@@ -57,10 +57,13 @@ mod arrival;
 pub mod bandwidth;
 pub mod budget;
 pub mod estimate;
+mod gain;
 pub mod gate;
+mod least;
 pub mod meter;
 mod patience;
 mod place;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod trace;

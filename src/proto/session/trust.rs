@@ -14,13 +14,16 @@
 //! that finds it late gives the driver [`GLANCE`] to measure anew.
 //!
 //! The only path of a session is not suspected: there is nothing to be gained before
-//! [`Config::stall`](super::Config::stall).
+//! [`Config::stall`](super::Config::stall). A path's lane is no other path to it, for it goes the same
+//! way: where the network pauses both are silent, and what goes again by the lane is in its own way.
+//! What a lane owes goes by its path, though: it is little, and somebody waits for it.
 //!
 //! Who ends a path because its network went says LOST by another, so that the peer sends again at once
 //! what flew there and need not find out.
 
 use std::time::{Duration, Instant};
 
+use super::choose::LANES;
 use super::frame::{kind, put_token};
 use super::path::{Closing, Path};
 use super::{Event, MAX_PATHS, Measure, Session, StreamId};
@@ -213,15 +216,21 @@ impl Session {
         self.progressed_on(now, slot);
     }
 
-    /// Whether another path carries and is trusted.
+    /// Whether another path carries and is trusted, its own lane aside.
     pub(super) fn has_other(&self, slot: usize) -> bool {
         let others = self
             .paths
             .iter()
             .enumerate()
-            .filter(|(other, _)| *other != slot);
+            .filter(|(other, _)| *other != slot && *other != slot + LANES);
         let mut others = others.filter_map(|(_, path)| path.as_deref());
         others.any(|path| path.carries() && !path.trust.suspect && !path.stalled)
+    }
+
+    /// Whether there is another path, its own lane aside.
+    fn is_accompanied(&self, slot: usize) -> bool {
+        self.open_slots()
+            .any(|other| other != slot && other != slot + LANES)
     }
 
     pub(super) fn trust_deadline(&self) -> Option<Instant> {
@@ -230,6 +239,7 @@ impl Session {
         }
         let paths = self.paths.iter().enumerate();
         let open = paths.filter_map(|(slot, path)| Some((slot, path.as_ref()?)));
+        let open = open.filter(|(slot, _)| self.is_accompanied(*slot));
         open.filter_map(|(slot, path)| path.doubt_deadline(!self.has_other(slot)))
             .min()
     }
@@ -240,6 +250,9 @@ impl Session {
             return;
         }
         for slot in 0..MAX_PATHS {
+            if !self.is_accompanied(slot) {
+                continue;
+            }
             let alone = !self.has_other(slot);
             let Some(path) = &mut self.paths[slot] else {
                 continue;
@@ -267,7 +280,7 @@ impl Session {
         let late = |path: &Path| {
             path.trust.doubted.is_some() || path.doubt_deadline(alone).is_some_and(|at| at <= now)
         };
-        if self.several_open()
+        if self.is_accompanied(slot)
             && self.paths[slot]
                 .as_deref()
                 .is_some_and(|p| p.trust.since.is_some() && late(p))
