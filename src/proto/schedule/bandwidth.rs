@@ -15,16 +15,16 @@
 //! - The bandwidth is the largest sample of the last ten least round trips, at least a second. A sample
 //!   that raises it counts; a lower one counts only if the path was the limit: the kernel had unsent bytes
 //!   all along, or the pipe was full and something waited in it. It was full if a queue was seen to
-//!   [stand](super::standing) all along, or if as many bytes were on the way as bandwidth times least
+//!   stand all along (`standing`), or if as many bytes were on the way as bandwidth times least
 //!   round trip. So time without enough to do teaches nothing, and nor does a network that pauses.
 //! - Where the standing queue is seen, more or less is asked than the bandwidth, so that it is
-//!   [just there](super::gain); at first, before any queue, as in a slow start.
+//!   just there (`gain`); at first, before any queue, as in a slow start.
 //! - Where it is not, for the way is too short or nobody looks often enough, and where round trips vary so
 //!   much that it may be none, a pipe that was full by our own reckoning looks like a slower path when a
 //!   round trip merely varies. So a fall of less than a quarter is believed after ten seconds only; and
 //!   after a fall, after ten seconds, and as long as that raises it, more is asked for three round trips.
 //!   A full pipe in which nothing waits may hold more: a quarter more is asked.
-//! - The least round trip is that of [the way](super::least).
+//! - The least round trip is that of the way (`least`).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -76,6 +76,8 @@ pub struct Estimate {
     /// Samples, each lower and later than the one before it: the first is the bandwidth.
     best: VecDeque<Sample>,
     least: Least,
+    /// What is told comes too seldom and too late to see a queue by.
+    blind: bool,
     /// More is asked until then: so many percent.
     probing: Option<(Instant, u64)>,
     standing: Standing,
@@ -105,6 +107,17 @@ struct Sample {
 }
 
 impl Estimate {
+    /// Of a connection that is told of seldom and late, as by answers to PINGs.
+    #[must_use]
+    pub fn blind() -> Self {
+        let mut estimate = Self {
+            blind: true,
+            ..Self::default()
+        };
+        estimate.gain.even();
+        estimate
+    }
+
     /// What is known of the path now that this is told of its connection.
     pub fn take(&mut self, now: Instant, told: &Told) -> Measure {
         let told = &Told {
@@ -114,7 +127,9 @@ impl Estimate {
         let sent = told
             .acknowledged
             .saturating_add(told.outstanding - told.unsent);
-        self.standing.see(now, sent, told.acknowledged);
+        if !self.blind {
+            self.standing.see(now, sent, told.acknowledged);
+        }
         let known = self.bandwidth().zip(told.least_rtt);
         let pipe = known.map_or(0, |(rate, least)| holds(rate, least));
         let least = self.least.take(now, told, pipe);
@@ -246,6 +261,9 @@ impl Estimate {
 
     /// What stood in the queue all along, where that can be seen.
     fn queue(&mut self, now: Instant, least: Option<Duration>) -> Option<Queue> {
+        if self.blind {
+            return None;
+        }
         let known = self.bandwidth();
         let packet = known.map_or(0, |rate| SEGMENT * 1_000_000 / rate.max(1));
         let packet = Duration::from_micros(packet);

@@ -88,11 +88,16 @@ impl Standing {
     }
 
     /// Whether a queue begins to stand, before the time is over (as HyStart has it).
-    pub(super) fn begins(&self, least: Option<Duration>) -> bool {
-        least.is_some_and(|least| {
+    pub(super) fn begins(&mut self, least: Option<Duration>) -> bool {
+        let begins = least.is_some_and(|least| {
             let begins = least + (least / BEGINS.0).max(BEGINS.1);
             self.recent.iter().all(|took| *took > begins)
-        })
+        });
+        if begins {
+            // Round trips differed by what was begun.
+            self.spread = Duration::ZERO;
+        }
+        begins
     }
 
     /// A time is over: what stood in the queue, of a network on which a packet takes so long and that
@@ -114,10 +119,105 @@ impl Standing {
             None => now.saturating_duration_since(self.marks.front()?.0),
         };
         let least = least.filter(|least| *least >= SHORT)?;
+        let doubtful = self.spread > least / 8 + packet * 2;
+        let late = self.pause.max(least / PART);
+        // What varies within a round trip has to be filled too.
+        let spread = if doubtful {
+            self.spread.min(least)
+        } else {
+            Duration::ZERO
+        };
         Some(Queue {
             long: took.saturating_sub(least),
-            should: packet + (self.pause * 3 / 2).max(least / PART) + least / 100 * varies * 2,
-            doubtful: self.spread > least / 8 + packet * 2,
+            should: packet + late + least / 100 * varies + spread,
+            doubtful,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    /// Virtual time has to begin somewhere.
+    #[allow(clippy::disallowed_methods, reason = "a test is told no time")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    /// What stood if what goes every 2 ms takes so many of them each, on a way of 20 ms.
+    fn stood(takes: impl Fn(u64) -> u64) -> Queue {
+        let (mut standing, began) = (Standing::default(), start());
+        let mut queue = None;
+        for look in 1..1_000 {
+            let now = began + MILLI * 2 * look as u32;
+            let arrived = (1..look).take_while(|sent| sent + takes(*sent) <= look);
+            standing.see(now, look * 1_000, arrived.count() as u64 * 1_000);
+            if look % 15 == 0 {
+                queue = standing.over(now, Some(MILLI * 20), MILLI / 2, 0);
+            }
+        }
+        queue.expect("looked at often enough")
+    }
+
+    #[test]
+    fn a_queue_that_never_empties_stands_and_one_that_does_not() {
+        let short = stood(|_| 10);
+        assert!(!short.stands() && !short.doubtful, "{short:?}");
+        let long = stood(|_| 15);
+        assert!(long.stands() && !long.doubtful, "{long:?}");
+        // As acknowledgements come: none before those of what went before.
+        let empties = stood(|sent| if sent % 15 < 5 { 10 } else { 20 - sent % 15 });
+        assert!(!empties.stands(), "{empties:?}");
+    }
+
+    #[test]
+    fn where_round_trips_differ_much_more_should_stand() {
+        let calm = stood(|_| 15);
+        let varies = stood(|sent| 14 + sent / 7 % 2 * 6);
+        assert!(varies.doubtful, "{varies:?}");
+        assert!(varies.should > calm.should + MILLI * 4, "{varies:?}");
+        assert!(
+            varies.should < MILLI * 30,
+            "no more than the way: {varies:?}"
+        );
+    }
+
+    #[test]
+    fn what_waits_for_its_end_stands_already() {
+        let (mut standing, began) = (Standing::default(), start());
+        for look in 0..100 {
+            standing.see(began + MILLI * look, u64::from(look), 0);
+        }
+        let queue = standing.over(began + MILLI * 100, Some(MILLI * 20), MILLI, 0);
+        assert!(
+            queue.is_some_and(|queue| queue.long > MILLI * 70),
+            "{queue:?}"
+        );
+    }
+
+    #[test]
+    fn short_ways_and_rare_looks_say_nothing() {
+        let (mut standing, began) = (Standing::default(), start());
+        for look in 0..100 {
+            standing.see(began + MILLI * 10 * look, u64::from(look), 0);
+        }
+        let now = began + MILLI * 1_000;
+        assert_eq!(standing.over(now, Some(MILLI * 20), MILLI, 0), None);
+        for look in 0..100 {
+            standing.see(now + MILLI * look, u64::from(100 + look), 0);
+        }
+        assert_eq!(standing.over(now, Some(MILLI * 5), MILLI, 0), None);
+    }
+
+    #[test]
+    fn no_more_than_64_moments_are_kept() {
+        let (mut standing, began) = (Standing::default(), start());
+        for look in 0..10_000 {
+            standing.see(began + MILLI * look, u64::from(look), 0);
+        }
+        assert_eq!(standing.marks.len(), MARKS);
     }
 }

@@ -410,7 +410,7 @@ fn what_is_not_known_is_found_within_some_round_trips_and_not_by_a_long_queue() 
         (2, 120, 0.7, 70),
         (20, 20, 0.85, 10),
         (5, 40, 0.85, 30),
-        (20, 100, 0.35, 25),
+        (20, 100, 0.35, 40),
     ] {
         let mut line = Line::new(mbit, rtt);
         let delivered = line.run(Wants::Gated, millis(1_000)) / (mbit * MBIT) as f64;
