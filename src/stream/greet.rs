@@ -41,7 +41,7 @@ impl Door {
         let Link::Bytes(link) = link else { return };
         let network = self.network_of(&*link, via);
         if self.plain {
-            let plain = Plain::new(link, network, None, None);
+            let plain = Plain::new(link, network, None, None, &self.context);
             plain.limit(self.asks.rate_limit);
             self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
             return;

@@ -45,6 +45,7 @@ pub use told::{Operations, Status, Waiting};
 use std::sync::Arc;
 
 use super::config::Monitor;
+use super::limits::Limits;
 use crate::deferral::Registry;
 use crate::stream::tracker::Tracker;
 
@@ -64,11 +65,13 @@ impl Wish {
         monitor: &Monitor,
         registry: &Arc<Registry>,
         sessions: &Tracker,
+        limits: &Arc<Limits>,
     ) -> Option<Server> {
         let wanted = self.said.or(monitor.enabled).unwrap_or(self.of_main);
         let seen = server::Seen {
             registry: Arc::downgrade(registry),
             sessions: sessions.clone(),
+            limits: Arc::downgrade(limits),
         };
         wanted.then(|| Server::start(folder(monitor), seen))
     }

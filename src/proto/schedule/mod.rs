@@ -48,7 +48,7 @@
 //! | [`patience`] | how long silence is no reason for suspicion |
 //! | [`bandwidth`] | what a path can carry |
 //! | [`meter`] | a rate that holds over any second |
-//! | [`budget`] | so many bytes a day |
+//! | [`budget`] | so many bytes a day: periods, and what was spent in them |
 //! | [`estimate`] | what so many bytes will take: time, money, energy |
 
 use std::time::Duration;

@@ -11,6 +11,7 @@
 
 use std::time::Instant;
 
+use super::frame::DATA_HEADER;
 use super::path::Path;
 use super::send::{Asking, Verdict};
 use super::{MAX_PATHS, Measure, Surroundings, plan};
@@ -140,10 +141,34 @@ impl Chooser<'_> {
             true => self.place(label, length),
             false => self.alone(label),
         };
+        let verdict = self.within_tolls(label, length, verdict);
         if !matches!(verdict, Verdict::Here { .. }) {
             self.refused = Some((*label, verdict));
         }
         verdict
+    }
+
+    /// No more than the limits of the path let go.
+    fn within_tolls(&mut self, label: &Label, length: u64, verdict: Verdict) -> Verdict {
+        let Verdict::Here { chunk, copy } = verdict else {
+            return verdict;
+        };
+        let tolls = match &mut self.paths[self.slot] {
+            Some(path) if !path.outbox.tolls.is_empty() => &mut path.outbox.tolls,
+            _ => return verdict,
+        };
+        let (room, again) = tolls.room(label, length);
+        match room.saturating_sub(DATA_HEADER as u64) {
+            0 => {
+                let round = &mut self.round;
+                round.pace = round.pace.into_iter().chain(again).min();
+                Verdict::Elsewhere
+            }
+            room => Verdict::Here {
+                chunk: chunk.min(room),
+                copy,
+            },
+        }
     }
 
     /// The end of a stream goes by any path that is trusted.
@@ -179,6 +204,32 @@ impl Chooser<'_> {
         Verdict::Here { chunk, copy }
     }
 
+    /// Leaves out the paths whose limits let nothing go now, where another does that is no worse.
+    fn without_dry(
+        &self,
+        label: &Label,
+        candidates: &mut [Option<Candidate>; MAX_PATHS],
+        count: usize,
+    ) -> usize {
+        let dry = |candidate: &Candidate| {
+            let path = self.paths[candidate.slot].as_deref();
+            candidate.slot != self.slot && path.is_some_and(|path| path.outbox.tolls.is_dry(label))
+        };
+        if !candidates[..count].iter().flatten().any(dry) {
+            return count;
+        }
+        let all = *candidates;
+        let open = all.iter().flatten().filter(|one| !one.suspect && !dry(one));
+        let best = open.map(|one| one.class).min();
+        let stays = |one: &&Candidate| !dry(one) || best.is_none_or(|best| best > one.class);
+        let mut left = 0;
+        for candidate in all.iter().flatten().filter(stays) {
+            candidates[left] = Some(*candidate);
+            left += 1;
+        }
+        left
+    }
+
     fn place(&mut self, label: &Label, length: u64) -> Verdict {
         let networks = networks(self.paths, self.judge.dialler);
         let mut candidates = [None; MAX_PATHS];
@@ -193,6 +244,7 @@ impl Chooser<'_> {
                 count += 1;
             }
         }
+        let count = self.without_dry(label, &mut candidates, count);
         let Some(first) = candidates[0] else {
             return Verdict::Nowhere;
         };

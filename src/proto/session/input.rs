@@ -49,6 +49,7 @@ impl Session {
         // The decoder is taken out for the while: what it yields goes to the rest of the session.
         let mut decoder = std::mem::take(&mut path.decoder);
         path.stats.control_received += input.len() as u64;
+        path.outbox.tolls.all(input.len() as u64);
         while let Some(item) = decoder.next(&mut input)? {
             match item {
                 Item::Data(header) => self.on_header(now, slot, &header)?,
@@ -135,10 +136,14 @@ impl Session {
         path.stats.payload_received += payload.len() as u64;
         path.fed = Some(now);
         path.stats.control_received -= payload.len() as u64;
+        let label = path.definitions.get(header.label);
+        if let Ok(label) = &label {
+            path.payload_came(label, payload.len(), true);
+        }
         if matches!(self.phase, Phase::Over(_)) {
             return Ok(());
         }
-        let label = path.definitions.get(header.label)?;
+        let label = label?;
         self.notice(now, label.urgency());
         let Some(stream) = self.streams.get_mut(&header.stream) else {
             return Ok(());
@@ -237,6 +242,7 @@ impl Session {
         state.fed = Some(now);
         state.heard(now);
         let label = state.definitions.get(number).unwrap_or(half.label);
+        state.payload_came(&label, n, false);
         half.receive.bypassed(n);
         self.notice(now, label.urgency());
         self.progressed(now, stream, last && waiting);

@@ -123,6 +123,7 @@ mod stream;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod toll;
 mod trust;
 mod types;
 mod watch;
@@ -132,6 +133,7 @@ pub use addresses::MAX_ADDRESSES;
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
 pub use sight::PathState;
+pub use toll::{Tally, Toll};
 pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
 pub use watch::Offsets;
 
@@ -140,6 +142,7 @@ use crate::proto::schedule::meter::Meter;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
 use outbox::Source;
+use path::Ended;
 use ready::Ready;
 use stream::Stream;
 
@@ -195,7 +198,7 @@ pub struct Session {
     /// The highest epoch attached, and the highest given out, by slot.
     epochs: [u32; MAX_PATHS],
     /// What went over the last path of each slot that is gone.
-    ended: Vec<(PathId, PathStats)>,
+    ended: Vec<Ended>,
     issued: [u32; MAX_PATHS],
     /// By slot, how many had attached when the last one was given out, if there was no path then.
     dialled_alone: [Option<u64>; MAX_PATHS],

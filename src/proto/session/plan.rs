@@ -199,14 +199,16 @@ impl Session {
             // What was let go must not pile up before a link that takes nothing.
             return (PLAN, queued == 0);
         }
+        // Nor what limits of the process let go.
+        let piled = !path.outbox.tolls.is_empty() && queued > 0;
         // What is planned goes, whatever other sessions have to send meanwhile.
         let yields = round.around.ranked || turn == Urgency::Background;
         if !round.several && !yields {
-            return (PLAN, queued < PLAN_AGAIN);
+            return (PLAN, queued < PLAN_AGAIN && !piled);
         }
         let chunk = usize::try_from(round.chunk(path, turn)).unwrap_or(PLAN);
         let limit = chunk.saturating_mul(2).min(PLAN);
-        (limit, queued < limit)
+        (limit, queued < limit && !piled)
     }
 
     /// Plans what is of one urgency, streams in turn, at most so many frames.

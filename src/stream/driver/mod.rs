@@ -7,13 +7,14 @@
 //! ```
 //!
 //! `sockets` reads the paths and `transmit` writes to them in whoever's poll it is, `books` is what the
-//! sessions of a process tell each other, `wakers` decides whom the sockets' news wakes, `serve` is the
+//! sessions of a process tell each other, `fees` what bytes count for, `wakers` decides whom the sockets' news wakes, `serve` is the
 //! task, `messages` the ways in of messages, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
 //! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
 mod books;
+mod fees;
 mod line;
 mod messages;
 mod scratch;
@@ -53,6 +54,7 @@ pub(super) use sockets::Outgoing;
 pub(super) use state::{Advertise, State, TellDetached};
 
 use books::Books;
+use fees::{Fees, Terms};
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;
@@ -90,9 +92,22 @@ impl Driver {
     ) -> Arc<Self> {
         let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let books = Books::new(context.accounts().join(asks.priority));
+        let member = context.accounts().join(asks.priority);
+        let terms = Terms {
+            accounts: Arc::clone(context.accounts()),
+            limits: context.limits(),
+            policy: registry.policy(),
+            who: member.number(),
+        };
+        let books = Books::new(member);
         let anonymous = asks.anonymous;
-        let mut state = State::new(core, Arc::clone(&wakers), registry, books, anonymous);
+        let mut state = State::new(
+            core,
+            Arc::clone(&wakers),
+            registry,
+            (books, terms),
+            anonymous,
+        );
         state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
@@ -111,7 +126,7 @@ impl Driver {
         let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
-        state.follow(now, self.context.registry());
+        state.follow(now, &*self.context);
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
@@ -155,7 +170,8 @@ impl Driver {
 
     /// The session's task is over.
     fn finish(&self) {
-        self.with(|state, _| {
+        self.with(|state, now| {
+            state.count_bytes(now);
             state.links.clear();
             state.books = None;
             state.on_detached = None;
@@ -441,8 +457,10 @@ impl Driver {
                 network,
                 bulk: false,
                 gauge: Gauge::default(),
+                fees: Fees::default(),
                 dead: None,
             });
+            state.begin_fees(now, state.links.len() - 1);
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));

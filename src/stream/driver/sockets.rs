@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::ReadBuf;
 
 use super::super::gauge::Gauge;
+use super::fees::Fees;
 use super::scratch::with_scratch;
 use super::state::State;
 use crate::label::Label;
@@ -33,6 +34,7 @@ pub(super) struct Link {
     /// The last read filled its buffer: more is likely to wait.
     pub(super) bulk: bool,
     pub(super) gauge: Gauge,
+    pub(super) fees: Fees,
     pub(super) dead: Option<Arc<str>>,
 }
 

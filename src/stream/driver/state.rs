@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::super::context::Context;
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::books::Books;
+use super::fees::Terms;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
@@ -76,6 +78,8 @@ pub(in crate::stream) struct State {
     revised: watch::Receiver<()>,
     /// What it and the other sessions tell each other, until it is over.
     pub(super) books: Option<Books>,
+    /// What its bytes count for.
+    pub(super) terms: Terms,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
     /// A listener's way to tell where else it can be dialled, and what it told last.
@@ -100,11 +104,12 @@ impl State {
         core: Session,
         wakers: Arc<Wakers>,
         registry: &Registry,
-        books: Books,
+        (books, terms): (Books, Terms),
         anonymous: bool,
     ) -> Self {
         Self {
             books: Some(books),
+            terms,
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,
@@ -215,6 +220,7 @@ impl State {
             rearm |= self.take_event(now, event);
         }
         rearm |= self.traffic_changed();
+        self.count_bytes(now);
         let due = self.due();
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
     }
@@ -232,7 +238,7 @@ impl State {
             Event::Writable(id) => self.wake_one(id, |waiters| &mut waiters.write),
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
             Event::Incoming => self.wake.extend(self.accepting.pop_front()),
-            Event::PathClosed(path, end) => self.path_closed(path, end),
+            Event::PathClosed(path, end) => self.path_closed(now, path, end),
             Event::PathCarries(_)
             | Event::PeerAddresses
             | Event::Stranded
@@ -281,13 +287,14 @@ impl State {
         self.unsettled = true;
     }
 
-    pub(super) fn path_closed(&mut self, path: PathId, end: PathEnd) {
+    pub(super) fn path_closed(&mut self, now: Instant, path: PathId, end: PathEnd) {
         let Some(at) = self.links.iter().position(|link| link.path == path) else {
             return;
         };
         let stats = self.core.path_stats(path).unwrap_or_default();
         let mut info = self.info(&self.links[at]);
-        let link = self.links.swap_remove(at);
+        let mut link = self.links.swap_remove(at);
+        self.end_fees(now, &mut link);
         add(&mut self.totals, &link, stats);
         info.stats = stats;
         // Of a path given up in order, it is no news that its link ended.
@@ -359,10 +366,12 @@ impl State {
 
     /// Looks at a newer snapshot and another policy, if there are such. In whoever's poll it is, so that
     /// not one byte more goes where it may not go any more.
-    pub(super) fn follow(&mut self, now: Instant, registry: &Registry) {
+    pub(super) fn follow(&mut self, now: Instant, context: &dyn Context) {
         if self.revised.has_changed().unwrap_or(false) {
             self.revised.mark_unchanged();
-            self.core.set_policy(now, registry.policy());
+            let policy = context.registry().policy();
+            self.core.set_policy(now, policy.clone());
+            self.set_terms(now, context.limits(), policy);
             self.unsettled = true;
         }
         if self.snapshots.has_changed().unwrap_or(false) {
@@ -419,6 +428,7 @@ impl State {
             self.core.tell_facts(now, path, PathFacts::of(&network));
         }
         self.links[at].network = Some(network.clone());
+        self.begin_fees(now, at);
         let local = Some(network);
         self.core
             .update_path(now, path, PathSides { local, remote });

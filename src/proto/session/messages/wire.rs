@@ -56,6 +56,9 @@ impl Session {
         };
         path.stats.payload_received += payload.len() as u64;
         path.stats.control_received -= payload.len() as u64;
+        if let Ok(label) = path.definitions.get(header.label) {
+            path.payload_came(&label, payload.len(), true);
+        }
         path.fed = Some(now);
         if self.is_over() || self.phase == Phase::Saying {
             return Ok(());
