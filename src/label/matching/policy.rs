@@ -24,6 +24,17 @@ impl Policy {
             .unwrap_or((prop == Prop::Validated) != self.unknown_denied)
     }
 
+    /// The same without what budgets that are spent add; `None` if none is.
+    pub(crate) fn without_spent(&self) -> Option<Self> {
+        let spent = |rule: &&Rule| rule.spent.is_some();
+        self.rules.iter().find(spent)?;
+        let lasting = self.rules.iter().filter(|rule| rule.spent.is_none());
+        Some(Self {
+            unknown_denied: self.unknown_denied,
+            rules: lasting.cloned().collect(),
+        })
+    }
+
     /// Whether a network counts as having a property.
     pub(crate) fn holds(&self, network: &Network, prop: Prop) -> bool {
         self.count(prop, super::admit::fact(network, prop))

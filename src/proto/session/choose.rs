@@ -59,6 +59,12 @@ impl<'a> Judge<'a> {
         Self { policy, dialler }
     }
 
+    /// Whether both ends' facts allow this label, asked anew.
+    pub(super) fn lets(&self, path: &Path, label: &Label) -> bool {
+        let (local, remote) = (path.sides.local.as_ref(), &path.sides.remote);
+        matching::permits(label, local, remote, self.dialler, self.policy)
+    }
+
     /// Where a path stands for payload of this label; `None` if either end's facts forbid it.
     pub(super) fn class(&self, path: &mut Path, label: &Label) -> Option<u16> {
         let sides = &path.sides;

@@ -205,9 +205,11 @@ impl Session {
         path.numbers.forget_classes();
         let begun = path.outbox.begun_label();
         self.unplan(slot);
-        let judge = Judge::of(&self.policy, self.role);
-        let forbidden = match (begun, &mut self.paths[slot]) {
-            (Some(label), Some(path)) => !judge.permits(path, &label),
+        // A frame that was paid for before the budget was spent is finished.
+        let policy = self.lasting.as_ref().unwrap_or(&self.policy);
+        let judge = Judge::of(policy, self.role);
+        let forbidden = match (begun, &self.paths[slot]) {
+            (Some(label), Some(path)) => !judge.lets(path, &label),
             _ => false,
         };
         if forbidden {

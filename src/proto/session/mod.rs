@@ -172,6 +172,8 @@ enum Phase {
 pub struct Session {
     config: Config,
     policy: Policy,
+    /// It without the budgets that are spent, while some are.
+    lasting: Option<Policy>,
     role: Role,
     credentials: Credentials,
     grace: Duration,
@@ -249,6 +251,7 @@ impl Session {
         };
         Self {
             policy: Policy::default(),
+            lasting: None,
             role: agreed.role,
             credentials: agreed.credentials,
             grace,
@@ -323,10 +326,12 @@ impl Session {
 
     /// What the system adds to every label; frames not yet begun are decided again.
     pub fn set_policy(&mut self, now: Instant, policy: Policy) {
+        self.lasting = policy.without_spent();
         self.policy = policy;
         for slot in 0..MAX_PATHS {
             self.facts_changed(now, slot);
         }
+        self.credit_again();
     }
 
     /// Something changed for whoever reads, writes or shuts this stream.

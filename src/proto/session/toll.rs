@@ -4,9 +4,16 @@
 //! it is planned, by its label, and is paid back if it is taken back unwritten. What cannot be held back
 //! (control frames, what arrives, copies) is owed. A path whose room is used up waits; another of the same
 //! class or a better one is used meanwhile, but none of a worse one.
+//!
+//! Where a budget is spent its policy forbids the label. The peer does not know, and its bytes cost as
+//! much: while every open path is forbidden so, it gets no more credit for that label. A frame that is
+//! half written is finished, for it was paid.
 
 use std::time::Instant;
 
+use super::choose::Judge;
+use super::path::Path;
+use super::stream::due;
 use super::{PathId, Session};
 use crate::label::Label;
 use crate::label::matching::Traffic;
@@ -128,6 +135,30 @@ impl Session {
         };
         self.all_ready();
         before
+    }
+
+    /// Whether the peer gets no more credit for payload of this label, for it could come only where a
+    /// budget is spent.
+    pub(super) fn withholds(&self, label: &Label) -> bool {
+        let Some(lasting) = &self.lasting else {
+            return false;
+        };
+        let (judge, otherwise) = (
+            Judge::of(&self.policy, self.role),
+            Judge::of(lasting, self.role),
+        );
+        let open = || self.paths.iter().flatten();
+        let spent = |path: &&Box<Path>| otherwise.lets(path, label);
+        !open().any(|path| judge.lets(path, label)) && open().any(|path| spent(&path))
+    }
+
+    /// What was withheld may be due again.
+    pub(super) fn credit_again(&mut self) {
+        let due = self.streams.values().filter(|s| s.receive.credit_due());
+        let due: Vec<_> = due.map(|stream| stream.id).collect();
+        for id in due {
+            self.mark(id, due::CREDIT);
+        }
     }
 
     /// The tolls of an open path, as they were set.

@@ -20,7 +20,6 @@ use super::error::{PathEnd, StreamError};
 use super::path::{Closing, Path};
 use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
 use crate::label::Label;
-use crate::label::matching::permits;
 
 /// A receiver asks after this part of [`Config::stall`](super::Config::stall) without payload.
 const PROBE: u32 = 4;
@@ -222,16 +221,19 @@ impl Session {
             return false;
         };
         let judge = Judge::of(&self.policy, self.role);
-        self.paths[slot].as_ref().is_some_and(|path| {
-            let local = path.sides.local.as_ref();
-            permits(
-                label,
-                local,
-                &path.sides.remote,
-                judge.dialler,
-                judge.policy,
-            )
-        })
+        let path = self.paths[slot].as_deref();
+        path.is_some_and(|path| judge.lets(path, label))
+    }
+
+    /// The same if no budget were spent.
+    pub fn permits_but_for_budgets(&self, path: PathId, label: &Label) -> bool {
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        let policy = self.lasting.as_ref().unwrap_or(&self.policy);
+        let judge = Judge::of(policy, self.role);
+        let path = self.paths[slot].as_deref();
+        path.is_some_and(|path| judge.lets(path, label))
     }
 
     /// The label of the payload that comes next on a path, if it stands inside a data frame.
