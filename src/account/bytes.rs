@@ -51,6 +51,9 @@ pub(crate) struct Row {
     received: [AtomicU64; 4],
     #[cfg(feature = "metrics")]
     key: Key,
+    /// Sent and received, as told.
+    #[cfg(feature = "metrics")]
+    told: [[AtomicU64; 4]; 2],
 }
 
 impl Row {
@@ -62,6 +65,8 @@ impl Row {
             received: Default::default(),
             #[cfg(feature = "metrics")]
             key: key.clone(),
+            #[cfg(feature = "metrics")]
+            told: Default::default(),
         })
     }
 
@@ -70,42 +75,50 @@ impl Row {
         for sort in 0..4 {
             let sent = now.sent[sort].saturating_sub(before.sent[sort]);
             let received = now.received[sort].saturating_sub(before.received[sort]);
-            self.count(&self.sent, sort, sent, "sent");
-            self.count(&self.received, sort, received, "received");
+            count(&self.sent, sort, sent);
+            count(&self.received, sort, received);
         }
     }
 
     /// Payload went or came.
     pub(crate) fn payload(&self, urgency: Urgency, sent: u64, received: u64) {
-        self.count(&self.sent, urgency as usize, sent, "sent");
-        self.count(&self.received, urgency as usize, received, "received");
+        count(&self.sent, urgency as usize, sent);
+        count(&self.received, urgency as usize, received);
     }
 
-    #[cfg_attr(
-        not(feature = "metrics"),
-        expect(clippy::unused_self, reason = "metrics name the row")
-    )]
-    fn count(&self, place: &[AtomicU64; 4], sort: usize, bytes: u64, way: &'static str) {
-        if bytes == 0 {
-            return;
+    /// Tells the `metrics` facade what came since the last time. A recorder is a program's code: no lock
+    /// is held for it. Without that feature nothing is told.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn publish(&self) {
+        const SORTS: [&str; 4] = ["interactive", "default", "background", "control"];
+        let (network, metered) = &self.key;
+        let ways = [("sent", &self.sent), ("received", &self.received)];
+        for ((way, bytes), told) in ways.into_iter().zip(&self.told) {
+            for (sort, urgency) in SORTS.into_iter().enumerate() {
+                let now = bytes[sort].load(Ordering::Relaxed);
+                let news = now.saturating_sub(told[sort].fetch_max(now, Ordering::Relaxed));
+                if news > 0 {
+                    ::metrics::counter!(
+                        "mancom_bytes_total",
+                        "network" => network.as_deref().unwrap_or_default().to_owned(),
+                        "metered" => if *metered { "yes" } else { "no" },
+                        "urgency" => urgency,
+                        "direction" => way,
+                    )
+                    .increment(news);
+                }
+            }
         }
+    }
+
+    #[cfg(not(feature = "metrics"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(crate) fn publish(&self) {}
+}
+
+fn count(place: &[AtomicU64; 4], sort: usize, bytes: u64) {
+    if bytes > 0 {
         place[sort].fetch_add(bytes, Ordering::Relaxed);
-        #[cfg(not(feature = "metrics"))]
-        let _ = way;
-        #[cfg(feature = "metrics")]
-        {
-            const SORTS: [&str; 4] = ["interactive", "default", "background", "control"];
-            let (network, metered) = &self.key;
-            let network = network.as_deref().unwrap_or_default().to_owned();
-            ::metrics::counter!(
-                "mancom_bytes_total",
-                "network" => network,
-                "metered" => if *metered { "yes" } else { "no" },
-                "urgency" => SORTS[sort],
-                "direction" => way,
-            )
-            .increment(bytes);
-        }
     }
 }
 

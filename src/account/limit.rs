@@ -48,7 +48,7 @@ impl Limit {
     ///
     /// [`RuleError`] for a part without words, an unknown word, and words that exclude each other.
     pub fn new(label: &str, on: &str) -> Result<Self, RuleError> {
-        Self::about(Traffic::parse(label, "label")?, &words(label), on)
+        Self::concerning(Traffic::parse(label, "label")?, &words(label), on)
     }
 
     /// Of the traffic with one of these labels, whatever interfaces they name.
@@ -60,10 +60,10 @@ impl Limit {
         let labels: Vec<_> = labels.into_iter().collect();
         let texts = labels.iter().map(|label| format!("`{label}`"));
         let text = texts.collect::<Vec<_>>().join(" or ");
-        Self::about(Traffic::with_labels(labels), &text, on)
+        Self::concerning(Traffic::with_labels(labels), &text, on)
     }
 
-    fn about(traffic: Traffic, text: &str, on: &str) -> Result<Self, RuleError> {
+    fn concerning(traffic: Traffic, text: &str, on: &str) -> Result<Self, RuleError> {
         let (props, interface) = networks_of(on)?;
         Ok(Self {
             traffic,
@@ -99,6 +99,12 @@ impl Limit {
     pub fn written_in(mut self, file: &str, line: u32) -> Self {
         (self.file, self.line) = (file.into(), line);
         self
+    }
+
+    /// What it is about, as in `background on metered`.
+    #[must_use]
+    pub fn about(&self) -> &str {
+        &self.about
     }
 
     /// Bytes a second, if they are limited.

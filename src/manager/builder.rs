@@ -231,9 +231,12 @@ impl ManagerBuilder {
         );
         let manager = Manager(Arc::new(Inner {
             #[cfg(all(unix, feature = "inspect"))]
-            inspection: self
-                .inspect
-                .grant(config.monitor(), &registry, &tracker, &limits.limits),
+            inspection: self.inspect.grant(
+                config.monitor(),
+                &registry,
+                &tracker,
+                Arc::downgrade(&limits.limits),
+            ),
             limits,
             registry,
             accounts,

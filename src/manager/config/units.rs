@@ -120,7 +120,12 @@ pub(super) fn period(text: &str) -> Result<Period, String> {
 
 /// A number and its unit may stand apart.
 fn spaceless(text: &str) -> String {
-    text.replacen(' ', "", 1)
+    match text.split_once(' ') {
+        Some((number, unit)) if number.ends_with(|c: char| c.is_ascii_digit()) => {
+            format!("{number}{unit}")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// `0.5%`, in thousandths.
@@ -203,7 +208,9 @@ mod tests {
         ] {
             assert!(bytes(text).is_err(), "{text}");
         }
-        for text in ["", "1 MB", "0 B/s", "1 MB/m", "7bit", "1 MB /s", "1MB/s "] {
+        for text in [
+            "", "1 MB", "0 B/s", "1 MB/m", "7bit", "1 MB /s", "1MB/s ", " 1MB/s",
+        ] {
             assert!(speed(text).is_err(), "{text}");
         }
     }

@@ -42,7 +42,7 @@ pub use folder::folder;
 pub(super) use server::Server;
 pub use told::{Operations, Status, Waiting};
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::config::Monitor;
 use super::limits::Limits;
@@ -65,13 +65,13 @@ impl Wish {
         monitor: &Monitor,
         registry: &Arc<Registry>,
         sessions: &Tracker,
-        limits: &Arc<Limits>,
+        limits: Weak<Limits>,
     ) -> Option<Server> {
         let wanted = self.said.or(monitor.enabled).unwrap_or(self.of_main);
         let seen = server::Seen {
             registry: Arc::downgrade(registry),
             sessions: sessions.clone(),
-            limits: Arc::downgrade(limits),
+            limits,
         };
         wanted.then(|| Server::start(folder(monitor), seen))
     }

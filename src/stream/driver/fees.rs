@@ -11,7 +11,7 @@ use super::state::State;
 use crate::account::{Accounts, Gate, Limit, Row};
 use crate::clock::Clock;
 use crate::label::matching::Policy;
-use crate::proto::session::{PathId, Tally, Toll};
+use crate::proto::session::{Tally, Toll};
 
 /// So much is taken of a purse at once; more when less than a quarter is left.
 const ROOM: u64 = 256 << 10;
@@ -59,14 +59,15 @@ impl Fees {
         }
     }
 
-    /// Counts what went and came since the last time; whether there was anything.
-    fn count(&mut self, tally: Tally) -> bool {
-        let news = tally != self.counted;
-        if news && let Some(row) = &self.row {
-            row.add(&self.counted, &tally);
-            self.counted = tally;
+    /// Counts what went and came since the last time; where, if there was anything.
+    fn count(&mut self, tally: Tally) -> Option<&Arc<Row>> {
+        if tally == self.counted {
+            return None;
         }
-        news
+        let row = self.row.as_ref()?;
+        row.add(&self.counted, &tally);
+        self.counted = tally;
+        Some(row)
     }
 }
 
@@ -128,7 +129,11 @@ impl State {
             let Some(tally) = self.core.tally(link.path) else {
                 continue;
             };
-            if link.fees.count(tally) && link.fees.are_due() {
+            let Some(row) = link.fees.count(tally) else {
+                continue;
+            };
+            note(&mut self.counted, row);
+            if link.fees.are_due() {
                 link.fees.settle(now, self.core.tolls(link.path));
             }
         }
@@ -137,13 +142,18 @@ impl State {
     /// The same of a path that is gone.
     pub(super) fn end_fees(&mut self, now: Instant, link: &mut Link) {
         if let Some(tally) = self.core.tally(link.path) {
-            link.fees.count(tally);
+            if let Some(row) = link.fees.count(tally) {
+                note(&mut self.counted, row);
+            }
         }
-        let mut tolls = self.last_tolls(link.path);
+        let mut tolls = self.core.last_tolls(link.path);
         link.fees.settle(now, &mut tolls);
     }
+}
 
-    fn last_tolls(&mut self, path: PathId) -> Vec<Toll> {
-        self.core.last_tolls(path)
+/// What changed is to be published once the lock is free, where that is of use.
+fn note(counted: &mut Vec<Arc<Row>>, row: &Arc<Row>) {
+    if cfg!(feature = "metrics") && !counted.iter().any(|known| Arc::ptr_eq(known, row)) {
+        counted.push(Arc::clone(row));
     }
 }

@@ -131,6 +131,7 @@ impl Driver {
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
         let samples = std::mem::take(&mut state.samples);
+        let counted = std::mem::take(&mut state.counted);
         let detached = state.detachment();
         let deferred = self.wakers.unlocked();
         drop(state);
@@ -143,6 +144,9 @@ impl Driver {
         wake.into_iter().for_each(Waker::wake);
         for (network, sample) in samples {
             self.context.registry().scout().report(network, sample);
+        }
+        for row in counted {
+            row.publish();
         }
         if let Some((tell, word, bytes)) = detached {
             tell(word, bytes);

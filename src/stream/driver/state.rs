@@ -17,6 +17,7 @@ use super::fees::Terms;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
+use crate::account::Row;
 use crate::deferral::Registry;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
@@ -78,6 +79,8 @@ pub(in crate::stream) struct State {
     revised: watch::Receiver<()>,
     /// What it and the other sessions tell each other, until it is over.
     pub(super) books: Option<Books>,
+    /// Where bytes were counted.
+    pub(super) counted: Vec<Arc<Row>>,
     /// What its bytes count for.
     pub(super) terms: Terms,
     /// The peer is to know nothing of our networks.
@@ -110,6 +113,7 @@ impl State {
         Self {
             books: Some(books),
             terms,
+            counted: Vec::new(),
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,

@@ -153,8 +153,13 @@ impl Plain {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut state);
         let wake = std::mem::take(&mut state.wake);
+        let moved = std::mem::take(&mut state.moved);
+        let row = state.row.clone().filter(|_| moved);
         drop(state);
         wake.into_iter().for_each(Waker::wake);
+        if let Some(row) = row {
+            row.publish();
+        }
         result
     }
 

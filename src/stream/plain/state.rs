@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) limit: Limit,
     /// Where the bytes are counted.
     pub(super) row: Option<Arc<Row>>,
+    /// There is something to publish of it.
+    pub(super) moved: bool,
     /// The networks and another policy, where the stream is on a network.
     pub(super) news: Option<(watch::Receiver<Arc<Snapshot>>, watch::Receiver<()>)>,
     /// Told of other limits.
@@ -98,6 +100,7 @@ impl State {
             gauge: Gauge::default(),
             limit: Limit::default(),
             row: None,
+            moved: false,
             news: None,
             terms: None,
             wake: Vec::new(),
@@ -120,6 +123,7 @@ impl State {
     pub(super) fn took(&mut self, bytes: usize, wanted: usize) {
         self.limit.took(bytes, wanted);
         if let Some(row) = &self.row {
+            self.moved = cfg!(feature = "metrics");
             row.payload(self.label.urgency(), bytes as u64, 0);
         }
     }
@@ -128,6 +132,7 @@ impl State {
     pub(super) fn came(&mut self, bytes: usize) {
         self.limit.came(bytes);
         if let Some(row) = &self.row {
+            self.moved = cfg!(feature = "metrics");
             row.payload(self.label.urgency(), 0, bytes as u64);
         }
     }
@@ -136,6 +141,7 @@ impl State {
     pub(super) fn went(&mut self, bytes: u64) {
         self.limit.went(bytes);
         if let Some(row) = &self.row {
+            self.moved = cfg!(feature = "metrics");
             row.payload(self.label.urgency(), bytes, 0);
         }
     }

@@ -9,6 +9,8 @@ use std::path::Path;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use std::sync::Weak;
+
 use super::super::server;
 use super::super::{InspectError, Wish, folder, processes};
 use super::{LIMIT, World, socket};
@@ -163,7 +165,9 @@ async fn the_socket_goes_with_its_manager_and_failing_to_open_it_is_no_error() {
         folder: Some(place.path().join(folder)),
     };
     let registry = Registry::new(Scout::fixed([]), Policy::default());
-    let grant = |wish: Wish, monitor: &Monitor| wish.grant(monitor, &registry, &Tracker::new());
+    let grant = |wish: Wish, monitor: &Monitor| {
+        wish.grant(monitor, &registry, &Tracker::new(), Weak::new())
+    };
     let (said, of_main) = (
         |said| Wish {
             said: Some(said),
