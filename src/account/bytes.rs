@@ -112,7 +112,6 @@ impl Row {
     }
 
     #[cfg(not(feature = "metrics"))]
-    #[expect(clippy::unused_self, reason = "as with the feature")]
     pub(crate) fn publish(&self) {}
 }
 

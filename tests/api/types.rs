@@ -1,9 +1,10 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::account::{Limit, NetworkTraffic, Period, Spending};
 use mancom::deferral::Pending;
 use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
-    Standing,
+    Standing, Traffic,
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
@@ -30,6 +31,7 @@ shared! {
     Message MessageId MessageWriter Fate
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
     Measured ConnectReport Phases Try
+    Limit NetworkTraffic Period Spending Traffic
 }
 
 #[cfg(all(unix, feature = "inspect"))]
