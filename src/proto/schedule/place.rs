@@ -8,6 +8,9 @@ use crate::label::Urgency;
 
 /// A redundant unit longer than this goes once.
 const SMALL: u64 = 16 << 10;
+/// Arrivals no further apart are alike, in nanoseconds: on quick paths the far end puts together what came
+/// by turns at more cost than that.
+const ALIKE: u128 = 250_000;
 /// A gate that is shut is looked at again after the time in which it opens, within these bounds.
 const SOON: Duration = Duration::from_millis(1);
 const SOON_TIGHT: Duration = Duration::from_millis(1);
@@ -214,7 +217,7 @@ impl Decision<'_> {
         let Some(quickest) = others().map(|pipe| self.completes(&pipe)).min() else {
             return true;
         };
-        if arrives <= quickest {
+        if arrives <= quickest.saturating_add(ALIKE) {
             return true;
         }
         if self.unit.backlog <= self.length(&pipe) {

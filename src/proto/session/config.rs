@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::chunks::CHUNK;
 use super::frame::MAX_PAYLOAD;
 use super::labels::MAX_ASKED;
 use super::messages::worst_case_memory;
-use super::rope::CHUNK;
 use super::{MAX_PATHS, MAX_RUNS, MAX_SEGMENTS};
 
 /// Settings of one session; each bounds something.

@@ -202,6 +202,15 @@ impl Session {
         }
     }
 
+    /// Whether what comes next on this path is payload of this stream behind a gap.
+    pub fn comes_early(&self, path: PathId, stream: StreamId) -> bool {
+        let Some(Place::Payload(header)) = self.place(path) else {
+            return false;
+        };
+        let stream = (self.streams.get(&stream)).filter(|_| header.stream == stream);
+        header.payload > 0 && stream.is_some_and(|s| header.offset > s.receive.next())
+    }
+
     fn place(&self, path: PathId) -> Option<Place> {
         let slot = self.slot(path)?;
         Some(self.paths[slot].as_ref()?.decoder.place)

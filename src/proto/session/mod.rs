@@ -95,6 +95,7 @@ use std::time::{Duration, Instant};
 
 mod addresses;
 mod choose;
+mod chunks;
 mod config;
 mod control;
 mod decoder;
@@ -217,6 +218,8 @@ pub struct Session {
     interactive: Option<Instant>,
     /// When anything less urgent last went or came.
     bulk: Option<Instant>,
+    /// Some payload was background, ever.
+    had_background: bool,
     /// By urgency: when background moved last, or began to wait; since when what is more urgent is held
     /// back for other sessions.
     held_since: [Option<Instant>; 3],
@@ -281,6 +284,7 @@ impl Session {
             ack_waits: Vec::new(),
             ack_deadline: None,
             bulk: None,
+            had_background: false,
             held_since: [None; 3],
             meter: config.rate_limit.map(plan::meter),
             pace: None,

@@ -58,6 +58,7 @@ enum Planned {
 impl Session {
     /// Payload of this urgency went or came.
     pub(super) fn notice(&mut self, now: Instant, urgency: Urgency) {
+        self.had_background |= urgency == Urgency::Background;
         match urgency {
             Urgency::Interactive => self.interactive = Some(now),
             _ => self.bulk = Some(now),

@@ -78,8 +78,9 @@ impl Session {
 
     /// Whether [`background_on`](Self::background_on) may be more than 0 for some path.
     pub fn has_background(&self) -> bool {
-        let mut streams = self.streams.values();
-        streams.any(|stream| stream.send.has_background()) || self.messages.has_background()
+        // Most sessions never have any, and are asked with every byte.
+        let streams = || self.streams.values().any(|s| s.send.has_background());
+        self.had_background && (streams() || self.messages.has_background())
     }
 
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.

@@ -25,6 +25,9 @@ const DIRECT: usize = 4096;
 /// Exactly a data frame's header: read behind a payload, so that the next payload is direct again.
 const HEADER: usize = 16;
 
+/// Of several paths each is the first to be looked at once in so many reads.
+const ELSEWHERE: u8 = 16;
+
 /// One path's connection.
 pub(super) struct Link {
     pub(super) path: PathId,
@@ -104,7 +107,9 @@ impl State {
     }
 
     /// One read of the first path that has something: straight into `buf` where it is this stream's
-    /// payload, else into the core. With bytes in `buf` already, only payload of their label counts.
+    /// payload, else into the core. Of several, one whose payload comes too early waits in its socket,
+    /// where no copy is needed, for the others. With bytes in `buf` already, only payload of their label
+    /// counts.
     pub(super) fn read_once(
         &mut self,
         now: Instant,
@@ -112,7 +117,10 @@ impl State {
         buf: &mut ReadBuf<'_>,
         only: Option<Label>,
     ) -> Once {
-        for at in 0..self.links.len() {
+        let links = self.links.len();
+        let first = self.first_link(links);
+        let mut early = 0_u32;
+        for at in (first..links).chain(0..first) {
             if self.links[at].dead.is_some() {
                 continue;
             }
@@ -129,11 +137,34 @@ impl State {
                     None => continue,
                 }
             }
+            if links > 1 && self.core.comes_early(path, id) {
+                early |= 1 << at;
+                continue;
+            }
             if only.is_none() && self.read_scratch(now, at) {
                 return Once::Received;
             }
         }
+        // Nothing before it: what follows may hang on what stands behind it.
+        while only.is_none() && early != 0 {
+            let at = early.trailing_zeros() as usize;
+            early &= early - 1;
+            if self.read_scratch(now, at) {
+                return Once::Received;
+            }
+        }
         Once::Nothing
+    }
+
+    /// Where to look first: where what comes next has been, and now and then elsewhere, for the one may
+    /// never be empty and the other has answers.
+    fn first_link(&mut self, links: usize) -> usize {
+        if links < 2 {
+            return 0;
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let elsewhere = self.turn.is_multiple_of(ELSEWHERE);
+        usize::from(elsewhere) * usize::from(self.turn / ELSEWHERE) % links
     }
 
     pub(super) fn read_direct(

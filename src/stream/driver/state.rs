@@ -54,6 +54,8 @@ pub(in crate::stream) struct State {
     /// When the driver asks whether anybody looks at the sockets, and how often somebody had.
     pub(super) watch_at: Option<Instant>,
     pub(super) looks: u32,
+    /// How often somebody read where there are several paths.
+    pub(super) turn: u8,
     pub(super) wakers: Arc<Wakers>,
     /// The paths or what they must carry changed: the roamer is to look.
     pub(in crate::stream) unsettled: bool,
@@ -118,6 +120,7 @@ impl State {
             armed: None,
             watch_at: None,
             looks: 0,
+            turn: 0,
             waker: Waker::from(Arc::clone(&wakers)),
             wakers,
             unsettled: true,
@@ -157,11 +160,14 @@ impl State {
 
     /// Whether the roamer is to look at the traffic again.
     fn traffic_changed(&mut self) -> bool {
+        if self.core.role() != Role::Dialler {
+            return false;
+        }
         let last = self.core.interactive_at();
         let (known, at) = self.mind.interactive;
         let lanes = self.core.wants_lanes();
         let changed = self.mind.changed || (!known && last != at) || lanes != self.mind.lanes;
-        if !changed || self.core.role() != Role::Dialler {
+        if !changed {
             return false;
         }
         self.mind.changed = false;
