@@ -186,14 +186,15 @@ impl Session {
     }
 
     /// Payload bytes that come next on this path and may go straight into a reader's buffer, for
-    /// this stream: it has nothing buffered, and the path stands inside a data frame at its offset.
+    /// this stream: it has nothing to read, and the path stands inside a data frame at its offset.
     pub fn direct(&self, path: PathId, stream: StreamId) -> usize {
         let Some(Place::Payload(header)) = self.place(path) else {
             return 0;
         };
         let bypass = |id| {
             let stream = self.streams.get(&id)?;
-            stream.receive.bypass_at(header.offset).then_some(())
+            let half = &stream.receive;
+            half.bypass_at(header.offset, header.payload).then_some(())
         };
         if header.stream == stream && bypass(stream).is_some() {
             header.payload as usize
@@ -209,6 +210,15 @@ impl Session {
         };
         let stream = (self.streams.get(&stream)).filter(|_| header.stream == stream);
         header.payload > 0 && stream.is_some_and(|s| header.offset > s.receive.next())
+    }
+
+    /// Whether a frame, or nothing yet, comes next on this path.
+    pub fn is_between_frames(&self, path: PathId) -> bool {
+        match self.place(path) {
+            Some(Place::Head) => true,
+            Some(Place::Payload(header)) => header.payload == 0,
+            _ => false,
+        }
     }
 
     fn place(&self, path: PathId) -> Option<Place> {

@@ -76,6 +76,7 @@
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
 //! | messages | see [`messages`] | |
+//! | chunks to be used again | 1 MiB a thread, whatever its sessions | the system has them back |
 //! | events | one a stream and kind, one a message, a few a path | |
 //!
 //! [`Config::worst_case_memory`] sums them up.

@@ -440,6 +440,7 @@ impl Driver {
                 io,
                 network,
                 bulk: false,
+                direct: false,
                 gauge: Gauge::default(),
                 dead: None,
             });

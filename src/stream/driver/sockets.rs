@@ -35,6 +35,9 @@ pub(super) struct Link {
     pub(super) network: Option<Network>,
     /// The last read filled its buffer: more is likely to wait.
     pub(super) bulk: bool,
+    /// The last read went straight into a reader's buffer: a header is likely to come next, and payload
+    /// for that buffer behind it.
+    pub(super) direct: bool,
     pub(super) gauge: Gauge,
     pub(super) dead: Option<Arc<str>>,
 }
@@ -141,7 +144,7 @@ impl State {
                 early |= 1 << at;
                 continue;
             }
-            if only.is_none() && self.read_scratch(now, at) {
+            if only.is_none() && self.read_next(now, at, buf.remaining()) {
                 return Once::Received;
             }
         }
@@ -198,6 +201,7 @@ impl State {
                 let user = n.min(direct);
                 buf.advance(user);
                 link.bulk = n >= direct;
+                link.direct = true;
                 let path = link.path;
                 let label = core.received_direct(now, path, id, user);
                 if n > direct {
@@ -212,32 +216,45 @@ impl State {
         }
     }
 
+    /// One read into the core, for a reader with so much room: of bulk a header alone, for its payload
+    /// needs no copy then.
+    fn read_next(&mut self, now: Instant, at: usize, room: usize) -> bool {
+        let link = &self.links[at];
+        if link.direct && room >= DIRECT && self.core.is_between_frames(link.path) {
+            return self.read_some(now, at, &mut [0; HEADER]);
+        }
+        self.read_scratch(now, at)
+    }
+
     /// One read into the core; whether anything came.
     pub(super) fn read_scratch(&mut self, now: Instant, at: usize) -> bool {
-        with_scratch(|scratch| {
-            let link = &mut self.links[at];
-            let mut cx = TaskContext::from_waker(&self.waker);
-            let mut buf = ReadBuf::new(scratch);
-            match Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf) {
-                Poll::Pending => {
-                    link.bulk = false;
-                    false
-                }
-                Poll::Ready(Ok(())) if buf.filled().is_empty() => {
-                    self.lose(now, at, "closed by the far end".into());
-                    false
-                }
-                Poll::Ready(Ok(())) => {
-                    link.bulk = buf.remaining() == 0;
-                    self.feed(now, at, buf.filled());
-                    true
-                }
-                Poll::Ready(Err(error)) => {
-                    self.lose(now, at, error.to_string().into());
-                    false
-                }
+        with_scratch(|scratch| self.read_some(now, at, scratch))
+    }
+
+    fn read_some(&mut self, now: Instant, at: usize, buf: &mut [u8]) -> bool {
+        let link = &mut self.links[at];
+        let mut cx = TaskContext::from_waker(&self.waker);
+        let mut buf = ReadBuf::new(buf);
+        match Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf) {
+            Poll::Pending => {
+                link.bulk = false;
+                false
             }
-        })
+            Poll::Ready(Ok(())) if buf.filled().is_empty() => {
+                self.lose(now, at, "closed by the far end".into());
+                false
+            }
+            Poll::Ready(Ok(())) => {
+                link.bulk = buf.remaining() == 0;
+                link.direct = false;
+                self.feed(now, at, buf.filled());
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.lose(now, at, error.to_string().into());
+                false
+            }
+        }
     }
 
     pub(super) fn feed(&mut self, now: Instant, at: usize, input: &[u8]) {

@@ -159,6 +159,15 @@ fn a_slow_path_helps_with_much_and_not_with_little() {
 }
 
 #[test]
+fn who_asks_keeps_a_chunk_that_another_path_has_hardly_sooner() {
+    // 1 GB/s, and nothing to speak of on the way.
+    let quick = |slot| path(slot, 8_000, 0);
+    let ahead = |bytes| [with(quick(0), bytes), quick(1)];
+    assert_eq!(asked(0, bulk(16 * KB), &ahead(240 * KB)), Choice::On(0));
+    assert_eq!(asked(0, bulk(16 * KB), &ahead(260 * KB)), Choice::On(1));
+}
+
+#[test]
 fn little_waits_for_the_fast_path_rather_than_take_the_slow_one() {
     let paths = [with(path(0, 20, 20), 225 * KB), path(1, 2, 120)];
     let placed = decide(bulk(150 * KB), &paths);
