@@ -9,6 +9,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::world::{PUNCTUAL, Usage};
+
 /// The row that the bars are about.
 const MINE: &str = "mancom";
 
@@ -21,8 +23,51 @@ pub(crate) struct Sheet {
     /// Networks, congestion control, times.
     pub(crate) conditions: String,
     pub(crate) columns: Vec<Column>,
+    /// How late the emulator was meanwhile: what a busy machine adds to every figure.
+    pub(crate) lateness: Lateness,
     pub(crate) rows: Vec<Row>,
     pub(crate) verdicts: Vec<Verdict>,
+}
+
+/// How often the emulator delivered, how often later than it may be, and the latest, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Lateness {
+    pub(crate) rounds: u64,
+    pub(crate) late: u64,
+    pub(crate) latest: f64,
+}
+
+/// Above this share of late deliveries it is the machine that is measured.
+const DISTURBED: f64 = 0.02;
+
+impl Lateness {
+    pub(crate) fn add(&mut self, usage: Usage) {
+        self.rounds += usage.rounds;
+        self.late += usage.late;
+        self.latest = self.latest.max(usage.latest.as_secs_f64() * 1e3);
+    }
+
+    fn share(self) -> f64 {
+        self.late as f64 / self.rounds.max(1) as f64
+    }
+
+    /// For the conditions of a sheet.
+    fn told(self) -> String {
+        if self.rounds == 0 {
+            return String::new();
+        }
+        let warning = if self.share() > DISTURBED {
+            " **The machine was too busy for these figures.**"
+        } else {
+            ""
+        };
+        format!(
+            " The emulator was more than {} ms late with {:.2} % of its deliveries, at worst {:.1} ms.{warning}",
+            PUNCTUAL.as_secs_f64() * 1e3,
+            self.share() * 100.0,
+            self.latest,
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -96,6 +141,7 @@ impl Sheet {
             title: title.into(),
             conditions: conditions.into(),
             columns: columns.to_vec(),
+            lateness: Lateness::default(),
             rows: Vec::new(),
             verdicts: Vec::new(),
         }
@@ -284,6 +330,24 @@ mod tests {
         assert_eq!(percentile(&samples, 0.0), Some(1.0));
         assert_eq!(percentile(&[3.0, 1.0, 2.0], 50.0), Some(2.0));
         assert_eq!(percentile(&[], 50.0), None);
+    }
+
+    #[test]
+    fn lateness_is_told_and_warned_of() {
+        let usage = |rounds, late, millis| Usage {
+            rounds,
+            late,
+            latest: std::time::Duration::from_millis(millis),
+            ..Usage::default()
+        };
+        let mut lateness = Lateness::default();
+        assert_eq!(lateness.told(), "");
+        lateness.add(usage(900, 1, 7));
+        lateness.add(usage(100, 0, 0));
+        let told = " The emulator was more than 0.3 ms late with 0.10 % of its deliveries, at worst 7.0 ms.";
+        assert_eq!(lateness.told(), told);
+        lateness.add(usage(100, 50, 1));
+        assert!(lateness.told().ends_with("figures.**"));
     }
 
     #[test]

@@ -9,8 +9,11 @@ pub(super) fn markdown(sheets: &[&Sheet]) -> String {
     for sheet in sheets {
         let _ = writeln!(
             text,
-            "### {}: {}\n\n{}\n",
-            sheet.bar, sheet.title, sheet.conditions
+            "### {}: {}\n\n{}{}\n",
+            sheet.bar,
+            sheet.title,
+            sheet.conditions,
+            sheet.lateness.told()
         );
         rows(&mut text, sheet);
         verdicts(&mut text, sheet);

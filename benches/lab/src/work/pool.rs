@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::report::Sheet;
-use crate::world::{LinkSpec, Rate, World};
+use crate::world::{LinkSpec, Rate, Usage, World};
 
 /// Between the beginnings of two cells: more than a fault takes, far less than any cell.
 const APART: Duration = Duration::from_millis(200);
@@ -85,6 +85,13 @@ impl Study {
             work: Box::new(work),
         });
     }
+}
+
+/// What a cell gave: nothing if it failed.
+#[derive(Default)]
+struct Sample {
+    figures: Vec<f64>,
+    usage: Usage,
 }
 
 /// A sheet that is not whole yet.
@@ -187,8 +194,9 @@ pub(super) fn run(
 
 impl Open {
     /// Takes the figures of a cell; the sheet, if it was the last.
-    fn take(&mut self, place: usize, figures: Vec<f64>) -> Option<Sheet> {
-        self.figures[place].1 = Some(figures);
+    fn take(&mut self, place: usize, sample: Sample) -> Option<Sheet> {
+        self.sheet.lateness.add(sample.usage);
+        self.figures[place].1 = Some(sample.figures);
         self.missing -= 1;
         if self.missing > 0 {
             return None;
@@ -227,15 +235,21 @@ impl Hall {
         self.changed.notify_all();
     }
 
-    fn work(&self, measured: &dyn Fn(usize, usize, Vec<f64>)) {
+    fn work(&self, measured: &dyn Fn(usize, usize, Sample)) {
         let mut kept: Option<World> = None;
         while let Some((turn, taken)) = self.next() {
             let begun = self.world(&mut kept, &turn.cell.links);
             let (row, links) = (turn.cell.row, turn.cell.links);
             let figures = begun.and_then(|world| {
                 self.begin();
-                (turn.cell.work)(world)
+                world.usage();
+                let figures = (turn.cell.work)(world)?;
+                Ok((figures, world.usage()))
             });
+            let (figures, usage) = match figures {
+                Ok((figures, usage)) => (Ok(figures), usage),
+                Err(error) => (Err(error), Usage::default()),
+            };
             let recorded = |link: &LinkSpec| matches!(link.up, Rate::Trace(_));
             if figures.is_err() || links.iter().any(recorded) {
                 // What failed may have left anything; a recorded rate begins with its world.
@@ -244,7 +258,8 @@ impl Hall {
             drop(taken);
             let shown = self.shown(turn.bar, &row, &figures);
             eprintln!("{shown}");
-            measured(turn.study, turn.place, figures.unwrap_or_default());
+            let figures = figures.unwrap_or_default();
+            measured(turn.study, turn.place, Sample { figures, usage });
         }
     }
 
@@ -328,9 +343,13 @@ mod tests {
             missing: 3,
             judge: Some(Box::new(|sheet| sheet.title = "judged".to_owned())),
         };
-        assert!(open.take(2, vec![3.0]).is_none());
-        assert!(open.take(1, Vec::new()).is_none());
-        let sheet = open.take(0, vec![1.0]).expect("the last");
+        let sample = |figures| Sample {
+            figures,
+            ..Sample::default()
+        };
+        assert!(open.take(2, sample(vec![3.0])).is_none());
+        assert!(open.take(1, sample(Vec::new())).is_none());
+        let sheet = open.take(0, sample(vec![1.0])).expect("the last");
         assert_eq!(sheet.title, "judged");
         let rows: Vec<_> = sheet.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(rows, ["a", "b"]);
