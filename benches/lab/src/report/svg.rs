@@ -104,7 +104,7 @@ fn strip(body: &mut String, sheet: &Sheet, (x, y, wide): (f64, f64, f64)) -> f64
     let top = y + 44.0;
     let longest = rows.iter().map(|row| row.name.chars().count()).max();
     // As the widest letters of this size are seldom all there is.
-    let left = x + MARGIN + 14.0 + 6.8 * longest.unwrap_or(0) as f64;
+    let left = x + MARGIN + 12.0 + 7.8 * longest.unwrap_or(0) as f64;
     for (index, row) in rows.iter().enumerate() {
         let middle = top + STEP * index as f64 + BAR / 2.0 + 4.0;
         text(body, (left - 8.0, middle), "end", INK, "", &row.name);
