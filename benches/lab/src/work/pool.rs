@@ -23,7 +23,7 @@ const APART: Duration = Duration::from_millis(200);
 /// What a cell asks of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Load {
-    /// A hundred messages a second, or bulk over a network as slow as cellular: one share.
+    /// A hundred messages a second, or bulk over what a car meets, which is mostly cellular: one share.
     Light,
     /// The lab's networks, filled: two shares.
     Filled,
