@@ -6,10 +6,11 @@ mod table;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::world::{PUNCTUAL, Usage};
+use crate::world::PUNCTUAL;
 
 /// The row that the bars are about.
 const MINE: &str = "mancom";
@@ -23,49 +24,53 @@ pub(crate) struct Sheet {
     /// Networks, congestion control, times.
     pub(crate) conditions: String,
     pub(crate) columns: Vec<Column>,
-    /// How late the emulator was meanwhile: what a busy machine adds to every figure.
+    /// What a busy machine added to every figure.
     pub(crate) lateness: Lateness,
     pub(crate) rows: Vec<Row>,
     pub(crate) verdicts: Vec<Verdict>,
 }
 
-/// How often the emulator delivered, how often later than it may be, and the latest, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+/// What this machine added: deliveries of the emulator and those later than they may be, and how often a thread that
+/// sleeps woke, and woke late, as any program measured here does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Lateness {
-    pub(crate) rounds: u64,
+    pub(crate) deliveries: u64,
     pub(crate) late: u64,
-    pub(crate) latest: f64,
+    pub(crate) wakes: u64,
+    pub(crate) overslept: u64,
 }
 
-/// Above this share of late deliveries it is the machine that is measured.
-const DISTURBED: f64 = 0.02;
+/// Above this share of wakes that came late it is the machine that is measured.
+const DISTURBED: f64 = 0.01;
+/// Later than this is late, for a thread.
+pub(crate) const OVERSLEPT: Duration = Duration::from_millis(1);
 
 impl Lateness {
-    pub(crate) fn add(&mut self, usage: Usage) {
-        self.rounds += usage.rounds;
-        self.late += usage.late;
-        self.latest = self.latest.max(usage.latest.as_secs_f64() * 1e3);
-    }
-
-    fn share(self) -> f64 {
-        self.late as f64 / self.rounds.max(1) as f64
+    pub(crate) fn add(&mut self, other: Self) {
+        self.deliveries += other.deliveries;
+        self.late += other.late;
+        self.wakes += other.wakes;
+        self.overslept += other.overslept;
     }
 
     /// For the conditions of a sheet.
     fn told(self) -> String {
-        if self.rounds == 0 {
+        if self.wakes == 0 {
             return String::new();
         }
-        let warning = if self.share() > DISTURBED {
+        let share = |late: u64, of: u64| late as f64 / of.max(1) as f64;
+        let overslept = share(self.overslept, self.wakes);
+        let warning = if overslept > DISTURBED {
             " **The machine was too busy for these figures.**"
         } else {
             ""
         };
         format!(
-            " The emulator was more than {} ms late with {:.2} % of its deliveries, at worst {:.1} ms.{warning}",
+            " Late: {:.2} % of the emulator's deliveries by {} ms, {:.2} % of a sleeping thread's wakes by {} ms.{warning}",
+            share(self.late, self.deliveries) * 100.0,
             PUNCTUAL.as_secs_f64() * 1e3,
-            self.share() * 100.0,
-            self.latest,
+            overslept * 100.0,
+            OVERSLEPT.as_millis(),
         )
     }
 }
@@ -334,19 +339,20 @@ mod tests {
 
     #[test]
     fn lateness_is_told_and_warned_of() {
-        let usage = |rounds, late, millis| Usage {
-            rounds,
-            late,
-            latest: std::time::Duration::from_millis(millis),
-            ..Usage::default()
-        };
         let mut lateness = Lateness::default();
         assert_eq!(lateness.told(), "");
-        lateness.add(usage(900, 1, 7));
-        lateness.add(usage(100, 0, 0));
-        let told = " The emulator was more than 0.3 ms late with 0.10 % of its deliveries, at worst 7.0 ms.";
+        lateness.add(Lateness {
+            deliveries: 1000,
+            late: 1,
+            wakes: 200,
+            overslept: 1,
+        });
+        let told = " Late: 0.10 % of the emulator's deliveries by 0.3 ms, 0.50 % of a sleeping thread's wakes by 1 ms.";
         assert_eq!(lateness.told(), told);
-        lateness.add(usage(100, 50, 1));
+        lateness.add(Lateness {
+            overslept: 9,
+            ..Lateness::default()
+        });
         assert!(lateness.told().ends_with("figures.**"));
     }
 

@@ -135,8 +135,7 @@ mod tests {
         ];
         let mut sheet = Sheet::new("B6", "beside", "20 Mbit/s.", &columns);
         sheet.add("tcp", &[103.4, 19.31]);
-        sheet.add("mancom", &[f64::NAN, 0.0]);
-        sheet.add("mancom", &[f64::NAN, 1.0]);
+        sheet.add("mancom", &[f64::NAN, 0.5]);
         sheet.at_least("as good", "bulk", Some(1.0));
         let text = markdown(&[&sheet]);
         assert!(

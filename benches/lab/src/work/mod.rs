@@ -8,6 +8,7 @@ mod libcmm;
 mod pool;
 mod returning;
 mod stripe;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -14,8 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::report::Sheet;
-use crate::world::{LinkSpec, Rate, Usage, World};
+use super::watch::Watch;
+use crate::report::{Lateness, Sheet};
+use crate::world::{LinkSpec, Rate, World};
 
 /// Between the beginnings of two cells: more than a fault takes, far less than any cell.
 const APART: Duration = Duration::from_millis(200);
@@ -91,7 +92,7 @@ impl Study {
 #[derive(Default)]
 struct Sample {
     figures: Vec<f64>,
-    usage: Usage,
+    lateness: Lateness,
 }
 
 /// A sheet that is not whole yet.
@@ -111,6 +112,7 @@ struct Hall {
     changed: Condvar,
     /// Held while a world is made: `ip netns` is not made for several at once.
     maker: Mutex<()>,
+    watch: Watch,
 }
 
 struct State {
@@ -171,23 +173,32 @@ pub(super) fn run(
         }),
         changed: Condvar::new(),
         maker: Mutex::new(()),
+        watch: Watch::default(),
     };
     let results = Mutex::new((open, done, Ok(())));
-    thread::scope(|scope| {
-        for _ in 0..shares {
-            scope.spawn(|| {
-                hall.work(&|study, place, measured| {
-                    let mut results = results.lock().expect("nobody panics with it");
-                    let (open, done, outcome) = &mut *results;
-                    if let Some(sheet) = open[study].take(place, measured)
-                        && let Err(error) = done(study, sheet)
-                    {
-                        *outcome = Err(error);
-                        hall.close();
-                    }
-                });
-            });
+    let measured = |study: usize, place, sample| {
+        let mut results = results.lock().expect("nobody panics with it");
+        let (open, done, outcome) = &mut *results;
+        if let Some(sheet) = open[study].take(place, sample)
+            && let Err(error) = done(study, sheet)
+        {
+            *outcome = Err(error);
+            hall.close();
         }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| hall.watch.run());
+        let workers: Vec<_> = (0..shares)
+            .map(|_| scope.spawn(|| hall.work(&measured)))
+            .collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                hall.close();
+                hall.watch.end();
+                std::panic::resume_unwind(panic);
+            }
+        }
+        hall.watch.end();
     });
     results.into_inner().expect("nobody panics with it").2
 }
@@ -195,7 +206,7 @@ pub(super) fn run(
 impl Open {
     /// Takes the figures of a cell; the sheet, if it was the last.
     fn take(&mut self, place: usize, sample: Sample) -> Option<Sheet> {
-        self.sheet.lateness.add(sample.usage);
+        self.sheet.lateness.add(sample.lateness);
         self.figures[place].1 = Some(sample.figures);
         self.missing -= 1;
         if self.missing > 0 {
@@ -243,12 +254,20 @@ impl Hall {
             let figures = begun.and_then(|world| {
                 self.begin();
                 world.usage();
+                let before = self.watch.seen();
                 let figures = (turn.cell.work)(world)?;
-                Ok((figures, world.usage()))
+                let (usage, after) = (world.usage(), self.watch.seen());
+                let lateness = Lateness {
+                    deliveries: usage.rounds,
+                    late: usage.late,
+                    wakes: after.0 - before.0,
+                    overslept: after.1 - before.1,
+                };
+                Ok((figures, lateness))
             });
-            let (figures, usage) = match figures {
-                Ok((figures, usage)) => (Ok(figures), usage),
-                Err(error) => (Err(error), Usage::default()),
+            let (figures, lateness) = match figures {
+                Ok((figures, lateness)) => (Ok(figures), lateness),
+                Err(error) => (Err(error), Lateness::default()),
             };
             let recorded = |link: &LinkSpec| matches!(link.up, Rate::Trace(_));
             if figures.is_err() || links.iter().any(recorded) {
@@ -259,7 +278,7 @@ impl Hall {
             let shown = self.shown(turn.bar, &row, &figures);
             eprintln!("{shown}");
             let figures = figures.unwrap_or_default();
-            measured(turn.study, turn.place, Sample { figures, usage });
+            measured(turn.study, turn.place, Sample { figures, lateness });
         }
     }
 
@@ -392,6 +411,7 @@ mod tests {
             }),
             changed: Condvar::new(),
             maker: Mutex::new(()),
+            watch: Watch::default(),
         };
         let (_, first) = hall.next().expect("there is one");
         thread::scope(|scope| {
