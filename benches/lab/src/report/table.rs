@@ -94,6 +94,7 @@ pub(super) fn write_table(text: &mut String, table: &[Vec<String>]) {
                 .map(|row| row[column].chars().count())
                 .max()
                 .unwrap_or(0)
+                .max(3)
         })
         .collect();
     for (index, row) in table.iter().enumerate() {
@@ -105,7 +106,7 @@ pub(super) fn write_table(text: &mut String, table: &[Vec<String>]) {
         if index == 0 {
             text.push('|');
             for &width in &widths {
-                let _ = write!(text, " {} |", "-".repeat(width.max(3)));
+                let _ = write!(text, " {} |", "-".repeat(width));
             }
             text.push('\n');
         }
