@@ -252,8 +252,8 @@ pub(crate) fn percentiles(samples: &[f64]) -> [f64; 3] {
 }
 
 /// Writes all files, of the sheets that are done.
-pub(crate) fn write(out: &Path, sheets: &[&Sheet]) -> io::Result<()> {
-    let machine = machine();
+pub(crate) fn write(out: &Path, jobs: usize, sheets: &[&Sheet]) -> io::Result<()> {
+    let machine = machine(jobs);
     let tables = format!(
         "{machine}\n\n{}{}",
         summary::whole(sheets),
@@ -270,7 +270,7 @@ pub(crate) fn write(out: &Path, sheets: &[&Sheet]) -> io::Result<()> {
 }
 
 /// Where this was measured, and how it is repeated.
-fn machine() -> String {
+fn machine(jobs: usize) -> String {
     let read = |file| std::fs::read_to_string(file).unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease");
     let processor = read("/proc/cpuinfo");
@@ -282,7 +282,7 @@ fn machine() -> String {
     let load = load.split_whitespace().next().unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
-        "`{}` on {cores} cores of {model}, Linux {}, load {load} at the end. Percentiles are by rank: of the tries in B4 \
+        "`{}` with {jobs} jobs on {cores} cores of {model}, Linux {}, load {load} at the end. Percentiles are by rank: of the tries in B4 \
          and B5, elsewhere of one run, and then of the runs the median; of fewer than a hundred samples p99 is the \
          worst.",
         command(std::env::args().skip(1)),

@@ -102,8 +102,8 @@ fn study(args: &Args, bar: &'static str, from: Side, (name, fault): (&str, Fault
     let links = both();
     let way = if from == Side::Client { "up" } else { "down" };
     let conditions = format!(
-        "{}. cubic. 200 bytes every {EVERY} ms {way}; wlan0 lost for {HOLD} ms, then mended and {AFTER} ms \
-         to resume; {} tries of mancom, {} of each peer.",
+        "{}. cubic. 200 bytes every {EVERY} ms {way}; wlan0 lost for {HOLD} ms (who is silent as long waited for its \
+         return), then mended and {AFTER} ms to resume; {} tries of mancom, {} of each peer.",
         told_of(&links),
         args.tries,
         args.peer_tries,

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Vec<Sheet>> {
         report::print(&sheet);
         sheets.insert(study, sheet);
         let done: Vec<&Sheet> = sheets.values().collect();
-        report::write(&args.out, &done)
+        report::write(&args.out, args.jobs, &done)
     })?;
     eprintln!("{} s in all", (clock::now() - begun) / 1_000_000_000);
     Ok(sheets.into_values().collect())
