@@ -98,7 +98,6 @@ pub(super) fn whole(sheets: &[&Sheet]) -> String {
     if table.len() > 1 {
         text.push_str("## The bars\n\n");
         write_table(&mut text, &table);
-        text.push_str("## The figures\n\n");
     }
     text
 }

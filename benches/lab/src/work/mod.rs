@@ -8,6 +8,7 @@ mod libcmm;
 mod pool;
 mod returning;
 mod stripe;
+mod study;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell::{Cell, Outcome};
-use pool::{Load, Study};
+use study::{Load, Study};
 
 use crate::args::Args;
 use crate::clock;

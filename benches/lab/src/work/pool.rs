@@ -10,83 +10,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::study::{Cell, Judge, Load, Study};
 use super::watch::Watch;
 use crate::report::{Lateness, Sheet};
 use crate::world::{LinkSpec, Rate, World};
 
 /// Between the beginnings of two cells: more than a fault takes, far less than any cell.
 const APART: Duration = Duration::from_millis(200);
-
-/// What a cell asks of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Load {
-    /// A hundred messages a second, or bulk over what a car meets, which is mostly cellular: one share.
-    Light,
-    /// The lab's networks, filled: two shares.
-    Filled,
-    /// Whatever the machine can do: all of them.
-    Whole,
-}
-
-impl Load {
-    fn shares(self, of: usize) -> usize {
-        match self {
-            Self::Light => 1,
-            Self::Filled => of.min(2),
-            Self::Whole => of,
-        }
-    }
-}
-
-type Work = dyn FnOnce(&World) -> io::Result<Vec<f64>> + Send;
-type Judge = dyn FnOnce(&mut Sheet) + Send;
-
-/// A sheet, and the cells that fill it.
-pub(super) struct Study {
-    sheet: Sheet,
-    load: Load,
-    cells: Vec<Cell>,
-    judge: Box<Judge>,
-}
-
-struct Cell {
-    row: String,
-    links: Arc<[LinkSpec]>,
-    work: Box<Work>,
-}
-
-impl Study {
-    pub(super) fn new(
-        sheet: Sheet,
-        load: Load,
-        judge: impl FnOnce(&mut Sheet) + Send + 'static,
-    ) -> Self {
-        Self {
-            sheet,
-            load,
-            cells: Vec::new(),
-            judge: Box::new(judge),
-        }
-    }
-
-    /// Adds a cell, whose figures are a sample of each column of this row.
-    pub(super) fn add(
-        &mut self,
-        row: &str,
-        links: &Arc<[LinkSpec]>,
-        work: impl FnOnce(&World) -> io::Result<Vec<f64>> + Send + 'static,
-    ) {
-        self.cells.push(Cell {
-            row: row.to_owned(),
-            links: Arc::clone(links),
-            work: Box::new(work),
-        });
-    }
-}
 
 /// What a cell gave: nothing if it failed.
 #[derive(Default)]
@@ -349,6 +283,7 @@ impl Hall {
 mod tests {
     use super::*;
     use crate::report::{Column, Stat};
+    use std::sync::Arc;
 
     fn sheet() -> Sheet {
         Sheet::new("B0", "", "", &[Column::new("n", "", Stat::Sum)])
@@ -374,15 +309,6 @@ mod tests {
         assert_eq!(rows, ["a", "b"]);
         assert_eq!(sheet.rows[0].samples, [[1.0, 3.0]]);
         assert_eq!(sheet.figure("b", "n"), None);
-    }
-
-    #[test]
-    fn no_load_takes_more_than_there_is() {
-        for shares in 1..20 {
-            let all = [Load::Light, Load::Filled, Load::Whole].map(|load| load.shares(shares));
-            assert!(all.iter().all(|&taken| taken >= 1 && taken <= shares));
-            assert_eq!(all[2], shares);
-        }
     }
 
     #[test]
