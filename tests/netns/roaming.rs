@@ -167,7 +167,12 @@ fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
             waits.is_err(),
             "nobody told it of another address: {waits:?}"
         );
+        silent.abort();
+        // Who leaves before the other end's last word is acknowledged keeps it waiting.
         told.shutdown().await.unwrap();
+        assert_eq!(told.read(&mut [0]).await.unwrap(), 0);
+        drop((told, silent));
+        manager.shutdown(PATIENCE).await.unwrap();
     });
     moved.recv().unwrap();
     world.server.ip("address del 10.1.0.1/24 dev s0");
