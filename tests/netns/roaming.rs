@@ -171,7 +171,7 @@ fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
         // Who leaves before the other end's last word is acknowledged keeps it waiting.
         told.shutdown().await.unwrap();
         assert_eq!(told.read(&mut [0]).await.unwrap(), 0);
-        drop((told, silent));
+        drop(told);
         manager.shutdown(PATIENCE).await.unwrap();
     });
     moved.recv().unwrap();
