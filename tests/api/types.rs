@@ -106,3 +106,23 @@ fn question_marks_convert_both_ways() {
     assert_eq!(of_io().unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(of_anything().unwrap_err().is::<Error>());
 }
+
+/// Every builder of a label works in a `const`.
+#[test]
+fn labels_that_agree_are_made_at_compile_time() {
+    const ALL: Label = Label::new()
+        .background()
+        .bytes(64 << 20)
+        .scope(Scope::Internet)
+        .require(Prop::Wifi)
+        .require(Prop::Ethernet)
+        .prefer(Prop::Ipv6)
+        .avoid(Prop::Vpn)
+        .prohibit(Prop::Metered)
+        .interface("wlan0")
+        .redundant()
+        .ignore_cost()
+        .bypass_vpn();
+    const TRIED: Result<Label, LabelError> = ALL.try_require(Prop::Metered);
+    assert!(TRIED.is_err());
+}

@@ -137,6 +137,7 @@ fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
     });
     let _ = ready.recv();
     let (facts, (moving, moved)) = (world.facts.path(), mpsc::channel());
+    let (leave, left) = tokio::sync::oneshot::channel();
     let client = world.client.spawn_async(move || async move {
         let manager = Manager::builder().config_file(facts).build().await.unwrap();
         let connect = |at: &str| manager.connect(at).plaintext().within(PATIENCE);
@@ -167,18 +168,17 @@ fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
             waits.is_err(),
             "nobody told it of another address: {waits:?}"
         );
-        silent.abort();
-        // Who leaves before the other end's last word is acknowledged keeps it waiting.
         told.shutdown().await.unwrap();
         assert_eq!(told.read(&mut [0]).await.unwrap(), 0);
-        drop(told);
-        manager.shutdown(PATIENCE).await.unwrap();
+        // Who leaves before the other end's last word is acknowledged keeps it waiting.
+        left.await.unwrap();
     });
     moved.recv().unwrap();
     world.server.ip("address del 10.1.0.1/24 dev s0");
     world.wifi.remove_address();
-    join(client);
     join(server);
+    leave.send(()).unwrap();
+    join(client);
 }
 
 /// Sends back what it reads, to the end.
