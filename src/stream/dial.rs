@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::asked::Asks;
 use super::context::Context;
 use super::report::{Phase, Stopwatch};
 use super::whereabouts::{is_name_of_tcp, is_own};
@@ -20,32 +21,6 @@ use crate::proto::session::handshake::{
     Replied, Security,
 };
 use crate::transport::{self, Bind, ByteLink, Link};
-
-/// What either end was asked for its sessions.
-#[derive(Debug, Clone)]
-pub(super) struct Asks {
-    pub(super) endpoint: Endpoint,
-    /// Where the same listener is besides, tried when the endpoint's own address fails.
-    pub(super) others: Arc<[SocketAddr]>,
-    pub(super) grace: std::time::Duration,
-    pub(super) anonymous: bool,
-    /// The session's among others of this process, within one urgency.
-    pub(super) priority: i8,
-    /// Payload bytes a second, at most.
-    pub(super) rate_limit: Option<u64>,
-}
-
-impl Asks {
-    pub(super) fn place(&self) -> (&Endpoint, &[SocketAddr]) {
-        (&self.endpoint, &self.others)
-    }
-
-    /// Whether a link leads to where only somebody else said the listener is.
-    fn is_hearsay(&self, link: &dyn ByteLink) -> bool {
-        let ip = link.peer().ip();
-        self.endpoint.ip() != ip && self.others.iter().any(|at| Some(at.ip()) == ip)
-    }
-}
 
 /// Why a path did not come about.
 #[derive(Debug, thiserror::Error)]

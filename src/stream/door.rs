@@ -27,9 +27,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::McStream;
+use super::asked::Asks;
 use super::context::Context;
 use super::crowd::{Crowd, Source};
-use super::dial::Asks;
 use super::driver::{Advertise, Driver};
 use super::error::AcceptError;
 use crate::clock::Clock;

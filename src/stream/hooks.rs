@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Carrier;
+use super::carrier::Carrier;
 use super::events::{Events, PathEvent};
 use super::tend::panic_text;
 use crate::transport::BoxFuture;

@@ -12,9 +12,12 @@
 //! when the session's grace has run out do they fail, with one error, the same ever after.
 //!
 //! One file answers each question: what a poll does, [`driver`](self); which networks a session is on
-//! and when it moves, `roam`; how a path is proved, `dial` and `listen`; servers that know nothing of
-//! mancom, `plain` and [`hooks`]; what a message is and may meet, `message`.
+//! and when it moves, `roam`; how a path is proved, `dial` and `greet`; what a listener keeps, and how
+//! much of it, `door`; servers that know nothing of mancom, `plain` and [`hooks`]; what a message is and
+//! may meet, `message`.
 
+mod asked;
+mod carrier;
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod context;
@@ -27,6 +30,7 @@ pub(crate) mod events;
 mod gauge;
 mod greet;
 pub mod hooks;
+mod labelled;
 pub(crate) mod listen;
 pub(crate) mod message;
 mod pace;
@@ -40,11 +44,10 @@ mod tend;
 pub(crate) mod tracker;
 mod whereabouts;
 
-use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -54,6 +57,7 @@ pub use connect::Connect;
 pub use context::{Context, LabelDefaults};
 pub use error::{AcceptError, Attempt, Attempts, Cause, ConnectError, ListenError, SessionError};
 pub use events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
+pub use labelled::ReadLabelled;
 pub use listen::{Listen, Listener};
 pub use message::{
     Fate, Message, MessageError, MessageId, MessageWriter, SendMessage, WriteMessage,
@@ -65,30 +69,12 @@ pub use tracker::{Guard, Tracker};
 
 pub use crate::proto::schedule::estimate::{Energy, Estimate};
 
-use driver::{Driver, Outgoing};
+use carrier::Carrier;
+use driver::Driver;
 use plain::Plain;
 
 use crate::label::Label;
 use crate::proto::session::StreamId;
-use crate::transport::BoxFuture;
-
-/// What carries a stream.
-#[derive(Debug)]
-enum Carrier {
-    Session(Arc<Driver>, StreamId),
-    Plain(Arc<Plain>),
-}
-
-impl Drop for Carrier {
-    fn drop(&mut self) {
-        if let Self::Session(driver, id) = self {
-            if std::thread::panicking() {
-                driver.reset(*id);
-            }
-            driver.release(*id);
-        }
-    }
-}
 
 /// An ordered byte stream that outlives its networks.
 ///
@@ -169,12 +155,7 @@ impl McStream {
     ///
     /// Cancel safe: dropped while pending, nothing was read.
     pub fn read_labelled<'a>(&'a mut self, buf: &'a mut [u8]) -> ReadLabelled<'a> {
-        ReadLabelled {
-            carrier: &self.carrier,
-            buf,
-            default: self.label,
-            label: None,
-        }
+        ReadLabelled::new(&self.carrier, buf, self.label)
     }
 
     /// What happens to the paths from now on.
@@ -205,145 +186,6 @@ impl McStream {
     }
 }
 
-impl Carrier {
-    fn session(&self) -> Session {
-        match self {
-            Self::Session(driver, _) => Session::new(Arc::clone(driver)),
-            Self::Plain(plain) => Session::plain(Arc::clone(plain)),
-        }
-    }
-
-    fn set_label(&self, label: Label) {
-        match self {
-            Self::Session(driver, id) => driver.set_label(*id, label),
-            Self::Plain(plain) => plain.set_label(label),
-        }
-    }
-
-    async fn write_labelled(&self, label: Label, chunk: &[u8]) -> io::Result<()> {
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            let n = match self {
-                Self::Session(driver, id) => {
-                    poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Whole(rest))).await?
-                }
-                Self::Plain(plain) => {
-                    poll_fn(|cx| {
-                        plain.check_label(&label)?;
-                        plain.poll_write(cx, rest)
-                    })
-                    .await?
-                }
-            };
-            rest = &rest[n..];
-        }
-        Ok(())
-    }
-
-    async fn write_bytes(&self, label: Label, mut bytes: Bytes) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self {
-                Self::Session(driver, id) => {
-                    poll_fn(|cx| driver.poll_write(cx, *id, label, Outgoing::Owned(&mut bytes)))
-                        .await?;
-                }
-                Self::Plain(plain) => {
-                    let n = poll_fn(|cx| plain.poll_write(cx, &bytes)).await?;
-                    bytes = bytes.split_off(n);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn events(&self) -> Events {
-        match self {
-            Self::Session(driver, _) => driver.events(),
-            Self::Plain(plain) => plain.events(),
-        }
-    }
-
-    fn stats(&self) -> StreamStats {
-        match self {
-            Self::Session(driver, id) => driver.stats(*id),
-            Self::Plain(plain) => plain.stats(),
-        }
-    }
-
-    fn connect_report(&self) -> Option<Arc<ConnectReport>> {
-        match self {
-            Self::Session(driver, _) => driver.report(),
-            Self::Plain(plain) => plain.report(),
-        }
-    }
-
-    /// Ends our direction in the background.
-    fn end(&self) {
-        match self {
-            Self::Session(driver, id) => driver.end(*id),
-            Self::Plain(plain) => plain.end(),
-        }
-    }
-
-    fn abort(&self) {
-        match self {
-            Self::Session(driver, id) => driver.reset(*id),
-            Self::Plain(plain) => plain.abort(),
-        }
-    }
-
-    fn poll_read(&self, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Session(driver, id) => {
-                let coop = ready!(tokio::task::coop::poll_proceed(cx));
-                let result = driver.poll_read(cx, *id, buf, None).map_ok(|_| ());
-                if result.is_ready() {
-                    coop.made_progress();
-                }
-                result
-            }
-            Self::Plain(plain) => plain.poll_read(cx, buf),
-        }
-    }
-
-    fn poll_write(
-        &self,
-        cx: &mut TaskContext<'_>,
-        label: Label,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Session(..) if data.is_empty() => Poll::Ready(Ok(0)),
-            Self::Session(driver, id) => {
-                let coop = ready!(tokio::task::coop::poll_proceed(cx));
-                let result = driver.poll_write(cx, *id, label, Outgoing::Copied(data));
-                if result.is_ready() {
-                    coop.made_progress();
-                }
-                result
-            }
-            Self::Plain(plain) => plain.poll_write(cx, data),
-        }
-    }
-
-    fn poll_flush(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Session(driver, _) => {
-                driver.flush();
-                Poll::Ready(Ok(()))
-            }
-            Self::Plain(plain) => plain.poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Session(driver, id) => driver.poll_shutdown(cx, *id),
-            Self::Plain(plain) => plain.poll_shutdown(cx),
-        }
-    }
-}
-
 impl AsyncRead for McStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -369,52 +211,5 @@ impl AsyncWrite for McStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         self.carrier.poll_shutdown(cx)
-    }
-}
-
-/// A read that tells the label of what it read; a builder, see [`McStream::read_labelled`].
-///
-/// To spawn it or to join several, call `.into_future()`.
-#[must_use = "a builder does nothing until it is awaited"]
-#[derive(Debug)]
-pub struct ReadLabelled<'a> {
-    carrier: &'a Carrier,
-    buf: &'a mut [u8],
-    default: Label,
-    label: Option<Label>,
-}
-
-impl ReadLabelled<'_> {
-    /// Fails when no open path could carry this label.
-    pub fn label(mut self, label: Label) -> Self {
-        self.label = Some(label);
-        self
-    }
-}
-
-impl<'a> IntoFuture for ReadLabelled<'a> {
-    type Output = io::Result<(usize, Label)>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> BoxFuture<'a, Self::Output> {
-        let Self {
-            carrier,
-            buf,
-            default,
-            label,
-        } = self;
-        Box::pin(async move {
-            let mut buf = ReadBuf::new(buf);
-            let of = match carrier {
-                Carrier::Session(driver, id) => {
-                    poll_fn(|cx| driver.poll_read(cx, *id, &mut buf, label)).await?
-                }
-                Carrier::Plain(plain) => {
-                    poll_fn(|cx| plain.poll_read(cx, &mut buf)).await?;
-                    None
-                }
-            };
-            Ok((buf.filled().len(), of.unwrap_or(default)))
-        })
     }
 }

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Carrier, Events, ReadLabelled, Session, StreamStats};
+use super::carrier::Carrier;
+use super::{Events, ReadLabelled, Session, StreamStats};
 use crate::label::Label;
 
 /// The reading half of a stream. Dropping it alone changes nothing.
@@ -60,12 +61,7 @@ both!(WriteHalf);
 impl ReadHalf {
     /// As [`McStream::read_labelled`](super::McStream::read_labelled).
     pub fn read_labelled<'a>(&'a mut self, buf: &'a mut [u8]) -> ReadLabelled<'a> {
-        ReadLabelled {
-            carrier: &self.carrier,
-            buf,
-            default: self.label,
-            label: None,
-        }
+        ReadLabelled::new(&self.carrier, buf, self.label)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::path::Path;
 use super::send::{Asking, Verdict};
-use super::{MAX_PATHS, Measure, Surroundings, plan};
+use super::{MAX_PATHS, Measure, Role, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
 use crate::network::Network;
@@ -52,7 +52,12 @@ pub(super) struct Judge<'a> {
     pub(super) dialler: bool,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    pub(super) fn of(policy: &'a Policy, role: Role) -> Self {
+        let dialler = role == Role::Dialler;
+        Self { policy, dialler }
+    }
+
     /// Where a path stands for payload of this label; `None` if either end's facts forbid it.
     pub(super) fn class(&self, path: &mut Path, label: &Label) -> Option<u16> {
         let sides = &path.sides;
@@ -115,16 +120,32 @@ impl Round {
 /// Decides for one path and one urgency.
 #[derive(Debug)]
 pub(super) struct Chooser<'a> {
-    pub(super) judge: Judge<'a>,
-    pub(super) paths: &'a mut Paths,
-    pub(super) round: &'a mut Round,
-    pub(super) slot: usize,
-    pub(super) turn: Urgency,
+    judge: Judge<'a>,
+    paths: &'a mut Paths,
+    round: &'a mut Round,
+    slot: usize,
+    turn: Urgency,
     /// The label that was refused last: runs of one label often follow each other.
-    pub(super) refused: Option<(Label, Verdict)>,
+    refused: Option<(Label, Verdict)>,
 }
 
-impl Chooser<'_> {
+impl<'a> Chooser<'a> {
+    pub(super) fn of(
+        judge: Judge<'a>,
+        paths: &'a mut Paths,
+        round: &'a mut Round,
+        (slot, turn): (usize, Urgency),
+    ) -> Self {
+        Self {
+            judge,
+            paths,
+            round,
+            slot,
+            turn,
+            refused: None,
+        }
+    }
+
     /// Whether this goes over the path looked at.
     pub(super) fn verdict(&mut self, asking: Asking<'_>) -> Verdict {
         let Asking::Bytes(label, length) = asking else {

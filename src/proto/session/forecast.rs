@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::Session;
 use super::choose::{Judge, candidate, networks};
-use super::types::Role;
 use crate::label::Label;
 use crate::network::{Fact, Kind, Network};
 use crate::proto::schedule::estimate::Way;
@@ -14,10 +13,7 @@ impl Session {
     /// say.
     pub fn ways(&mut self, now: Instant, label: &Label) -> Vec<Way> {
         let round = self.round(now);
-        let judge = Judge {
-            policy: &self.policy,
-            dialler: self.role == Role::Dialler,
-        };
+        let judge = Judge::of(&self.policy, self.role);
         let networks = networks(&self.paths, judge.dialler);
         let mut ways = Vec::new();
         for (slot, path) in self.paths.iter_mut().enumerate() {

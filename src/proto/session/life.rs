@@ -205,10 +205,7 @@ impl Session {
         path.numbers.forget_classes();
         let begun = path.outbox.begun_label();
         self.unplan(slot);
-        let judge = Judge {
-            policy: &self.policy,
-            dialler: self.role == Role::Dialler,
-        };
+        let judge = Judge::of(&self.policy, self.role);
         let forbidden = match (begun, &mut self.paths[slot]) {
             (Some(label), Some(path)) => !judge.permits(path, &label),
             _ => false,

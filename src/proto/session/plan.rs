@@ -13,7 +13,7 @@ use super::frame::{DATA_HEADER, DataHeader, kind, put_offset};
 use super::outbox::{Back, Push};
 use super::ready::{TURNS, lower};
 use super::send::{Next, Unit};
-use super::{MAX_PATHS, Measure, Role, Session, StreamId};
+use super::{MAX_PATHS, Measure, Session, StreamId};
 use crate::label::{Label, Urgency};
 use crate::proto::schedule::meter::Meter;
 use crate::proto::schedule::{self, ACTIVE, STARVATION};
@@ -332,17 +332,8 @@ impl Session {
         let Some(stream) = self.streams.get_mut(&id) else {
             return Planned::Nothing;
         };
-        let mut chooser = Chooser {
-            judge: Judge {
-                policy: &self.policy,
-                dialler: self.role == Role::Dialler,
-            },
-            paths: &mut self.paths,
-            round,
-            slot,
-            turn,
-            refused: None,
-        };
+        let judge = Judge::of(&self.policy, self.role);
+        let mut chooser = Chooser::of(judge, &mut self.paths, round, (slot, turn));
         let next = (stream.send).next(limit, turn, |asking| chooser.verdict(asking));
         let unit = match next {
             Next::Nothing => return Planned::Nothing,

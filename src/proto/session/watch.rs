@@ -221,10 +221,7 @@ impl Session {
         let Some(slot) = self.slot(path) else {
             return false;
         };
-        let judge = Judge {
-            policy: &self.policy,
-            dialler: self.role == Role::Dialler,
-        };
+        let judge = Judge::of(&self.policy, self.role);
         self.paths[slot].as_ref().is_some_and(|path| {
             let local = path.sides.local.as_ref();
             permits(

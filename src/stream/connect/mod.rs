@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::McStream;
+use super::asked::{Asked, setters};
 use super::context::Context;
 use super::error::ConnectError;
 use super::hooks::{DynHook, Hook};
 use crate::clock::Clock;
-use crate::deferral::{Op, Operation};
+use crate::deferral::Op;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::{Label, LabelError};
 use crate::network::Network;
@@ -37,16 +38,11 @@ pub struct Connect {
     endpoint: Result<Endpoint, EndpointError>,
     label: Label,
     within: Option<Duration>,
-    grace: Option<Duration>,
     relax: Option<(Duration, Label)>,
     no_wait: bool,
-    plaintext: bool,
-    anonymous: bool,
     hook: Option<Box<dyn DynHook>>,
-    priority: i8,
-    rate_limit: Option<u64>,
     only: Option<Network>,
-    operation: Operation,
+    asked: Asked,
 }
 
 impl std::fmt::Debug for Connect {
@@ -69,16 +65,11 @@ impl Connect {
             endpoint,
             label: Label::ANY,
             within: None,
-            grace: None,
             relax: None,
             no_wait: false,
-            plaintext: false,
-            anonymous: false,
             hook: None,
-            priority: 0,
-            rate_limit: None,
             only: None,
-            operation: Operation::named("connect"),
+            asked: Asked::new("connect"),
         }
     }
 
@@ -99,7 +90,7 @@ impl Connect {
     /// what the configuration says of the label, else that of the
     /// [settings](crate::stream::Settings::grace), 10 minutes.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = Some(grace);
+        self.asked.grace = Some(grace);
         self
     }
 
@@ -116,43 +107,10 @@ impl Connect {
         self
     }
 
-    /// Allows `mc://` in clear beyond this host. An active attacker on the path can then read, change
-    /// and take over the session.
-    pub fn plaintext(mut self) -> Self {
-        self.plaintext = true;
-        self
-    }
-
-    /// Tells the peer nothing of the networks used.
-    pub fn anonymous(mut self) -> Self {
-        self.anonymous = true;
-        self
-    }
-
     /// What to do on each new connection to a server that does not know mancom; see
     /// [`hooks`](crate::hooks).
     pub fn reconnect(mut self, hook: impl Hook) -> Self {
         self.hook = Some(Box::new(hook));
-        self
-    }
-
-    /// Who goes first, higher before lower: among operations of one label that wait for a network, and
-    /// among the sessions of this process that have traffic of one urgency for the same network. It
-    /// never goes before urgency, and starves nobody: of each urgency that sessions of more priority hold
-    /// back, a chunk (a millisecond of the network, 1,400 bytes to 256 KiB) goes every 5 s. Default: 0.
-    pub fn priority(mut self, priority: i8) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// At most this many bytes a second go out, in any second: payload with its headers, and what is
-    /// sent again. Default: no limit. At least 1,000: less is taken as that, and 0 is
-    /// [refused](ConnectError::NoRate). About 94 % of it are used, for what a link takes late counts in
-    /// the second in which it goes.
-    ///
-    /// What waits for it waits in the buffers of the streams, which then take no more.
-    pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
-        self.rate_limit = Some(bytes_a_second);
         self
     }
 
@@ -166,10 +124,7 @@ impl Connect {
         self
     }
 
-    /// The operation's handle.
-    pub fn operation(&self) -> Operation {
-        self.operation.clone()
-    }
+    setters!();
 }
 
 impl IntoFuture for Connect {
@@ -177,7 +132,7 @@ impl IntoFuture for Connect {
     type IntoFuture = Op<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let operation = self.operation.clone();
+        let operation = self.asked.operation.clone();
         let started = Clock::now();
         Op::new(operation, async move {
             let mut connect = self;
@@ -191,9 +146,4 @@ impl IntoFuture for Connect {
 /// The label with what `.on()` asks.
 pub(super) fn pinned(label: Label, only: Option<&str>) -> Result<Label, LabelError> {
     only.map_or(Ok(label), |name| label.try_interface(name))
-}
-
-/// A session in clear that would leave this host.
-pub(super) fn beyond(endpoint: &Endpoint) -> bool {
-    endpoint.is_session() && !endpoint.is_host_scope() && endpoint.carrier() != "mem"
 }

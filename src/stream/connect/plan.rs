@@ -5,22 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attempt::Tried;
-use super::{Connect, beyond, pinned};
+use super::{Connect, pinned};
 use crate::clock::Clock;
 use crate::deferral::{MatchError, Matched, Operation};
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination};
 use crate::network::Network;
 use crate::stream::McStream;
-use crate::stream::config::rate;
+use crate::stream::asked::Asks;
 use crate::stream::context::Context;
-use crate::stream::dial::Asks;
 use crate::stream::error::{Attempt, Attempts, ConnectError};
 use crate::stream::hooks::DynHook;
 use crate::stream::pace::Pace;
 use crate::stream::report::{ConnectReport, Stopwatch};
 use crate::stream::whereabouts::{check_place, destination, nearer};
-use crate::transport::check_attributes;
 
 /// The pause after the first round over all matching networks; later ones are 1.6 times longer.
 const ROUND: Duration = Duration::from_millis(320);
@@ -48,21 +46,11 @@ impl Plan {
     pub(super) async fn of(connect: Connect, started: Instant) -> Result<Self, ConnectError> {
         let context = connect.context?;
         let given = connect.endpoint?;
-        let rate_limit = rate(connect.rate_limit).ok_or(ConnectError::NoRate)?;
-        let transport = context.transports().get(given.carrier())?;
-        check_attributes(&*transport, &given)?;
-        if given.is_secure() {
-            return Err(ConnectError::Unsupported(
-                "TLS (mcs://, tls://) comes with part 4 of mancom",
-            ));
-        }
+        let asked = connect.asked;
+        let (_, rate_limit) = asked.check(&*context, &given)?;
         check_place(&given)?;
         let (endpoint, others) = nearer(given.clone()).await;
-        if beyond(&endpoint) && !connect.plaintext {
-            return Err(ConnectError::Plaintext {
-                endpoint: given.to_string(),
-            });
-        }
+        asked.check_clear(&given, &endpoint)?;
         let defaults = context.defaults(&connect.label);
         let within = connect.within.or(defaults.within);
         let relax = connect.relax.or(defaults.relax);
@@ -74,7 +62,7 @@ impl Plan {
         {
             pinned(label, only.as_deref()).map_err(MatchError::from)?;
         }
-        let grace = connect.grace.or(defaults.grace);
+        let grace = asked.grace.or(defaults.grace);
         let grace = grace.unwrap_or(context.settings().grace);
         Ok(Self {
             endpoint: given.to_string(),
@@ -83,8 +71,8 @@ impl Plan {
                 endpoint,
                 others: others.into(),
                 grace,
-                anonymous: connect.anonymous,
-                priority: connect.priority,
+                anonymous: asked.anonymous,
+                priority: asked.priority,
                 rate_limit,
             },
             label: connect.label,
@@ -93,7 +81,7 @@ impl Plan {
             relax,
             no_wait: connect.no_wait,
             only,
-            operation: connect.operation,
+            operation: asked.operation,
             attempts: Attempts::to(&given.to_string()),
             report: ConnectReport::to(&given.to_string()),
             context,

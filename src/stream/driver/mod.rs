@@ -31,8 +31,8 @@ use std::time::Instant;
 
 use tokio::io::ReadBuf;
 
+use super::asked::Asks;
 use super::context::Context;
-use super::dial::Asks;
 use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
 use super::gauge::Gauge;

@@ -47,9 +47,9 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
+use super::asked::Asks;
 use super::connect::pinned;
 use super::context::Context;
-use super::dial::Asks;
 use super::driver::Driver;
 use super::standing::{News, Standing};
 use super::whereabouts::{believable, destination};

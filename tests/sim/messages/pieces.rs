@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use mancom::testing::Networks;
-use mancom::{Label, MessageError};
+use mancom::{Label, MessageError, Prop};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
@@ -175,6 +175,22 @@ async fn a_writer_whose_message_was_given_up_is_told(networks: Networks) -> Outc
     here.cancel(writer.id()).await?;
     let error = writer.finish().await.unwrap_err();
     assert!(matches!(error, MessageError::Cancelled), "{error}");
+
+    let cellular = Label::new().require(Prop::Cellular);
+    let first = here.send(cellular, &b"never"[..]).await?;
+    let mut writer = here.message(Label::ANY).after([first]).await?;
+    let id = writer.id();
+    writer.write_all(b"half a ").await?;
+    here.cancel(first).await?;
+    for error in [
+        writer.finish().await.unwrap_err(),
+        here.delivered(id).await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, MessageError::DependencyLost(lost) if lost == first),
+            "{error}"
+        );
+    }
     nothing_comes(&there).await;
     Ok(())
 }

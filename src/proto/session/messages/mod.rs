@@ -302,7 +302,8 @@ impl Session {
     /// The message is complete.
     ///
     /// # Errors
-    /// `Unknown`, `Closed`.
+    /// `Unknown`, `Closed`; `DependencyLost` where what it comes after was given up meanwhile, and it
+    /// with that.
     pub fn finish_message(&mut self, now: Instant, id: MessageId) -> Result<(), Refused> {
         self.lives()?;
         let finished = self.messages.out.finish_writing(id.0);

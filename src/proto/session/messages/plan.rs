@@ -4,12 +4,12 @@ use super::outgoing::Outgoing;
 use super::parts::Part;
 use super::record::Record;
 use crate::label::{Label, Urgency};
+use crate::proto::session::Session;
 use crate::proto::session::choose::{Chooser, Judge, Round};
 use crate::proto::session::frame::{MAX_NAMED, PartHeader};
 use crate::proto::session::outbox::{Back, Parcel};
 use crate::proto::session::plan::COPIES;
 use crate::proto::session::send::{Asking, Verdict};
-use crate::proto::session::{Role, Session};
 
 /// Payload below this goes with its header in one piece: a reference costs more.
 const SMALL: usize = 1024;
@@ -44,17 +44,8 @@ impl Session {
         let Some(limit) = self.metered(round) else {
             return false;
         };
-        let mut chooser = Chooser {
-            judge: Judge {
-                policy: &self.policy,
-                dialler: self.role == Role::Dialler,
-            },
-            paths: &mut self.paths,
-            round,
-            slot,
-            turn,
-            refused: None,
-        };
+        let judge = Judge::of(&self.policy, self.role);
+        let mut chooser = Chooser::of(judge, &mut self.paths, round, (slot, turn));
         let out = &mut self.messages.out;
         let mut allowed = (0, None);
         let head = out.next(turn as usize, |label, id| {

@@ -113,9 +113,12 @@ impl Outgoing {
                     writing.expires,
                 );
             }
-            Err(Refused::DependencyLost(lost)) => self.unwritten(id, Fate::DependencyLost(lost)),
             Err(refused) => {
-                self.unwritten(id, Fate::Cancelled);
+                let fate = match refused {
+                    Refused::DependencyLost(lost) => Fate::DependencyLost(lost),
+                    _ => Fate::Cancelled,
+                };
+                self.unwritten(id, fate);
                 return Err(refused);
             }
         }

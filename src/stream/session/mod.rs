@@ -1,11 +1,14 @@
 //! Sessions as users hold them.
 
-use std::future::{Future, IntoFuture, poll_fn};
+mod open;
+
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::ready;
-use std::time::Duration;
 
 use bytes::Bytes;
+
+pub use open::OpenStream;
 
 use super::McStream;
 use super::driver::{self, Driver, Outcome, Turn};
@@ -14,8 +17,7 @@ use super::events::PathInfo;
 use super::message::{Fate, Message, MessageError, MessageId, SendMessage, WriteMessage};
 use super::plain::Plain;
 use super::report::ConnectReport;
-use crate::clock::Clock;
-use crate::deferral::{Op, Operation, Want};
+use crate::deferral::{Op, Operation};
 use crate::label::Label;
 use crate::proto::schedule::estimate::{self, Energy, Estimate};
 
@@ -64,13 +66,7 @@ impl Session {
     ///
     /// A builder: `.await` it, or `.into_future()` to spawn it.
     pub fn open(&self, label: Label) -> OpenStream {
-        OpenStream {
-            held: Arc::clone(&self.0),
-            label,
-            want: Want::new(label),
-            within: None,
-            operation: Operation::named("open"),
-        }
+        OpenStream::new(Arc::clone(&self.0), label)
     }
 
     /// The next stream the peer opened. Fails with an error that `is_closed()` at a clean end.
@@ -310,105 +306,5 @@ impl Session {
                 Held::Plain(_) => Err(SessionError::NotMancom),
             }
         })
-    }
-}
-
-/// Opens a stream of a session; a builder, see [`Session::open`].
-#[must_use = "a builder does nothing until it is awaited"]
-#[derive(Debug)]
-pub struct OpenStream {
-    held: Arc<Held>,
-    label: Label,
-    want: Want,
-    within: Option<Duration>,
-    operation: Operation,
-}
-
-impl OpenStream {
-    /// Fails with `TimedOut` when no network matched by then. Default: what the configuration says of
-    /// the label, else waits without end.
-    pub fn within(mut self, limit: Duration) -> Self {
-        self.within = Some(limit);
-        self
-    }
-
-    /// After this time another, looser label takes over. Default: what the configuration says of the
-    /// label, else never.
-    pub fn relax_after(mut self, after: Duration, label: Label) -> Self {
-        self.want.relax = Some((after, label));
-        self
-    }
-
-    /// Fails with `NoMatch` at once instead of waiting.
-    pub fn no_wait(mut self) -> Self {
-        self.want.no_wait = true;
-        self
-    }
-
-    /// The operation's handle.
-    pub fn operation(&self) -> Operation {
-        self.operation.clone()
-    }
-}
-
-impl IntoFuture for OpenStream {
-    type Output = Result<McStream, SessionError>;
-    type IntoFuture = Op<Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let Self {
-            held,
-            label,
-            mut want,
-            within,
-            operation,
-        } = self;
-        let waiting = operation.clone();
-        Op::new(
-            operation,
-            open(
-                held,
-                label,
-                {
-                    want.label = label;
-                    want
-                },
-                within,
-                waiting,
-            ),
-        )
-    }
-}
-
-#[allow(
-    clippy::manual_async_fn,
-    reason = "promised to be Send here, not found out at each use"
-)]
-fn open(
-    held: Arc<Held>,
-    label: Label,
-    mut want: Want,
-    within: Option<Duration>,
-    operation: Operation,
-) -> impl Future<Output = Result<McStream, SessionError>> + Send + 'static {
-    async move {
-        let Held::Session(driver) = &*held else {
-            return Err(SessionError::NotMancom);
-        };
-        let mut label = label;
-        if let Some(destination) = driver.destination() {
-            let defaults = driver.context.defaults(&label);
-            want.destination = destination;
-            want.deadline = within.or(defaults.within).and_then(Clock::deadline);
-            want.relax = want.relax.or(defaults.relax);
-            label = driver
-                .context
-                .registry()
-                .wait(want, &operation)
-                .await?
-                .label;
-        }
-        let id = driver.open(label)?;
-        Ok(McStream::session_stream(Arc::clone(driver), id, label))
     }
 }

@@ -1,0 +1,166 @@
+//! What `connect` and `listen` are both asked, and whether it can be had.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::rate;
+use super::context::Context;
+use crate::deferral::Operation;
+use crate::endpoint::Endpoint;
+use crate::transport::{ByteLink, Transport, UnknownAttribute, UnknownScheme, check_attributes};
+
+/// What either builder was asked so far.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// What a dialler asks for, or a listener agrees to.
+    pub(super) grace: Option<Duration>,
+    pub(super) plaintext: bool,
+    pub(super) anonymous: bool,
+    pub(super) priority: i8,
+    pub(super) rate_limit: Option<u64>,
+    pub(super) operation: Operation,
+}
+
+/// What either end asks for its sessions.
+#[derive(Debug, Clone)]
+pub(super) struct Asks {
+    pub(super) endpoint: Endpoint,
+    /// Where the same listener is besides, tried when the endpoint's own address fails.
+    pub(super) others: Arc<[SocketAddr]>,
+    pub(super) grace: Duration,
+    pub(super) anonymous: bool,
+    /// The session's among others of this process, within one urgency.
+    pub(super) priority: i8,
+    /// Payload bytes a second, at most.
+    pub(super) rate_limit: Option<u64>,
+}
+
+/// Why it cannot be had; the errors of both operations say it each as their own.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    Scheme(UnknownScheme),
+    Attribute(UnknownAttribute),
+    Plaintext { endpoint: String },
+    NoRate,
+    Unsupported(&'static str),
+}
+
+impl Asked {
+    pub(super) fn new(kind: &'static str) -> Self {
+        Self {
+            grace: None,
+            plaintext: false,
+            anonymous: false,
+            priority: 0,
+            rate_limit: None,
+            operation: Operation::named(kind),
+        }
+    }
+
+    /// The transport to an endpoint, and the rate as it is held.
+    pub(super) fn check(
+        &self,
+        context: &dyn Context,
+        endpoint: &Endpoint,
+    ) -> Result<(Arc<dyn Transport>, Option<u64>), Unfit> {
+        let rate = rate(self.rate_limit).ok_or(Unfit::NoRate)?;
+        let transport = context.transports().get(endpoint.carrier());
+        let transport = transport.map_err(Unfit::Scheme)?;
+        check_attributes(&*transport, endpoint).map_err(Unfit::Attribute)?;
+        if endpoint.is_secure() {
+            let text = "TLS (mcs://, tls://) comes with part 4 of mancom";
+            return Err(Unfit::Unsupported(text));
+        }
+        Ok((transport, rate))
+    }
+
+    /// A session goes in clear beyond this host only where that was asked for; `near` is the endpoint
+    /// with a name of the hosts file resolved.
+    pub(super) fn check_clear(&self, given: &Endpoint, near: &Endpoint) -> Result<(), Unfit> {
+        let beyond = near.is_session() && !near.is_host_scope() && near.carrier() != "mem";
+        if beyond && !self.plaintext {
+            let endpoint = given.to_string();
+            return Err(Unfit::Plaintext { endpoint });
+        }
+        Ok(())
+    }
+}
+
+impl Asks {
+    pub(super) fn place(&self) -> (&Endpoint, &[SocketAddr]) {
+        (&self.endpoint, &self.others)
+    }
+
+    /// Whether a link leads to where only somebody else said the listener is.
+    pub(super) fn is_hearsay(&self, link: &dyn ByteLink) -> bool {
+        let ip = link.peer().ip();
+        self.endpoint.ip() != ip && self.others.iter().any(|at| Some(at.ip()) == ip)
+    }
+}
+
+/// The setters that both builders have.
+macro_rules! setters {
+    () => {
+        /// Allows `mc://` in clear beyond this host, which is refused otherwise; a wildcard address to
+        /// listen at counts as beyond. An active attacker on the path can then read, change and take over
+        /// sessions.
+        pub fn plaintext(mut self) -> Self {
+            self.asked.plaintext = true;
+            self
+        }
+
+        /// Tells the peer nothing of the networks used. Default: it is told of what kind they are, and
+        /// whether they are metered, roaming or constrained, for what it sends is for its labels to decide.
+        pub fn anonymous(mut self) -> Self {
+            self.asked.anonymous = true;
+            self
+        }
+
+        /// Who goes first, higher before lower, among the sessions of this process that have traffic of one
+        /// urgency for the same network, and of a `connect` also among operations of one label that wait for
+        /// a network. It never goes before urgency, and starves nobody: of each urgency that sessions of more
+        /// priority hold back, a chunk (a millisecond of the network, 1,400 bytes to 256 KiB) goes every 5 s.
+        /// Default: 0.
+        pub fn priority(mut self, priority: i8) -> Self {
+            self.asked.priority = priority;
+            self
+        }
+
+        /// At most this many bytes a second go out on each session, in any second: payload with its headers,
+        /// and what is sent again. Default: no limit. At least 1,000: less is taken as that, and 0 is refused
+        /// with `NoRate`. About 94 % of it are used, for what a link takes late counts in the second in which
+        /// it goes.
+        ///
+        /// What waits for it waits in the buffers of the streams, which then take no more.
+        pub fn rate_limit(mut self, bytes_a_second: u64) -> Self {
+            self.asked.rate_limit = Some(bytes_a_second);
+            self
+        }
+
+        /// The operation's handle.
+        pub fn operation(&self) -> crate::deferral::Operation {
+            self.asked.operation.clone()
+        }
+    };
+}
+pub(super) use setters;
+
+/// The error of either operation says why it cannot be had.
+macro_rules! from_unfit {
+    ($error:ty) => {
+        impl From<crate::stream::asked::Unfit> for $error {
+            fn from(unfit: crate::stream::asked::Unfit) -> Self {
+                use crate::stream::asked::Unfit;
+                match unfit {
+                    Unfit::Scheme(error) => error.into(),
+                    Unfit::Attribute(error) => error.into(),
+                    Unfit::Plaintext { endpoint } => Self::Plaintext { endpoint },
+                    Unfit::NoRate => Self::NoRate,
+                    Unfit::Unsupported(what) => Self::Unsupported(what),
+                }
+            }
+        }
+    };
+}
+pub(super) use from_unfit;
