@@ -1,6 +1,7 @@
 //! Sessions that make way for one another, and rates that hold.
 
 use mancom::stream::{ReadHalf, WriteHalf};
+use mancom::transport::{Memory, Shape};
 use mancom::{ConnectError, Label, ListenError, Manager, McStream};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
@@ -126,12 +127,15 @@ fn sink(mut from: ReadHalf) -> JoinHandle<()> {
 // behaviour: I8 P2
 #[mancom::test]
 async fn background_makes_way_for_another_sessions_interactive_traffic() -> Outcome {
-    // What the network holds, a few milliseconds more, and what is there and not acknowledged yet; without
-    // the gate, the link's buffer is full beside it.
-    const FEW: u64 = 50_000 + 10_000 + 20_000;
-    const MANY: u64 = FEW + 20_000;
-    let (manager, networks, _) = world().await;
-    networks.up(wifi());
+    // What 20 Mbit/s hold in 200 ms, and a queue of 40 ms with what is there and not acknowledged yet;
+    // the link itself would hold a MiB more, and background alone has a queue of half of what is under way.
+    const FEW: u64 = 500_000 + 100_000;
+    const MANY: u64 = 500_000 + 200_000;
+    let (scout, networks) = mancom::testing::scripted();
+    let deep = Memory::new(&scout).with_shape(Shape::default().buffer(1 << 20));
+    let builder = Manager::builder().scout(scout).transport(deep);
+    let manager = builder.build().await?;
+    networks.up(wifi().rtt(millis(200)));
     let (bulk, bulk_far) = ranked(&manager, "mem://bulk", Label::BACKGROUND, 0).await;
     let (mut talk, mut talk_far) = ranked(&manager, "mem://talk", Label::INTERACTIVE, 0).await;
     let (stats, bulk) = bulk.into_split();
