@@ -2,8 +2,9 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Direction, Lab, Link, join};
-use crate::process::{lasting, until};
+use crate::process::until;
 use crate::transfer::{MIB, Transfer};
+use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
 use mancom::{Label, Manager, McStream};
 use std::sync::mpsc;

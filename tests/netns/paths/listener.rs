@@ -3,8 +3,8 @@
 use super::carried_by;
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
-use crate::process::until_task;
 use crate::transfer::{By, Load, MIB, Transfer};
+use crate::waiting::until_task;
 use crate::world::{Facts, PATIENCE, SERVER, World, echo};
 use mancom::{Label, Listener, Manager};
 use std::io::Write;
