@@ -37,7 +37,7 @@ impl State {
     fn tell(&mut self, out: &mut Vec<u8>, budget: usize) {
         let full = |out: &Vec<u8>| out.len() >= budget;
         while !full(out)
-            && let Some(id) = self.out.withdraw_due.pop_first()
+            && let Some(id) = self.out.withdrawing.next()
         {
             if let Some(record) = self.out.records.get(&id)
                 && let (Some(seq), Stage::Withdrawing { .. }) = (record.seq, record.state)
@@ -47,7 +47,7 @@ impl State {
             }
         }
         while !full(out)
-            && let Some(id) = self.out.forget_due.pop_first()
+            && let Some(id) = self.out.forgetting.next()
         {
             let record = self.out.records.get(&id);
             if let Some(seq) = record.and_then(|record| record.seq) {
