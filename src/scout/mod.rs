@@ -53,8 +53,9 @@
 //!   are not up are listed too, as down and with every reason. The end of its last address that
 //!   reaches beyond the link ends the epoch; with a link-local one left it is up again at once, for
 //!   that link alone and under another id.
-//! - An up is published at once. Losses wait 20 ms for company, 50 ms at most. At most 20 snapshots
-//!   a second, and the last state is always out within 100 ms.
+//! - An up is published at once, and so is a loss while something else is up. Other losses wait 20 ms
+//!   for company, 50 ms at most. At most 20 snapshots a second, and the last state is always out within
+//!   100 ms.
 //! - Facts that change at run time (overrides, hearsay, estimates) make a snapshot, never an epoch.
 //! - A watch hides what happens between two looks: ids and generations tell of it, and
 //!   [`Scout::changes`] has the last 256 events.

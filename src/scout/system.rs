@@ -287,7 +287,7 @@ impl Feed {
         match difference {
             Difference::None => self.pace.nothing(),
             Difference::Loss => self.pace.loss(now),
-            Difference::Gain => self.pace.gain(now),
+            Difference::Gain | Difference::Refuge => self.pace.gain(now),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, join};
-use crate::process::{Program, until};
+use crate::process::{Program, lasting, until, until_task};
 use crate::world::{PATIENCE, SERVER, World, serve_echo};
 use mancom::network::State;
 use mancom::scout::Overrides;
@@ -12,14 +12,14 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![daemon:
-    two_processes_see_each_flap_together,
     a_waiting_command_outlives_the_daemon,
     a_killed_daemon_and_its_restart_lose_nothing,
-    without_the_daemon_a_process_looks_for_itself,
+    without_the_daemon_a_process_looks_for_itself;
+    measure: two_processes_see_each_flap_together,
 ];
 
 /// A daemon on a host, at a socket of its own.
@@ -83,14 +83,17 @@ fn subscribed(daemon: &Daemon, arguments: &[&str]) -> Program {
     std::fs::write(&file, text).unwrap();
     let mut command = daemon.host.command(env!("CARGO_BIN_EXE_mancom"));
     command.arg("--config").arg(&file).args(arguments);
+    command.env("XDG_RUNTIME_DIR", daemon.folder.path());
     Program::start(&mut command, Vec::new())
 }
 
-/// What a `mancom watch --json` told of `wlan0` going down and up, and at which millisecond.
-fn flaps(watching: Program) -> Vec<(String, i64)> {
-    watching.signal("TERM");
-    let told = String::from_utf8(watching.finish(PATIENCE).stdout).unwrap();
-    let lines = told.lines().map(|line| serde_json::from_str(line).unwrap());
+/// What a `mancom watch --json` told of `wlan0` going down and up so far, and at which millisecond.
+fn flaps(watching: &Program) -> Vec<(String, i64)> {
+    let told = watching.said();
+    let (whole, _) = told.rsplit_once('\n').unwrap_or_default();
+    let lines = whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
     let flaps = lines.filter_map(|line: Value| {
         let event = line["event"].as_str()?.to_owned();
         let flap = line["name"] == "wlan0" && (event == "up" || event == "down");
@@ -106,14 +109,27 @@ fn two_processes_see_each_flap_together() {
     let world = World::new(&lab, "200mbit");
     let daemon = Daemon::start(&world);
     let both = [0, 1].map(|_| subscribed(&daemon, &["watch", "--json"]));
-    for _ in 0..FLAPS {
-        std::thread::sleep(Duration::from_secs(1));
+    until("both watch", PATIENCE, || {
+        let networks = |watching: &Program| watching.said().matches("\"there\"").count();
+        both.iter().all(|watching| networks(watching) >= 2)
+    });
+    let told = |changes| {
+        until("both told it", PATIENCE, || {
+            both.iter().all(|watching| flaps(watching).len() >= changes)
+        });
+        lasting(Duration::from_millis(500));
+    };
+    for flap in 0..FLAPS {
         world.wifi.down();
-        std::thread::sleep(Duration::from_secs(1));
+        told(2 * flap + 1);
         world.wifi.up();
+        told(2 * flap + 2);
     }
-    std::thread::sleep(Duration::from_secs(1));
-    let [one, two] = both.map(flaps);
+    let [one, two] = both.each_ref().map(flaps);
+    for watching in both {
+        watching.signal("TERM");
+        watching.finish(PATIENCE);
+    }
     let events = |seen: &[(String, i64)]| -> Vec<String> {
         let events = seen.iter().map(|(event, _)| event.clone());
         events.collect()
@@ -138,10 +154,14 @@ fn a_waiting_command_outlives_the_daemon() {
     let now = now.finish(PATIENCE);
     assert_eq!(now.stdout, b"wlan0\n", "{}", now.stderr);
     let mut waiting = subscribed(&daemon, &["wait", "require=cellular", "--timeout", "60"]);
-    std::thread::sleep(Duration::from_secs(1));
+    until("it waits", PATIENCE, || {
+        assert!(waiting.is_running(), "it waits");
+        let ops = subscribed(&daemon, &["ops", "--json"]).finish(PATIENCE);
+        String::from_utf8_lossy(&ops.stdout).contains("require=cellular")
+    });
     daemon.kill();
     world.cellular.up();
-    std::thread::sleep(Duration::from_secs(1));
+    lasting(Duration::from_secs(1));
     assert!(waiting.is_running(), "nobody tells it");
     daemon.restart();
     let finished = waiting.finish(PATIENCE);
@@ -156,11 +176,8 @@ async fn manager(socket: &Path) -> Manager {
 }
 
 async fn says(manager: &Manager, part: &str) {
-    let begin = Instant::now();
-    while !manager.scout().source().contains(part) {
-        assert!(begin.elapsed() < PATIENCE, "{}", manager.scout().source());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let says = || manager.scout().source().contains(part);
+    until_task(part, PATIENCE, says).await;
 }
 
 /// Waits until the client is so far.
@@ -266,11 +283,8 @@ fn without_the_daemon_a_process_looks_for_itself() {
         drop(tokio::time::timeout(PATIENCE, down).await.unwrap().unwrap());
         step.send("saw it").unwrap();
         gone.recv().await.unwrap();
-        let begin = Instant::now();
-        while !manager.scout().source().starts_with("daemon ") {
-            assert!(begin.elapsed() < PATIENCE, "{}", manager.scout().source());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let asks_it = || manager.scout().source().starts_with("daemon ");
+        until_task("it asks the daemon again", PATIENCE, asks_it).await;
         assert_eq!(
             matching("if=wwan0").await.kind(),
             mancom::network::Kind::Cellular

@@ -4,6 +4,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::WaitOptions;
@@ -16,6 +17,8 @@ const TEST: &str = "MANCOM_NETNS_TEST";
 const REQUIRE: &str = "MANCOM_REQUIRE_NETNS";
 /// Before the reason of a skip.
 const SKIP: &str = "SKIP ";
+/// How many tests run at once; of those that measure, two.
+const AT_ONCE: usize = 6;
 /// The longest a test may take, on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(120);
 /// Bytes that a soak moves, as `1GiB` or `64MiB`; then a test may take an hour.
@@ -46,15 +49,25 @@ const PROBE: &str = "ip netns add a && ip netns exec a true \
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: fn(),
+    /// Whether it measures rates or times, which other tests beside it falsify.
+    pub(crate) measures: bool,
 }
 
-/// Names the functions of a file as tests: `cases![lab: joins_two_hosts, ..]`.
+/// Names the functions of a file as tests: `cases![lab: joins_two_hosts, ..; measure: limits_a_link]`.
 macro_rules! cases {
-    ($room:ident: $($test:ident),+ $(,)?) => {
-        &[$($crate::isolation::Case {
-            name: concat!(stringify!($room), "::", stringify!($test)),
-            run: $test,
-        }),+]
+    ($room:ident: $($test:ident),* $(; measure: $($measure:ident),+)? $(,)?) => {
+        &[
+            $($crate::isolation::Case {
+                name: concat!(stringify!($room), "::", stringify!($test)),
+                run: $test,
+                measures: false,
+            },)*
+            $($($crate::isolation::Case {
+                name: concat!(stringify!($room), "::", stringify!($measure)),
+                run: $measure,
+                measures: true,
+            },)+)?
+        ]
     };
 }
 pub(crate) use cases;
@@ -71,8 +84,9 @@ pub(crate) fn main(cases: &[Case]) -> ExitCode {
         return be_the_test(cases, &name);
     }
     let mut arguments = Arguments::from_args();
-    // The tests measure; more of them at once than this measure each other.
-    arguments.test_threads.get_or_insert(2);
+    // Most of them wait most of the time.
+    let places = *arguments.test_threads.get_or_insert(AT_ONCE);
+    let room = Arc::new(Room::new(places));
     let isolation = if arguments.list {
         Err("only listed".to_owned())
     } else {
@@ -80,16 +94,61 @@ pub(crate) fn main(cases: &[Case]) -> ExitCode {
     };
     let mut trials: Vec<Trial> = cases
         .iter()
-        .map(|case| trial(case.name, isolation.clone(), limit(), judge))
+        .map(|case| {
+            let (room, case) = (Arc::clone(&room), *case);
+            trial(case.name, isolation.clone(), move |isolation| {
+                let _place = room.enter(if case.measures { places / 2 } else { 1 });
+                let ended = isolation.run(case.name, limit());
+                (ended.skipped(), judge(ended))
+            })
+        })
         .collect();
-    trials.push(trial(
-        HANGS,
-        isolation.clone(),
-        Duration::from_secs(2),
-        judge_hang,
-    ));
-    trials.push(trial(PANICS, isolation, LIMIT, judge_panic));
+    trials.push(trial(HANGS, isolation.clone(), |isolation| {
+        let ended = isolation.run(HANGS, Duration::from_secs(2));
+        (ended.skipped(), judge_hang(ended))
+    }));
+    trials.push(trial(PANICS, isolation, |isolation| {
+        let ended = isolation.run(PANICS, LIMIT);
+        (ended.skipped(), judge_panic(ended))
+    }));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Places for tests that run at the same time, of which one that measures takes several.
+struct Room {
+    free: Mutex<usize>,
+    left: Condvar,
+}
+
+/// What a test holds of the room while it runs.
+struct Place<'a> {
+    room: &'a Room,
+    taken: usize,
+}
+
+impl Room {
+    fn new(places: usize) -> Self {
+        Room {
+            free: Mutex::new(places),
+            left: Condvar::new(),
+        }
+    }
+
+    /// Waits for this many places, at least one.
+    fn enter(&self, places: usize) -> Place<'_> {
+        let taken = places.max(1);
+        let free = self.free.lock().expect("no panic under it");
+        let full = |free: &mut usize| *free < taken;
+        *self.left.wait_while(free, full).expect("no panic under it") -= taken;
+        Place { room: self, taken }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.room.free.lock().expect("no panic under it") += self.taken;
+        self.room.left.notify_all();
+    }
 }
 
 /// How many bytes a soak is asked to move.
@@ -118,15 +177,13 @@ const PANICS: &str = "isolation::shows_the_output_of_a_failure";
 fn trial(
     name: &'static str,
     isolation: Result<Isolation, String>,
-    limit: Duration,
-    judge: fn(Ended) -> Result<(), Failed>,
+    run: impl FnOnce(Isolation) -> (Option<String>, Result<(), Failed>) + Send + 'static,
 ) -> Trial {
     Trial::ignorable_test(name, move || {
         let skipped = match isolation {
             Ok(isolation) => {
-                let ended = isolation.run(name, limit);
-                let skipped = ended.skipped();
-                judge(ended)?;
+                let (skipped, judged) = run(isolation);
+                judged?;
                 skipped
             }
             Err(reason) => Some(reason),

@@ -18,8 +18,9 @@ pub(crate) const CASES: &[Case] = cases![lab:
     takes_an_address_and_gives_it_back,
     makes_a_deleted_link_again_with_a_new_index,
     swallows_silently_and_heals,
+    keeps_hosts_apart;
+    measure:
     limits_a_link,
-    keeps_hosts_apart,
 ];
 
 const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1)), 7000);

@@ -60,25 +60,26 @@ mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
+    // What takes long first.
     let cases: Vec<isolation::Case> = [
+        watching::CASES,
+        paths::loss::CASES,
+        paths::bulk::CASES,
+        paths::limits::CASES,
+        paths::mixed::CASES,
+        paths::listener::CASES,
+        paths::labels::CASES,
+        roaming::CASES,
         isolation::CASES,
         lab_works::CASES,
         plain::CASES,
         estimates::CASES,
         flags::CASES,
         names::CASES,
-        roaming::CASES,
-        paths::bulk::CASES,
-        paths::labels::CASES,
-        paths::limits::CASES,
-        paths::listener::CASES,
-        paths::loss::CASES,
-        paths::mixed::CASES,
         command::CASES,
         daemon::CASES,
         reload::CASES,
         managers::CASES,
-        watching::CASES,
         scout::CASES,
     ]
     .concat();

@@ -3,6 +3,7 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, Link, join};
 use crate::netlink;
+use crate::process::lasting;
 use crate::world::{SERVER, echo, serve_echo};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -198,7 +199,7 @@ fn plain_stream_through(cut: impl FnOnce(&Link)) -> std::io::Result<String> {
 fn a_plain_stream_outlasts_a_pulled_cable() {
     let line = plain_stream_through(|link| {
         link.lose_carrier();
-        std::thread::sleep(Duration::from_millis(500));
+        lasting(Duration::from_millis(500));
         link.regain_carrier();
     });
     assert_eq!(line.unwrap(), "still here");

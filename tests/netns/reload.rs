@@ -2,6 +2,7 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
+use crate::process::until_task;
 use mancom::network::Fact;
 use mancom::{Label, Manager, Prop};
 use std::fs;
@@ -124,11 +125,10 @@ fn a_wrong_file_leaves_the_facts_as_they_were() {
         replace(&path, &metered(true));
         seen(&manager, Fact::Yes).await;
         fs::write(&path, "[networks.eth0]\nmetered = 'yes'").unwrap();
-        let late = tokio::time::Instant::now() + LIMIT;
-        while manager.config_error().is_none() {
-            assert!(tokio::time::Instant::now() < late, "the fault is not seen");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        until_task("the fault is seen", LIMIT, || {
+            manager.config_error().is_some()
+        })
+        .await;
         // What was in force stays.
         seen(&manager, Fact::Yes).await;
         replace(&path, &metered(false));

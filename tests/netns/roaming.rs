@@ -2,7 +2,7 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Direction, Lab, Link, join};
-use crate::process::until;
+use crate::process::{lasting, until};
 use crate::transfer::{MIB, Transfer};
 use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
 use mancom::{Label, Manager, McStream};
@@ -57,9 +57,9 @@ fn survives_the_loss_of_each_network_and_of_both() {
     println!("both gone after {} bytes", transfer.received());
     wifi.down();
     cellular.delete();
-    std::thread::sleep(Duration::from_secs(1));
+    transfer.falls_still(Duration::from_secs(1));
     let stopped = transfer.received();
-    std::thread::sleep(Duration::from_secs(1));
+    lasting(Duration::from_secs(1));
     assert_eq!(transfer.received(), stopped, "no network, no bytes");
     assert!(!transfer.is_finished(), "and no error either");
     cellular.make();
@@ -89,18 +89,20 @@ fn requiring_wifi_waits_while_only_cellular_is_up() {
     let world = World::new(&lab, "200mbit");
     world.wifi.down();
     serve_echo(&world.server, SERVER);
-    let facts = world.facts.path();
+    let (facts, (worked, works)) = (world.facts.path(), mpsc::channel());
     let waiting = world.client.spawn_async(move || async move {
         let manager = Manager::builder().config_file(facts).build().await.unwrap();
         // Cellular works: what waits is the label, not the network.
         let any = manager.connect(SERVER).plaintext().within(PATIENCE);
         echo(any.await.unwrap(), b"over cellular").await;
+        worked.send(()).unwrap();
         let wifi: Label = "require=wifi".parse().unwrap();
         let stream = manager.connect(SERVER).label(wifi).plaintext().await;
         echo(stream.unwrap(), &[7; MIB as usize / 4]).await;
         manager.shutdown(PATIENCE).await.unwrap();
     });
-    std::thread::sleep(Duration::from_secs(3));
+    works.recv_timeout(PATIENCE).expect("cellular works");
+    lasting(Duration::from_secs(1));
     assert!(!waiting.is_finished(), "it waits");
     assert!(
         world.client.bytes_sent("wwan0") > 0,

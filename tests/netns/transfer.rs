@@ -160,6 +160,13 @@ impl Transfer {
         });
     }
 
+    /// Waits until nothing has arrived for so long.
+    pub(crate) fn falls_still(&self, how_long: Duration) {
+        until("nothing arrives any more", PATIENCE, || {
+            self.progress.lock().unwrap().last.elapsed() >= how_long
+        });
+    }
+
     /// The longest time in which nothing arrived, since this was asked before.
     pub(crate) fn longest_gap(&self) -> Duration {
         std::mem::take(&mut self.progress.lock().unwrap().longest)

@@ -6,7 +6,7 @@
 
 use crate::isolation::{Case, cases, need};
 use crate::lab::{Host, Lab, Link};
-use crate::process::{Program, until};
+use crate::process::{Program, lasting, until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = cases![watching:
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// The kernel tells a carrier's change late if another was within the last second.
-const APART: Duration = Duration::from_millis(2500);
+const APART: Duration = Duration::from_millis(1500);
 
 const FACTS: &str = "[networks.\"wlan*\"]\nkind = \"wifi\"\n\
                      [networks.\"wwan*\"]\nkind = \"cellular\"\nmetered = true\n";
@@ -173,7 +173,7 @@ impl Watch {
 
     /// Makes a change and waits for what is told of it; `kernel` is in the line that completes it.
     fn change(&mut self, name: &str, what: &str, kernel: &[&str], act: impl FnOnce()) -> Value {
-        std::thread::sleep(APART);
+        lasting(APART);
         while self.kernel.lines.try_recv().is_ok() {}
         while let Ok(line) = self.told.lines.try_recv() {
             println!(
@@ -278,7 +278,7 @@ fn every_change_of_a_link_is_told_and_moves_a_labelled_operation() {
 
     let gone = || world.wifi.remove_address();
     // Its IPv6 link-local address stays, and no route leads anywhere.
-    std::thread::sleep(APART);
+    lasting(APART);
     world.client.ip("-6 address flush dev wlan0");
     let gone = watch.change("wlan0", "down", &["Deleted", "wlan0", "10.2.0.2"], gone);
     assert_eq!(gone["network"]["addresses"], Value::Array(Vec::new()));

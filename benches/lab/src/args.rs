@@ -8,28 +8,48 @@ pub(crate) const USAGE: &str = "\
 usage: lab [B3 B4 B5 B6 B7 B8 B12 ..] [options]
        lab check                       is the emulated world what it is told to be?
 
-Everything takes about four hours at 5 runs and 5 tries; workloads that are named, less.
-
+TIME
   --runs N        runs of each, interleaved; their median is shown (default 5)
-  --tries N       losses of each kind in B4 and B5 (default 5; 50 for the bar)
-  --quick         one short run of the most telling peers; under four minutes in all
+  --tries N       losses of each kind for mancom in B4 and B5 (default 5; 50 for the bar)
+  --peer-tries N  the same for each peer (default: as many, at most 5)
+  --jobs N        worlds at once in B4 and B5; half as many where the lab's networks are filled (B3 at 20 + 2
+                  Mbit/s, B6, B7, B8), one alone where the machine is (B3 at 100, B12). JOBS
+  --quick         one short run of the most telling peers
   --peers A,B     only these peers, such as mancom,mptcp,tcp-two
   --congestion A  only cubic or only bbr
   --traces DIR    recorded networks for B8, skipped without
-  --out DIR       table.md, lab.svg and raw.json (default: target/lab of the crate)";
+  --out DIR       table.md, readme.md, lab.svg and raw.json (default: target/lab of the crate)";
 
 /// All workloads, in the order they run.
 pub(crate) const WORKLOADS: [&str; 7] = ["B3", "B4", "B5", "B6", "B7", "B8", "B12"];
+
+pub(crate) const CONGESTIONS: [&str; 2] = ["cubic", "bbr"];
+/// Tries of each peer, unless told.
+const PEER_TRIES: usize = 5;
+
+/// As many as were seen not to change what is measured: three for each of four cores.
+fn jobs() -> usize {
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        ..4 => 1,
+        cores => cores.min(8) * 3,
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Args {
     /// In upper case; all of them where none was named.
     pub(crate) wanted: Vec<String>,
     pub(crate) runs: usize,
+    /// Of mancom, and of each peer.
     pub(crate) tries: usize,
+    pub(crate) peer_tries: usize,
+    /// Shares of the machine that cells may take at once.
+    pub(crate) jobs: usize,
     pub(crate) quick: bool,
     pub(crate) peers: Option<Vec<String>>,
-    pub(crate) congestion: Option<String>,
+    pub(crate) congestion: Option<&'static str>,
+    /// Whether this kernel has MPTCP; without, its peers are left out.
+    pub(crate) mptcp: bool,
     pub(crate) traces: Option<PathBuf>,
     pub(crate) out: PathBuf,
 }
@@ -43,9 +63,12 @@ impl Args {
             wanted: Vec::new(),
             runs: 0,
             tries: 0,
+            peer_tries: 0,
+            jobs: 0,
             quick: false,
             peers: None,
             congestion: None,
+            mptcp: true,
             traces: None,
             out: concat!(env!("CARGO_MANIFEST_DIR"), "/target/lab").into(),
         };
@@ -60,8 +83,14 @@ impl Args {
                 "--quick" => args.quick = true,
                 "--runs" => args.runs = number(value()?)?,
                 "--tries" => args.tries = number(value()?)?,
+                "--peer-tries" => args.peer_tries = number(value()?)?,
+                "--jobs" => args.jobs = number(value()?)?,
                 "--peers" => args.peers = Some(value()?.split(',').map(str::to_owned).collect()),
-                "--congestion" => args.congestion = Some(value()?),
+                "--congestion" => {
+                    let name = value()?;
+                    let known = CONGESTIONS.into_iter().find(|known| *known == name);
+                    args.congestion = Some(known.ok_or(format!("{name} is not compared"))?);
+                }
                 "--traces" => args.traces = Some(value()?.into()),
                 "--out" => args.out = value()?.into(),
                 _ => {
@@ -86,6 +115,13 @@ impl Args {
         if args.tries == 0 {
             args.tries = tries;
         }
+        if args.peer_tries == 0 {
+            args.peer_tries = args.tries.min(PEER_TRIES);
+        }
+        args.peer_tries = args.peer_tries.min(args.tries);
+        if args.jobs == 0 {
+            args.jobs = jobs();
+        }
         if args.wanted.is_empty() {
             args.wanted = WORKLOADS.map(str::to_owned).to_vec();
         }
@@ -109,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn peers_have_as_many_tries_as_asked_but_never_more_than_mancom() {
+        let tries = |text| {
+            let args = parse(text).unwrap();
+            (args.tries, args.peer_tries)
+        };
+        assert_eq!(tries(""), (5, 5));
+        assert_eq!(tries("--tries 50"), (50, 5));
+        assert_eq!(tries("--tries 50 --peer-tries 20"), (50, 20));
+        assert_eq!(tries("--tries 2 --peer-tries 20"), (2, 2));
+    }
+
+    #[test]
     fn workloads_are_named_in_either_case_and_all_of_them_by_default() {
         assert_eq!(parse("b3 B6").unwrap().wanted, ["B3", "B6"]);
         assert_eq!(parse("").unwrap().wanted, WORKLOADS);
@@ -123,6 +171,8 @@ mod tests {
             "--runs x",
             "--fast",
             "--peers tcp",
+            "--jobs 0",
+            "--congestion vegas",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

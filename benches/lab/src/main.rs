@@ -24,6 +24,7 @@ mod namespace;
 mod node;
 mod peer;
 mod report;
+mod requires;
 mod system;
 mod traffic;
 mod work;
@@ -38,13 +39,13 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let ended = match words.first().map(String::as_str) {
         Some("node") => return node::main(words.get(1).map_or("", String::as_str)),
-        Some("check") => namespace::isolate().and_then(|()| check::run()),
+        Some("check") => isolate().and_then(|()| check::run()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         _ => match Args::parse(words.into_iter()) {
-            Ok(args) => namespace::isolate().and_then(|()| compare(&args)),
+            Ok(args) => isolate().and_then(|()| compare(args)),
             Err(wrong) => {
                 eprintln!("lab: {wrong}\n\n{USAGE}");
                 return ExitCode::from(2);
@@ -61,9 +62,32 @@ fn main() -> ExitCode {
     }
 }
 
+fn isolate() -> io::Result<()> {
+    requires::machine()?;
+    namespace::isolate()
+}
+
 /// Runs the workloads; a bar that is not met is shown, but is no failure of the lab.
-fn compare(args: &Args) -> io::Result<bool> {
-    let sheets = work::run(args)?;
+fn compare(mut args: Args) -> io::Result<bool> {
+    let _mine = requires::folder(&args.out)?;
+    args.mptcp = requires::has_mptcp();
+    if !args.mptcp {
+        eprintln!(
+            "this kernel has no MPTCP (CONFIG_MPTCP, net.mptcp.enabled): its peers are left out"
+        );
+    }
+    if let Some(name) = args
+        .congestions()
+        .iter()
+        .find(|name| !requires::has_congestion(name))
+    {
+        let what = format!(
+            "this kernel has no {name} (modprobe tcp_{name}), or choose one with --congestion"
+        );
+        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    }
+    let sheets = work::run(&args)?;
+    report::print_summary(&sheets);
     let verdicts: Vec<_> = sheets.iter().flat_map(|sheet| &sheet.verdicts).collect();
     let met = verdicts.iter().filter(|verdict| verdict.met()).count();
     println!(

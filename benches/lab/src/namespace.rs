@@ -1,10 +1,11 @@
 //! Namespaces: one around the whole lab, and in it one for each host.
 
+use crate::system;
 use rustix::thread::LinkNameSpaceType;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -14,17 +15,21 @@ const ISOLATED: &str = "MANCOM_LAB_ISOLATED";
 const NAMESPACES: [&str; 5] = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
 /// Where there is no root.
 const USER: [&str; 2] = ["--user", "--map-root-user"];
+/// Mounted anew for each lab.
+const RUN: &str = "/run";
 /// What the lab needs of its namespaces. The shell stays, so that this program is not the
 /// first process, whom no signal would end.
 const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns \
                        && mount -t sysfs sysfs /sys && ip link set lo up || exit 1
                        \"$0\" \"$@\"; exit $?";
 
-/// Goes on inside namespaces of the lab's own, by executing this program anew under
-/// `unshare`; returns at once where that is done already.
+/// Goes on inside namespaces of the lab's own, by running this program anew under `unshare`, and ends
+/// as that does; returns at once where that is done already.
 ///
 /// Call it first in `main`, before any thread. Without root a user namespace is made; with it
-/// none, so that the emulator may have a real-time priority.
+/// none, so that the emulator may have a real-time priority. However this process ends, nothing is
+/// left: the other one ends with it, with it all processes and hosts, and with these their /run, where
+/// temporary files are.
 ///
 /// # Errors
 ///
@@ -38,15 +43,20 @@ pub(crate) fn isolate() -> io::Result<()> {
         if !probe(&USER)? {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "neither root nor a user namespace can be had here",
+                "neither root nor a user namespace can be had here (unprivileged ones may be forbidden: \
+                 user.max_user_namespaces, kernel.unprivileged_userns_clone, AppArmor)",
             ));
         }
         command.args(USER);
     }
     command.args(NAMESPACES).args(["--", "sh", "-c", PREPARE]);
     command.arg(std::env::current_exe()?);
-    command.args(std::env::args_os().skip(1)).env(ISOLATED, "1");
-    Err(command.exec())
+    command.args(std::env::args_os().skip(1));
+    command.env(ISOLATED, "1").env("TMPDIR", RUN);
+    // `unshare` itself takes no signal while it waits.
+    system::end_with_this(&mut command);
+    let status = command.status()?;
+    std::process::exit(status.code().unwrap_or(1));
 }
 
 fn probe(more: &[&str]) -> io::Result<bool> {
@@ -59,20 +69,27 @@ fn probe(more: &[&str]) -> io::Result<bool> {
 /// process is in it.
 #[derive(Debug)]
 pub(crate) struct Namespace {
-    name: &'static str,
+    name: String,
     descriptor: Arc<OwnedFd>,
 }
 
 impl Namespace {
-    pub(crate) fn new(name: &'static str) -> io::Result<Self> {
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
         run(Command::new("ip").args(["netns", "add", name]), "")?;
         let descriptor = File::open(format!("/run/netns/{name}"))?;
         let namespace = Self {
-            name,
+            name: name.to_owned(),
             descriptor: Arc::new(descriptor.into()),
         };
         namespace.ip("link set lo up")?;
         Ok(namespace)
+    }
+
+    /// A folder of this host's own for sockets and the like; it ends with the lab.
+    pub(crate) fn folder(&self) -> io::Result<PathBuf> {
+        let folder = Path::new(RUN).join(&self.name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
     }
 
     pub(crate) fn descriptor(&self) -> Arc<OwnedFd> {
@@ -95,7 +112,7 @@ impl Namespace {
     /// Runs commands of `ip` inside, one a line; the first that fails ends it.
     pub(crate) fn ip(&self, script: &str) -> io::Result<()> {
         run(
-            Command::new("ip").args(["-netns", self.name, "-batch", "-"]),
+            Command::new("ip").args(["-netns", &self.name, "-batch", "-"]),
             script,
         )
     }
@@ -110,7 +127,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = run(Command::new("ip").args(["netns", "delete", self.name]), "");
+        let _ = run(Command::new("ip").args(["netns", "delete", &self.name]), "");
     }
 }
 

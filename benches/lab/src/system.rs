@@ -1,4 +1,4 @@
-//! The four system calls here that no crate in use wraps safely.
+//! The five system calls here that no crate in use wraps safely.
 #![allow(
     unsafe_code,
     reason = "each call is alone in its function, with why it is sound"
@@ -67,6 +67,22 @@ pub(crate) fn run_in(command: &mut Command, namespace: &Namespace) {
     };
     // SAFETY: between fork and exec it makes three system calls and allocates nothing.
     unsafe { command.pre_exec(enter) };
+}
+
+/// Has a command end when the thread that spawns it does, however that ends.
+pub(crate) fn end_with_this(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let bind = move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // It may have ended before.
+        if rustix::process::getppid() == Some(parent) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    };
+    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(bind) };
 }
 
 fn check(result: c_int) -> io::Result<()> {

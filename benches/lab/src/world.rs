@@ -7,6 +7,7 @@
 //!                                                          lo    10.99.0.1/32, the service
 //! ```
 //!
+//! The names of the namespaces carry a number, for there may be several worlds at once.
 //! Each address of the client has a routing table of its own, in which nothing but its link leads
 //! anywhere: traffic of a network that is lost gets EHOSTUNREACH and never leaks out of another.
 //! The server, like a provider, drops what comes from an address that is not of that link.
@@ -27,13 +28,17 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use wiring::{client_address, host, raise, table};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+/// Tells the hosts of several worlds apart.
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
 /// One link, as it is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LinkSpec {
     /// The name of its interface at both ends, such as `wlan0`.
     pub(crate) name: &'static str,
@@ -54,7 +59,8 @@ pub(crate) struct LinkSpec {
 }
 
 /// Two network namespaces, `client` and `server`, and the emulator between; dropping it ends
-/// everything. One at a time, in a process that has gone through [`crate::namespace::isolate`].
+/// everything. Any number at once, in a process that has gone through
+/// [`crate::namespace::isolate`].
 #[derive(Debug)]
 pub(crate) struct World {
     links: Vec<LinkSpec>,
@@ -89,8 +95,9 @@ impl World {
         if links.len() > 100 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let client = host("client", "0")?;
-        let server = host("server", "1")?;
+        let world = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let client = host(&format!("client{world}"), "0")?;
+        let server = host(&format!("server{world}"), "1")?;
         server.ip(&format!("address add {SERVER}/32 dev lo\n"))?;
         let mut settings = Vec::new();
         let mut states = Vec::new();
@@ -132,6 +139,11 @@ impl World {
         Ok(world)
     }
 
+    /// Its links, as they were asked for.
+    pub(crate) fn links(&self) -> &[LinkSpec] {
+        &self.links
+    }
+
     /// The server's one address, reached over every link.
     pub(crate) fn server_address(&self) -> IpAddr {
         SERVER.into()
@@ -166,6 +178,9 @@ impl World {
     /// If the kernel does not have it.
     pub(crate) fn set_default_congestion(&self, name: &str) -> io::Result<()> {
         let mut state = self.state();
+        if state.congestion.as_deref() == Some(name) {
+            return Ok(());
+        }
         state.congestion = Some(name.to_owned());
         for (link, spec) in self.links.iter().enumerate() {
             let end = wiring::server_end(spec.name, link, Some(name));

@@ -53,6 +53,8 @@ pub(crate) enum Difference {
     None,
     /// Something went or changed, nothing became usable.
     Loss,
+    /// What was usable went, and another network is: whoever used it can go on at once.
+    Refuge,
     /// A network, an address or a route became usable.
     Gain,
 }
@@ -312,9 +314,20 @@ impl Ledger {
             gains(before.ok().map(|at| &old[at]), &known.network)
         });
         if gained {
-            Difference::Gain
-        } else {
-            Difference::Loss
+            return Difference::Gain;
+        }
+        let now = |old: &Network| self.known.get(&old.id().index).map(|known| &known.network);
+        let refuge = |of: &Network| {
+            let mut others = self
+                .known
+                .iter()
+                .filter(|(index, _)| **index != of.id().index);
+            others.any(|(_, other)| other.network.state() == State::Up)
+        };
+        let mut lost = old.iter().filter(|old| loses(old, now(old)));
+        match lost.any(refuge) {
+            true => Difference::Refuge,
+            false => Difference::Loss,
         }
     }
 }
@@ -342,6 +355,18 @@ fn gains(before: Option<&Network>, now: &Network) -> bool {
     };
     let (before, now) = (before.spec(), now.spec());
     has_more(&before.addresses, &now.addresses) || has_more(&before.routes, &now.routes)
+}
+
+/// Whether something that could be used `before` cannot be now.
+fn loses(before: &Network, now: Option<&Network>) -> bool {
+    if before.state() != State::Up || now.is_some_and(|now| same(before, now)) {
+        return false;
+    }
+    let Some(now) = now.filter(|now| now.state() == State::Up && now.id() == before.id()) else {
+        return true;
+    };
+    let (before, now) = (before.spec(), now.spec());
+    has_more(&now.addresses, &before.addresses) || has_more(&now.routes, &before.routes)
 }
 
 /// Whether something is in `now` that was not `before`; there may be thousands.

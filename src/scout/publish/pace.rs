@@ -1,10 +1,15 @@
-//! When a snapshot goes out: a gain at once, losses together, never more than 20 a second.
+//! When a snapshot goes out: what lets somebody go on at once, other losses together, never more than
+//! 20 a second.
 //!
 //! ```text
-//! gain  ────────────────▶ now                       ┐
+//! gain, or a loss
+//! with a refuge ────────▶ now                       ┐
 //! loss  ── 20 ms quiet ─▶ at most 50 ms after the   ├─▶ a token ─▶ publish
 //!                         first of them             ┘
 //! ```
+//!
+//! Where nothing else is up there is nothing to be gained by haste, and what returns within 20 ms was
+//! never gone. Where something is, those 20 ms would be a third of what a handover may take.
 //!
 //! Tokens: ten at rest, one more every 100 ms, so that any second has at most twenty snapshots and
 //! a state that has settled is out within 100 ms however much it flapped before. A debounce that
@@ -29,7 +34,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Something became usable that was not.
+    /// Something became usable that was not, or can take the place of what went.
     pub(crate) fn gain(&mut self, now: Instant) {
         let first = self.waiting.map_or(now, |(first, _)| first);
         self.waiting = Some((first, now));

@@ -298,6 +298,39 @@ fn another_source_of_the_same_fact_makes_nothing_younger() {
 }
 
 #[test]
+fn a_loss_has_a_refuge_while_another_network_is_up() {
+    let none = |mut seen: Seen| {
+        seen.spec.addresses.clear();
+        seen
+    };
+    let turned = [seen(1, 1, State::Suspended), none(seen(1, 0, State::Up))];
+    let losses = [seen(1, 0, State::Down)].into_iter().chain(turned);
+    for lost in losses.map(Some).chain([None]) {
+        for (other, difference) in [
+            (State::Up, Difference::Refuge),
+            (State::Down, Difference::Loss),
+            (State::Suspended, Difference::Loss),
+        ] {
+            let (mut ledger, now) = (Ledger::new(), Instant::now());
+            ledger.see(now, [seen(1, 0, State::Up), seen(2, 0, other)], true);
+            ledger.publish();
+            let seen = lost.clone().into_iter().chain([seen(2, 0, other)]);
+            assert_eq!(
+                ledger.see(now, seen, true),
+                difference,
+                "{lost:?} {other:?}"
+            );
+        }
+    }
+    // What was of no use before is no loss to anybody.
+    let (mut ledger, now) = (Ledger::new(), Instant::now());
+    ledger.see(now, [seen(1, 0, State::Down), seen(2, 0, State::Up)], true);
+    ledger.publish();
+    let gone = ledger.see(now, [seen(2, 0, State::Up)], true);
+    assert_eq!(gone, Difference::Loss);
+}
+
+#[test]
 fn thousands_of_networks_and_routes_are_compared() {
     let full = |turn| {
         let mut seen = seen(1, turn, State::Up);
@@ -376,7 +409,7 @@ fn a_thousand_flaps_a_second_give_at_most_twenty_snapshots_and_the_right_end() {
             match ledger.see(Instant::now(), [seen(1, 0, state)], true) {
                 Difference::None => pace.nothing(),
                 Difference::Loss => pace.loss(now),
-                Difference::Gain => pace.gain(now),
+                Difference::Gain | Difference::Refuge => pace.gain(now),
             }
         }
         if pace.due().is_some_and(|due| due <= now) {

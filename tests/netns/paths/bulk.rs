@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![paths:
+    ; measure:
     two_networks_carry_an_upload_together,
     two_networks_carry_a_download_together,
     two_networks_carry_messages_together,

@@ -3,7 +3,7 @@
 use super::{Sent, carried_by, payload_on};
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
-use crate::process::until;
+use crate::process::{lasting, until};
 use crate::transfer::{By, KIB, Load, MIB, Transfer};
 use crate::world::{PATIENCE, SERVER, World, serve};
 use mancom::{Label, Manager, McStream, Prop};
@@ -98,7 +98,7 @@ fn what_must_not_cost_waits_though_a_metered_path_is_open() {
         asked.load(Ordering::Relaxed) > questions + 20
     });
     let stopped = least();
-    std::thread::sleep(Duration::from_secs(1));
+    lasting(Duration::from_secs(1));
     assert_eq!(least(), stopped, "what must not cost waits");
     world.wifi.up();
     until("the rest", PATIENCE, || client.is_finished());
@@ -186,7 +186,7 @@ fn a_label_tightened_on_a_live_stream_is_obeyed_at_once() {
     assert!(before > MIB);
     go.send(()).unwrap();
     assert_eq!(tightened.recv().unwrap(), MIB);
-    std::thread::sleep(Duration::from_secs(2));
+    lasting(Duration::from_secs(2));
     assert_eq!(got.load(Ordering::Relaxed), MIB, "the rest waits");
     world.wifi.up();
     until("the rest over wifi", PATIENCE, || client.is_finished());

@@ -3,12 +3,12 @@
 use super::carried_by;
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
+use crate::process::until_task;
 use crate::transfer::{By, Load, MIB, Transfer};
 use crate::world::{Facts, PATIENCE, SERVER, World, echo};
 use mancom::{Label, Listener, Manager};
 use std::io::{Seek, Write};
 use std::sync::mpsc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![paths:
@@ -93,12 +93,8 @@ fn hosts(text: &str) -> tempfile::NamedTempFile {
 
 /// Waits until a listener has no network, or has one.
 async fn blocked(listener: &Listener, wanted: bool) {
-    let begin = std::time::Instant::now();
-    while listener.blocked().is_some() != wanted {
-        let why = listener.blocked();
-        assert!(begin.elapsed() < PATIENCE, "{why:?}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let is = || listener.blocked().is_some() == wanted;
+    until_task("blocked or not", PATIENCE, is).await;
 }
 
 /// It listens on its wifi alone, on the same port each time, and refuses who comes by cellular.

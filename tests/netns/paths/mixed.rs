@@ -3,6 +3,7 @@
 use super::loss::{CUTS, SILENCES};
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
+use crate::process::lasting;
 use crate::transfer::{KIB, Words};
 use crate::world::{PATIENCE, SERVER, World, serve};
 use mancom::{Label, Manager, McStream, Session};
@@ -55,9 +56,9 @@ fn every_kind_of_traffic_at_once_survives_every_trouble() {
     for (turn, &(_, cut, mend)) in troubles.chain(&CUTS).chain(&SILENCES).enumerate() {
         let link = [&world.wifi, &world.cellular][turn % 2];
         cut(link);
-        std::thread::sleep(Duration::from_millis(350));
+        lasting(Duration::from_millis(350));
         mend(link);
-        std::thread::sleep(Duration::from_millis(350));
+        lasting(Duration::from_millis(350));
         assert!(!client.is_finished(), "the client gave up at {turn}");
     }
     enough.store(true, Ordering::Relaxed);

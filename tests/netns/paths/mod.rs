@@ -7,8 +7,9 @@ pub(crate) mod listener;
 pub(crate) mod loss;
 pub(crate) mod mixed;
 
+use crate::process::until_task;
 use crate::transfer::Transfer;
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 use mancom::stream::{PathEvent, PathInfo};
 use mancom::{McStream, Session};
 
@@ -52,16 +53,14 @@ fn joined(transfer: &Transfer, name: &str) -> usize {
 
 /// Waits until general paths on exactly these networks carry.
 async fn carried_by(session: &Session, names: &[&str]) {
-    loop {
+    until_task("paths that carry", PATIENCE, || {
         let paths = session.paths();
         let general = paths.iter().filter(|path| path.carries && !path.lane);
         let mut on: Vec<&str> = general.filter_map(|path| path.name.as_deref()).collect();
         on.sort_unstable();
-        if on == names {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
+        on == names
+    })
+    .await;
 }
 
 /// Payload that a stream's session has sent over a network, again or not.

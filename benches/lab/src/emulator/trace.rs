@@ -51,12 +51,12 @@ impl Trace {
     /// When the opportunity of this number comes, counted through all repetitions.
     pub(crate) fn time(&self, number: u64) -> Duration {
         let (cycle, within) = self.divide(number);
-        Duration::from_millis(cycle * self.length() + self.times[within])
+        Duration::from_millis(cycle * self.end() + self.times[within])
     }
 
     /// The number of the first opportunity at or after this time.
     pub(crate) fn first_at(&self, time: Duration) -> u64 {
-        let length = Duration::from_millis(self.length()).as_nanos();
+        let length = self.length().as_nanos();
         // Fits: as many cycles as fit into the seconds of a `Duration` divided by milliseconds.
         let cycle = (time.as_nanos() / length) as u64;
         let rest = time.as_nanos() % length;
@@ -93,7 +93,25 @@ impl Trace {
         })
     }
 
-    fn length(&self) -> u64 {
+    /// After this long it begins anew.
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_millis(self.end())
+    }
+
+    /// The same trace, beginning at its last opportunity by this time and coming round to it.
+    pub(crate) fn from(&self, at: Duration) -> Self {
+        let at = at.as_millis() % u128::from(self.end());
+        let split = self.times.partition_point(|&time| u128::from(time) <= at);
+        let begin = split.checked_sub(1).map_or(0, |last| self.times[last]);
+        let (before, after) = self.times.split_at(split);
+        let after = after.iter().map(|time| time - begin);
+        let before = before.iter().map(|time| time + self.end() - begin);
+        Self {
+            times: after.chain(before).collect(),
+        }
+    }
+
+    fn end(&self) -> u64 {
         *self.times.last().expect("at least one line")
     }
 
@@ -174,6 +192,15 @@ fn invalid(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_can_begin_anywhere_and_keeps_its_length() {
+        let trace = Trace::new(vec![1, 4, 6, 10]).unwrap();
+        let from = |ms| trace.from(Duration::from_millis(ms)).times;
+        assert_eq!(from(0), [1, 4, 6, 10]);
+        assert_eq!(from(5), [2, 6, 7, 10]);
+        assert_eq!(from(10), [1, 4, 6, 10]);
+    }
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

@@ -29,19 +29,16 @@ impl Remote {
             Side::Client => {
                 command.arg("client");
                 world.in_client(&mut command);
+                command.env("XDG_RUNTIME_DIR", world.client.folder()?);
             }
             Side::Server => {
                 command.arg("server");
                 world.in_server(&mut command);
+                command.env("XDG_RUNTIME_DIR", world.server.folder()?);
             }
         }
         // No configuration of the reader's own takes part.
-        for variable in [
-            "MANCOM_CONFIG",
-            "XDG_CONFIG_HOME",
-            "HOME",
-            "XDG_RUNTIME_DIR",
-        ] {
+        for variable in ["MANCOM_CONFIG", "XDG_CONFIG_HOME", "HOME"] {
             command.env_remove(variable);
         }
         let mut child = command.spawn()?;

@@ -170,8 +170,8 @@ pub(crate) async fn listen(setup: &Setup) -> io::Result<Server> {
     let mut certificate = Vec::new();
     let (listener, port) = match setup.peer {
         Tcp(_) | Mptcp { .. } | Peer::Reconnect => {
-            if setup.peer == MPTCP_TUNED {
-                mptcp::tune()?;
+            if let Mptcp { tuned, .. } = setup.peer {
+                mptcp::tune(tuned)?;
             }
             let listener = tcp::listen(setup)?;
             let port = listener.local_addr()?.port();

@@ -9,9 +9,7 @@ use super::{Pipe, Setup, tcp};
 
 pub(super) async fn connect(setup: &Setup, backup: bool, tuned: bool) -> io::Result<Vec<Pipe>> {
     prepare(setup, backup)?;
-    if tuned {
-        tune()?;
-    }
+    tune(tuned)?;
     let mut pipes = Vec::new();
     for _ in setup.peer.pipes(&setup.classes) {
         pipes.push(Pipe::of(
@@ -21,9 +19,10 @@ pub(super) async fn connect(setup: &Setup, backup: bool, tuned: bool) -> io::Res
     Ok(pipes)
 }
 
-/// One loss, not four, makes a subflow stale; at the end that sends.
-pub(super) fn tune() -> io::Result<()> {
-    std::fs::write("/proc/sys/net/mptcp/stale_loss_cnt", "1")
+/// How many losses make a subflow stale, at the end that sends: one, or four, as the kernel has it by itself.
+pub(super) fn tune(tuned: bool) -> io::Result<()> {
+    let losses = if tuned { "1" } else { "4" };
+    std::fs::write("/proc/sys/net/mptcp/stale_loss_cnt", losses)
 }
 
 /// The first network carries the connection's first subflow; each other is an endpoint.

@@ -1,5 +1,6 @@
 //! What was measured, and whether the bars are met.
 
+mod summary;
 mod svg;
 mod table;
 
@@ -38,6 +39,7 @@ pub(crate) struct Column {
 pub(crate) enum Stat {
     Median,
     P95,
+    P99,
     Sum,
 }
 
@@ -160,6 +162,7 @@ impl Stat {
         match self {
             Self::Median => percentile(samples, 50.0),
             Self::P95 => percentile(samples, 95.0),
+            Self::P99 => percentile(samples, 99.0),
             Self::Sum => (!samples.is_empty()).then(|| samples.iter().sum()),
         }
     }
@@ -181,27 +184,35 @@ impl Verdict {
     }
 }
 
-/// By rank: the smallest sample that at least this share of them do not exceed; of an even number the
-/// median is the mean of the middle two.
+/// By rank: the smallest sample that at least this share of them do not exceed. The one definition of every
+/// percentile and median of the lab.
 pub(crate) fn percentile(samples: &[f64], percent: f64) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let count = sorted.len();
-    if count == 0 {
-        return None;
-    }
-    if percent == 50.0 && count.is_multiple_of(2) {
-        return Some((sorted[count / 2 - 1] + sorted[count / 2]) / 2.0);
-    }
     let rank = (percent / 100.0 * count as f64).ceil() as usize;
-    Some(sorted[rank.clamp(1, count) - 1])
+    let last = count.checked_sub(1)?;
+    Some(sorted[rank.saturating_sub(1).min(last)])
 }
 
-/// Writes all three files.
-pub(crate) fn write(out: &Path, sheets: &[Sheet]) -> io::Result<()> {
-    std::fs::create_dir_all(out)?;
-    let tables = format!("{}\n\n{}", machine(), table::markdown(sheets));
+/// The 50th, the 95th and the 99th; NaN where there is nothing.
+pub(crate) fn percentiles(samples: &[f64]) -> [f64; 3] {
+    [50.0, 95.0, 99.0].map(|percent| percentile(samples, percent).unwrap_or(f64::NAN))
+}
+
+/// Writes all files, of the sheets that are done.
+pub(crate) fn write(out: &Path, sheets: &[&Sheet]) -> io::Result<()> {
+    let machine = machine();
+    let tables = format!(
+        "{machine}\n\n{}{}",
+        summary::whole(sheets),
+        table::markdown(sheets)
+    );
     std::fs::write(out.join("table.md"), tables)?;
+    std::fs::write(
+        out.join("readme.md"),
+        format!("{}{machine}\n", summary::brief(sheets)),
+    )?;
     std::fs::write(out.join("lab.svg"), svg::draw(sheets))?;
     let raw = serde_json::to_vec_pretty(sheets).map_err(io::Error::other)?;
     std::fs::write(out.join("raw.json"), raw)
@@ -211,25 +222,53 @@ pub(crate) fn write(out: &Path, sheets: &[Sheet]) -> io::Result<()> {
 fn machine() -> String {
     let read = |file| std::fs::read_to_string(file).unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease");
+    let processor = read("/proc/cpuinfo");
+    let named = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = named.map_or(std::env::consts::ARCH, |(_, model)| model.trim());
     let load = read("/proc/loadavg");
-    let load = load
-        .split_whitespace()
-        .next()
-        .unwrap_or("unknown")
-        .to_owned();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let words: Vec<String> = std::env::args().skip(1).collect();
     format!(
-        "`lab {}` on Linux {}, {cores} cores, load {load} at the end. Medians; a p99 of fewer than a hundred samples is \
-         their worst.",
-        words.join(" "),
+        "`{}` on {cores} cores of {model}, Linux {}, load {load} at the end. Percentiles are by rank: of the tries in B4 \
+         and B5, elsewhere of one run, and then of the runs the median; of fewer than a hundred samples p99 is the \
+         worst.",
+        command(std::env::args().skip(1)),
         kernel.trim(),
     )
 }
 
+/// The command line, without the folders of this machine.
+fn command(words: impl Iterator<Item = String>) -> String {
+    let mut command = "lab".to_owned();
+    let mut folder = None;
+    for word in words {
+        match folder.take() {
+            Some("--traces") => command.push_str(" --traces DIR"),
+            Some(_) => {}
+            None => match word.as_str() {
+                "--out" => folder = Some("--out"),
+                "--traces" => folder = Some("--traces"),
+                _ => {
+                    command.push(' ');
+                    command.push_str(&word);
+                }
+            },
+        }
+    }
+    command
+}
+
 /// What is printed of one sheet.
 pub(crate) fn print(sheet: &Sheet) {
-    println!("{}", table::markdown(std::slice::from_ref(sheet)));
+    println!("{}", table::markdown(&[sheet]));
+}
+
+/// What is printed of all of them at the end.
+pub(crate) fn print_summary(sheets: &[Sheet]) {
+    let sheets: Vec<&Sheet> = sheets.iter().collect();
+    println!("{}", summary::whole(&sheets));
 }
 
 #[cfg(test)]
@@ -241,9 +280,19 @@ mod tests {
         let samples: Vec<f64> = (1..=20).map(f64::from).collect();
         assert_eq!(percentile(&samples, 95.0), Some(19.0));
         assert_eq!(percentile(&samples, 99.0), Some(20.0));
-        assert_eq!(percentile(&samples, 50.0), Some(10.5));
+        assert_eq!(percentile(&samples, 50.0), Some(10.0));
+        assert_eq!(percentile(&samples, 0.0), Some(1.0));
         assert_eq!(percentile(&[3.0, 1.0, 2.0], 50.0), Some(2.0));
         assert_eq!(percentile(&[], 50.0), None);
+    }
+
+    #[test]
+    fn a_command_is_shown_without_folders() {
+        let words = "B8 --traces /a/b --runs 5 --out /c --quick".split(' ');
+        assert_eq!(
+            command(words.map(str::to_owned)),
+            "lab B8 --traces DIR --runs 5 --quick"
+        );
     }
 
     #[test]

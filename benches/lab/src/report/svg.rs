@@ -24,7 +24,7 @@ const STEP: f64 = 20.0;
 const OURS: &str = "#c2410c";
 const THEIRS: &str = "#94a3b8";
 
-pub(super) fn draw(sheets: &[Sheet]) -> String {
+pub(super) fn draw(sheets: &[&Sheet]) -> String {
     let mut body = String::new();
     let mut y = 8.0;
     for sheet in sheets {
@@ -244,7 +244,7 @@ mod tests {
         sheet.add("tcp", &[100.0]);
         sheet.add("mancom", &[20.0]);
         sheet.add("none", &[f64::NAN]);
-        let svg = draw(&[sheet]);
+        let svg = draw(&[&sheet]);
         assert_eq!(svg.matches("rx=\"2\"").count(), 2);
         assert_eq!(svg.matches(OURS).count(), 1);
         assert!(svg.contains("a &lt; b"));

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Sheet, Stat};
+use super::{Sheet, Stat, Verdict};
 
-pub(super) fn markdown(sheets: &[Sheet]) -> String {
+pub(super) fn markdown(sheets: &[&Sheet]) -> String {
     let mut text = String::new();
     for sheet in sheets {
         let _ = writeln!(
@@ -51,23 +51,13 @@ fn verdicts(text: &mut String, sheet: &Sheet) {
     if sheet.verdicts.is_empty() {
         return;
     }
-    let head = ["bar", "measured", "limit", "met", "better by"];
+    let head = ["asked", "mancom", "limit", "met", "better by"];
     let mut table = vec![head.map(str::to_owned).to_vec()];
     for verdict in &sheet.verdicts {
-        let unit = verdict.unit;
-        let bound = if verdict.at_most {
-            "at most"
-        } else {
-            "at least"
-        };
         table.push(vec![
             verdict.what.clone(),
-            format!("{} {unit}", round(verdict.measured))
-                .trim()
-                .to_owned(),
-            format!("{bound} {} {unit}", round(verdict.limit))
-                .trim()
-                .to_owned(),
+            with_unit(verdict.measured, verdict.unit),
+            limit(verdict),
             (if verdict.met() { "yes" } else { "NO" }).to_owned(),
             if verdict.limit == 0.0 {
                 "-".to_owned()
@@ -79,8 +69,21 @@ fn verdicts(text: &mut String, sheet: &Sheet) {
     write_table(text, &table);
 }
 
+pub(super) fn with_unit(figure: f64, unit: &str) -> String {
+    format!("{} {unit}", round(figure)).trim().to_owned()
+}
+
+pub(super) fn limit(verdict: &Verdict) -> String {
+    let bound = if verdict.at_most {
+        "at most"
+    } else {
+        "at least"
+    };
+    format!("{bound} {}", with_unit(verdict.limit, verdict.unit))
+}
+
 /// Aligned, so that it can be read on a terminal, too.
-fn write_table(text: &mut String, table: &[Vec<String>]) {
+pub(super) fn write_table(text: &mut String, table: &[Vec<String>]) {
     let widths: Vec<usize> = (0..table[0].len())
         .map(|column| {
             table
@@ -132,7 +135,7 @@ mod tests {
         sheet.add("mancom", &[f64::NAN, 0.0]);
         sheet.add("mancom", &[f64::NAN, 1.0]);
         sheet.at_least("as good", "bulk", Some(1.0));
-        let text = markdown(&[sheet]);
+        let text = markdown(&[&sheet]);
         assert!(
             text.contains("|        | p50, ms | bulk, Mbit/s |\n"),
             "{text}"

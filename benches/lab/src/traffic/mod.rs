@@ -38,6 +38,15 @@ pub(crate) enum Side {
     Server,
 }
 
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// All that is sent in one measurement. Times are milliseconds from `zero`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {

@@ -1,19 +1,19 @@
 //! B6: interactive requests beside one bulk upload.
 
-use std::io;
+use std::sync::Arc;
 
-use super::{BOTH, Cell, Class, Done, Outcome, ask, bulk, cell, cellular, told, wifi};
+use super::{BOTH, Cell, Class, Load, Outcome, Study, ask, both, bulk, told, wifi};
 use crate::args::Args;
 use crate::peer::{MANCOM, MPTCP, MPTCP_TWO, NOQ, Peer, TCP_LOWAT, TCP_SPLIT, TCP_TWO, TCP_WIFI};
-use crate::report::{Column, Scale, Sheet, Stat, percentile};
+use crate::report::{Column, Scale, Sheet, Stat, percentiles};
 use crate::traffic::{Flow, Side};
-use crate::world::{LinkSpec, World};
+use crate::world::LinkSpec;
 
 const ONE: [Peer; 5] = [TCP_TWO, TCP_WIFI, TCP_LOWAT, NOQ, MANCOM];
 const TWO: [Peer; 6] = [TCP_TWO, TCP_SPLIT, MPTCP_TWO, MPTCP, NOQ, MANCOM];
 pub(super) const COLUMNS: [Column; 5] = [
     Column::new("p50", "ms", Stat::Median).drawn(Scale::Log),
-    Column::new("p90", "ms", Stat::Median),
+    Column::new("p95", "ms", Stat::Median),
     Column::new("p99", "ms", Stat::Median).drawn(Scale::Log),
     Column::new("bulk", "Mbit/s", Stat::Median).drawn(Scale::Linear),
     Column::new("over wlan0", "%", Stat::Median),
@@ -24,112 +24,108 @@ const QUICK_TWO: [Peer; 2] = [MPTCP, MANCOM];
 const START: u64 = 3000;
 const EVERY: u64 = 500;
 
-pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+pub(super) fn studies(args: &Args) -> Vec<Study> {
+    let networks: [(_, Arc<[LinkSpec]>, _); 2] = [
+        (
+            "one network",
+            Arc::new([wifi()]),
+            args.peers(&ONE, &QUICK_ONE),
+        ),
+        ("both networks", both(), args.peers(&TWO, &QUICK_TWO)),
+    ];
+    let alone: &[Peer] = if args.quick {
+        &[TCP_TWO]
+    } else {
+        &[TCP_TWO, MANCOM]
+    };
+    let mut studies = Vec::new();
     for congestion in args.congestions() {
-        let links = [wifi()];
-        let world = World::new(&links)?;
-        done(sheet(
-            args,
-            &world,
-            &links,
-            congestion,
-            &args.peers(&ONE, &QUICK_ONE),
-        )?)?;
-        drop(world);
-        let links = [wifi(), cellular()];
-        let world = World::new(&links)?;
-        done(sheet(
-            args,
-            &world,
-            &links,
-            congestion,
-            &args.peers(&TWO, &QUICK_TWO),
-        )?)?;
+        for (name, links, peers) in &networks {
+            let title = format!("interactive beside bulk, {name}, {congestion}");
+            let sheet = sheet(args, "B6", &title, links, congestion);
+            let mut study = Study::new(sheet, Load::Filled, judge);
+            rounds(&mut study, args, links, congestion, alone, peers);
+            studies.push(study);
+        }
     }
-    Ok(())
+    studies
 }
 
-/// The table of these peers, with the idle network and each peer's bulk alone first.
+/// When both flows stop, in milliseconds.
+fn stop(args: &Args) -> u64 {
+    args.time(17_000, 6500)
+}
+
+/// The table of this workload, empty.
 pub(super) fn sheet(
     args: &Args,
-    world: &World,
+    bar: &'static str,
+    title: &str,
     links: &[LinkSpec],
     congestion: &str,
-    peers: &[Peer],
-) -> io::Result<Sheet> {
-    let end = args.time(18_000, 7500);
-    let networks = if links.len() == 1 {
-        "one network"
-    } else {
-        "both networks"
-    };
+) -> Sheet {
+    let stop = stop(args) as f64 / 1e3;
     let conditions = format!(
-        "{}. {congestion}. 1 KiB request and response every {EVERY} ms from second {} to {}, beside one bulk \
-         upload from second 0; median of {}.",
+        "{}. {congestion}. 1 KiB request and response every {EVERY} ms from second {} to {stop}, beside one bulk \
+         upload; bulk: payload that arrived in order from second 0 to {stop}; median of {}.",
         told(links),
         START / 1000,
-        end / 1000,
         args.runs,
     );
-    let title = format!("interactive beside bulk, {networks}, {congestion}");
-    let mut sheet = Sheet::new("B6", title, conditions, &COLUMNS);
-    let stop = end - 1000;
-    let run = |sheet: &mut Sheet, row: &str, peer, classes: &[Class], flows: Vec<Flow>| {
+    Sheet::new(bar, title, conditions, &COLUMNS)
+}
+
+/// All runs: with peers alone, the idle network and their bulk come first.
+pub(super) fn rounds(
+    study: &mut Study,
+    args: &Args,
+    links: &Arc<[LinkSpec]>,
+    congestion: &'static str,
+    alone: &[Peer],
+    peers: &[Peer],
+) {
+    let stop = stop(args);
+    let mut add = |row: &str, peer, classes: &'static [Class], flows: Vec<Flow>| {
         let one = Cell {
             peer,
             classes,
             congestion,
-            links,
             flows,
-            end,
+            end: stop + 1000,
         };
-        cell(sheet, row, world, &one, |outcome| figures(outcome, stop));
+        study.add(row, links, move |world| {
+            Ok(figures(&one.measure(world)?, stop))
+        });
     };
     for _ in 0..args.runs {
-        run(
-            &mut sheet,
-            "idle",
-            TCP_WIFI,
-            &[Class::Interactive],
-            vec![ask(1024, EVERY, START, stop)],
-        );
-        let alone = if args.quick {
-            &[TCP_TWO][..]
-        } else {
-            &[TCP_TWO, MANCOM]
-        };
+        if !alone.is_empty() {
+            let flows = vec![ask(1024, EVERY, START, stop)];
+            add("idle", TCP_WIFI, &[Class::Interactive], flows);
+        }
         for &peer in alone {
             let row = format!("{peer}, bulk alone");
             let flows = vec![bulk(Side::Client, stop)];
-            run(&mut sheet, &row, peer, &[Class::Bulk], flows);
+            add(&row, peer, &[Class::Bulk], flows);
         }
         for &peer in peers {
             let flows = vec![bulk(Side::Client, stop), ask(1024, EVERY, START, stop)];
-            run(&mut sheet, &peer.to_string(), peer, &BOTH, flows);
+            add(&peer.to_string(), peer, &BOTH, flows);
         }
     }
-    judge(&mut sheet);
-    Ok(sheet)
 }
 
 /// Of the bulk, if any, and of the requests, if any.
 fn figures(outcome: &Outcome, stop: u64) -> Vec<f64> {
-    let of = |latencies: &[f64], percent| percentile(latencies, percent).unwrap_or(f64::NAN);
     let mut latencies = Vec::new();
     let mut bulk = f64::NAN;
     for flow in 0..outcome.client.flows.len() {
         latencies.extend(outcome.latencies(flow));
         if latencies.is_empty() {
-            bulk = outcome.up(flow, START, stop);
+            bulk = outcome.up(flow, 0, stop);
         }
     }
-    vec![
-        of(&latencies, 50.0),
-        of(&latencies, 90.0),
-        of(&latencies, 99.0),
-        bulk,
-        outcome.share(0),
-    ]
+    let [p50, p95, p99] = percentiles(&latencies);
+    vec![p50, p95, p99, bulk, outcome.share(0)]
 }
 
 fn judge(sheet: &mut Sheet) {

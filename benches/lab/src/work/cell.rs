@@ -11,19 +11,17 @@ use crate::clock;
 use crate::node::{Answer, Order, Remote};
 use crate::peer::{Class, Peer, Place, Setup};
 use crate::traffic::{Flow, Plan, Report, Side};
-use crate::world::{Counters, LinkSpec, World};
+use crate::world::{Counters, World};
 
 /// Between both nodes being connected and the plan's zero, in nanoseconds.
 const LEAD: u64 = 100_000_000;
 
 /// One peer, what it does, and under which congestion control.
 #[derive(Debug)]
-pub(super) struct Cell<'a> {
+pub(super) struct Cell {
     pub(super) peer: Peer,
-    pub(super) classes: &'a [Class],
-    pub(super) congestion: &'a str,
-    /// The links of the world, best first.
-    pub(super) links: &'a [LinkSpec],
+    pub(super) classes: &'static [Class],
+    pub(super) congestion: &'static str,
     pub(super) flows: Vec<Flow>,
     /// Milliseconds from zero.
     pub(super) end: u64,
@@ -80,7 +78,7 @@ impl Outcome {
     }
 }
 
-impl Cell<'_> {
+impl Cell {
     pub(super) fn measure(&self, world: &World) -> io::Result<Outcome> {
         self.measure_during(world, |_| Ok(()))
             .map(|(outcome, ())| outcome)
@@ -93,14 +91,14 @@ impl Cell<'_> {
         during: impl FnOnce(u64) -> io::Result<T>,
     ) -> io::Result<(Outcome, T)> {
         world.set_default_congestion(self.congestion)?;
-        settle(world, self.links);
+        settle(world)?;
         let (mut client, mut server) = self.connected(world)?;
         let plan = Plan {
             zero: clock::now() + LEAD,
             end: self.end,
             flows: self.flows.clone(),
         };
-        let before: Vec<Counters> = self.links.iter().map(|l| world.counters(l.name)).collect();
+        let before = counters(world);
         client.order(&Order::Run(plan.clone()))?;
         server.order(&Order::Run(plan.clone()))?;
         clock::sleep_until(plan.zero + 500_000_000);
@@ -111,21 +109,34 @@ impl Cell<'_> {
         let outcome = Outcome {
             client: ran(client.answer(patience)?)?,
             server: ran(server.answer(patience)?)?,
-            crossed: self
-                .links
-                .iter()
+            crossed: counters(world)
+                .into_iter()
                 .zip(before)
-                .map(|(link, before)| since(world.counters(link.name), before))
+                .map(|(now, before)| since(now, before))
                 .collect(),
             used,
         };
+        self.tell(&outcome);
         Ok((outcome, meanwhile))
+    }
+
+    /// Tells what was strange.
+    fn tell(&self, outcome: &Outcome) {
+        if outcome.used.iter().any(|used| used != self.congestion) {
+            eprintln!(
+                "{}: asked for {}, used {:?}",
+                self.peer, self.congestion, outcome.used
+            );
+        }
+        for error in outcome.failures() {
+            eprintln!("{}: {error}", self.peer);
+        }
     }
 
     fn connected(&self, world: &World) -> io::Result<(Remote, Remote)> {
         let mut server = Remote::start(world, Side::Server)?;
         let mut client = Remote::start(world, Side::Client)?;
-        let mut setup = setup(world, self.peer, self.classes, self.links);
+        let mut setup = setup(world, self.peer, self.classes);
         setup.congestion = Some(self.congestion.to_owned());
         server.order(&Order::Listen(setup.clone()))?;
         let Answer::Listening { port, certificate } = server.answer(PATIENCE)? else {
@@ -143,11 +154,20 @@ impl Cell<'_> {
     }
 }
 
-/// Waits until what an earlier cell left behind has crossed; not for ever.
-fn settle(world: &World, links: &[LinkSpec]) {
+fn counters(world: &World) -> Vec<Counters> {
+    let links = world.links().iter();
+    links.map(|link| world.counters(link.name)).collect()
+}
+
+/// Ends the connections that an earlier cell left behind, and waits until what they had sent has crossed; not for ever.
+fn settle(world: &World) -> io::Result<()> {
+    for side in [Side::Client, Side::Server] {
+        // A kernel without this has them end by themselves.
+        ss(world, side, &["-tKH"])?;
+    }
     let seen = || {
-        let counters = links.iter().map(|link| world.counters(link.name));
-        counters.fold((0, 0), |(queued, crossed), c| {
+        let counters = counters(world);
+        counters.iter().fold((0, 0), |(queued, crossed), c| {
             (
                 queued + c.up.queued_bytes + c.down.queued_bytes,
                 crossed + c.up.delivered_bytes + c.down.delivered_bytes,
@@ -164,15 +184,17 @@ fn settle(world: &World, links: &[LinkSpec]) {
         }
         before = now;
     }
+    Ok(())
 }
 
-pub(super) fn setup(world: &World, peer: Peer, classes: &[Class], links: &[LinkSpec]) -> Setup {
+pub(super) fn setup(world: &World, peer: Peer, classes: &[Class]) -> Setup {
     Setup {
         peer,
         classes: classes.to_vec(),
         server: SocketAddr::new(world.server_address(), 0),
         certificate: Vec::new(),
-        networks: links
+        networks: world
+            .links()
             .iter()
             .map(|link| Place {
                 name: link.name.to_owned(),
@@ -201,14 +223,7 @@ fn since(mut now: Counters, before: Counters) -> Counters {
 fn congestion_used(world: &World) -> io::Result<BTreeSet<String>> {
     let mut used = BTreeSet::new();
     for side in [Side::Client, Side::Server] {
-        let mut command = Command::new("ss");
-        command.args(["-tinH", "state", "established"]);
-        match side {
-            Side::Client => world.in_client(&mut command),
-            Side::Server => world.in_server(&mut command),
-        }
-        let output = command.output()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = ss(world, side, &["-tinH", "state", "established"])?;
         let known = ["cubic", "bbr", "reno"];
         used.extend(
             said.split_whitespace()
@@ -217,4 +232,16 @@ fn congestion_used(world: &World) -> io::Result<BTreeSet<String>> {
         );
     }
     Ok(used)
+}
+
+/// What `ss` says of a host.
+fn ss(world: &World, side: Side, arguments: &[&str]) -> io::Result<String> {
+    let mut command = Command::new("ss");
+    command.args(arguments);
+    match side {
+        Side::Client => world.in_client(&mut command),
+        Side::Server => world.in_server(&mut command),
+    }
+    let output = command.output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -6,14 +6,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BOTH, Cell, Done, Outcome, ask, bulk, cellular, failed, link, note, told, wifi};
+use super::{BOTH, Cell, Load, Outcome, Study, ask, both, bulk, link, told};
 use crate::args::Args;
 use crate::clock;
 use crate::peer::{
     MANCOM, MPTCP, MPTCP_BACKUP, MPTCP_TWO, NOQ, NOQ_FAST, Peer, RECONNECT, TCP_CELL, TCP_SPLIT,
     TCP_TWO,
 };
-use crate::report::{Column, Scale, Sheet, Stat, percentile};
+use crate::report::{Column, Scale, Sheet, Stat, percentiles};
 use crate::traffic::Side;
 use crate::world::{Fault, LinkSpec, Rate, Trace, Way, World};
 
@@ -29,9 +29,10 @@ const ROAMING: [Peer; 8] = [
 ];
 const ALONE: [Peer; 5] = [TCP_TWO, RECONNECT, MPTCP_TWO, NOQ, MANCOM];
 const QUICK: [Peer; 2] = [MPTCP, MANCOM];
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     Column::new("p50", "ms", Stat::Median).drawn(Scale::Log),
     Column::new("p95", "ms", Stat::Median).drawn(Scale::Log),
+    Column::new("p99", "ms", Stat::Median),
     Column::new("moved", "MB", Stat::Median).drawn(Scale::Linear),
     Column::new("unanswered", "", Stat::Sum),
     Column::new("broken", "", Stat::Sum),
@@ -42,120 +43,117 @@ const FADING: Duration = Duration::from_secs(1);
 /// How long a network that was met takes until it has an address.
 const JOINING: Duration = Duration::from_millis(300);
 
-pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+/// # Errors
+///
+/// If a recorded network cannot be read.
+pub(super) fn studies(args: &Args) -> io::Result<Vec<Study>> {
     let Some(traces) = &args.traces else {
         println!("B8: skipped, for it needs --traces DIR with recorded networks\n");
-        return Ok(());
+        return Ok(Vec::new());
     };
-    let links = [wifi(), cellular()];
-    done(vehicle(args, traces, &links)?)?;
-    if args.quick {
-        return Ok(());
+    let mut studies = vec![vehicle(args, traces)?];
+    if !args.quick {
+        studies.push(driving(args, traces)?);
     }
-    let lte = Trace::mahimahi(&traces.join("att-lte-driving-2016.up"))?;
-    let down = Trace::mahimahi(&traces.join("att-lte-driving-2016.down"))?;
-    let links = [LinkSpec {
-        up: Rate::Trace(Arc::new(lte)),
-        down: Rate::Trace(Arc::new(down)),
-        ..link("wwan0", 1, 80, 500_000)
-    }];
-    done(driving(args, &links)?)
+    Ok(studies)
 }
 
-fn vehicle(args: &Args, traces: &Path, links: &[LinkSpec]) -> io::Result<Sheet> {
+fn vehicle(args: &Args, traces: &Path) -> io::Result<Study> {
+    let links = both();
     let end = args.time(90_000, 14_000);
     let conditions = format!(
         "{}. cubic. wlan0 comes and goes as recorded from a car, silent for {} ms before the host is told; 1 KiB \
          request and response every 500 ms beside one bulk upload, {} s; MPTCP's endpoints are kept by a network \
          manager; median of {}, each run another drive.",
-        told(links),
+        told(&links),
         FADING.as_millis(),
         end / 1000,
         args.runs,
     );
-    let mut sheet = Sheet::new(
-        "B8",
-        "vehicle wifi over steady cellular",
-        conditions,
-        &COLUMNS,
-    );
-    let world = World::new(links)?;
+    let title = "vehicle wifi over steady cellular";
+    let sheet = Sheet::new("B8", title, conditions, &COLUMNS);
+    let mut study = Study::new(sheet, Load::Filled, judge);
     for run in 0..args.runs {
         let reach = Trace::on_off_from_cdf(
             &traces.join("wifi-encounter-duration.cdf"),
             &traces.join("wifi-disconnect-duration.cdf"),
             run as u64 + 1,
         )?;
-        let drive: Vec<(Duration, Duration)> = reach.take(64).collect();
+        let drive: Arc<[(Duration, Duration)]> = reach.take(64).collect();
         for peer in args.peers(&ROAMING, &QUICK) {
-            let one = plan(peer, links, end);
-            let driven = one.measure_during(&world, |zero| travel(&world, zero, end, peer, &drive));
-            world.mend("wlan0")?;
-            let driven = driven.map(|(outcome, ())| outcome);
-            add(&mut sheet, peer, &one, driven);
+            let one = plan(peer, end);
+            let drive = Arc::clone(&drive);
+            study.add(&peer.to_string(), &links, move |world| {
+                let along = |zero| travel(world, zero, end, peer, &drive);
+                let driven = one.measure_during(world, along);
+                world.mend("wlan0")?;
+                let (outcome, ()) = driven?;
+                Ok(figures(&one, &outcome))
+            });
         }
     }
-    judge(&mut sheet);
-    Ok(sheet)
+    Ok(study)
 }
 
-fn driving(args: &Args, links: &[LinkSpec]) -> io::Result<Sheet> {
+fn driving(args: &Args, traces: &Path) -> io::Result<Study> {
     let end = 60_000;
+    let up = Trace::mahimahi(&traces.join("att-lte-driving-2016.up"))?;
+    let down = Trace::mahimahi(&traces.join("att-lte-driving-2016.down"))?;
+    // All peers of a run meet the same stretch of the road, those of the next another.
+    let links = |run: usize| -> Arc<[LinkSpec]> {
+        let rate = |trace: &Trace| {
+            let at = trace.length().mul_f64(run as f64 / args.runs as f64);
+            Rate::Trace(Arc::new(trace.from(at)))
+        };
+        Arc::new([LinkSpec {
+            up: rate(&up),
+            down: rate(&down),
+            ..link("wwan0", 1, 80, 500_000)
+        }])
+    };
     let conditions = format!(
-        "{}. cubic. 1 KiB request and response every 500 ms beside one bulk upload, {} s; median of {}.",
-        told(links),
+        "{}. cubic. 1 KiB request and response every 500 ms beside one bulk upload, {} s; median of {}, each run \
+         another part of the recording.",
+        told(&links(0)),
         end / 1000,
         args.runs,
     );
-    let mut sheet = Sheet::new("B8", "LTE while driving", conditions, &COLUMNS);
-    let world = World::new(links)?;
-    for _ in 0..args.runs {
+    let sheet = Sheet::new("B8", "LTE while driving", conditions, &COLUMNS);
+    let mut study = Study::new(sheet, Load::Light, judge);
+    for run in 0..args.runs {
+        let links = links(run);
         for peer in args.peers(&ALONE, &ALONE) {
-            let one = plan(peer, links, end);
-            let driven = one.measure(&world);
-            add(&mut sheet, peer, &one, driven);
+            let one = plan(peer, end);
+            study.add(&peer.to_string(), &links, move |world| {
+                Ok(figures(&one, &one.measure(world)?))
+            });
         }
     }
-    judge(&mut sheet);
-    Ok(sheet)
+    Ok(study)
 }
 
-fn plan(peer: Peer, links: &[LinkSpec], end: u64) -> Cell<'_> {
+fn plan(peer: Peer, end: u64) -> Cell {
     Cell {
         peer,
         classes: &BOTH,
         congestion: "cubic",
-        links,
         flows: vec![bulk(Side::Client, end), ask(1024, 500, 0, end)],
         end,
     }
 }
 
-fn add(sheet: &mut Sheet, peer: Peer, one: &Cell<'_>, driven: io::Result<Outcome>) {
-    let row = peer.to_string();
-    match driven {
-        Ok(outcome) => {
-            let latencies = outcome.latencies(1);
-            let of = |percent| percentile(&latencies, percent).unwrap_or(f64::NAN);
-            let moved = outcome.server.flows[0].bytes(0, one.end) as f64 / 1e6;
-            let broken = outcome.client.astray + outcome.server.astray;
-            let broken = broken + outcome.failures().len() as u64;
-            let figures = vec![
-                of(50.0),
-                of(95.0),
-                moved,
-                outcome.client.flows[1].unanswered as f64,
-                broken as f64,
-                if one.links.len() > 1 {
-                    outcome.share(0)
-                } else {
-                    f64::NAN
-                },
-            ];
-            note(sheet, &row, one, &outcome, figures);
-        }
-        Err(error) => failed(sheet, &row, &error),
-    }
+fn figures(one: &Cell, outcome: &Outcome) -> Vec<f64> {
+    let [p50, p95, p99] = percentiles(&outcome.latencies(1));
+    let moved = outcome.server.flows[0].bytes(0, one.end) as f64 / 1e6;
+    let broken = outcome.client.astray + outcome.server.astray;
+    let broken = broken + outcome.failures().len() as u64;
+    let share = if outcome.crossed.len() > 1 {
+        outcome.share(0)
+    } else {
+        f64::NAN
+    };
+    let unanswered = outcome.client.flows[1].unanswered as f64;
+    vec![p50, p95, p99, moved, unanswered, broken as f64, share]
 }
 
 /// Loses and mends wlan0 as the drive says, until the plan's end.

@@ -17,7 +17,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use super::{Cell, Class, Done, Outcome, cellular, failed, note, told as told_of, wifi};
+use super::{Cell, Class, Load, Outcome, Study, both, told as told_of};
 use crate::args::Args;
 use crate::clock;
 use crate::peer::{
@@ -25,7 +25,7 @@ use crate::peer::{
 };
 use crate::report::{Column, Scale, Sheet, Stat};
 use crate::traffic::{Flow, Side, Tick, What};
-use crate::world::{Fault, LinkSpec, Way, World};
+use crate::world::{Fault, Way, World};
 
 const PEERS: [Peer; 8] = [
     TCP_WIFI,
@@ -38,11 +38,13 @@ const PEERS: [Peer; 8] = [
     MANCOM,
 ];
 const QUICK: [Peer; 2] = [MPTCP_BACKUP, MANCOM];
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 12] = [
     Column::new("gap p50", "ms", Stat::Median),
     Column::new("gap p95", "ms", Stat::P95),
+    Column::new("gap p99", "ms", Stat::P99),
     Column::new("worst delay p50", "ms", Stat::Median),
     Column::new("worst delay p95", "ms", Stat::P95),
+    Column::new("worst delay p99", "ms", Stat::P99),
     Column::new("normal after p95", "ms", Stat::P95),
     Column::new("worst on return p95", "ms", Stat::P95),
     Column::new("missing", "messages", Stat::Sum),
@@ -51,7 +53,9 @@ const COLUMNS: [Column; 10] = [
     Column::new("on wlan0 before", "%", Stat::Median),
 ];
 const FAULT: u64 = 2600;
+const HOLD: u64 = 2000;
 const AFTER: u64 = 1500;
+const END: u64 = FAULT + HOLD + AFTER;
 const EVERY: u64 = 10;
 /// One way over the survivor, its round trip, and the round trip of what is lost, in milliseconds.
 const SURVIVOR: f64 = 60.0;
@@ -61,7 +65,7 @@ const LOST_RTT: f64 = 20.0;
 const SLACK: f64 = 20.0;
 
 /// B4: the host is told.
-pub(super) fn told(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+pub(super) fn told(args: &Args) -> Vec<Study> {
     let all = [
         ("carrier", Fault::Carrier),
         ("carrier only", Fault::CarrierOnly),
@@ -69,52 +73,39 @@ pub(super) fn told(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
         ("address", Fault::Address),
         ("route", Fault::Route),
     ];
-    let faults = if args.quick { &all[..1] } else { &all[..] };
-    run(args, done, "B4", faults)
+    studies(args, "B4", &all)
 }
 
 /// B5: nobody is told.
-pub(super) fn silent(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
+pub(super) fn silent(args: &Args) -> Vec<Study> {
     let all = [
         ("silent both ways", Fault::Silent(Way::Both)),
         ("silent upwards", Fault::Silent(Way::Up)),
         ("silent downwards", Fault::Silent(Way::Down)),
     ];
-    let faults = if args.quick { &all[..1] } else { &all[..] };
-    run(args, done, "B5", faults)
+    studies(args, "B5", &all)
 }
 
-fn run(
-    args: &Args,
-    done: &mut Done<'_>,
-    bar: &'static str,
-    faults: &[(&str, Fault)],
-) -> io::Result<()> {
-    let links = [wifi(), cellular()];
-    let world = World::new(&links)?;
+fn studies(args: &Args, bar: &'static str, all: &[(&str, Fault)]) -> Vec<Study> {
+    let faults = if args.quick { &all[..1] } else { all };
+    let mut studies = Vec::new();
     for from in [Side::Client, Side::Server] {
         for &(name, fault) in faults {
-            done(sheet(args, &world, &links, bar, from, (name, fault))?)?;
+            studies.push(study(args, bar, from, (name, fault)));
         }
     }
-    Ok(())
+    studies
 }
 
-fn sheet(
-    args: &Args,
-    world: &World,
-    links: &[LinkSpec],
-    bar: &'static str,
-    from: Side,
-    (name, fault): (&str, Fault),
-) -> io::Result<Sheet> {
+fn study(args: &Args, bar: &'static str, from: Side, (name, fault): (&str, Fault)) -> Study {
+    let links = both();
     let way = if from == Side::Client { "up" } else { "down" };
-    let hold = args.time(4000, 2000);
     let conditions = format!(
-        "{}. cubic. 200 bytes every {EVERY} ms {way}; wlan0 lost for {hold} ms, then mended and {AFTER} ms \
-         to resume; {} tries of each.",
-        told_of(links),
-        args.tries
+        "{}. cubic. 200 bytes every {EVERY} ms {way}; wlan0 lost for {HOLD} ms, then mended and {AFTER} ms \
+         to resume; {} tries of mancom, {} of each peer.",
+        told_of(&links),
+        args.tries,
+        args.peer_tries,
     );
     let title = format!("wlan0 lost: {name}, messages {way}");
     // What the bar is about is drawn.
@@ -130,46 +121,46 @@ fn sheet(
             column
         }
     });
-    let mut sheet = Sheet::new(bar, title, conditions, &columns);
-    let end = FAULT + hold + AFTER;
-    for _ in 0..args.tries {
+    let sheet = Sheet::new(bar, title, conditions, &columns);
+    let mut study = Study::new(sheet, Load::Light, move |sheet| judge(sheet, bar, from));
+    for number in 0..args.tries {
         for peer in args.peers(&PEERS, &QUICK) {
+            // The peers' tries are spread over mancom's.
+            let turn = number * args.peer_tries % args.tries < args.peer_tries;
             // Its wrapper is the client's alone; from the server nothing could be made anew.
-            if peer == RECONNECT && from == Side::Server {
-                continue;
-            }
-            let one = Cell {
-                peer,
-                classes: &[Class::Interactive],
-                congestion: "cubic",
-                links,
-                flows: vec![Flow {
-                    from,
-                    class: Class::Interactive,
-                    what: What::Tick {
-                        size: 200,
-                        every: EVERY,
-                    },
-                    start: 0,
-                    stop: end - 500,
-                }],
-                end,
-            };
-            let tried = one.measure_during(world, |zero| lose(world, zero, from, hold, fault));
-            world.mend("wlan0")?;
-            let row = peer.to_string();
-            match tried {
-                Ok((outcome, loss)) => {
-                    let mut figures = Fall::of(&outcome, from, &loss, end).figures();
-                    figures.push(loss.share);
-                    note(&mut sheet, &row, &one, &outcome, figures);
-                }
-                Err(error) => failed(&mut sheet, &row, &error),
+            let possible = peer != RECONNECT || from == Side::Client;
+            if possible && (turn || peer == MANCOM) {
+                let row = peer.to_string();
+                study.add(&row, &links, move |world| once(world, peer, from, fault));
             }
         }
     }
-    judge(&mut sheet, bar, from);
-    Ok(sheet)
+    study
+}
+
+fn once(world: &World, peer: Peer, from: Side, fault: Fault) -> io::Result<Vec<f64>> {
+    let one = Cell {
+        peer,
+        classes: &[Class::Interactive],
+        congestion: "cubic",
+        flows: vec![Flow {
+            from,
+            class: Class::Interactive,
+            what: What::Tick {
+                size: 200,
+                every: EVERY,
+            },
+            start: 0,
+            stop: END - 500,
+        }],
+        end: END,
+    };
+    let tried = one.measure_during(world, |zero| lose(world, zero, from, fault));
+    world.mend("wlan0")?;
+    let (outcome, loss) = tried?;
+    let mut figures = Fall::of(&outcome, from, &loss).figures();
+    figures.push(loss.share);
+    Ok(figures)
 }
 
 /// A loss, in nanoseconds from the plan's zero.
@@ -180,7 +171,7 @@ struct Loss {
     share: f64,
 }
 
-fn lose(world: &World, zero: u64, from: Side, hold: u64, fault: Fault) -> io::Result<Loss> {
+fn lose(world: &World, zero: u64, from: Side, fault: Fault) -> io::Result<Loss> {
     let crossed = |link| {
         let counters = world.counters(link);
         let way = if from == Side::Client {
@@ -196,7 +187,7 @@ fn lose(world: &World, zero: u64, from: Side, hold: u64, fault: Fault) -> io::Re
     clock::sleep_until(zero + FAULT * 1_000_000);
     let after = both();
     let lost = clock::of(world.fault("wlan0", fault)?);
-    clock::sleep_until(lost + hold * 1_000_000);
+    clock::sleep_until(lost + HOLD * 1_000_000);
     let mended = clock::of(world.mend("wlan0")?);
     let [wifi, cellular] = [0, 1].map(|link| (after[link] - before[link]) as f64);
     Ok(Loss {
@@ -219,15 +210,10 @@ struct Fall {
 }
 
 impl Fall {
-    fn of(outcome: &Outcome, from: Side, loss: &Loss, end: u64) -> Self {
-        let far = if from == Side::Client {
-            Side::Server
-        } else {
-            Side::Client
-        };
+    fn of(outcome: &Outcome, from: Side, loss: &Loss) -> Self {
         let sent = outcome.report(from).flows[0].sent;
-        let ticks = &outcome.report(far).flows[0].ticks;
-        Self::seen(ticks, sent, loss.lost, loss.mended, end * 1_000_000)
+        let ticks = &outcome.report(from.other()).flows[0].ticks;
+        Self::seen(ticks, sent, loss.lost, loss.mended, END * 1_000_000)
     }
 
     fn seen(ticks: &[Tick], sent: u64, lost: u64, mended: u64, end: u64) -> Self {
@@ -271,6 +257,8 @@ impl Fall {
         vec![
             self.gap,
             self.gap,
+            self.gap,
+            self.worst,
             self.worst,
             self.worst,
             self.normal,

@@ -1,23 +1,33 @@
 //! B7: libcmm's own workload, and B6's on both networks, against one MPTCP connection that knows no intent.
 
-use std::io;
-
 use super::beside::{self, COLUMNS};
-use super::{BOTH, Cell, Class, Done, ask, cell, cellular, told, wifi};
+use super::{BOTH, Cell, Class, Load, Study, ask, both, told};
 use crate::args::Args;
 use crate::peer::{MANCOM, MESSAGES, MPTCP, MPTCP_TWO, NOQ, Peer, TCP_SPLIT, TCP_TWO};
-use crate::report::{Sheet, percentile};
+use crate::report::{Sheet, percentiles};
 use crate::traffic::{Flow, Side, What};
-use crate::world::World;
 
 const PEERS: [Peer; 7] = [TCP_TWO, TCP_SPLIT, MPTCP_TWO, MPTCP, NOQ, MANCOM, MESSAGES];
 const QUICK: [Peer; 3] = [MPTCP, MANCOM, MESSAGES];
 /// How many times lower the interactive latency has to be.
 const TIMES: f64 = 13.0;
 
-pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
-    let links = [wifi(), cellular()];
-    let world = World::new(&links)?;
+pub(super) fn studies(args: &Args) -> Vec<Study> {
+    let mut studies = vec![whole(args)];
+    // Briefly it is B6's table of both networks.
+    if !args.quick {
+        let peers = args.peers(&[MPTCP, MANCOM], &[]);
+        let title = "one session against one MPTCP connection, interactive beside bulk";
+        let sheet = beside::sheet(args, "B7", title, &both(), "cubic");
+        let mut study = Study::new(sheet, Load::Filled, judge);
+        beside::rounds(&mut study, args, &both(), "cubic", &[], &peers);
+        studies.push(study);
+    }
+    studies
+}
+
+fn whole(args: &Args) -> Study {
+    let links = both();
     let (start, end, every) = if args.quick {
         (3000, 8000, 500)
     } else {
@@ -25,13 +35,16 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
     };
     let conditions = format!(
         "{}. cubic. 128-byte request and response every {every} ms from second {} to {}, beside background \
-         messages of 256 KiB up, 4 in the pipe, each answered with 4 bytes; median of {}.",
+         messages of 256 KiB up, 4 in the pipe, each answered with 4 bytes; bulk: payload that arrived in order from second 0 to \
+         {}; median of {}.",
         told(&links),
         start / 1000,
         end / 1000,
+        end / 1000,
         args.runs,
     );
-    let mut sheet = Sheet::new("B7", "libcmm's workload", conditions, &COLUMNS);
+    let sheet = Sheet::new("B7", "libcmm's workload", conditions, &COLUMNS);
+    let mut study = Study::new(sheet, Load::Filled, judge);
     for _ in 0..args.runs {
         for peer in args.peers(&PEERS, &QUICK) {
             let background = Flow {
@@ -48,31 +61,18 @@ pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
                 peer,
                 classes: &BOTH,
                 congestion: "cubic",
-                links: &links,
                 flows: vec![background, ask(128, every, start, end)],
                 end: end + 1000,
             };
-            cell(&mut sheet, &peer.to_string(), &world, &one, |outcome| {
-                let latencies = outcome.latencies(1);
-                let of = |percent| percentile(&latencies, percent).unwrap_or(f64::NAN);
+            study.add(&peer.to_string(), &links, move |world| {
+                let outcome = one.measure(world)?;
+                let [p50, p95, p99] = percentiles(&outcome.latencies(1));
                 let bulk = outcome.up(0, 0, end);
-                vec![of(50.0), of(90.0), of(99.0), bulk, outcome.share(0)]
+                Ok(vec![p50, p95, p99, bulk, outcome.share(0)])
             });
         }
     }
-    judge(&mut sheet);
-    done(sheet)?;
-    // Briefly it is B6's table of both networks.
-    if args.quick {
-        return Ok(());
-    }
-    let peers = args.peers(&[MPTCP, MANCOM], &[]);
-    let mut sheet = beside::sheet(args, &world, &links, "cubic", &peers)?;
-    sheet.bar = "B7";
-    sheet.title = "one session against one MPTCP connection, interactive beside bulk".to_owned();
-    sheet.verdicts.clear();
-    judge(&mut sheet);
-    done(sheet)
+    study
 }
 
 fn judge(sheet: &mut Sheet) {

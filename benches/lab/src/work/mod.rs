@@ -5,52 +5,54 @@ mod cell;
 mod driving;
 mod failover;
 mod libcmm;
+mod pool;
 mod returning;
 mod stripe;
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cell::{Cell, Outcome};
+use pool::{Load, Study};
 
 use crate::args::Args;
 use crate::clock;
 use crate::peer::{Class, Peer};
 use crate::report::{self, Sheet};
 use crate::traffic::{Flow, Side, What};
-use crate::world::{LinkSpec, Rate, World};
+use crate::world::{LinkSpec, Rate};
 
 /// How long starting, connecting and reporting may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BOTH: [Class; 2] = [Class::Interactive, Class::Bulk];
 
-/// Runs what was asked for; every sheet is printed as it is done and written at once.
+/// Runs what was asked for; every sheet is printed as it is done, and all that are done are written at once.
 pub(crate) fn run(args: &Args) -> io::Result<Vec<Sheet>> {
-    let mut sheets = Vec::new();
+    let mut studies = Vec::new();
     for workload in &args.wanted {
-        let measure = match workload.as_str() {
-            "B3" => stripe::run,
-            "B4" => failover::told,
-            "B5" => failover::silent,
-            "B6" => beside::run,
-            "B7" => libcmm::run,
-            "B8" => driving::run,
-            _ => returning::run,
-        };
-        let begun = clock::now();
-        let mut done = |sheet: Sheet| {
-            report::print(&sheet);
-            sheets.push(sheet);
-            report::write(&args.out, &sheets)
-        };
-        measure(args, &mut done)?;
-        eprintln!("{workload}: {} s", (clock::now() - begun) / 1_000_000_000);
+        match workload.as_str() {
+            "B3" => studies.extend(stripe::studies(args)),
+            "B4" => studies.extend(failover::told(args)),
+            "B5" => studies.extend(failover::silent(args)),
+            "B6" => studies.extend(beside::studies(args)),
+            "B7" => studies.extend(libcmm::studies(args)),
+            "B8" => studies.extend(driving::studies(args)?),
+            _ => studies.push(returning::study(args)),
+        }
     }
-    Ok(sheets)
+    let begun = clock::now();
+    let mut sheets = BTreeMap::new();
+    pool::run(args.jobs, studies, &mut |study, sheet| {
+        report::print(&sheet);
+        sheets.insert(study, sheet);
+        let done: Vec<&Sheet> = sheets.values().collect();
+        report::write(&args.out, &done)
+    })?;
+    eprintln!("{} s in all", (clock::now() - begun) / 1_000_000_000);
+    Ok(sheets.into_values().collect())
 }
-
-/// Where a workload puts a sheet that is done.
-type Done<'a> = dyn FnMut(Sheet) -> io::Result<()> + 'a;
 
 /// The default networks.
 fn wifi() -> LinkSpec {
@@ -59,6 +61,10 @@ fn wifi() -> LinkSpec {
 
 fn cellular() -> LinkSpec {
     link("wwan0", 2, 120, 256_000)
+}
+
+fn both() -> Arc<[LinkSpec]> {
+    Arc::new([wifi(), cellular()])
 }
 
 /// Megabits a second each way, milliseconds, bytes.
@@ -78,18 +84,22 @@ fn link(name: &'static str, mbit: u64, rtt: u64, queue: usize) -> LinkSpec {
 impl Args {
     /// All of these peers, or those of them that were asked for, or with `--quick` a few.
     fn peers(&self, all: &[Peer], few: &[Peer]) -> Vec<Peer> {
-        match &self.peers {
+        let asked: Vec<Peer> = match &self.peers {
             None if self.quick => few.to_vec(),
             None => all.to_vec(),
             Some(names) => {
                 let wanted = |peer: &&Peer| names.contains(&peer.to_string());
                 all.iter().filter(wanted).copied().collect()
             }
-        }
+        };
+        asked
+            .into_iter()
+            .filter(|peer| self.mptcp || !matches!(peer, Peer::Mptcp { .. }))
+            .collect()
     }
 
-    fn congestions(&self) -> Vec<&str> {
-        match &self.congestion {
+    pub(crate) fn congestions(&self) -> Vec<&'static str> {
+        match self.congestion {
             Some(one) => vec![one],
             None if self.quick => vec!["cubic"],
             None => vec!["cubic", "bbr"],
@@ -100,44 +110,6 @@ impl Args {
     fn time(&self, long: u64, quick: u64) -> u64 {
         if self.quick { quick } else { long }
     }
-}
-
-/// Measures a cell and adds what `figures` makes of it to the sheet; a failure is told and leaves no sample.
-fn cell(
-    sheet: &mut Sheet,
-    row: &str,
-    world: &World,
-    cell: &Cell<'_>,
-    figures: impl FnOnce(&Outcome) -> Vec<f64>,
-) {
-    match cell.measure(world) {
-        Ok(outcome) => note(sheet, row, cell, &outcome, figures(&outcome)),
-        Err(error) => failed(sheet, row, &error),
-    }
-}
-
-/// Adds figures to the sheet and tells what was strange.
-fn note(sheet: &mut Sheet, row: &str, cell: &Cell<'_>, outcome: &Outcome, figures: Vec<f64>) {
-    if outcome.used.iter().any(|used| used != cell.congestion) {
-        eprintln!(
-            "{row}: asked for {}, used {:?}",
-            cell.congestion, outcome.used
-        );
-    }
-    for error in outcome.failures() {
-        eprintln!("{row}: {error}");
-    }
-    let shown: Vec<String> = figures
-        .iter()
-        .map(|figure| format!("{figure:.1}"))
-        .collect();
-    eprintln!("  {} {row}: {}", sheet.bar, shown.join(" "));
-    sheet.add(row, &figures);
-}
-
-fn failed(sheet: &mut Sheet, row: &str, error: &io::Error) {
-    eprintln!("  {} {row}: FAILED: {error}", sheet.bar);
-    sheet.add(row, &vec![f64::NAN; sheet.columns.len()]);
 }
 
 /// Bulk from the client as fast as it goes, from zero on.

@@ -2,16 +2,17 @@
 
 use std::io;
 use std::process::Command;
+use std::sync::Arc;
 
 use super::cell::setup;
-use super::{Done, PATIENCE, told, wifi};
+use super::{Load, PATIENCE, Study, told, wifi};
 use crate::args::Args;
 use crate::clock;
 use crate::node::{Answer, Order, Remote};
 use crate::peer::{Class, MANCOM};
 use crate::report::{Column, Scale, Sheet, Stat, percentile};
 use crate::traffic::Side;
-use crate::world::{Fault, LinkSpec, World};
+use crate::world::{Fault, World};
 
 const COLUMNS: [Column; 6] = [
     Column::new("first", "ms", Stat::Median),
@@ -25,47 +26,50 @@ const COLUMNS: [Column; 6] = [
 const GONE: u64 = 4_000_000_000;
 const AFTER: u64 = 15_000_000_000;
 
-pub(super) fn run(args: &Args, done: &mut Done<'_>) -> io::Result<()> {
-    let count = 1000;
-    let links = [wifi()];
+const COUNT: usize = 1000;
+
+pub(super) fn study(args: &Args) -> Study {
+    let links = Arc::new([wifi()]);
     let conditions = format!(
-        "{}. {count} sessions of one process, each with a byte to send; wlan0's carrier is gone for {} s, times \
+        "{}. {COUNT} sessions of one process, each with a byte to send; wlan0's carrier is gone for {} s, times \
          are from its return until each byte was there and back; median of {}.",
-        told(&links),
+        told(&*links),
         GONE / 1_000_000_000,
         args.runs,
     );
-    let mut sheet = Sheet::new(
+    let sheet = Sheet::new(
         "B12",
-        format!("{count} sessions return at once"),
+        format!("{COUNT} sessions return at once"),
         conditions,
         &COLUMNS,
     );
-    let world = World::new(&links)?;
+    let mut study = Study::new(sheet, Load::Whole, judge);
     for _ in 0..args.runs {
-        let once = once(&world, &links, count);
-        world.mend("wlan0")?;
-        match once {
-            Ok(figures) => sheet.add("mancom", &figures),
-            Err(error) => super::failed(&mut sheet, "mancom", &error),
-        }
+        study.add("mancom", &(links.clone() as _), |world| {
+            let once = once(world, COUNT);
+            world.mend("wlan0")?;
+            once
+        });
     }
+    study
+}
+
+fn judge(sheet: &mut Sheet) {
     sheet.at_most("all resumed within 2 s", "last", Some(2000.0));
-    sheet.at_least("no session lost", "resumed", Some(count as f64));
-    let dials = 1.5 * count as f64;
+    sheet.at_least("no session lost", "resumed", Some(COUNT as f64));
+    let dials = 1.5 * COUNT as f64;
     sheet.at_most(
         "no thundering retry: connections opened",
         "connections",
         Some(dials),
     );
-    done(sheet)
 }
 
-fn once(world: &World, links: &[LinkSpec], count: usize) -> io::Result<Vec<f64>> {
+fn once(world: &World, count: usize) -> io::Result<Vec<f64>> {
     world.set_default_congestion("cubic")?;
     let mut server = Remote::start(world, Side::Server)?;
     let mut client = Remote::start(world, Side::Client)?;
-    let mut setup = setup(world, MANCOM, &[Class::Interactive], links);
+    let mut setup = setup(world, MANCOM, &[Class::Interactive]);
     server.order(&Order::ListenCrowd(setup.clone()))?;
     let Answer::Listening { port, .. } = server.answer(PATIENCE)? else {
         return Err(io::Error::other("the server does not listen"));

@@ -16,7 +16,7 @@ const CARRIER: Duration = Duration::from_secs(3);
 const DEVICE_QUEUE: u32 = 10_000;
 
 /// A host of which each run begins without what an earlier one has learned.
-pub(super) fn host(name: &'static str, reverse_path_filter: &str) -> io::Result<Namespace> {
+pub(super) fn host(name: &str, reverse_path_filter: &str) -> io::Result<Namespace> {
     let host = Namespace::new(name)?;
     host.set("net/ipv4/tcp_no_metrics_save", "1")?;
     host.set("net/ipv4/conf/all/rp_filter", "0")?;

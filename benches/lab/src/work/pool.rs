@@ -1,0 +1,387 @@
+//! Several worlds at once: the cells of all sheets in one queue, each measured by a worker in a world of its own.
+//!
+//! ```text
+//!  studies ──► cells, in order ──► enough shares free? ──► worker, its world ──► figures ──► sheet, judged when whole
+//! ```
+//!
+//! The machine has so many shares, and a cell takes one or more of them: see [`Load`]. Cells begin in the order
+//! of their sheet, one after the other and never two at the same moment, so that peers stay interleaved and faults do
+//! not fall together. Worlds are kept for cells of the same links; while one is made, no cell begins.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::report::Sheet;
+use crate::world::{LinkSpec, Rate, World};
+
+/// Between the beginnings of two cells: more than a fault takes, far less than any cell.
+const APART: Duration = Duration::from_millis(200);
+
+/// What a cell asks of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    /// A hundred messages a second, or bulk over a network as slow as cellular: one share.
+    Light,
+    /// The lab's networks, filled: two shares.
+    Filled,
+    /// Whatever the machine can do: all of them.
+    Whole,
+}
+
+impl Load {
+    fn shares(self, of: usize) -> usize {
+        match self {
+            Self::Light => 1,
+            Self::Filled => of.min(2),
+            Self::Whole => of,
+        }
+    }
+}
+
+type Work = dyn FnOnce(&World) -> io::Result<Vec<f64>> + Send;
+type Judge = dyn FnOnce(&mut Sheet) + Send;
+
+/// A sheet, and the cells that fill it.
+pub(super) struct Study {
+    sheet: Sheet,
+    load: Load,
+    cells: Vec<Cell>,
+    judge: Box<Judge>,
+}
+
+struct Cell {
+    row: String,
+    links: Arc<[LinkSpec]>,
+    work: Box<Work>,
+}
+
+impl Study {
+    pub(super) fn new(
+        sheet: Sheet,
+        load: Load,
+        judge: impl FnOnce(&mut Sheet) + Send + 'static,
+    ) -> Self {
+        Self {
+            sheet,
+            load,
+            cells: Vec::new(),
+            judge: Box::new(judge),
+        }
+    }
+
+    /// Adds a cell, whose figures are a sample of each column of this row.
+    pub(super) fn add(
+        &mut self,
+        row: &str,
+        links: &Arc<[LinkSpec]>,
+        work: impl FnOnce(&World) -> io::Result<Vec<f64>> + Send + 'static,
+    ) {
+        self.cells.push(Cell {
+            row: row.to_owned(),
+            links: Arc::clone(links),
+            work: Box::new(work),
+        });
+    }
+}
+
+/// A sheet that is not whole yet.
+struct Open {
+    sheet: Sheet,
+    /// The rows of the cells and what was measured, in order.
+    figures: Vec<(String, Option<Vec<f64>>)>,
+    missing: usize,
+    judge: Option<Box<Judge>>,
+}
+
+struct Hall {
+    shares: usize,
+    total: usize,
+    began: Instant,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Held while a world is made: `ip netns` is not made for several at once.
+    maker: Mutex<()>,
+}
+
+struct State {
+    queue: VecDeque<Turn>,
+    free: usize,
+    /// Workers that make a world.
+    making: usize,
+    latest: Option<Instant>,
+    ended: usize,
+}
+
+/// A cell whose turn comes.
+struct Turn {
+    study: usize,
+    place: usize,
+    bar: &'static str,
+    load: Load,
+    cell: Cell,
+}
+
+/// Measures everything; each sheet is given to `done` as it is whole, with its number.
+pub(super) fn run(
+    shares: usize,
+    studies: Vec<Study>,
+    done: &mut (dyn FnMut(usize, Sheet) -> io::Result<()> + Send),
+) -> io::Result<()> {
+    let mut open = Vec::new();
+    let mut queue = VecDeque::new();
+    for (study, given) in studies.into_iter().enumerate() {
+        let mut figures = Vec::new();
+        for (place, cell) in given.cells.into_iter().enumerate() {
+            figures.push((cell.row.clone(), None));
+            queue.push_back(Turn {
+                study,
+                place,
+                bar: given.sheet.bar,
+                load: given.load,
+                cell,
+            });
+        }
+        open.push(Open {
+            missing: figures.len(),
+            sheet: given.sheet,
+            figures,
+            judge: Some(given.judge),
+        });
+    }
+    let hall = Hall {
+        shares,
+        total: queue.len(),
+        began: Instant::now(),
+        state: Mutex::new(State {
+            queue,
+            free: shares,
+            making: 0,
+            latest: None,
+            ended: 0,
+        }),
+        changed: Condvar::new(),
+        maker: Mutex::new(()),
+    };
+    let results = Mutex::new((open, done, Ok(())));
+    thread::scope(|scope| {
+        for _ in 0..shares {
+            scope.spawn(|| {
+                hall.work(&|study, place, measured| {
+                    let mut results = results.lock().expect("nobody panics with it");
+                    let (open, done, outcome) = &mut *results;
+                    if let Some(sheet) = open[study].take(place, measured)
+                        && let Err(error) = done(study, sheet)
+                    {
+                        *outcome = Err(error);
+                        hall.close();
+                    }
+                });
+            });
+        }
+    });
+    results.into_inner().expect("nobody panics with it").2
+}
+
+impl Open {
+    /// Takes the figures of a cell; the sheet, if it was the last.
+    fn take(&mut self, place: usize, figures: Vec<f64>) -> Option<Sheet> {
+        self.figures[place].1 = Some(figures);
+        self.missing -= 1;
+        if self.missing > 0 {
+            return None;
+        }
+        for (row, figures) in &self.figures {
+            self.sheet.add(row, figures.as_deref().unwrap_or_default());
+        }
+        if let Some(judge) = self.judge.take() {
+            judge(&mut self.sheet);
+        }
+        Some(self.sheet.clone())
+    }
+}
+
+/// The shares of a cell that is being measured; dropping it gives them back.
+struct Taken<'a> {
+    hall: &'a Hall,
+    shares: usize,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.hall.state().free += self.shares;
+        self.hall.changed.notify_all();
+    }
+}
+
+impl Hall {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics with the state")
+    }
+
+    /// Nothing that waits is begun any more.
+    fn close(&self) {
+        self.state().queue.clear();
+        self.changed.notify_all();
+    }
+
+    fn work(&self, measured: &dyn Fn(usize, usize, Vec<f64>)) {
+        let mut kept: Option<World> = None;
+        while let Some((turn, taken)) = self.next() {
+            let begun = self.world(&mut kept, &turn.cell.links);
+            let (row, links) = (turn.cell.row, turn.cell.links);
+            let figures = begun.and_then(|world| {
+                self.begin();
+                (turn.cell.work)(world)
+            });
+            let recorded = |link: &LinkSpec| matches!(link.up, Rate::Trace(_));
+            if figures.is_err() || links.iter().any(recorded) {
+                // What failed may have left anything; a recorded rate begins with its world.
+                kept = None;
+            }
+            drop(taken);
+            let shown = self.shown(turn.bar, &row, &figures);
+            eprintln!("{shown}");
+            measured(turn.study, turn.place, figures.unwrap_or_default());
+        }
+    }
+
+    fn shown(&self, bar: &str, row: &str, figures: &io::Result<Vec<f64>>) -> String {
+        let mut state = self.state();
+        state.ended += 1;
+        let minutes = self.began.elapsed().as_secs() / 60;
+        let told = match figures {
+            Ok(figures) => {
+                let figures: Vec<String> = figures.iter().map(|f| format!("{f:.1}")).collect();
+                figures.join(" ")
+            }
+            Err(error) => format!("FAILED: {error}"),
+        };
+        let (ended, total) = (state.ended, self.total);
+        format!("  [{ended}/{total}, {minutes} min] {bar} {row}: {told}")
+    }
+
+    /// The next cell, once there are shares for it.
+    fn next(&self) -> Option<(Turn, Taken<'_>)> {
+        let mut state = self.state();
+        loop {
+            let shares = state.queue.front()?.load.shares(self.shares);
+            if shares <= state.free {
+                let turn = state.queue.pop_front()?;
+                state.free -= shares;
+                return Some((turn, Taken { hall: self, shares }));
+            }
+            state = self.changed.wait(state).expect("nothing panics with it");
+        }
+    }
+
+    /// A world of these links: the one that is kept, or a new one.
+    fn world<'w>(
+        &self,
+        kept: &'w mut Option<World>,
+        links: &[LinkSpec],
+    ) -> io::Result<&'w mut World> {
+        if kept.as_ref().is_none_or(|world| world.links() != links) {
+            self.state().making += 1;
+            drop(kept.take());
+            let made = {
+                let _one = self.maker.lock().expect("nothing panics with it");
+                World::new(links)
+            };
+            self.state().making -= 1;
+            self.changed.notify_all();
+            *kept = Some(made?);
+        }
+        kept.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Waits until a cell may begin.
+    fn begin(&self) {
+        let mut state = self.state();
+        while state.making > 0 {
+            state = self.changed.wait(state).expect("nothing panics with it");
+        }
+        let now = Instant::now();
+        let at = state.latest.map_or(now, |latest| now.max(latest + APART));
+        state.latest = Some(at);
+        drop(state);
+        thread::sleep(at - now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Column, Stat};
+
+    fn sheet() -> Sheet {
+        Sheet::new("B0", "", "", &[Column::new("n", "", Stat::Sum)])
+    }
+
+    #[test]
+    fn a_sheet_is_judged_when_its_last_cell_is_in_and_keeps_the_order_of_its_cells() {
+        let mut open = Open {
+            sheet: sheet(),
+            figures: ["a", "b", "a"].map(|row| (row.to_owned(), None)).to_vec(),
+            missing: 3,
+            judge: Some(Box::new(|sheet| sheet.title = "judged".to_owned())),
+        };
+        assert!(open.take(2, vec![3.0]).is_none());
+        assert!(open.take(1, Vec::new()).is_none());
+        let sheet = open.take(0, vec![1.0]).expect("the last");
+        assert_eq!(sheet.title, "judged");
+        let rows: Vec<_> = sheet.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(rows, ["a", "b"]);
+        assert_eq!(sheet.rows[0].samples, [[1.0, 3.0]]);
+        assert_eq!(sheet.figure("b", "n"), None);
+    }
+
+    #[test]
+    fn no_load_takes_more_than_there_is() {
+        for shares in 1..20 {
+            let all = [Load::Light, Load::Filled, Load::Whole].map(|load| load.shares(shares));
+            assert!(all.iter().all(|&taken| taken >= 1 && taken <= shares));
+            assert_eq!(all[2], shares);
+        }
+    }
+
+    #[test]
+    fn a_cell_that_takes_everything_waits_for_the_others() {
+        let turn = |load| Turn {
+            study: 0,
+            place: 0,
+            bar: "B0",
+            load,
+            cell: Cell {
+                row: String::new(),
+                links: Arc::new([]),
+                work: Box::new(|_| Ok(Vec::new())),
+            },
+        };
+        let hall = Hall {
+            shares: 2,
+            total: 2,
+            began: Instant::now(),
+            state: Mutex::new(State {
+                queue: [turn(Load::Light), turn(Load::Whole)].into(),
+                free: 2,
+                making: 0,
+                latest: None,
+                ended: 0,
+            }),
+            changed: Condvar::new(),
+            maker: Mutex::new(()),
+        };
+        let (_, first) = hall.next().expect("there is one");
+        thread::scope(|scope| {
+            let second = scope.spawn(|| hall.next().map(|(turn, taken)| (turn.load, taken.shares)));
+            assert_eq!(hall.state().free, 1);
+            drop(first);
+            assert_eq!(second.join().expect("it waits"), Some((Load::Whole, 2)));
+        });
+        assert_eq!(hall.state().free, 2);
+        assert!(hall.next().is_none());
+    }
+}
