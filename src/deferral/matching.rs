@@ -65,8 +65,7 @@ impl Patience {
 }
 
 impl Matching {
-    #[doc(hidden)]
-    pub fn new(registry: Result<Arc<Registry>, MatchError>, label: Label) -> Self {
+    pub(crate) fn new(registry: Result<Arc<Registry>, MatchError>, label: Label) -> Self {
         Matching {
             registry,
             operation: Operation::named("matching"),

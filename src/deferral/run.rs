@@ -68,8 +68,7 @@ pub struct Run<F, Fut> {
 }
 
 impl<F, Fut> Run<F, Fut> {
-    #[doc(hidden)]
-    pub fn new(registry: Result<Arc<Registry>, MatchError>, label: Label, f: F) -> Self {
+    pub(crate) fn new(registry: Result<Arc<Registry>, MatchError>, label: Label, f: F) -> Self {
         Run {
             registry,
             operation: Operation::named("run"),

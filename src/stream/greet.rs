@@ -13,7 +13,7 @@ use super::McStream;
 use super::crowd::Source;
 use super::dial::{self, DialError};
 use super::door::Door;
-use super::driver::{self, Driver};
+use super::driver::{self, Driver, Turn};
 use super::plain::Plain;
 use crate::clock::Clock;
 use crate::label::Label;
@@ -174,7 +174,8 @@ impl Door {
 
     /// Shows the session's first stream to `accept`.
     async fn show_first(&self, id: SessionId, driver: Arc<Driver>) {
-        let first = poll_fn(|cx| driver.poll_accept(cx));
+        let mut turn = Turn::to_accept(&driver);
+        let first = poll_fn(|cx| turn.poll_accept(cx));
         let first = tokio::time::timeout(UNSHOWN, first).await;
         self.shown(id);
         match first {

@@ -21,6 +21,7 @@ mod serve;
 mod sockets;
 mod state;
 mod transmit;
+mod turn;
 mod waits;
 mod wakers;
 
@@ -47,10 +48,11 @@ use crate::proto::session::handshake::Credentials;
 use crate::proto::session::{CloseReason, PathId, PathSides, Session, StreamId};
 use crate::transport::ByteLink;
 
-pub(super) use messages::{Outcome, Turn, fate};
+pub(super) use messages::{Outcome, fate};
 pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
 pub(super) use state::{Advertise, State, TellDetached};
+pub(super) use turn::Turn;
 
 use books::Books;
 use sockets::{Link, READS};
@@ -191,24 +193,6 @@ impl Driver {
             state.note_label(&label);
             state.transmit(now);
             Ok(id)
-        })
-    }
-
-    pub(super) fn poll_accept(
-        &self,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Result<(StreamId, Label), SessionError>> {
-        self.with(|state, _| {
-            if let Some(accepted) = state.core.accept() {
-                state.handles += 1;
-                return Poll::Ready(Ok(accepted));
-            }
-            if let Some(reason) = state.core.closed() {
-                return Poll::Ready(Err(state.closed_error(reason)));
-            }
-            state.accepting.retain(|known| !known.will_wake(cx.waker()));
-            state.accepting.push_back(cx.waker().clone());
-            Poll::Pending
         })
     }
 
@@ -356,18 +340,6 @@ impl Driver {
             state.transmit(now);
         });
         self.wakers.summon();
-    }
-
-    /// Resolves when the session is over.
-    pub(super) fn poll_closed(&self, cx: &mut TaskContext<'_>) -> Poll<SessionError> {
-        self.with(|state, _| match state.core.closed() {
-            Some(reason) => Poll::Ready(state.closed_error(reason)),
-            None => {
-                state.closing.retain(|known| !known.will_wake(cx.waker()));
-                state.closing.push(cx.waker().clone());
-                Poll::Pending
-            }
-        })
     }
 
     pub(super) fn events(&self) -> Events {

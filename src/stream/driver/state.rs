@@ -1,6 +1,5 @@
 //! What the lock guards: the core, the paths' sockets, and who waits for what.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use tokio::sync::watch;
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
 use super::books::Books;
+use super::line::Line;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
@@ -45,8 +45,8 @@ pub(in crate::stream) struct State {
     pub(super) links: Vec<Link>,
     pub(super) waiters: Vec<(StreamId, Waiters)>,
     pub(super) waits: Option<Box<Waits>>,
-    pub(super) accepting: VecDeque<Waker>,
-    pub(super) closing: Vec<Waker>,
+    pub(super) accepting: Line,
+    pub(super) closing: Line,
     /// Streams and session handles that users hold.
     pub(super) handles: usize,
     /// What the driver's timer is set to.
@@ -112,8 +112,8 @@ impl State {
             links: Vec::new(),
             waiters: Vec::new(),
             waits: None,
-            accepting: VecDeque::new(),
-            closing: Vec::new(),
+            accepting: Line::default(),
+            closing: Line::default(),
             handles: 0,
             armed: None,
             watch_at: None,
@@ -231,7 +231,7 @@ impl State {
             Event::Readable(id) => self.wake_one(id, |waiters| &mut waiters.read),
             Event::Writable(id) => self.wake_one(id, |waiters| &mut waiters.write),
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
-            Event::Incoming => self.wake.extend(self.accepting.pop_front()),
+            Event::Incoming => self.wake.extend(self.accepting.call()),
             Event::PathClosed(path, end) => self.path_closed(path, end),
             Event::PathCarries(_)
             | Event::PeerAddresses
@@ -307,8 +307,8 @@ impl State {
                     .flatten(),
             );
         }
-        self.wake.extend(self.accepting.drain(..));
-        self.wake.append(&mut self.closing);
+        self.wake.extend(self.accepting.dissolve());
+        self.wake.extend(self.closing.dissolve());
         self.end_messages();
         if !std::mem::replace(&mut self.closed_told, true) {
             let why = self.closed_error(reason).to_string().into();
