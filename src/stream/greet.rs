@@ -206,11 +206,7 @@ impl Door {
             }
         };
         // It was known when it was asked for, but may have ended meanwhile.
-        let known = self
-            .lock()
-            .sessions
-            .get(&id)
-            .map(|known| Arc::clone(&known.driver));
+        let known = self.lock().driver(id);
         let driver = known.ok_or(HandshakeError::UnknownSession)?;
         dial::send(&mut *link, &accepted).await?;
         self.moved(id, source);
