@@ -65,7 +65,8 @@ impl Patience {
 }
 
 impl Matching {
-    pub(crate) fn new(registry: Result<Arc<Registry>, MatchError>, label: Label) -> Self {
+    #[doc(hidden)]
+    pub fn new(registry: Result<Arc<Registry>, MatchError>, label: Label) -> Self {
         Matching {
             registry,
             operation: Operation::named("matching"),

@@ -108,16 +108,15 @@ struct Queue {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Subscriber(Arc<Mutex<Queue>>);
+struct Subscriber(Arc<Mutex<Queue>>);
 
 impl Subscriber {
     /// Whether anybody still reads.
-    pub(super) fn is_read(&self) -> bool {
+    fn is_read(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// Queues an event; the waker is to be woken without any lock held.
-    pub(super) fn push(&self, event: PathEvent) -> Option<Waker> {
+    fn push(&self, event: PathEvent) -> Option<Waker> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.events.len() == KEPT {
             queue.events.pop_front();
@@ -127,14 +126,52 @@ impl Subscriber {
         queue.waker.take()
     }
 
-    pub(super) fn close(&self) -> Option<Waker> {
+    fn close(&self) -> Option<Waker> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.closed = true;
         queue.waker.take()
     }
+}
 
-    pub(super) fn events(&self) -> Events {
-        Events(self.clone())
+/// Who reads the events of a stream or a session. Wakers are given to be woken without any lock held.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    all: Vec<Subscriber>,
+    closed: bool,
+}
+
+impl Subscribers {
+    /// One more, who is told this first.
+    pub(super) fn subscribe(&mut self, now: impl IntoIterator<Item = PathEvent>) -> Events {
+        let subscriber = Subscriber::default();
+        for event in now {
+            subscriber.push(event);
+        }
+        self.all.retain(Subscriber::is_read);
+        match self.closed {
+            true => drop(subscriber.close()),
+            false => self.all.push(subscriber.clone()),
+        }
+        Events(subscriber)
+    }
+
+    pub(super) fn publish(&mut self, event: &PathEvent, wake: &mut Vec<Waker>) {
+        self.all.retain(Subscriber::is_read);
+        for subscriber in &self.all {
+            wake.extend(subscriber.push(event.clone()));
+        }
+    }
+
+    /// There will be no more events.
+    pub(super) fn close(&mut self, wake: &mut Vec<Waker>) {
+        self.closed = true;
+        for subscriber in self.all.drain(..) {
+            wake.extend(subscriber.close());
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 }
 
@@ -212,4 +249,48 @@ pub struct NetworkBytes {
     pub name: Option<Arc<str>>,
     /// The counts of all its paths.
     pub bytes: PathStats,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed() -> PathEvent {
+        let why = "over".into();
+        PathEvent::Closed { why }
+    }
+
+    // behaviour: R1
+    #[test]
+    fn nothing_stays_of_subscribers_that_came_and_went() {
+        let mut subscribers = Subscribers::default();
+        let reader = subscribers.subscribe([]);
+        for _ in 0..100_000 {
+            drop(subscribers.subscribe([closed()]));
+        }
+        assert!(subscribers.all.len() <= 2, "the reader, and the last");
+        drop(reader);
+        subscribers.publish(&closed(), &mut Vec::new());
+        assert!(subscribers.all.is_empty());
+        subscribers.close(&mut Vec::new());
+        let late = subscribers.subscribe([closed()]);
+        assert!(subscribers.all.is_empty(), "nothing more will be told");
+        drop(late);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_keeps_the_latest_and_is_told_how_many_went() {
+        let mut subscribers = Subscribers::default();
+        let mut events = subscribers.subscribe([]);
+        for _ in 0..KEPT + 9 {
+            subscribers.publish(&closed(), &mut Vec::new());
+        }
+        subscribers.close(&mut Vec::new());
+        assert_eq!(events.missed(), 9);
+        let mut read = 0;
+        while events.next().await.is_some() {
+            read += 1;
+        }
+        assert_eq!(read, KEPT);
+    }
 }

@@ -35,7 +35,7 @@ use tokio::io::ReadBuf;
 use super::asked::Asks;
 use super::context::Context;
 use super::error::SessionError;
-use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::events::{Events, PathEvent, PathInfo, StreamStats};
 use super::gauge::Gauge;
 use super::report::ConnectReport;
 use crate::clock::Clock;
@@ -344,16 +344,9 @@ impl Driver {
 
     pub(super) fn events(&self) -> Events {
         self.with(|state, _| {
-            let subscriber = Subscriber::default();
-            for link in &state.links {
-                subscriber.push(PathEvent::Up(state.info(link)));
-            }
-            if state.closed_told {
-                subscriber.close();
-            }
-            let events = subscriber.events();
-            state.subscribers.push(subscriber);
-            events
+            let open = state.links.iter().map(|link| state.info(link));
+            let open: Vec<PathEvent> = open.map(PathEvent::Up).collect();
+            state.subscribers.subscribe(open)
         })
     }
 

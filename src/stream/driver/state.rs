@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::super::error::{SessionError, stream_error};
-use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscribers};
 use super::books::Books;
 use super::line::Line;
 use super::sockets::Link;
@@ -57,7 +57,7 @@ pub(in crate::stream) struct State {
     pub(super) wakers: Arc<Wakers>,
     /// The paths or what they must carry changed: the roamer is to look.
     pub(in crate::stream) unsettled: bool,
-    pub(super) subscribers: Vec<Subscriber>,
+    pub(super) subscribers: Subscribers,
     pub(super) totals: Vec<NetworkBytes>,
     pub(super) waker: Waker,
     pub(super) wake: Vec<Waker>,
@@ -65,7 +65,6 @@ pub(in crate::stream) struct State {
     pub(super) samples: Vec<(NetworkId, Sample)>,
     /// Why no network matches, as last seen.
     pub(in crate::stream) blocked: Option<Arc<Blocked>>,
-    pub(super) closed_told: bool,
     /// For the listener's bound of detached sessions; told outside the lock.
     pub(super) on_detached: Option<TellDetached>,
     /// What was told last, and the number of that word.
@@ -121,12 +120,11 @@ impl State {
             waker: Waker::from(Arc::clone(&wakers)),
             wakers,
             unsettled: true,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             totals: Vec::new(),
             wake: Vec::new(),
             samples: Vec::new(),
             blocked: None,
-            closed_told: false,
             on_detached: None,
             detached: (0, None),
             advertise: None,
@@ -310,12 +308,10 @@ impl State {
         self.wake.extend(self.accepting.dissolve());
         self.wake.extend(self.closing.dissolve());
         self.end_messages();
-        if !std::mem::replace(&mut self.closed_told, true) {
+        if !self.subscribers.is_closed() {
             let why = self.closed_error(reason).to_string().into();
             self.publish(PathEvent::Closed { why });
-            for subscriber in self.subscribers.drain(..) {
-                self.wake.extend(subscriber.close());
-            }
+            self.subscribers.close(&mut self.wake);
         }
     }
 
@@ -325,10 +321,7 @@ impl State {
     }
 
     pub(in crate::stream) fn publish(&mut self, event: PathEvent) {
-        self.subscribers.retain(Subscriber::is_read);
-        for subscriber in &self.subscribers {
-            self.wake.extend(subscriber.push(event.clone()));
-        }
+        self.subscribers.publish(&event, &mut self.wake);
     }
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {

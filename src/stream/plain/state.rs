@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::watch;
 
 use super::super::error::SessionError;
-use super::super::events::{PathEvent, Subscriber};
+use super::super::events::{PathEvent, Subscribers};
 use super::super::gauge::Gauge;
 use super::super::hooks::Carried;
 use super::limit::Limit;
@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) broken: Option<SessionError>,
     pub(super) readers: Option<Waker>,
     pub(super) writers: Option<Waker>,
-    pub(super) subscribers: Vec<Subscriber>,
+    pub(super) subscribers: Subscribers,
     pub(super) gauge: Gauge,
     pub(super) limit: Option<Limit>,
     /// The networks and another policy, where the stream is on a network.
@@ -89,7 +89,7 @@ impl State {
             broken: None,
             readers: None,
             writers: None,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             gauge: Gauge::default(),
             limit: None,
             news: None,

@@ -45,12 +45,10 @@ impl Outgoing {
     /// One of those that come after a message is gone. They are looked through when half of them are, and
     /// not at all if the message is to go too.
     fn lose_follower(&mut self, id: u64) {
+        self.need_less(id);
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
-        if matches!(record.state, State::Tomb { told: false, .. }) {
-            self.unneeded.insert(id);
-        }
         record.gone += 1;
         if record.doomed || record.gone * 2 <= record.followers.len() {
             return;
@@ -67,6 +65,7 @@ impl Outgoing {
         }
     }
 
+    /// One message less needs it: a tomb may be forgotten by now.
     fn need_less(&mut self, id: u64) {
         let state = self.records.get(&id).map(|record| record.state);
         if matches!(state, Some(State::Tomb { told: false, .. })) {
