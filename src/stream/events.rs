@@ -227,7 +227,8 @@ pub struct StreamStats {
     pub acknowledged: u64,
     /// Bytes the stream gave to its reader.
     pub read: u64,
-    /// The session's bytes by network, in order of first use.
+    /// The session's bytes by network, in order of first use. Of more than 64 those used first are told
+    /// as one, under the name `*`.
     pub networks: Vec<NetworkBytes>,
 }
 
@@ -249,6 +250,24 @@ pub struct NetworkBytes {
     pub name: Option<Arc<str>>,
     /// The counts of all its paths.
     pub bytes: PathStats,
+}
+
+/// Networks of a session that are told apart.
+const TOLD_APART: usize = 64;
+
+impl NetworkBytes {
+    /// So many more of a network.
+    pub(super) fn add(networks: &mut Vec<Self>, name: Option<Arc<str>>, bytes: PathStats) {
+        match networks.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.bytes += bytes,
+            None => networks.push(Self { name, bytes }),
+        }
+        if networks.len() > TOLD_APART {
+            let first = networks.remove(0);
+            networks[0].bytes += first.bytes;
+            networks[0].name = Some("*".into());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +295,27 @@ mod tests {
         let late = subscribers.subscribe([closed()]);
         assert!(subscribers.all.is_empty(), "nothing more will be told");
         drop(late);
+    }
+
+    #[test]
+    fn networks_beyond_the_bound_are_counted_as_one() {
+        let mut networks = Vec::new();
+        let one = PathStats {
+            payload_sent: 1,
+            ..PathStats::default()
+        };
+        for turn in 0..1_000 {
+            NetworkBytes::add(&mut networks, Some(format!("ppp{turn}").into()), one);
+            NetworkBytes::add(&mut networks, Some("wlan0".into()), one);
+        }
+        assert_eq!(networks.len(), TOLD_APART);
+        assert_eq!(networks[0].name.as_deref(), Some("*"));
+        let sent = |network: &NetworkBytes| network.bytes.payload_sent;
+        assert_eq!(
+            networks.iter().map(sent).sum::<u64>(),
+            2_000,
+            "none is lost"
+        );
     }
 
     #[tokio::test]

@@ -463,10 +463,7 @@ pub(super) fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStat
         .network
         .as_ref()
         .map(|network| Arc::<str>::from(network.name()));
-    match networks.iter_mut().find(|known| known.name == name) {
-        Some(known) => known.bytes += stats,
-        None => networks.push(NetworkBytes { name, bytes: stats }),
-    }
+    NetworkBytes::add(networks, name, stats);
 }
 
 fn path_end(end: PathEnd) -> String {
