@@ -6,6 +6,7 @@ mod label;
 mod networks;
 #[cfg(unix)]
 mod ops;
+#[allow(dead_code, reason = "the tests with namespaces use more of it")]
 #[path = "../netns/process.rs"]
 mod process;
 mod run;
