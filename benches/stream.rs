@@ -1,10 +1,11 @@
 //! One stream over loopback against a plain `TcpStream` through the same buffers, in paired rounds.
 //!
-//! `cargo bench --bench stream` prints each figure as a ratio to plain TCP of the same round, as the
-//! median of the rounds, and for bulk the processor time a gigabyte, both ends together, as a ratio too.
+//! `cargo bench --bench stream` prints, as medians of the rounds, how fast plain TCP, one path and two paths
+//! are, the paths as parts of plain TCP in the same round, and what each costs: processor seconds a
+//! gigabyte, or microseconds a round trip, both ends together.
 //! `cargo bench --bench stream -- echo` runs the rows whose name contains the word.
 //!
-//! The rows of two paths have two networks that a fixed scout names; both are loopback beneath.
+//! Two paths have two networks that a fixed scout names; both are loopback beneath.
 
 use std::time::{Duration, Instant};
 
@@ -33,28 +34,29 @@ fn main() {
         .build()
         .expect("a runtime");
     println!(
-        "{:<34}{:>12}{:>12}{:>8}{:>14}",
-        "", "plain TCP", "mc://", "ratio", "CPU a byte"
+        "{:<32}{:>24}{:>16}{:>24}",
+        "", "Gbit/s, or us", "of plain TCP", "CPU s/GB, or us"
+    );
+    println!(
+        "{:<32}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "", "plain", "one", "two", "one", "two", "plain", "one", "two"
     );
     let rows = Rows { runtime, wanted };
-    let bulk = |name, paths, mode| {
-        rows.row(name, paths, Unit::Gbit(BULK), move |p| bulk(p, mode));
-    };
-    bulk("bulk, 64 KiB copied", 1, Mode::Copied);
-    bulk("bulk, 64 KiB owned", 1, Mode::Owned);
-    bulk("bulk, 4 KiB copied", 1, Mode::Small);
-    bulk("bulk, 64 KiB copied, two paths", 2, Mode::Copied);
-    bulk("bulk, 64 KiB owned, two paths", 2, Mode::Owned);
-    rows.row("echo both ways, 64 KiB", 1, Unit::Gbit(ECHO), echo);
-    rows.row("echo both ways, two paths", 2, Unit::Gbit(ECHO), echo);
+    let bulk = |name, mode| rows.row(name, Unit::Gbit(BULK), move |p| bulk(p, mode));
+    bulk("bulk, 64 KiB copied", Mode::Copied);
+    bulk("bulk, 64 KiB owned", Mode::Owned);
+    bulk("bulk, 4 KiB copied", Mode::Small);
+    rows.row("echo both ways, 64 KiB", Unit::Gbit(ECHO), echo);
     let wanted = rows.wanted;
     let ping = |name, work: fn(bool) -> Duration| {
         compare(&wanted, name, Unit::Micros(PINGS), || {
-            let took = |time| Took {
-                time,
-                cpu: Duration::ZERO,
+            let took = |mancom| {
+                let before = cpu();
+                let time = work(mancom);
+                let cpu = cpu().saturating_sub(before);
+                Took { time, cpu }
             };
-            (took(work(false)), took(work(true)))
+            [Some(took(false)), Some(took(true)), None]
         });
     };
     ping("ping-pong, 1 byte, one thread", ping_alone);
@@ -75,10 +77,11 @@ impl Unit {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Processor time as it is told.
+    fn cost(self, cpu: Duration) -> f64 {
         match self {
-            Self::Gbit(_) => "Gbit/s",
-            Self::Micros(_) => "us",
+            Self::Gbit(bytes) => cpu.as_secs_f64() * 1e9 / bytes as f64,
+            Self::Micros(count) => cpu.as_secs_f64() * 1e6 / count as f64,
         }
     }
 }
@@ -89,14 +92,17 @@ struct Rows {
 }
 
 impl Rows {
-    fn row<F>(&self, name: &str, paths: usize, unit: Unit, work: impl Fn(Pair) -> F)
+    fn row<F>(&self, name: &str, unit: Unit, work: impl Fn(Pair) -> F)
     where
         F: Future<Output = Duration> + Send + 'static,
     {
         compare(&self.wanted, name, unit, || {
             self.runtime.block_on(async {
-                let tcp = measured(work(Pair::plain().await)).await;
-                (tcp, measured(work(Pair::mancom(paths).await)).await)
+                [
+                    Some(measured(work(Pair::plain().await)).await),
+                    Some(measured(work(Pair::mancom(1).await)).await),
+                    Some(measured(work(Pair::mancom(2).await)).await),
+                ]
             })
         });
     }
@@ -128,41 +134,38 @@ fn cpu() -> Duration {
     Duration::ZERO
 }
 
-/// Prints the medians of the rounds, each a pair of plain TCP and mancom.
-fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> (Took, Took)) {
+/// Prints the medians of the rounds, each of plain TCP, one path and two.
+fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> [Option<Took>; 3]) {
     if !name.contains(wanted) {
         return;
     }
-    let mut plain = Vec::new();
-    let mut mancom = Vec::new();
-    let mut ratios = Vec::new();
-    let mut costs = Vec::new();
-    for round in 0..=ROUNDS {
-        let (tcp, mc) = work();
-        let cost = mc.cpu.as_secs_f64() / tcp.cpu.as_secs_f64();
-        let (tcp, mc) = (unit.of(tcp.time), unit.of(mc.time));
-        // The first round warms up.
-        if round > 0 {
-            plain.push(tcp);
-            mancom.push(mc);
-            ratios.push(mc / tcp);
-            costs.push(cost);
-        }
-    }
-    let (tcp, mc, ratio) = (median(plain), median(mancom), median(ratios));
-    let cost = match unit {
-        Unit::Gbit(_) => format!("{:>8.2}", median(costs)),
-        Unit::Micros(_) => String::new(),
+    // The first round warms up.
+    let _ = work();
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| work()).collect();
+    let column = |which: usize, of: &dyn Fn(Took, Took) -> f64| {
+        let values = rounds.iter().filter_map(|[plain, one, two]| {
+            let this = [plain, one, two][which].as_ref()?;
+            Some(of((*plain)?, *this))
+        });
+        median(values.collect()).map_or_else(String::new, |value| format!("{value:.2}"))
     };
-    println!(
-        "{name:<34}{tcp:>12.2}{mc:>12.2}{ratio:>8.2}  {:<6}{cost}",
-        unit.name()
-    );
+    let speed = |which| column(which, &|_, this| unit.of(this.time));
+    let part = |which| {
+        column(which, &|plain, this| {
+            unit.of(this.time) / unit.of(plain.time)
+        })
+    };
+    let cost = |which| column(which, &|_, this| unit.cost(this.cpu));
+    print!("{name:<32}");
+    for cell in [speed(0), speed(1), speed(2), part(1), part(2)] {
+        print!("{cell:>8}");
+    }
+    println!("{:>8}{:>8}{:>8}", cost(0), cost(1), cost(2));
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied()
 }
 
 /// Two ends of one connection.

@@ -5,6 +5,7 @@
 //! what the backup moves over which network, and how long the answers take; also while the wifi is
 //! gone from the third second to the sixth. At the end, what the answers took in all.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -13,56 +14,40 @@ use mancom::{Label, Listener, Manager, McStream, Network};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-const SECONDS: u64 = 9;
-const PAUSE: Duration = Duration::from_millis(200);
-
 #[tokio::main]
 async fn main() -> Result<(), mancom::Error> {
     let (scout, networks) = scripted();
     let ms = Duration::from_millis;
-    let wifi = || {
-        Network::wifi("wifi")
-            .rtt(ms(20))
-            .up(20_000_000)
-            .down(20_000_000)
-    };
-    let cellular = Network::cellular("cellular")
-        .rtt(ms(80))
-        .up(4_000_000)
-        .down(4_000_000);
+    let wifi = || Network::wifi("wifi").rtt(ms(20)).up(20_000_000);
+    let cellular = Network::cellular("cellular").metered(false);
     networks.up(wifi());
-    networks.up(cellular.metered(false));
+    networks.up(cellular.rtt(ms(80)).up(4_000_000));
 
     let manager = Manager::builder().scout(scout).build().await?;
     let listener = manager.listen("mem://backup").await?;
     tokio::spawn(serve(listener));
-    let backup = manager
-        .connect("mem://backup")
-        .label(Label::BACKGROUND)
-        .await?;
+    let backup = manager.connect("mem://backup").label(Label::BACKGROUND);
+    let mut backup = backup.await?;
     let questions = backup.session().open(Label::INTERACTIVE).await?;
 
     let (told, mut answers) = mpsc::channel(64);
     tokio::spawn(ask(questions, told));
-    let (stats, writer) = (backup.session(), tokio::spawn(upload(backup)));
-    let (mut before, mut all) = (Vec::new(), Vec::new());
-    for second in 1..=SECONDS {
+    let stats = backup.session();
+    tokio::spawn(async move { tokio::io::copy(&mut tokio::io::repeat(7), &mut backup).await });
+    let (mut before, mut all) = (HashMap::new(), Vec::new());
+    for second in 1..=9 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         match second {
             3 => networks.down("wifi"),
             6 => drop(networks.up(wifi())),
             _ => {}
         }
-        let mut took = Vec::new();
-        while let Ok(answer) = answers.try_recv() {
-            took.push(answer);
-        }
+        let mut took: Vec<_> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
         println!("{second} s  backup       {}", moved(&stats, &mut before));
         println!("     conversation {}", spread(&mut took));
         all.append(&mut took);
     }
     println!("in all, the answers took {}", spread(&mut all));
-    writer.abort();
     Ok(())
 }
 
@@ -79,13 +64,6 @@ async fn serve(listener: Listener) -> Result<(), mancom::Error> {
     }
 }
 
-async fn upload(mut backup: McStream) -> io::Result<()> {
-    let block = vec![7; 64 << 10];
-    loop {
-        backup.write_all(&block).await?;
-    }
-}
-
 async fn ask(mut stream: McStream, told: mpsc::Sender<Duration>) -> io::Result<()> {
     let mut answer = [0; 32];
     loop {
@@ -94,21 +72,17 @@ async fn ask(mut stream: McStream, told: mpsc::Sender<Duration>) -> io::Result<(
         stream.read_exact(&mut answer).await?;
         // Nobody is left to tell once the show is over.
         let _ = told.try_send(began.elapsed());
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
 /// What each network carried since the last time.
-fn moved(session: &mancom::Session, before: &mut Vec<(String, u64)>) -> String {
+fn moved(session: &mancom::Session, before: &mut HashMap<String, u64>) -> String {
     let mut words = Vec::new();
     for path in session.paths() {
         let name = path.to_string();
         let sent = path.stats.payload_sent + path.stats.payload_resent;
-        let known = before.iter_mut().find(|(known, _)| *known == name);
-        let last = known.map_or(0, |(_, last)| std::mem::replace(last, sent));
-        if last == 0 {
-            before.push((name.clone(), sent));
-        }
+        let last = before.insert(name.clone(), sent).unwrap_or_default();
         words.push(format!("{name} {:.1} Mbit/s", (sent - last) as f64 * 8e-6));
     }
     words.join(", ")

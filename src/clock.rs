@@ -12,7 +12,7 @@
 //! Where the system does not tell the two clocks apart, time asleep is not counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -91,6 +91,20 @@ impl Clock {
     pub(crate) fn jump(asleep: Duration) {
         INJECTED.set(INJECTED.get() + asleep);
         JUMPED.notify_waiters();
+    }
+
+    /// The wall clock, in seconds after the beginning of 1970. Where a test paused time it goes as
+    /// that does.
+    pub(crate) fn wall() -> u64 {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall = wall.unwrap_or_default();
+        #[cfg(any(test, feature = "test-util"))]
+        let wall = {
+            let (real, told) = (Instant::now(), Self::recent());
+            (wall + told.saturating_duration_since(real))
+                .saturating_sub(real.saturating_duration_since(told))
+        };
+        wall.as_secs()
     }
 
     fn asleep() -> Duration {

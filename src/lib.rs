@@ -161,13 +161,14 @@
 //! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
-//! | `metrics` | what waits, as gauges and counters of the `metrics` facade |
+//! | `metrics` | what waits, and bytes by network, as gauges and counters of the `metrics` facade |
 //! | `test-util` | `mancom::testing`: scripted networks |
 //! | `cli` | the command `mancom` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::print_stdout)]
 
 pub mod account;
+pub(crate) mod calendar;
 pub(crate) mod clock;
 pub mod endpoint;
 mod error;
@@ -364,6 +365,34 @@ pub fn cancel(what: impl Into<Which>) -> usize {
 /// [`LabelError::NotDefined`] if the configuration has none of this name, or if there is no manager to ask.
 pub fn label(name: &str) -> Result<Label, LabelError> {
     manager::label(name)
+}
+
+/// What sending so many bytes of this label would take by the networks of this moment: see
+/// [`Manager::estimate`]. `None` where no network admits the label, or nobody knows a bandwidth.
+///
+/// # Errors
+///
+/// [`BuildError`] outside a tokio runtime, and for a wrong configuration.
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use mancom::{Label, Manager, Network, Scout};
+///
+/// let phone = Network::cellular("wwan0").metered(true).up(8_000_000);
+/// Manager::builder().scout(Scout::fixed([phone])).build().await?.install()?;
+/// let upload = mancom::estimate(Label::BACKGROUND, 5_000_000, None)?.expect("a bandwidth");
+/// assert_eq!((upload.time.as_secs(), upload.metered), (5, 5_000_000));
+/// assert!(mancom::estimate("prohibit=metered".parse()?, 5_000_000, None)?.is_none());
+/// # Ok::<_, mancom::Error>(()) }).unwrap();
+/// ```
+pub fn estimate(
+    label: Label,
+    bytes: u64,
+    energy: Option<&dyn stream::Energy>,
+) -> Result<Option<stream::Estimate>, BuildError> {
+    manager::estimate(label, bytes, energy)
 }
 
 /// What the macros expand to. Not for use, not stable.

@@ -20,12 +20,34 @@
 //!   said again: who is stuck holds nobody back.
 //! - Networks are told apart by the interface's index; one place stands for what uses no network.
 //!
-//! # Limits
+//! # What traffic may cost
 //!
-//! A member has at most 8 places, and an entry only where it has something to say. One lock,
+//! Here also stand the [limits](Limit) of an operator: so many bytes a second, so many a month, for
+//! some traffic on some networks, whichever session moves them.
+//!
+//! ```text
+//!   session ── takes some, plans it, gives the rest back ──► purse of (limit, network) ──► state file
+//!                                                               │ spent, or renewed
+//!   waits, or goes by another network ◄── policy of each manager ◄┘
+//! ```
+//!
+//! - A frame with its header counts when it is planned, by its label; taken back it counts no more. What
+//!   arrives counts as payload of its label; everything else, both ways, counts where a limit is about all
+//!   traffic. Handshakes of mancom, of TCP and below are not seen and not counted.
+//! - A rate is about what is sent. What is received counts towards bytes.
+//! - Nothing is asked where no limit is configured. Bytes are counted always, by [`NetworkTraffic`].
+//!
+//! # Bounds
+//!
+//! 64 limits of a manager, 1,024 pairs of limit and network, bytes of 256 networks told apart. A member has at most 8 places, and an entry only where it has something to say. One lock,
 //! held for a few look-ups and never while anything else is called; when interactive traffic was last
 //! seen, and whether there is anything to look up at all, is told without it.
 
+mod bytes;
+mod ledger;
+mod limit;
+mod purse;
+mod saved;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +55,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use bytes::NetworkTraffic;
+pub(crate) use bytes::Row;
+pub(crate) use ledger::MAX_LIMITS;
+pub use ledger::Spending;
+pub use limit::{Limit, Period};
+pub(crate) use purse::Gate;
+pub(crate) use saved::Saved;
 
 /// What was said counts for so long.
 pub(crate) const LAPSE: Duration = Duration::from_secs(1);
@@ -55,6 +85,8 @@ pub struct Accounts {
     /// Entries of the table.
     entries: AtomicU32,
     table: Mutex<Table>,
+    ledger: ledger::Ledger,
+    counters: bytes::Counters,
 }
 
 #[derive(Debug, Default)]
@@ -92,11 +124,7 @@ impl Accounts {
 
     /// A session of this priority begins.
     pub(crate) fn join(self: &Arc<Self>, priority: i8) -> Member {
-        let number = {
-            let mut table = self.lock();
-            table.numbers += 1;
-            table.numbers
-        };
+        let number = self.number();
         self.members.fetch_add(1, Ordering::Relaxed);
         if priority != 0 {
             self.ranked.fetch_add(1, Ordering::Relaxed);
@@ -107,6 +135,13 @@ impl Accounts {
             priority,
             said: Vec::new(),
         }
+    }
+
+    /// By which somebody is told from the others.
+    pub(crate) fn number(&self) -> u64 {
+        let mut table = self.lock();
+        table.numbers += 1;
+        table.numbers
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -125,6 +160,11 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// What it is called here.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether nobody else is there to make way for, or to be told of anything.
     pub(crate) fn is_alone(&self) -> bool {
         self.accounts.members.load(Ordering::Relaxed) == 1

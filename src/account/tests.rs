@@ -110,3 +110,220 @@ fn a_session_has_a_bounded_number_of_places() {
     drop(member);
     assert!(is_empty(&accounts));
 }
+
+mod limits {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::super::ledger::{Entry, MAX_PURSES};
+    use super::super::*;
+    use crate::label::Label;
+    use crate::label::matching::Policy;
+    use crate::network::{Network, NetworkId};
+    use crate::proto::schedule::budget::Budget;
+
+    const NOW: u64 = 1_795_287_600;
+
+    fn network(name: &str) -> Network {
+        Network::new(NetworkId::new(7, 0), Network::cellular(name).metered(true))
+    }
+
+    fn gates(accounts: &Accounts, limit: &Limit, name: &str, who: u64) -> Vec<Gate> {
+        let limits = [limit.clone()];
+        accounts.gates(&limits, &network(name), &Policy::default(), (who, NOW))
+    }
+
+    fn month(bytes: u64) -> Limit {
+        let limit = Limit::new("any", "metered").unwrap();
+        limit.bytes(bytes, Period::Month)
+    }
+
+    #[test]
+    fn a_limit_says_what_it_is_about_and_covers_that_alone() {
+        let limit = Limit::new("background large", "metered  if=wwan*").unwrap();
+        let limit = limit.rate(64_000);
+        assert_eq!(
+            limit.to_string(),
+            "64 kB/s for background large on metered if=wwan*"
+        );
+        let policy = Policy::default();
+        assert!(limit.covers(&network("wwan3"), &policy));
+        assert!(!limit.covers(&network("eth0"), &policy));
+        let free = Network::new(NetworkId::new(7, 0), Network::cellular("wwan0"));
+        assert!(!limit.covers(&free, &policy), "not known to be metered");
+        let large: Label = "background large".parse().unwrap();
+        assert!(limit.traffic().includes(&large));
+        assert!(!limit.traffic().includes(&Label::BACKGROUND));
+        let photos = Limit::of([large], "if=*").unwrap();
+        let named: Label = "background large if=wwan0".parse().unwrap();
+        assert!(photos.traffic().includes(&named) && photos.traffic().includes(&large));
+        assert!(!photos.traffic().includes(&Label::BACKGROUND));
+        assert!(Limit::new("backgrund", "metered").is_err());
+        assert!(Limit::new("any", "").is_err());
+    }
+
+    #[test]
+    fn no_more_is_given_than_there_is_however_many_ask() {
+        let accounts = Accounts::default();
+        let (now, limit) = (Instant::now(), month(1_000));
+        let gates: Vec<Gate> = (0..3)
+            .flat_map(|who| gates(&accounts, &limit, "wwan0", who))
+            .collect();
+        let first = gates[0].take(now, 600);
+        let second = gates[1].take(now, 600);
+        assert_eq!((first.bytes, second.bytes), (600, 400));
+        let none = gates[2].take(now, 600);
+        assert_eq!(none.bytes, 0);
+        assert!(none.again.is_some(), "it may come back");
+        gates[0].settle(now, 600, 500, false);
+        assert_eq!(gates[2].take(now, 600).bytes, 500);
+        gates[2].settle(now, 500, 0, true);
+        gates[1].settle(now, 400, 0, false);
+        let none = gates[0].take(now, 600);
+        assert_eq!((none.bytes, none.again), (0, None), "nothing does");
+        let (spending, rule) = accounts.spending(&[limit], NOW).remove(0);
+        assert_eq!((spending.used, &*spending.network), (1_000, "wwan0"));
+        let rule = rule.expect("it is spent");
+        assert_eq!(rule.to_string(), "1 kB a month for any on metered");
+    }
+
+    #[test]
+    fn what_is_spent_is_so_for_that_network_and_that_period() {
+        let accounts = Accounts::default();
+        let (now, limit) = (Instant::now(), month(1_000));
+        gates(&accounts, &limit, "wwan0", 0)[0].charge(now, 5_000);
+        assert_eq!(
+            gates(&accounts, &limit, "wwan1", 0)[0]
+                .take(now, 9_999)
+                .bytes,
+            1_000
+        );
+        let renewed = accounts.spending(&[limit.clone()], NOW)[0].0.renewed;
+        let later = accounts.spending(&[limit.clone()], renewed);
+        assert!(
+            later
+                .iter()
+                .all(|(spending, rule)| spending.used == 0 && rule.is_none())
+        );
+        assert_eq!(
+            gates(&accounts, &limit, "wwan0", 0)[0]
+                .take(now, 9_999)
+                .bytes,
+            1_000
+        );
+        // Of another amount of the same it is the same that was spent.
+        gates(&accounts, &limit, "wwan0", 0)[0].charge(now, 700);
+        assert_eq!(accounts.spending(&[month(600)], renewed)[0].0.used, 700);
+        assert!(accounts.spending(&[month(600)], renewed)[0].1.is_some());
+        assert!(accounts.spending(&[month(6_000)], renewed)[0].1.is_none());
+    }
+
+    #[test]
+    fn a_rate_is_shared_by_those_who_have_not_enough() {
+        let accounts = Accounts::default();
+        let limit = Limit::new("any", "if=*").unwrap().rate(1_000_000);
+        let both = [0, 1].map(|who| gates(&accounts, &limit, "wwan0", who).remove(0));
+        let (begin, mut had) = (Instant::now(), [0, 0]);
+        let (mut small, mut wants) = (0, 0);
+        // The first asks ten times as often; a third asks for little, and gets it.
+        let third = gates(&accounts, &limit, "wwan0", 2).remove(0);
+        for tick in 0..20_000_u64 {
+            let now = begin + Duration::from_micros(tick * 500);
+            for (who, gate) in both.iter().enumerate() {
+                if who == 0 || tick % 10 == 0 {
+                    let got = gate.take(now, 256 << 10).bytes;
+                    gate.settle(now, got, 0, true);
+                    had[who] += got;
+                }
+            }
+            wants += if tick % 100 == 0 { 200 } else { 0 };
+            if wants > 0 && tick % 10 == 5 {
+                let got = third.take(now, wants).bytes;
+                third.settle(now, got, 0, got < wants);
+                (small, wants) = (small + got, wants - got);
+            }
+        }
+        assert!(had[0].abs_diff(had[1]) < 200_000, "{had:?}");
+        assert!(had[0] + had[1] > 9_000_000, "{had:?}");
+        assert!(had[0] + had[1] + small <= 9_550_000, "{had:?} {small}");
+        assert!(small > 30_000, "{small}");
+    }
+
+    #[test]
+    fn who_gave_up_asking_holds_nobody_back() {
+        let accounts = Accounts::default();
+        let limit = Limit::new("any", "if=*").unwrap().rate(1_000_000);
+        let [one, two] = [0, 1].map(|who| gates(&accounts, &limit, "wwan0", who).remove(0));
+        let now = Instant::now();
+        let got = one.take(now, 256 << 10).bytes;
+        one.settle(now, got, 0, true);
+        two.settle(now, 0, 0, true);
+        assert!(got > 0);
+        let mut had = 0;
+        for tick in 1..100 {
+            let now = now + Duration::from_millis(10 * tick);
+            let got = one.take(now, 256 << 10).bytes;
+            one.settle(now, got, 0, true);
+            had += got;
+        }
+        assert!(had > 800_000, "{had}");
+    }
+
+    #[test]
+    fn processes_add_up_what_they_spend() {
+        let (one, two) = (Accounts::default(), Accounts::default());
+        let (now, limit) = (Instant::now(), month(10_000));
+        let spend = |accounts: &Accounts, bytes| {
+            gates(accounts, &limit, "wwan0", 0)[0].charge(now, bytes);
+        };
+        let used = |accounts: &Accounts| accounts.spending(&[limit.clone()], NOW)[0].0.used;
+        let other = Entry {
+            key: "day any on metered".into(),
+            network: "wwan0".into(),
+            budget: Budget { began: 0, used: 3 },
+        };
+        spend(&one, 100);
+        let file = one.reconcile(&[limit.clone()], vec![other.clone()], NOW);
+        assert!(!one.is_unsaved() && file.contains(&other));
+        let file = two.reconcile(&[limit.clone()], file, NOW);
+        assert_eq!(used(&two), 100, "known before anything goes");
+        spend(&two, 1_000);
+        spend(&one, 10);
+        assert!(one.is_unsaved() && two.is_unsaved());
+        let file = two.reconcile(&[limit.clone()], file, NOW);
+        let file = one.reconcile(&[limit.clone()], file, NOW);
+        assert_eq!((used(&one), used(&two)), (1_110, 1_100));
+        // What was spent in the month before is no more.
+        let later = NOW + 20 * 86_400;
+        let three = Accounts::default();
+        let file = three.reconcile(&[limit.clone()], file, later);
+        assert_eq!(file, [other]);
+        assert_eq!(three.spending(&[limit.clone()], later)[0].0.used, 0);
+    }
+
+    #[test]
+    fn purses_are_bounded_and_used_ones_stay() {
+        let accounts = Accounts::default();
+        let (now, limit) = (Instant::now(), month(1_000));
+        let held = gates(&accounts, &limit, "held", 0);
+        held[0].charge(now, 999);
+        for n in 0..2 * MAX_PURSES {
+            gates(&accounts, &limit, &format!("w{n}"), 0);
+        }
+        let spending = accounts.spending(&[limit.clone()], NOW);
+        assert!(spending.len() <= MAX_PURSES);
+        assert_eq!(
+            gates(&accounts, &limit, "held", 0)[0].take(now, 500).bytes,
+            0
+        );
+        let many = vec![month(5); 3 * MAX_LIMITS];
+        let of = accounts.gates(&many, &network("held"), &Policy::default(), (0, NOW));
+        assert_eq!(of.len(), MAX_LIMITS);
+        let all: Vec<_> = (0..MAX_PURSES + 9)
+            .map(|n| gates(&accounts, &limit, &format!("u{n}"), 0))
+            .collect();
+        assert!(accounts.spending(&[limit], NOW).len() <= MAX_PURSES);
+        assert!(all.iter().all(|gates| gates.len() == 1));
+        drop(Arc::new(all));
+    }
+}

@@ -75,13 +75,14 @@ impl Matching {
     }
 
     /// Gives up after this time, time asleep included, counted from when the builder becomes a
-    /// future. Default: never.
+    /// future. Default: what the configuration says of the label, else never.
     pub fn within(mut self, budget: Duration) -> Self {
         self.patience.within = Some(budget);
         self
     }
 
-    /// After waiting this long, `looser` takes the label's place. Default: never.
+    /// After waiting this long, `looser` takes the label's place. Default: what the configuration says
+    /// of the label, else never.
     pub fn relax_after(mut self, patience: Duration, looser: Label) -> Self {
         self.patience.relax = Some((patience, looser));
         self

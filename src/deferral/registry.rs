@@ -114,6 +114,11 @@ impl Registry {
         self.rearm();
     }
 
+    /// Whoever follows the policy looks at what else stands beside it.
+    pub(crate) fn revise(&self) {
+        self.revised.send_replace(());
+    }
+
     /// Changes when [`policy`](Self::policy) does: what is open is then judged again, too.
     pub(crate) fn revised(&self) -> watch::Receiver<()> {
         self.revised.subscribe()

@@ -68,8 +68,7 @@ pub struct Run<F, Fut> {
 }
 
 impl<F, Fut> Run<F, Fut> {
-    #[doc(hidden)]
-    pub fn new(registry: Result<Arc<Registry>, MatchError>, label: Label, f: F) -> Self {
+    pub(crate) fn new(registry: Result<Arc<Registry>, MatchError>, label: Label, f: F) -> Self {
         Run {
             registry,
             operation: Operation::named("run"),
@@ -81,20 +80,22 @@ impl<F, Fut> Run<F, Fut> {
     }
 
     /// Gives up after this time, waiting, work and time asleep included, counted from when the
-    /// builder becomes a future. Default: never.
+    /// builder becomes a future. Default: what the configuration says of the label, else never.
     pub fn within(mut self, budget: Duration) -> Self {
         self.patience.within = Some(budget);
         self
     }
 
     /// This long after the beginning `looser` takes the label's place for every later match.
-    /// Work already running keeps the label it was started for. Default: never.
+    /// Work already running keeps the label it was started for. Default: what the configuration says of
+    /// the label, else never.
     pub fn relax_after(mut self, patience: Duration, looser: Label) -> Self {
         self.patience.relax = Some((patience, looser));
         self
     }
 
-    /// What becomes of work whose match is lost. Default: [`Stop::Drop`].
+    /// What becomes of work whose match is lost. Default: what the configuration says of the label, else
+    /// [`Stop::Drop`].
     ///
     /// ```
     /// # async fn upload(_: mancom::Network) -> Result<(), mancom::Error> { Ok(()) }

@@ -1,6 +1,5 @@
 //! How a manager is put together.
 
-#[cfg(feature = "config")]
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
@@ -9,10 +8,11 @@ use tokio::runtime::Handle;
 use super::config::Config;
 #[cfg(feature = "config")]
 use super::config::{changes::Changes, file::Layers};
+use super::limits::Keeper;
 #[cfg(feature = "config")]
 use super::reload::Reload;
 use super::{BuildError, Inner, Manager};
-use crate::account::Accounts;
+use crate::account::{Accounts, Limit, Saved};
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
 use crate::scout::Scout;
@@ -29,6 +29,8 @@ pub struct ManagerBuilder {
     config: Source,
     policy: Option<Policy>,
     settings: stream::Settings,
+    limits: Vec<Limit>,
+    state: Option<PathBuf>,
     #[cfg(all(unix, feature = "inspect"))]
     inspect: super::inspect::Wish,
 }
@@ -93,6 +95,33 @@ impl ManagerBuilder {
     /// What streams start from: buffers, grace, bounds.
     pub fn settings(mut self, settings: stream::Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// What some traffic may cost on some networks, beside what the configuration says of it. Sessions
+    /// and plain connections of all managers with the same limit over these networks share it. At most
+    /// 64 with the configuration's; more are left out. Default: none.
+    ///
+    /// ```
+    /// use mancom::Manager;
+    /// use mancom::account::{Limit, Period};
+    ///
+    /// let thrifty = Limit::new("any", "metered")?.bytes(500_000_000, Period::Month);
+    /// let polite = Limit::new("background", "if=wlan*")?.rate(1_000_000);
+    /// let builder = Manager::builder().limit(thrifty).limit(polite);
+    /// # Ok::<(), mancom::label::matching::RuleError>(())
+    /// ```
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
+    /// The folder of the file that keeps what was spent of budgets, so that it outlives the process and
+    /// is shared by processes. Default: what the configuration says, else `mancom` in
+    /// `$XDG_STATE_HOME` or `~/.local/state`; where a [scout](ManagerBuilder::scout) of the program's
+    /// own is given, what is spent is not kept.
+    pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into());
         self
     }
 
@@ -169,6 +198,7 @@ impl ManagerBuilder {
         #[cfg(feature = "config")]
         let reload = Reload::new(layers, self.scout.is_none(), self.policy.is_none());
         let policy = self.policy.unwrap_or_else(|| config.policy());
+        let own = self.scout.is_some();
         let scout = match self.scout {
             Some(scout) => scout,
             None if self.own_scout => Scout::system_with(config.overrides()),
@@ -178,7 +208,7 @@ impl ManagerBuilder {
         for transport in self.transports {
             transports.register(transport);
         }
-        let registry = deferral::Registry::new(scout.clone(), policy);
+        let registry = deferral::Registry::new(scout.clone(), policy.clone());
         registry.set_names(config.names());
         let tracker = Tracker::new();
         // Networks that are named, not observed, are this scout's own.
@@ -186,9 +216,28 @@ impl ManagerBuilder {
             true => scout.shared::<Accounts>(),
             false => Accounts::of_process(),
         };
+        let folder = self.state.or_else(|| config.state_folder().cloned());
+        let saved = match folder {
+            Some(folder) => Some(Saved::within(folder)),
+            None if own => None,
+            None => Saved::of_user(),
+        };
+        let limits = Keeper::start(
+            accounts.clone(),
+            registry.clone(),
+            self.limits,
+            (&config, policy),
+            saved,
+        );
         let manager = Manager(Arc::new(Inner {
             #[cfg(all(unix, feature = "inspect"))]
-            inspection: self.inspect.grant(config.monitor(), &registry, &tracker),
+            inspection: self.inspect.grant(
+                config.monitor(),
+                &registry,
+                &tracker,
+                Arc::downgrade(&limits.limits),
+            ),
+            limits,
             registry,
             accounts,
             scout,

@@ -9,7 +9,7 @@ use crate::deferral::MatchError;
 use crate::endpoint::EndpointError;
 use crate::error::{Error, Fault};
 use crate::label::LabelError;
-use crate::label::matching::Blocked;
+use crate::label::matching::{Blocked, RuleError};
 use crate::stream::{AcceptError, ConnectError, ListenError, MessageError, SessionError};
 
 /// Into [`Error`], and back out of an `io::Error` in which one travelled, be it alone or as `Error`.
@@ -40,7 +40,7 @@ macro_rules! operations {
 
 operations! {
     MatchError ConnectError ListenError AcceptError SessionError MessageError
-    BuildError ConfigError ShutdownError LabelError EndpointError
+    BuildError ConfigError ShutdownError LabelError RuleError EndpointError
 }
 
 /// Into `io::Error`, for those whose own module does not.
@@ -56,7 +56,7 @@ macro_rules! into_io {
 
 into_io! {
     ConnectError ListenError AcceptError SessionError MessageError
-    BuildError ConfigError ShutdownError LabelError EndpointError
+    BuildError ConfigError ShutdownError LabelError RuleError EndpointError
 }
 
 impl Fault for BuildError {
@@ -86,6 +86,12 @@ impl Fault for ShutdownError {
 }
 
 impl Fault for LabelError {
+    fn kind(&self) -> io::ErrorKind {
+        io::ErrorKind::InvalidInput
+    }
+}
+
+impl Fault for RuleError {
     fn kind(&self) -> io::ErrorKind {
         io::ErrorKind::InvalidInput
     }

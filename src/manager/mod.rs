@@ -30,9 +30,11 @@
 mod builder;
 pub mod config;
 mod error;
+mod estimate;
 mod faults;
 #[cfg(all(unix, feature = "inspect"))]
 pub mod inspect;
+mod limits;
 #[cfg(feature = "config")]
 mod reload;
 #[doc(hidden)]
@@ -52,8 +54,9 @@ use tokio::sync::watch;
 
 pub use builder::ManagerBuilder;
 pub use error::{BuildError, ShutdownError};
+pub(crate) use estimate::estimate;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, Limit, NetworkTraffic, Spending};
 use crate::deferral::{self, MatchError, Matching, Op, Operation, Pending, Run, Stop, Which};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::label::matching::{Blocked, Destination, Policy};
@@ -88,6 +91,7 @@ struct Inner {
     settings: stream::Settings,
     tracker: Tracker,
     accounts: Arc<Accounts>,
+    limits: limits::Keeper,
     config: RwLock<Arc<config::Config>>,
     #[cfg(feature = "config")]
     reload: reload::Reload,
@@ -236,6 +240,26 @@ impl Manager {
         self.0.registry.policy()
     }
 
+    /// What traffic may cost: the limits given in code, then the configuration's.
+    pub fn limits(&self) -> Arc<[Limit]> {
+        self.0.limits.limits.all()
+    }
+
+    /// What was spent of each budget on each network in its present period, all processes that share
+    /// its state file included as of the last 10 s. A network that nothing went over is left out.
+    pub fn spending(&self) -> Vec<Spending> {
+        self.0.limits.limits.spending()
+    }
+
+    /// Bytes that all sessions and plain connections over these networks moved since the process
+    /// began, by network, whether it is metered, urgency and direction; other managers' included. Of a
+    /// scripted or fixed scout its own. In order of network.
+    ///
+    /// With the feature `metrics` they are the counter `mancom_bytes_total`, too.
+    pub fn traffic(&self) -> Vec<NetworkTraffic> {
+        self.0.accounts.traffic()
+    }
+
     /// All networks of this moment.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.scout.snapshots().borrow().clone()
@@ -314,6 +338,10 @@ impl Context for Inner {
 
     fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
+    }
+
+    fn limits(&self) -> Arc<[Limit]> {
+        self.limits.limits.all()
     }
 }
 

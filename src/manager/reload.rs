@@ -6,6 +6,7 @@
 //!   reload() ───────┘    again               right, and different: facts ──▶ scout
 //!                                                                  policy ─▶ registry: who waits is
 //!                                                                  names ──▶ registry   judged once
+//!                                                                  limits ─▶ sessions; what was spent stays
 //! ```
 //!
 //! What was given in code is not overruled: with a scout of the program's own no facts, with a policy
@@ -202,9 +203,8 @@ impl Inner {
         loop {
             let config = self.config();
             self.registry.set_names(config.names());
-            if self.reload.policy {
-                self.registry.set_policy(config.policy());
-            }
+            let policy = self.reload.policy.then(|| config.policy());
+            self.limits.set(&config, policy);
             if self.reload.facts {
                 self.scout.set_overrides(config.overrides());
             }

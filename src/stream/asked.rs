@@ -1,11 +1,13 @@
 //! What `connect` and `listen` are both asked, and whether it can be had.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::rate;
 use super::context::Context;
+use super::whereabouts::{is_far, nearer};
 use crate::deferral::Operation;
 use crate::endpoint::Endpoint;
 use crate::transport::{ByteLink, Transport, UnknownAttribute, UnknownScheme, check_attributes};
@@ -26,6 +28,8 @@ pub(super) struct Asked {
 #[derive(Debug, Clone)]
 pub(super) struct Asks {
     pub(super) endpoint: Endpoint,
+    /// The endpoint as given, where the hosts file of this host has another for it.
+    pub(super) named: Option<Endpoint>,
     /// Where the same listener is besides, tried when the endpoint's own address fails.
     pub(super) others: Arc<[SocketAddr]>,
     pub(super) grace: Duration,
@@ -90,6 +94,26 @@ impl Asked {
 impl Asks {
     pub(super) fn place(&self) -> (&Endpoint, &[SocketAddr]) {
         (&self.endpoint, &self.others)
+    }
+
+    /// The same with the hosts file read again, which may have changed since: what it says now comes
+    /// first. It never leads from this host to another, which was to be asked for in clear.
+    pub(super) async fn now(mut self) -> Self {
+        let Some(named) = self.named.clone() else {
+            return self;
+        };
+        let (endpoint, others) = nearer(named).await;
+        if endpoint != self.endpoint && endpoint.ip().is_some_and(is_far) {
+            let before = self.endpoint.ip().zip(self.endpoint.port());
+            let known = self.others.iter().copied();
+            let mut all = others;
+            all.extend(before.map(SocketAddr::from).into_iter().chain(known));
+            all.retain(|at| endpoint.ip() != Some(at.ip()));
+            let mut seen = BTreeSet::new();
+            all.retain(|at| seen.insert(*at));
+            (self.endpoint, self.others) = (endpoint, all.into());
+        }
+        self
     }
 
     /// Whether a link leads to where only somebody else said the listener is.

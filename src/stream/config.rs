@@ -49,7 +49,8 @@ pub struct Settings {
     pub stall: Duration,
     /// How long nothing may be heard on an idle path before it is asked for a word, so that a silent
     /// loss is known before there is something to send. Default never: it costs a radio its sleep, and a
-    /// few bytes each time. At least 100 ms.
+    /// few bytes each time. At least 100 ms. After payload came, a receiver asks some eight times within
+    /// 30 times `stall` all the same.
     pub probe_idle: Option<Duration>,
     /// Networks one session uses at once: 1 to 4, default 4. Each costs a connection and its handshake;
     /// what it is used for is decided anew for every chunk. Metered and roaming networks, and such as a

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::config::Settings;
 use super::tracker::Tracker;
-use crate::account::Accounts;
+use crate::account::{Accounts, Limit};
 use crate::deferral::Registry;
 use crate::label::Label;
 use crate::transport;
@@ -25,6 +25,8 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn tasks(&self) -> &Tracker;
     /// What the sessions over these networks tell each other.
     fn accounts(&self) -> &Arc<Accounts>;
+    /// What traffic may cost now; told anew as another policy is.
+    fn limits(&self) -> Arc<[Limit]>;
 }
 
 /// What an operation with a label starts from where its builder says nothing.

@@ -209,9 +209,10 @@ pub(super) async fn attach(
     path: PathId,
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
     let watch = &mut Stopwatch::new();
+    let asks = asks.clone().now().await;
     let mut link = reach(context, asks.place(), on, label, watch).await?;
     let handshake = async {
-        let offer = offer(context, asks, on);
+        let offer = offer(context, &asks, on);
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);
         send(&mut *link, &message).await?;
         let (state, message) = state.challenge(&receive(&mut *link).await?)?;

@@ -120,12 +120,7 @@ impl Door {
         let mut unshown = Vec::new();
         while let Some(id) = state.unshown.most() {
             state.unshown.leave(id);
-            unshown.extend(
-                state
-                    .sessions
-                    .get(&id)
-                    .map(|known| Arc::clone(&known.driver)),
-            );
+            unshown.extend(state.driver(id));
         }
         drop(state);
         queue.into_iter().flatten().for_each(McStream::abort);
@@ -291,12 +286,7 @@ impl Door {
                 break;
             };
             state.unshown.leave(id);
-            crowded.extend(
-                state
-                    .sessions
-                    .get(&id)
-                    .map(|known| Arc::clone(&known.driver)),
-            );
+            crowded.extend(state.driver(id));
         }
         drop(state);
         for driver in crowded {
@@ -355,6 +345,11 @@ impl Door {
 }
 
 impl State {
+    pub(super) fn driver(&self, id: SessionId) -> Option<Arc<Driver>> {
+        let known = self.sessions.get(&id)?;
+        Some(Arc::clone(&known.driver))
+    }
+
     fn drop_handshake(&mut self, number: u64) {
         self.half_open.leave(number);
         if let Some(task) = self.tasks.remove(&number) {
@@ -375,11 +370,7 @@ impl State {
             };
             let Some(id) = next else { return gone };
             self.detached.leave(id);
-            gone.extend(
-                self.sessions
-                    .get(&id)
-                    .map(|known| Arc::clone(&known.driver)),
-            );
+            gone.extend(self.driver(id));
         }
     }
 }

@@ -108,16 +108,15 @@ struct Queue {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Subscriber(Arc<Mutex<Queue>>);
+struct Subscriber(Arc<Mutex<Queue>>);
 
 impl Subscriber {
     /// Whether anybody still reads.
-    pub(super) fn is_read(&self) -> bool {
+    fn is_read(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// Queues an event; the waker is to be woken without any lock held.
-    pub(super) fn push(&self, event: PathEvent) -> Option<Waker> {
+    fn push(&self, event: PathEvent) -> Option<Waker> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.events.len() == KEPT {
             queue.events.pop_front();
@@ -127,14 +126,52 @@ impl Subscriber {
         queue.waker.take()
     }
 
-    pub(super) fn close(&self) -> Option<Waker> {
+    fn close(&self) -> Option<Waker> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.closed = true;
         queue.waker.take()
     }
+}
 
-    pub(super) fn events(&self) -> Events {
-        Events(self.clone())
+/// Who reads the events of a stream or a session. Wakers are given to be woken without any lock held.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    all: Vec<Subscriber>,
+    closed: bool,
+}
+
+impl Subscribers {
+    /// One more, who is told this first.
+    pub(super) fn subscribe(&mut self, now: impl IntoIterator<Item = PathEvent>) -> Events {
+        let subscriber = Subscriber::default();
+        for event in now {
+            subscriber.push(event);
+        }
+        self.all.retain(Subscriber::is_read);
+        match self.closed {
+            true => drop(subscriber.close()),
+            false => self.all.push(subscriber.clone()),
+        }
+        Events(subscriber)
+    }
+
+    pub(super) fn publish(&mut self, event: &PathEvent, wake: &mut Vec<Waker>) {
+        self.all.retain(Subscriber::is_read);
+        for subscriber in &self.all {
+            wake.extend(subscriber.push(event.clone()));
+        }
+    }
+
+    /// There will be no more events.
+    pub(super) fn close(&mut self, wake: &mut Vec<Waker>) {
+        self.closed = true;
+        for subscriber in self.all.drain(..) {
+            wake.extend(subscriber.close());
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 }
 
@@ -190,7 +227,8 @@ pub struct StreamStats {
     pub acknowledged: u64,
     /// Bytes the stream gave to its reader.
     pub read: u64,
-    /// The session's bytes by network, in order of first use.
+    /// The session's bytes by network, in order of first use. Of more than 64 those used first are told
+    /// as one, under the name `*`.
     pub networks: Vec<NetworkBytes>,
 }
 
@@ -212,4 +250,87 @@ pub struct NetworkBytes {
     pub name: Option<Arc<str>>,
     /// The counts of all its paths.
     pub bytes: PathStats,
+}
+
+/// Networks of a session that are told apart.
+const TOLD_APART: usize = 64;
+
+impl NetworkBytes {
+    /// So many more of a network.
+    pub(super) fn add(networks: &mut Vec<Self>, name: Option<Arc<str>>, bytes: PathStats) {
+        match networks.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.bytes += bytes,
+            None => networks.push(Self { name, bytes }),
+        }
+        if networks.len() > TOLD_APART {
+            let first = networks.remove(0);
+            networks[0].bytes += first.bytes;
+            networks[0].name = Some("*".into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed() -> PathEvent {
+        let why = "over".into();
+        PathEvent::Closed { why }
+    }
+
+    // behaviour: R1
+    #[test]
+    fn nothing_stays_of_subscribers_that_came_and_went() {
+        let mut subscribers = Subscribers::default();
+        let reader = subscribers.subscribe([]);
+        for _ in 0..100_000 {
+            drop(subscribers.subscribe([closed()]));
+        }
+        assert!(subscribers.all.len() <= 2, "the reader, and the last");
+        drop(reader);
+        subscribers.publish(&closed(), &mut Vec::new());
+        assert!(subscribers.all.is_empty());
+        subscribers.close(&mut Vec::new());
+        let late = subscribers.subscribe([closed()]);
+        assert!(subscribers.all.is_empty(), "nothing more will be told");
+        drop(late);
+    }
+
+    #[test]
+    fn networks_beyond_the_bound_are_counted_as_one() {
+        let mut networks = Vec::new();
+        let one = PathStats {
+            payload_sent: 1,
+            ..PathStats::default()
+        };
+        for turn in 0..1_000 {
+            NetworkBytes::add(&mut networks, Some(format!("ppp{turn}").into()), one);
+            NetworkBytes::add(&mut networks, Some("wlan0".into()), one);
+        }
+        assert_eq!(networks.len(), TOLD_APART);
+        assert_eq!(networks[0].name.as_deref(), Some("*"));
+        let sent = |network: &NetworkBytes| network.bytes.payload_sent;
+        assert_eq!(
+            networks.iter().map(sent).sum::<u64>(),
+            2_000,
+            "none is lost"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_keeps_the_latest_and_is_told_how_many_went() {
+        let mut subscribers = Subscribers::default();
+        let mut events = subscribers.subscribe([]);
+        for _ in 0..KEPT + 9 {
+            subscribers.publish(&closed(), &mut Vec::new());
+        }
+        subscribers.close(&mut Vec::new());
+        assert_eq!(events.missed(), 9);
+        let mut read = 0;
+        while events.next().await.is_some() {
+            read += 1;
+        }
+        assert_eq!(read, KEPT);
+    }
 }

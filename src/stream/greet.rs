@@ -13,7 +13,7 @@ use super::McStream;
 use super::crowd::Source;
 use super::dial::{self, DialError};
 use super::door::Door;
-use super::driver::{self, Driver};
+use super::driver::{self, Driver, Turn};
 use super::plain::Plain;
 use crate::clock::Clock;
 use crate::label::Label;
@@ -41,7 +41,7 @@ impl Door {
         let Link::Bytes(link) = link else { return };
         let network = self.network_of(&*link, via);
         if self.plain {
-            let plain = Plain::new(link, network, None, None);
+            let plain = Plain::new(link, network, None, None, &self.context);
             plain.limit(self.asks.rate_limit);
             self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
             return;
@@ -174,7 +174,8 @@ impl Door {
 
     /// Shows the session's first stream to `accept`.
     async fn show_first(&self, id: SessionId, driver: Arc<Driver>) {
-        let first = poll_fn(|cx| driver.poll_accept(cx));
+        let mut turn = Turn::to_accept(&driver);
+        let first = poll_fn(|cx| turn.poll_accept(cx));
         let first = tokio::time::timeout(UNSHOWN, first).await;
         self.shown(id);
         match first {
@@ -205,11 +206,7 @@ impl Door {
             }
         };
         // It was known when it was asked for, but may have ended meanwhile.
-        let known = self
-            .lock()
-            .sessions
-            .get(&id)
-            .map(|known| Arc::clone(&known.driver));
+        let known = self.lock().driver(id);
         let driver = known.ok_or(HandshakeError::UnknownSession)?;
         dial::send(&mut *link, &accepted).await?;
         self.moved(id, source);

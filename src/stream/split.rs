@@ -76,7 +76,11 @@ impl WriteHalf {
     ///
     /// # Errors
     ///
-    /// As `write` does.
+    /// As that has.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that is: for chunks of at most the send buffer's size.
     pub async fn write_labelled(&mut self, label: Label, chunk: &[u8]) -> io::Result<()> {
         self.carrier.write_labelled(label, chunk).await
     }
@@ -85,7 +89,11 @@ impl WriteHalf {
     ///
     /// # Errors
     ///
-    /// As `write` does.
+    /// As that has.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what was taken before the drop is written.
     pub async fn write_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
         self.carrier.write_bytes(self.label, bytes).await
     }

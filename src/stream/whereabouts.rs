@@ -3,7 +3,7 @@
 //! | endpoint | destination |
 //! | --- | --- |
 //! | `unix:`, `localhost`, a loopback address, an unspecified one | this host |
-//! | a name of the hosts file | its addresses; this host if they are loopback |
+//! | a name of the hosts file | its addresses, read again for each path; this host if they are loopback |
 //! | an address of this host itself | this host: packets to it never leave, whatever they are bound to |
 //! | another address | that address |
 //! | any other name | a name: resolved on each network that is tried, and admitted there with its addresses |

@@ -7,6 +7,7 @@ mod futures;
 mod hangup;
 mod hostile;
 mod layers;
+mod limits;
 mod listening;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod macros;

@@ -25,6 +25,16 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("it comes in time")
 }
 
+/// What a test waits for, without an event of its own to wait for.
+pub(crate) async fn until(what: impl Fn() -> bool) {
+    soon(async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
 /// A manager on a host without networks: loopback needs none.
 pub(crate) async fn manager(change: impl FnOnce(&mut Settings)) -> Manager {
     let mut settings = Settings::default();

@@ -1,9 +1,10 @@
 //! What public types are: fit for threads and tasks, and as small as promised.
 
+use mancom::account::{Limit, NetworkTraffic, Period, Spending};
 use mancom::deferral::Pending;
 use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
-    Standing,
+    Standing, Traffic,
 };
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
@@ -30,6 +31,7 @@ shared! {
     Message MessageId MessageWriter Fate
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
     Measured ConnectReport Phases Try
+    Limit NetworkTraffic Period Spending Traffic
 }
 
 #[cfg(all(unix, feature = "inspect"))]
@@ -105,4 +107,24 @@ fn question_marks_convert_both_ways() {
     }
     assert_eq!(of_io().unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(of_anything().unwrap_err().is::<Error>());
+}
+
+/// Every builder of a label works in a `const`.
+#[test]
+fn labels_that_agree_are_made_at_compile_time() {
+    const ALL: Label = Label::new()
+        .background()
+        .bytes(64 << 20)
+        .scope(Scope::Internet)
+        .require(Prop::Wifi)
+        .require(Prop::Ethernet)
+        .prefer(Prop::Ipv6)
+        .avoid(Prop::Vpn)
+        .prohibit(Prop::Metered)
+        .interface("wlan0")
+        .redundant()
+        .ignore_cost()
+        .bypass_vpn();
+    const TRIED: Result<Label, LabelError> = ALL.try_require(Prop::Metered);
+    assert!(TRIED.is_err());
 }

@@ -23,6 +23,16 @@ relax_to = "background"
 [[policy]]
 forbid = "background"
 on = "metered"
+[[limit]]
+label = "photos"
+on = "metered if=wwan*"
+rate = "1 MB/s"
+bytes = "500 MB"
+per = "month"
+[[limit]]
+rate = "8Mbit"
+[state]
+folder = "/var/lib/mancom"
 [scout]
 socket = "/run/mancom/scout.sock"
 "#;
@@ -67,6 +77,11 @@ fn a_right_configuration_is_summed_up() {
         &format!("{}:13", path.display()),
         "forbid background on metered",
         "socket=/run/mancom/scout.sock",
+        &format!("{}:16", path.display()),
+        "`background large` on metered if=wwan*",
+        "rate=1000000B/s bytes=500000000B per=month",
+        "any on if=*",
+        "folder=/var/lib/mancom",
     ] {
         assert!(stdout.contains(said), "{said} in\n{stdout}");
     }
@@ -92,6 +107,13 @@ fn json_is_one_object_with_every_key() {
             "stop_ms": null,
         }],
         "rules": [{ "rule": "forbid background on metered", "file": path, "line": 13 }],
+        "limits": [
+            { "about": "`background large` on metered if=wwan*", "rate": 1_000_000,
+                "bytes": 500_000_000, "per": "month", "file": path, "line": 16 },
+            { "about": "any on if=*", "rate": 1_000_000, "bytes": null, "per": null,
+                "file": path, "line": 22 },
+        ],
+        "state": { "folder": "/var/lib/mancom" },
         "scout": { "socket": "/run/mancom/scout.sock", "fallback": null },
         "monitor": { "enabled": null, "folder": null },
     }});
@@ -140,6 +162,47 @@ fn every_fault_is_told_at_its_place_with_the_nearest_word() {
     assert_eq!((&first["line"], &first["column"]), (&json!(2), &json!(1)));
     assert_eq!(first["field"], "unkown");
     assert_eq!(object["faults"].as_array().unwrap().len(), 5);
+}
+
+// behaviour: T4, X7
+#[test]
+fn a_wrong_limit_is_told_with_file_line_and_key() {
+    const WRONG: &str = r#"
+[[limit]]
+label = "backgrund"
+on = "metered"
+rate = "1 MB/s"
+[[limit]]
+on = "meterd"
+rate = "fast"
+[[limit]]
+on = "metered"
+bytes = "500 MB"
+[[limit]]
+rats = "1 MB/s"
+per = "moth"
+"#;
+    let (_folder, path) = file(WRONG);
+    let (code, stdout, stderr) = check(&[&path], false);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    for said in [
+        "7:6: limit.on: `on`, column 1: unknown word `meterd`; did you mean `metered`?",
+        "8:8: limit.rate: no rate: `fast`, write it as in `1 MB/s`, `64 kB/s`, `8Mbit`",
+        "9:1: limit: `per` is missing",
+        "12:1: limit: `bytes` is missing",
+        "13:1: limit.rats: unknown key `rats`, did you mean `rate`?",
+        "14:7: limit.per: no period: `moth`",
+    ] {
+        let said = format!("{}:{said}", path.display());
+        assert!(stderr.contains(&said), "{said} in\n{stderr}");
+    }
+    assert_eq!(stderr.lines().count(), 6, "{stderr}");
+    // What a name means is known once the rest is right.
+    let (_folder, path) = file("[[limit]]\nlabel = 'backgrund'\nrate = '1 MB/s'");
+    let (code, _, stderr) = check(&[&path], false);
+    let said = "2:9: limit.label: no traffic and no label `backgrund`, did you mean `background`?";
+    assert_eq!(code, 2);
+    assert!(stderr.contains(said), "{stderr}");
 }
 
 // behaviour: T4

@@ -3,7 +3,8 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, Link, join};
 use crate::netlink;
-use crate::process::{Program, lasting, until};
+use crate::process::{Program, until};
+use crate::waiting::lasting;
 use crate::world::{SERVER, World};
 use serde_json::Value;
 use std::collections::BTreeMap;

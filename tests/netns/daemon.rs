@@ -1,8 +1,9 @@
 //! One scout for several processes, through link flaps and its own death.
 
 use crate::isolation::{Case, cases};
-use crate::lab::{Host, Lab, join};
-use crate::process::{Program, lasting, until, until_task};
+use crate::lab::{Host, Lab, Link, join};
+use crate::process::{Program, until};
+use crate::waiting::{Lines, lasting, until_task};
 use crate::world::{PATIENCE, SERVER, World, serve_echo};
 use mancom::network::State;
 use mancom::scout::Overrides;
@@ -10,6 +11,7 @@ use mancom::scout::daemon::Fallback;
 use mancom::{Label, Manager, Scout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -76,7 +78,7 @@ impl Drop for Daemon {
 }
 
 /// The command as a subscriber that believes the daemon and nobody else.
-fn subscribed(daemon: &Daemon, arguments: &[&str]) -> Program {
+fn subscriber(daemon: &Daemon, arguments: &[&str]) -> Command {
     let file = daemon.folder.path().join("subscriber.toml");
     let socket = daemon.socket();
     let text = format!("[scout]\nsocket = {socket:?}\nfallback = false\n");
@@ -84,22 +86,33 @@ fn subscribed(daemon: &Daemon, arguments: &[&str]) -> Program {
     let mut command = daemon.host.command(env!("CARGO_BIN_EXE_mancom"));
     command.arg("--config").arg(&file).args(arguments);
     command.env("XDG_RUNTIME_DIR", daemon.folder.path());
-    Program::start(&mut command, Vec::new())
+    command
 }
 
-/// What a `mancom watch --json` told of `wlan0` going down and up so far, and at which millisecond.
-fn flaps(watching: &Program) -> Vec<(String, i64)> {
-    let told = watching.said();
-    let (whole, _) = told.rsplit_once('\n').unwrap_or_default();
-    let lines = whole
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    let flaps = lines.filter_map(|line: Value| {
-        let event = line["event"].as_str()?.to_owned();
-        let flap = line["name"] == "wlan0" && (event == "up" || event == "down");
-        flap.then(|| (event, line["time_ms"].as_i64().unwrap()))
-    });
-    flaps.collect()
+fn subscribed(daemon: &Daemon, arguments: &[&str]) -> Program {
+    Program::start(&mut subscriber(daemon, arguments), Vec::new())
+}
+
+/// What is told next of an interface by a `mancom watch --json`.
+fn next_of(watching: &Lines, name: &str) -> Value {
+    loop {
+        let line = watching.lines.recv_timeout(PATIENCE).expect("an event");
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if event["name"] == name {
+            return event;
+        }
+    }
+}
+
+/// The next of `wlan0` that is no mere change must be this: at which millisecond.
+fn flap(watching: &Lines, expected: &str) -> i64 {
+    loop {
+        let event = next_of(watching, "wlan0");
+        if event["event"] != "changed" {
+            assert_eq!(event["event"], expected);
+            return event["time_ms"].as_i64().unwrap();
+        }
+    }
 }
 
 // behaviour: C1, C2
@@ -108,36 +121,19 @@ fn two_processes_see_each_flap_together() {
     let lab = Lab::new();
     let world = World::new(&lab, "200mbit");
     let daemon = Daemon::start(&world);
-    let both = [0, 1].map(|_| subscribed(&daemon, &["watch", "--json"]));
-    until("both watch", PATIENCE, || {
-        let networks = |watching: &Program| watching.said().matches("\"there\"").count();
-        both.iter().all(|watching| networks(watching) >= 2)
-    });
-    let told = |changes| {
-        until("both told it", PATIENCE, || {
-            both.iter().all(|watching| flaps(watching).len() >= changes)
-        });
-        lasting(Duration::from_millis(500));
-    };
-    for flap in 0..FLAPS {
-        world.wifi.down();
-        told(2 * flap + 1);
-        world.wifi.up();
-        told(2 * flap + 2);
+    let both = [0, 1].map(|_| Lines::of(subscriber(&daemon, &["watch", "--json"])));
+    for watching in &both {
+        flap(watching, "there");
     }
-    let [one, two] = both.each_ref().map(flaps);
-    for watching in both {
-        watching.signal("TERM");
-        watching.finish(PATIENCE);
+    let mut skews = Vec::new();
+    for _ in 0..FLAPS {
+        for (change, told) in [(Link::down as fn(&Link), "down"), (Link::up, "up")] {
+            lasting(Duration::from_millis(500));
+            change(&world.wifi);
+            let [one, two] = both.each_ref().map(|watching| flap(watching, told));
+            skews.push((one - two).abs());
+        }
     }
-    let events = |seen: &[(String, i64)]| -> Vec<String> {
-        let events = seen.iter().map(|(event, _)| event.clone());
-        events.collect()
-    };
-    assert_eq!(events(&one), ["down", "up"].repeat(FLAPS));
-    assert_eq!(events(&two), events(&one));
-    let skews = one.iter().zip(&two).map(|(one, two)| (one.1 - two.1).abs());
-    let mut skews: Vec<i64> = skews.collect();
     skews.sort_unstable();
     // The median: other tests run beside this one.
     assert!(skews[skews.len() / 2] <= 50, "{skews:?} ms");

@@ -54,6 +54,8 @@ mod scout;
 #[cfg(target_os = "linux")]
 mod transfer;
 #[cfg(target_os = "linux")]
+mod waiting;
+#[cfg(target_os = "linux")]
 mod watching;
 #[cfg(target_os = "linux")]
 mod world;

@@ -3,7 +3,7 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, Link, join};
 use crate::netlink;
-use crate::process::lasting;
+use crate::waiting::lasting;
 use crate::world::{SERVER, echo, serve_echo};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
-use crate::process::until_task;
+use crate::waiting::until_task;
 use mancom::network::Fact;
 use mancom::{Label, Manager, Prop};
 use std::fs;

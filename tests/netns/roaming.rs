@@ -2,8 +2,9 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Direction, Lab, Link, join};
-use crate::process::{lasting, until};
+use crate::process::until;
 use crate::transfer::{MIB, Transfer};
+use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
 use mancom::{Label, Manager, McStream};
 use std::sync::mpsc;
@@ -137,6 +138,7 @@ fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
     });
     let _ = ready.recv();
     let (facts, (moving, moved)) = (world.facts.path(), mpsc::channel());
+    let (leave, left) = tokio::sync::oneshot::channel();
     let client = world.client.spawn_async(move || async move {
         let manager = Manager::builder().config_file(facts).build().await.unwrap();
         let connect = |at: &str| manager.connect(at).plaintext().within(PATIENCE);
@@ -168,12 +170,16 @@ fn finds_a_listener_that_advertises_at_another_of_its_addresses() {
             "nobody told it of another address: {waits:?}"
         );
         told.shutdown().await.unwrap();
+        assert_eq!(told.read(&mut [0]).await.unwrap(), 0);
+        // Who leaves before the other end's last word is acknowledged keeps it waiting.
+        left.await.unwrap();
     });
     moved.recv().unwrap();
     world.server.ip("address del 10.1.0.1/24 dev s0");
     world.wifi.remove_address();
-    join(client);
     join(server);
+    leave.send(()).unwrap();
+    join(client);
 }
 
 /// Sends back what it reads, to the end.

@@ -31,6 +31,7 @@ pub(crate) const CASES: &[Case] = cases![scout:
 
 /// A scout that runs on a host, in a thread of its own.
 struct Eyes {
+    host: Host,
     scout: Scout,
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
@@ -50,7 +51,12 @@ impl Eyes {
             while snapshots.changed().await.is_ok() {}
         });
         let (scout, snapshots) = ready.recv().unwrap();
-        let eyes = Eyes { scout, snapshots };
+        let host = host.clone();
+        let eyes = Eyes {
+            host,
+            scout,
+            snapshots,
+        };
         until("a whole look", PATIENCE, || eyes.now().is_complete());
         assert_eq!(eyes.scout.source(), "netlink");
         eyes
@@ -62,9 +68,18 @@ impl Eyes {
 
     /// What it sees under this name, as soon as `holds`.
     fn see(&self, name: &str, holds: impl Fn(&Network) -> bool) -> Network {
-        until(name, PATIENCE, || {
-            self.now().by_name(name).is_some_and(&holds)
-        });
+        let begin = Instant::now();
+        while !self.now().by_name(name).is_some_and(&holds) {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "sees {:#?}, where there is {} {} {}",
+                self.now().by_name(name),
+                self.host.ip("link"),
+                self.host.ip("address"),
+                self.host.ip("route show table all")
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
         // It may have changed meanwhile, but not in the tests that ask.
         self.now().by_name(name).unwrap().clone()
     }

@@ -6,12 +6,11 @@
 
 use crate::isolation::{Case, cases, need};
 use crate::lab::{Host, Lab, Link};
-use crate::process::{Program, lasting, until};
+use crate::process::{Program, until};
+use crate::waiting::{Lines, lasting};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub(crate) const CASES: &[Case] = cases![watching:
@@ -108,39 +107,6 @@ fn takes(waiting: Program) -> String {
         .unwrap()
         .trim()
         .to_owned()
-}
-
-/// A program that prints lines, with a thread that reads them.
-struct Lines {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Lines {
-    fn of(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Lines { child, lines }
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// What mancom tells, beside what the kernel tells.

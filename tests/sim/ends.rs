@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use futures::poll;
 use mancom::{Label, SessionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -380,5 +381,56 @@ async fn both_ends_may_end_at_once_and_the_session_goes() -> Outcome {
     drop(listener);
     // What is over says so and goes, whichever word was lost.
     manager.shutdown(secs(60)).await?;
+    Ok(())
+}
+
+// behaviour: R2
+#[mancom::test]
+async fn an_accept_that_is_dropped_loses_no_stream_and_no_wake_up(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(wifi());
+    let (near, far) = joined("mem://accepts", Label::ANY).await?;
+    let (here, there) = (near.session(), far.session());
+    for turn in 0..20_u8 {
+        let mut given_up = there.accept();
+        assert!(poll!(&mut given_up).is_pending());
+        let other = tokio::spawn(there.accept());
+        settle().await;
+        let mut opened = here.open(Label::ANY).await?;
+        opened.write_all(&[turn]).await?;
+        if turn % 2 == 0 {
+            sleep(millis(100)).await;
+        }
+        assert!(!other.is_finished(), "it is not its turn");
+        drop(given_up);
+        let mut accepted = soon(secs(1), "the stream", other).await.unwrap()?;
+        assert_eq!(accepted.read_u8().await?, turn);
+    }
+    Ok(())
+}
+
+#[mancom::test]
+async fn those_who_wait_to_accept_are_served_in_order(
+    networks: mancom::testing::Networks,
+) -> Outcome {
+    networks.up(wifi());
+    let (near, far) = joined("mem://accepters", Label::ANY).await?;
+    let (here, there) = (near.session(), far.session());
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        waiting.push(tokio::spawn(there.accept()));
+        settle().await;
+    }
+    let mut opened = Vec::new();
+    for turn in 0..8_u8 {
+        let mut stream = here.open(Label::ANY).await?;
+        stream.write_all(&[turn]).await?;
+        opened.push(stream);
+    }
+    for (turn, waiting) in waiting.into_iter().enumerate() {
+        let mut accepted = soon(secs(1), "its stream", waiting).await.unwrap()?;
+        assert_eq!(usize::from(accepted.read_u8().await?), turn);
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod defaults;
 mod ends;
 mod labels;
+mod limits;
 mod messages;
 mod migration;
 mod pathless;

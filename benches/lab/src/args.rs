@@ -8,13 +8,16 @@ pub(crate) const USAGE: &str = "\
 usage: lab [B3 B4 B5 B6 B7 B8 B12 ..] [options]
        lab check                       is the emulated world what it is told to be?
 
-TIME
+Everything (--tries 50 --traces DIR) takes about 50 minutes on four idle cores, a workload or two of it 2 to 15,
+with --jobs 1 everything takes 7 hours. Busy cores spoil the figures; each table says how busy they were.
+
   --runs N        runs of each, interleaved; their median is shown (default 5)
   --tries N       losses of each kind for mancom in B4 and B5 (default 5; 50 for the bar)
   --peer-tries N  the same for each peer (default: as many, at most 5)
   --jobs N        worlds at once in B4 and B5; half as many where the lab's networks are filled (B3 at 20 + 2
-                  Mbit/s, B6, B7, B8), one alone where the machine is (B3 at 100, B12). JOBS
-  --quick         one short run of the most telling peers
+                  Mbit/s, B6, B7), one alone where the machine is (B3 at 100, B12). Default: three for each core,
+                  1 on fewer than four: a lost network takes 3 % of a core, a filled one a third
+  --quick         one short run of the most telling peers: a minute in all
   --peers A,B     only these peers, such as mancom,mptcp,tcp-two
   --congestion A  only cubic or only bbr
   --traces DIR    recorded networks for B8, skipped without
@@ -27,7 +30,7 @@ pub(crate) const CONGESTIONS: [&str; 2] = ["cubic", "bbr"];
 /// Tries of each peer, unless told.
 const PEER_TRIES: usize = 5;
 
-/// As many as were seen not to change what is measured: three for each of four cores.
+/// As many as were seen not to change what is measured: twelve worlds of B4 and B5 take 0.4 of a core, six of B6 two.
 fn jobs() -> usize {
     match std::thread::available_parallelism().map_or(1, usize::from) {
         ..4 => 1,

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,6 +17,8 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("ip", "iproute2"),
     ("ss", "iproute2"),
 ];
+/// What is left of a lab that was interrupted may take so long to end.
+const ENDING: Duration = Duration::from_secs(1);
 const TUN: &str = "/dev/net/tun";
 
 /// # Errors
@@ -68,13 +71,17 @@ pub(crate) fn folder(out: &Path) -> io::Result<File> {
     }
     std::fs::create_dir_all(out).map_err(told)?;
     let folder = File::open(out).map_err(told)?;
-    match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(folder),
-        Err(_) => Err(missing(format!(
-            "another lab writes to {}: choose another --out",
-            out.display()
-        ))),
+    let begun = Instant::now();
+    while rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if begun.elapsed() > ENDING {
+            return Err(missing(format!(
+                "another lab writes to {}: choose another --out",
+                out.display()
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
+    Ok(folder)
 }
 
 fn found(program: &str, path: &OsStr) -> bool {

@@ -17,7 +17,7 @@ mod wiring;
 
 pub(crate) use crate::control::{Fault, Way};
 pub(crate) use crate::emulator::trace::Trace;
-pub(crate) use crate::emulator::{Counters, Rate, Usage};
+pub(crate) use crate::emulator::{Counters, PUNCTUAL, Rate, Usage};
 
 use crate::control::Control;
 use crate::emulator::{Emulator, Ends, Setting};

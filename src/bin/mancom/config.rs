@@ -7,6 +7,7 @@
 use crate::Global;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use mancom::account::Limit;
 use mancom::manager::config::{Config as Configuration, ConfigError, ConfigFault, NamedLabel};
 use mancom::scout::Facts;
 use serde_json::{Value, json};
@@ -37,7 +38,9 @@ const JSON: &str = r#"One object; a key is never left out, and what is not said 
     "labels": [ { "name": "photos", "label": "background large", "within_ms": 43200000.0,
     "grace_ms": null, "relax_after_ms": null, "relax_to": null, "stop_ms": null } ],
     "rules": [ { "rule": "forbid background on metered", "file": "/etc/mancom.toml",
-    "line": 12 } ], "scout": { "socket": null, "fallback": null },
+    "line": 12 } ], "limits": [ { "about": "background on metered", "rate": 1000000,
+    "bytes": 500000000, "per": "month", "file": "/etc/mancom.toml", "line": 16 } ],
+    "state": { "folder": null }, "scout": { "socket": null, "fallback": null },
     "monitor": { "enabled": null, "folder": null } } }
 line and column of a file that cannot be read are null. networks and rules are in the order in
 which they are tried; more counts the faults beyond those listed."#;
@@ -110,9 +113,23 @@ fn right(config: &Configuration) -> Value {
         "networks": networks.collect::<Vec<_>>(),
         "labels": labels.collect::<Vec<_>>(),
         "rules": rules.collect::<Vec<_>>(),
+        "limits": config.limits().map(|limit| limited(&limit)).collect::<Vec<_>>(),
+        "state": { "folder": config.state_folder() },
         "scout": { "socket": config.scout().socket, "fallback": config.scout().fallback },
         "monitor": { "enabled": config.monitor().enabled, "folder": config.monitor().folder },
     }})
+}
+
+fn limited(limit: &Limit) -> Value {
+    let (bytes, per) = limit.budget().unzip();
+    json!({
+        "about": limit.about(),
+        "rate": limit.bytes_a_second(),
+        "bytes": bytes,
+        "per": per.map(|per| per.to_string()),
+        "file": &**limit.file(),
+        "line": limit.line(),
+    })
 }
 
 fn network(pattern: &str, facts: &Facts) -> Value {
@@ -173,6 +190,24 @@ fn rows(config: &Configuration) -> Vec<Vec<String>> {
         let place = format!("{}:{}", rule.file(), rule.line());
         row("rule", place, rule.to_string());
     }
+    for limit in config.limits() {
+        let place = format!("{}:{}", limit.file(), limit.line());
+        row("limit", place, limit.about().to_owned());
+        let budget = limit.budget();
+        let said = [
+            (
+                "rate",
+                limit.bytes_a_second().map(|rate| format!("{rate}B/s")),
+            ),
+            ("bytes", budget.map(|(bytes, _)| format!("{bytes}B"))),
+            ("per", budget.map(|(_, per)| per.to_string())),
+        ];
+        row("", String::new(), words(said));
+    }
+    let state = config
+        .state_folder()
+        .map(|folder| folder.display().to_string());
+    row("state", String::new(), words([("folder", state)]));
     let (scout, monitor) = (config.scout(), config.monitor());
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let fallback = scout.fallback.map(|fallback| fallback.to_string());

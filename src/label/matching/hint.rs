@@ -115,7 +115,7 @@ impl<'a> Change<'a> {
             Reason::NoRoute(_) if leads_nowhere(network) => MEANT,
             Reason::NoRoute(_) if self.lacks_more_than_routes() => 1,
             Reason::NoRoute(_) | Reason::NoAddress | Reason::NoFamily { .. } => 3,
-            Reason::Missing { .. } => 4,
+            Reason::Missing { .. } | Reason::Spent { .. } => 4,
             _ => ADMIN,
         }
     }

@@ -56,7 +56,8 @@
 //!
 //! **Policy.** A [`Rule`] of the system forbids traffic of some urgency and size on networks with
 //! some properties, whatever its label says; the reason names the rule, its file and its line.
-//! Nothing is forbidden within this host.
+//! Nothing is forbidden within this host. A [limit](crate::account::Limit) whose bytes are spent on
+//! a network is such a rule until they are renewed.
 //!
 //! **Binding.** A network that sockets cannot be bound to is admitted only where the kernel's own
 //! choice is this network.
@@ -85,6 +86,7 @@ mod reach;
 mod reason;
 #[cfg(feature = "serde")]
 mod serial;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
@@ -100,8 +102,10 @@ pub use history::{Shift, Standing};
 pub use migration::{Migration, Move};
 pub use paths::{PathFacts, path_class, permits};
 pub use policy::{Policy, Rule, RuleError};
+pub(crate) use policy::{networks as networks_of, words};
 pub use rank::{RankKey, assumes_metric, rank};
 pub use reason::{Assumption, Reach, Reason};
+pub use traffic::Traffic;
 
 use super::{Label, Level, Prop};
 use crate::network::{Fact, Network, Snapshot};

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Reason;
-use crate::label::{Label, Prop, Props, Size, Urgency, nearest};
+use super::{Reason, Traffic};
+use crate::label::{Label, Prop, Props, nearest};
 use crate::network::{Fact, Network, name_fits};
-
-/// From so many bytes on, `size=N` is large: the amount by which the rank measures large traffic.
-const LARGE: u64 = 1 << 20;
 
 /// The system's policy for matching.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +23,22 @@ impl Policy {
         fact.known()
             .unwrap_or((prop == Prop::Validated) != self.unknown_denied)
     }
+
+    /// The same without what budgets that are spent add; `None` if none is.
+    pub(crate) fn without_spent(&self) -> Option<Self> {
+        let spent = |rule: &&Rule| rule.spent.is_some();
+        self.rules.iter().find(spent)?;
+        let lasting = self.rules.iter().filter(|rule| rule.spent.is_none());
+        Some(Self {
+            unknown_denied: self.unknown_denied,
+            rules: lasting.cloned().collect(),
+        })
+    }
+
+    /// Whether a network counts as having a property.
+    pub(crate) fn holds(&self, network: &Network, prop: Prop) -> bool {
+        self.count(prop, super::admit::fact(network, prop))
+    }
 }
 
 /// A rule of the system's policy: some traffic is forbidden on some networks, whatever its label
@@ -42,14 +55,14 @@ impl Policy {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    urgency: Option<Urgency>,
-    /// Whether it must be large, or small.
-    large: Option<bool>,
+    traffic: Traffic,
     on: Props,
     interface: Option<Box<str>>,
     text: Arc<str>,
     file: Arc<str>,
     line: u32,
+    /// It stands for a budget that is spent until then, in seconds after 1970.
+    spent: Option<u64>,
 }
 
 /// A rule that means nothing. Columns count characters from 1.
@@ -122,18 +135,37 @@ impl Rule {
     /// [`RuleError`] for a part without words, an unknown word, and words that exclude each other
     /// or stand there twice.
     pub fn new(forbid: &str, on: &str, file: &str, line: u32) -> Result<Self, RuleError> {
-        let (urgency, large) = traffic(forbid)?;
+        let traffic = Traffic::parse(forbid, "forbid")?;
         let (on_props, interface) = networks(on)?;
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(Self {
-            urgency,
-            large,
+            traffic,
             on: on_props,
             interface: interface.map(Into::into),
             text: format!("forbid {} on {}", words(forbid), words(on)).into(),
             file: file.into(),
             line,
+            spent: None,
         })
+    }
+
+    /// Forbids some traffic on the network of this name until then, in seconds after 1970: what
+    /// `text` allows of it is spent there.
+    pub(crate) fn spent(
+        traffic: Traffic,
+        network: &str,
+        text: impl Into<Arc<str>>,
+        (file, line): (Arc<str>, u32),
+        until: u64,
+    ) -> Self {
+        Self {
+            traffic,
+            on: Props::EMPTY,
+            interface: Some(network.into()),
+            text: text.into(),
+            file,
+            line,
+            spent: Some(until),
+        }
     }
 
     /// The file it stands in.
@@ -150,14 +182,7 @@ impl Rule {
 
     /// Whether it is about this traffic.
     pub(super) fn concerns(&self, label: &Label) -> bool {
-        self.urgency
-            .is_none_or(|urgency| urgency == label.urgency())
-            && self.large.is_none_or(|large| match label.size() {
-                Size::Unspecified => false,
-                Size::Small => !large,
-                Size::Large => large,
-                Size::Bytes(n) => large && n >= LARGE,
-            })
+        self.traffic.includes(label)
     }
 
     /// Whether it is about networks of this name.
@@ -177,6 +202,14 @@ impl Rule {
     }
 
     pub(super) fn reason(&self) -> Reason {
+        if let Some(until) = self.spent {
+            return Reason::Spent {
+                limit: self.text.clone(),
+                file: self.file.clone(),
+                line: self.line,
+                until,
+            };
+        }
         Reason::Policy {
             rule: self.text.clone(),
             file: self.file.clone(),
@@ -193,66 +226,24 @@ impl fmt::Display for Rule {
 }
 
 /// Each word and its column.
-fn columns(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn columns(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_whitespace().map(|word| {
         let offset = word.as_ptr() as usize - text.as_ptr() as usize;
         (text[..offset].chars().count() + 1, word)
     })
 }
 
-fn cut(word: &str) -> String {
+pub(super) fn cut(word: &str) -> String {
     word.chars().take(32).collect()
 }
 
-fn traffic(text: &str) -> Result<(Option<Urgency>, Option<bool>), RuleError> {
-    const PART: &str = "forbid";
-    const WORDS: [&str; 6] = [
-        "interactive",
-        "default",
-        "background",
-        "small",
-        "large",
-        "any",
-    ];
-    let (mut urgency, mut large, mut any) = (None, None, None);
-    for (column, word) in columns(text) {
-        let (slot, others) = match word {
-            "interactive" | "default" | "background" => (&mut urgency, any),
-            "small" | "large" => (&mut large, any),
-            "any" => (&mut any, urgency.or(large)),
-            _ => {
-                return Err(RuleError::UnknownWord {
-                    part: PART,
-                    column,
-                    word: cut(word),
-                    nearest: nearest(word, WORDS),
-                });
-            }
-        };
-        if let Some(earlier) = slot.replace(word).or(others) {
-            return Err(RuleError::Conflict {
-                part: PART,
-                column,
-                earlier: cut(earlier),
-                word: cut(word),
-            });
-        }
-    }
-    if urgency.or(large).or(any).is_none() {
-        return Err(RuleError::Empty {
-            part: PART,
-            example: "`any` forbids all traffic",
-        });
-    }
-    let urgency = urgency.map(|word| match word {
-        "interactive" => Urgency::Interactive,
-        "background" => Urgency::Background,
-        _ => Urgency::Default,
-    });
-    Ok((urgency, large.map(|word| word == "large")))
+/// The words of a text with one space between them.
+pub(crate) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn networks(text: &str) -> Result<(Props, Option<&str>), RuleError> {
+/// The properties, and the pattern of names, of the networks meant.
+pub(crate) fn networks(text: &str) -> Result<(Props, Option<&str>), RuleError> {
     const PART: &str = "on";
     let (mut props, mut interface) = (Props::EMPTY, None);
     for (column, word) in columns(text) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::calendar::Utc;
 use crate::label::{Prop, Props};
 use crate::network::{Aspect, Fact, Kinds};
 
@@ -72,6 +73,17 @@ pub enum Reason {
         /// The properties of the networks it is about.
         on: Props,
     },
+    /// What a limit of the system allows of this traffic on it is spent.
+    Spent {
+        /// The limit.
+        limit: Arc<str>,
+        /// Where it stands; empty where it was given in code.
+        file: Arc<str>,
+        /// And in which line.
+        line: u32,
+        /// When it is renewed, in seconds after the beginning of 1970.
+        until: u64,
+    },
     /// It is of no required kind.
     Kind {
         /// The kinds of which one is required.
@@ -117,6 +129,7 @@ impl Reason {
             Reason::Prohibited { .. } => "prohibited",
             Reason::Satellite => "satellite",
             Reason::Policy { .. } => "policy",
+            Reason::Spent { .. } => "spent",
             Reason::Kind { .. } => "kind",
             Reason::Missing { .. } => "missing",
             Reason::Interface { .. } => "interface",
@@ -130,7 +143,7 @@ impl Reason {
     #[must_use]
     pub fn aspect(&self) -> Option<Aspect> {
         match self {
-            Reason::ScoutStarting => None,
+            Reason::ScoutStarting | Reason::Spent { .. } => None,
             Reason::Suspended | Reason::Dormant | Reason::Down => Some(Aspect::State),
             Reason::NoRoute(_) | Reason::BypassesVpn { .. } => Some(Aspect::Routes),
             Reason::NoAddress | Reason::NoFamily { .. } => Some(Aspect::Addresses),
@@ -213,6 +226,18 @@ impl fmt::Display for Reason {
                 rule, file, line, ..
             } => {
                 write!(f, "is forbidden by `{rule}` ({file}:{line})")
+            }
+            Reason::Spent {
+                limit,
+                file,
+                line,
+                until,
+            } => {
+                write!(f, "has spent `{limit}`")?;
+                if !file.is_empty() {
+                    write!(f, " ({file}:{line})")?;
+                }
+                write!(f, ", renewed {}", Utc(*until))
             }
             Reason::Kind { required, has } => {
                 write!(f, "is {has}, not {}", Alternatives(*required))

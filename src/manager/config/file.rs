@@ -77,6 +77,10 @@ impl Layers {
                 }),
             }
         }
+        // What a name means is known once all layers are.
+        if faults.is_empty() {
+            config.check_limits(&mut faults);
+        }
         match faults.is_empty() {
             true => Ok(config),
             false => Err(faults.into()),
@@ -150,11 +154,15 @@ impl Config {
         files.extend(above.files);
         let mut rules = above.rules;
         rules.extend(self.rules);
+        let mut limits = above.limits;
+        limits.extend(self.limits);
         Config {
             files,
             networks,
             labels,
             rules,
+            limits,
+            state: above.state.or(self.state),
             unknown_denied: above.unknown_denied.or(self.unknown_denied),
             scout: Watch {
                 socket: above.scout.socket.or(self.scout.socket),

@@ -27,6 +27,16 @@
 //! forbid = "background large"   # an urgency, small or large, or both; or any
 //! on = "metered"                # traits and kinds, all of them, and if=wwan*
 //!
+//! [[limit]]                     # any number: what some traffic may cost on some networks
+//! label = "background"          # as of a rule's `forbid`, or a label's name, or a pattern of such; default any
+//! on = "metered if=wwan*"       # as of a rule's `on`; default every network, each by itself
+//! rate = "1 MB/s"               # bytes a second, sent; or as in 8Mbit
+//! bytes = "500 MB"              # both ways, in each
+//! per = "month"                 # hour day week month, of the calendar in UTC, or as in 12h
+//!
+//! [state]
+//! folder = "/var/lib/mancom"    # what was spent is kept there; default `mancom` in `$XDG_STATE_HOME`
+//!
 //! [scout]                       # read once, when the manager is made
 //! socket = "/run/mancom/scout.sock" # the networks as a system-wide scout sees them; default: as this process does
 //! fallback = true               # the default: as this process does while that cannot be reached
@@ -36,7 +46,8 @@
 //! folder = "/run/user/1000/mancom" # of the sockets; default: `mancom` in `$XDG_RUNTIME_DIR`
 //! ```
 //!
-//! Every key may be left out, but for a label's `label` and a rule's two. A label's name is any text
+//! Every key may be left out, but for a label's `label` and a rule's two; a limit has a `rate`, or `bytes`
+//! and `per`, or all three. A label's name is any text
 //! that is no label itself, as `any` and `require=wifi` are. What is not stated of a network
 //! is as the system knows it.
 //!
@@ -46,16 +57,26 @@
 //! `$XDG_CONFIG_HOME/mancom/mancom.toml` (`~/.config` without the variable), and one file named by
 //! `--config`, by [`ManagerBuilder::config_file`](super::ManagerBuilder::config_file) or else by
 //! `MANCOM_CONFIG`. The first two may be absent, a file that was named may not. Network patterns of a
-//! stronger layer are tried before those of a weaker one. Rules add up, those of a stronger layer first:
-//! no layer can take another's away.
+//! stronger layer are tried before those of a weaker one. Rules and limits add up, those of a stronger
+//! layer first: no layer can take another's away.
+//!
+//! # Limits
+//!
+//! All sessions and plain connections of a process share a limit, and all processes that share the state
+//! file its bytes. Each network that fits has a rate and bytes of its own. Payload, frame headers and
+//! repetitions count, what mancom does not see (handshakes, TCP and below) does not: allow a tenth for it.
+//! `kB` is 1,000 and `KiB` 1,024 bytes. When the bytes are spent the network admits that traffic no more: it
+//! waits or goes by another network, and [`why`](crate::Manager::explain) says so and until when. At the end
+//! of the period it goes on. What is spent is seen within a frame of the process's own traffic; what other
+//! processes spend within 10 s. A plain connection without a hook whose bytes are spent fails.
 //!
 //! # Changes
 //!
 //! A manager that read files reads them again when one changes, appears or goes, be it by a rename or
 //! behind a link, once they were quiet for 50 ms; on SIGHUP if asked
 //! ([`Manager::reload_on_hangup`](super::Manager::reload_on_hangup)); and by
-//! [`Manager::reload`](super::Manager::reload). Facts, policy and names take effect, and operations that
-//! wait are judged again once. Those already made keep their label and deadline. Where anything is wrong
+//! [`Manager::reload`](super::Manager::reload). Facts, policy, limits and names take effect (what was spent
+//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), and operations that wait are judged again once. Those already made keep their label and deadline. Where anything is wrong
 //! the old configuration stays in force and every fault is logged.
 //!
 //! # Text
@@ -71,6 +92,7 @@ pub(super) mod changes;
 mod error;
 #[cfg(feature = "config")]
 pub(super) mod file;
+mod limit;
 #[cfg(feature = "config")]
 mod text;
 #[cfg(feature = "config")]
@@ -103,6 +125,8 @@ pub struct Config {
     networks: Vec<(String, Facts)>,
     labels: BTreeMap<String, NamedLabel>,
     rules: Vec<Rule>,
+    limits: Vec<limit::Written>,
+    state: Option<PathBuf>,
     unknown_denied: Option<bool>,
     scout: Watch,
     monitor: Monitor,
@@ -207,6 +231,11 @@ impl Config {
         self.networks
             .iter()
             .map(|(pattern, facts)| (pattern.as_str(), facts))
+    }
+
+    /// The folder of what is kept from one process to the next, if one is named.
+    pub fn state_folder(&self) -> Option<&PathBuf> {
+        self.state.as_ref()
     }
 
     /// Where the networks come from.

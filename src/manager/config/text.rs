@@ -1,8 +1,10 @@
 //! From TOML to [`Config`]: what each key means.
 
 use super::error::Faults;
+use super::limit::Written;
 use super::tree::{Entry, Source};
 use super::{Config, ConfigError, NamedLabel};
+use crate::account::Limit;
 use crate::label::Label;
 use crate::label::matching::Rule;
 use crate::network::Kind;
@@ -19,8 +21,8 @@ const KINDS: [(&str, Kind); 8] = [
     ("other", Kind::Other),
 ];
 
-const TOP: [&str; 6] = [
-    "labels", "networks", "policy", "scout", "monitor", "unknown",
+const TOP: [&str; 8] = [
+    "labels", "networks", "policy", "limit", "state", "scout", "monitor", "unknown",
 ];
 const UNKNOWN: [(&str, bool); 2] = [("allow", false), ("deny", true)];
 const NETWORK: [&str; 9] = [
@@ -43,12 +45,16 @@ const LABEL: [&str; 6] = [
     "stop",
 ];
 const POLICY: [&str; 2] = ["forbid", "on"];
+const LIMIT: [&str; 5] = ["label", "on", "rate", "bytes", "per"];
+const STATE: [&str; 1] = ["folder"];
 const SCOUT: [&str; 2] = ["socket", "fallback"];
 const MONITOR: [&str; 2] = ["enabled", "folder"];
 
 /// All of them.
 #[cfg(test)]
-pub(super) const KEYS: &[&[&str]] = &[&TOP, &NETWORK, &LABEL, &POLICY, &SCOUT, &MONITOR];
+pub(super) const KEYS: &[&[&str]] = &[
+    &TOP, &NETWORK, &LABEL, &POLICY, &LIMIT, &STATE, &SCOUT, &MONITOR,
+];
 
 impl Config {
     /// Reads one text; `name` is what errors call it.
@@ -71,7 +77,13 @@ impl Config {
     ///
     /// Every place that is wrong. Of a text over 64 KiB that is not TOML, the first.
     pub fn parse(text: &str, name: &str) -> Result<Config, ConfigError> {
-        Ok(Config::parse_layer(text, name)?)
+        let config = Config::parse_layer(text, name)?;
+        let mut faults = Faults::default();
+        config.check_limits(&mut faults);
+        match faults.is_empty() {
+            true => Ok(config),
+            false => Err(faults.into()),
+        }
     }
 
     pub(super) fn parse_layer(text: &str, name: &str) -> Result<Config, Faults> {
@@ -83,6 +95,8 @@ impl Config {
                 Some("labels") => config.read_labels(&entry),
                 Some("networks") => config.read_networks(&entry),
                 Some("policy") => config.read_policy(&entry),
+                Some("limit") => config.read_limits(&entry),
+                Some("state") => config.read_state(&entry),
                 Some("scout") => config.read_scout(&entry),
                 Some("monitor") => config.read_monitor(&entry),
                 Some(_) => config.unknown_denied = entry.word("word", &UNKNOWN),
@@ -179,6 +193,45 @@ impl Config {
                     Ok(rule) => self.rules.push(rule),
                     Err(error) => rule.fault(error),
                 }
+            }
+        }
+    }
+
+    fn read_limits(&mut self, section: &Entry<'_>) {
+        for limit in section.tables() {
+            let entries = limit.table();
+            let mut written = Written::default();
+            for entry in &entries {
+                match entry.known(&LIMIT) {
+                    Some("label") => written.label = entry.string().map(|text| entry.at(text)),
+                    Some("on") => {
+                        let on = entry.tried(|text| Limit::new("any", text));
+                        written.on = on.map(str::to_owned);
+                    }
+                    Some("rate") => written.rate = entry.speed(),
+                    Some("bytes") => written.bytes = entry.bytes(),
+                    Some(_) => written.per = entry.period(),
+                    None => {}
+                }
+            }
+            let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+            if has("bytes") || !has("rate") {
+                limit.needs("bytes", &entries);
+            }
+            if has("bytes") {
+                limit.needs("per", &entries);
+            }
+            let (file, line) = limit.stands();
+            (written.file, written.line) = (file.into(), line);
+            written.check_words(&entries);
+            self.limits.push(written);
+        }
+    }
+
+    fn read_state(&mut self, section: &Entry<'_>) {
+        for entry in section.table() {
+            if entry.known(&STATE).is_some() {
+                self.state = entry.path();
             }
         }
     }

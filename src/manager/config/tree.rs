@@ -11,7 +11,9 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::Faults;
+use super::limit::Placed;
 use super::{ConfigFault, units};
+use crate::account::Period;
 use crate::label::{Label, LabelError, nearest};
 
 /// Of a longer text that is not TOML only the first place is told: going on costs 300 times its size.
@@ -75,17 +77,24 @@ impl<'a> Source<'a> {
         self.lines.partition_point(|start| *start <= place) - 1
     }
 
+    /// Line and column, from 1.
+    fn place(&self, place: usize) -> (usize, usize) {
+        let line = self.line(place);
+        let before = self.text.get(self.lines[line]..place).unwrap_or_default();
+        (line + 1, before.chars().count() + 1)
+    }
+
     pub(super) fn fault_at(&self, place: usize, field: &str, fault: impl fmt::Display) {
         let line = self.line(place);
         if self.broken.contains(&line) {
             return;
         }
         self.faults.borrow_mut().push(|| {
-            let before = self.text.get(self.lines[line]..place).unwrap_or_default();
+            let (line, column) = self.place(place);
             ConfigFault::Invalid {
                 file: self.name.to_owned(),
-                line: line + 1,
-                column: before.chars().count() + 1,
+                line,
+                column,
                 field: field.to_owned(),
                 fault: fault.to_string(),
             }
@@ -242,6 +251,32 @@ impl<'a> Entry<'a> {
 
     pub(super) fn rate(&self) -> Option<u64> {
         self.read(units::rate)
+    }
+
+    /// Bytes a second.
+    pub(super) fn speed(&self) -> Option<u64> {
+        self.read(units::speed)
+    }
+
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.read(units::bytes)
+    }
+
+    pub(super) fn period(&self) -> Option<Period> {
+        self.read(units::period)
+    }
+
+    /// A text of this entry and where it stands, for what can be judged only later.
+    pub(super) fn at(&self, text: &str) -> Placed {
+        let place = self.value.span().start;
+        let (line, column) = self.source.place(place);
+        Placed {
+            text: text.to_owned(),
+            file: self.source.name.to_owned(),
+            line,
+            column,
+            field: self.field.clone(),
+        }
     }
 
     pub(super) fn per_mille(&self) -> Option<u16> {

@@ -1,8 +1,9 @@
-//! Durations and rates as people write them.
+//! Durations, rates and amounts as people write them.
 
 use std::time::Duration;
 
 use super::tree::shortened;
+use crate::account::Period;
 
 const TIMES: [(&str, u64); 5] = [
     ("ms", 1_000_000),
@@ -17,6 +18,18 @@ const RATES: [(&str, u64); 4] = [
     ("kbit", 1_000),
     ("Mbit", 1_000_000),
     ("Gbit", 1_000_000_000),
+];
+
+const BYTES: [(&str, u64); 9] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
 ];
 
 /// In thousandths.
@@ -49,6 +62,69 @@ pub(super) fn rate(text: &str) -> Result<u64, String> {
         _ => Err(format!(
             "no rate: `{shown}`, write it as in `64kbit`, `10Mbit`, `1.5Gbit`"
         )),
+    }
+}
+
+/// `500 MB`, in bytes; at least 1,000.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let shown = shortened(text);
+    match amount(&spaceless(text), &BYTES) {
+        Some((bytes @ 1_000.., "")) => Ok(bytes),
+        Some((_, "")) => Err(format!("at least 1 kB, not `{shown}`")),
+        _ => Err(format!(
+            "no amount: `{shown}`, write it as in `500 MB`, `2 GiB`"
+        )),
+    }
+}
+
+/// `1 MB/s`, or `8Mbit`, in bytes a second.
+pub(super) fn speed(text: &str) -> Result<u64, String> {
+    let shown = shortened(text);
+    let spaceless = spaceless(text);
+    let bytes = match amount(&spaceless, &BYTES) {
+        Some((bytes, "/s")) => Some(bytes),
+        _ => match amount(&spaceless, &RATES) {
+            Some((bits, "" | "/s")) => Some(bits / 8),
+            _ => None,
+        },
+    };
+    match bytes {
+        Some(0) => Err(format!("a rate above zero, not `{shown}`")),
+        Some(bytes) => Ok(bytes),
+        None => Err(format!(
+            "no rate: `{shown}`, write it as in `1 MB/s`, `64 kB/s`, `8Mbit`"
+        )),
+    }
+}
+
+/// `month`, `12h`.
+pub(super) fn period(text: &str) -> Result<Period, String> {
+    let shown = shortened(text);
+    match text {
+        "hour" => return Ok(Period::Hour),
+        "day" => return Ok(Period::Day),
+        "week" => return Ok(Period::Week),
+        "month" => return Ok(Period::Month),
+        _ => {}
+    }
+    match duration(text) {
+        Ok(long) if long >= Duration::from_secs(1) && long.subsec_nanos() == 0 => {
+            Ok(Period::Every(long))
+        }
+        Ok(_) => Err(format!("whole seconds, not `{shown}`")),
+        Err(_) => Err(format!(
+            "no period: `{shown}`, known are hour, day, week, month, and lengths as in `12h`"
+        )),
+    }
+}
+
+/// A number and its unit may stand apart.
+fn spaceless(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((number, unit)) if number.ends_with(|c: char| c.is_ascii_digit()) => {
+            format!("{number}{unit}")
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -110,6 +186,42 @@ mod tests {
         assert_eq!(rate("10Mbit"), Ok(10_000_000));
         assert_eq!(rate("1.5Gbit"), Ok(1_500_000_000));
         assert_eq!(rate("300bit"), Ok(300));
+    }
+
+    #[test]
+    fn amounts_are_bytes() {
+        assert_eq!(bytes("500 MB"), Ok(500_000_000));
+        assert_eq!(bytes("1.5GB"), Ok(1_500_000_000));
+        assert_eq!(bytes("2 KiB"), Ok(2_048));
+        assert_eq!(speed("1 MB/s"), Ok(1_000_000));
+        assert_eq!(speed("64kB/s"), Ok(64_000));
+        assert_eq!(speed("8Mbit"), Ok(1_000_000));
+        for text in [
+            "",
+            "5",
+            "MB",
+            "1 mb",
+            "1  MB",
+            "999 B",
+            "1 MB/s",
+            "99999999 TB",
+        ] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        for text in [
+            "", "1 MB", "0 B/s", "1 MB/m", "7bit", "1 MB /s", "1MB/s ", " 1MB/s",
+        ] {
+            assert!(speed(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn periods_are_words_or_lengths() {
+        assert_eq!(period("month"), Ok(Period::Month));
+        assert_eq!(period("90m"), Ok(Period::Every(Duration::from_secs(5_400))));
+        for text in ["", "moth", "0s", "1.5s", "5", "year"] {
+            assert!(period(text).is_err(), "{text}");
+        }
     }
 
     #[test]

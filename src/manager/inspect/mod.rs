@@ -42,9 +42,10 @@ pub use folder::folder;
 pub(super) use server::Server;
 pub use told::{Operations, Status, Waiting};
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::config::Monitor;
+use super::limits::Limits;
 use crate::deferral::Registry;
 use crate::stream::tracker::Tracker;
 
@@ -64,11 +65,13 @@ impl Wish {
         monitor: &Monitor,
         registry: &Arc<Registry>,
         sessions: &Tracker,
+        limits: Weak<Limits>,
     ) -> Option<Server> {
         let wanted = self.said.or(monitor.enabled).unwrap_or(self.of_main);
         let seen = server::Seen {
             registry: Arc::downgrade(registry),
             sessions: sessions.clone(),
+            limits,
         };
         wanted.then(|| Server::start(folder(monitor), seen))
     }

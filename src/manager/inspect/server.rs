@@ -11,6 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::super::limits::Limits;
 use super::error::InspectError;
 use super::folder;
 use super::wire::{
@@ -33,6 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Seen {
     pub(super) registry: Weak<Registry>,
     pub(super) sessions: Tracker,
+    pub(super) limits: Weak<Limits>,
 }
 
 /// The task that serves the socket; both end with it.
@@ -193,11 +195,14 @@ pub(super) fn answer(line: &[u8], seen: &Seen) -> io::Result<Vec<u8>> {
             let Hello {
                 pid, name, version, ..
             } = hello();
+            let limits = seen.limits.upgrade();
             json!({ "status": {
                 "pid": pid, "name": name, "version": version,
                 "source": registry.scout().source(),
                 "pending": registry.waiting(),
                 "sessions": seen.sessions.alive(),
+                "traffic": limits.as_ref().map(|limits| limits.traffic()),
+                "spending": limits.as_ref().map(|limits| limits.spending()),
                 "snapshot": *registry.snapshot(),
             } })
         }

@@ -53,6 +53,13 @@ pub struct Status {
     pub pending: usize,
     /// Sessions that have not ended.
     pub sessions: usize,
+    /// Bytes by network, whether it is metered, urgency and direction: a list of
+    /// [`NetworkTraffic`](crate::account::NetworkTraffic).
+    #[serde(default)]
+    pub traffic: Value,
+    /// What was spent of budgets: a list of [`Spending`](crate::account::Spending).
+    #[serde(default)]
+    pub spending: Value,
     /// Its networks.
     snapshot: Value,
 }

@@ -9,12 +9,16 @@
 //! | `{"ask": "nudge", "op": "op-17"}` | `{"nudged": 1}`; 0 if it does not wait |
 //! | `{"ask": "nudge", "op": "all"}` | `{"nudged": 3}` |
 //! | `{"ask": "cancel", "op": "op-17"}` | `{"cancelled": 1}`; 0 if it does not wait |
-//! | `{"ask": "status"}` | `{"status": {"pid", "name", "version", "source", "pending", "sessions", "snapshot"}}` |
+//! | `{"ask": "status"}` | `{"status": {"pid", "name", "version", "source", "pending", "sessions", "traffic", "spending", "snapshot"}}` |
 //! | anything else | `{"error": "in words"}` |
 //!
 //! `"mancom"` is the version of the protocol, 1. Within a version keys and questions are added, none
 //! changes its meaning; unknown keys are ignored. `snapshot` is the
 //! [`Snapshot`](crate::Snapshot), `source` says where it comes from.
+//!
+//! `traffic` has bytes as [`NetworkTraffic`](crate::account::NetworkTraffic): `{"network": "wwan0", "metered":
+//! true, "urgency": "background", "sent": 7, "received": 0}`, its urgency `null` for what is no payload.
+//! `spending` has what budgets were spent of: [`Spending`](crate::account::Spending).
 //!
 //! `ops` are those of [`Pending`](crate::deferral::Pending), the first by number, but for `"blocked"`: what
 //! waits with one label for one destination waits for one reason, so an explanation stands once among

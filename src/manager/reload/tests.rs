@@ -240,3 +240,38 @@ fn inode_of(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     format!("ino:{:x} ", fs::metadata(path).expect("it is there").ino())
 }
+
+#[tokio::test]
+async fn a_changed_limit_keeps_what_was_spent() {
+    use crate::network::Network;
+
+    let folder = folder();
+    let path = folder.path().join("mancom.toml");
+    let limit = |bytes: &str| format!("[[limit]]\nbytes = '{bytes}'\nper = '10000d'\n");
+    fs::write(&path, limit("1 MB")).unwrap();
+    let scout = Scout::fixed([Network::wifi("wlan0")]);
+    let builder = Manager::builder().scout(scout).config_file(&path);
+    let manager = builder.build().await.unwrap();
+    let network = manager.snapshot().networks()[0].clone();
+    let spend = |bytes| {
+        let (limits, policy) = (manager.limits(), manager.policy());
+        let who = (0, crate::clock::Clock::wall());
+        let gates = manager.0.accounts.gates(&limits, &network, &policy, who);
+        gates[0].charge(Instant::now(), bytes);
+    };
+    let admits = || !manager.policy().rules.iter().any(|rule| rule.line() == 1);
+    spend(600_000);
+    assert!(admits());
+    replace(&path, &limit("500 kB"));
+    until(|| !admits()).await;
+    assert_eq!(manager.spending()[0].used, 600_000);
+    replace(&path, &limit("2 MB"));
+    until(admits).await;
+    assert_eq!(manager.spending()[0].used, 600_000);
+    spend(1_500_000);
+    until(|| !admits()).await;
+    // Without the limit nothing of it is left.
+    replace(&path, "");
+    until(admits).await;
+    assert!(manager.spending().is_empty());
+}

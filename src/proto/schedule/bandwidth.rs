@@ -12,21 +12,27 @@
 //!
 //! - A sample is what was acknowledged over about one round trip, and no more than the kernel's own
 //!   delivery rate allows, where it has one: what fills a hole is acknowledged in one gulp and was delivered before.
-//! - The bandwidth is the largest sample of the last ten round trips, at least a second. A sample that
-//!   raises it counts; a lower one counts only if the path was the limit: the kernel had unsent bytes all
-//!   along, or the pipe was full (as many bytes on the way as bandwidth times least round trip) and
-//!   something waited in it. So time without enough to do teaches nothing.
-//! - Where the pipe was full by our own reckoning, a round trip that merely varies looks like a slower
-//!   path. So a fall of less than a quarter is believed after ten seconds only; and after a fall, after
-//!   ten seconds, and as long as that raises it, more is asked for three round trips.
-//! - A full pipe in which nothing waits may hold more: a quarter more is asked.
-//! - The least round trip is that told, of the last minutes, unless all of the last ten seconds, with
-//!   little on the way, were far from it: then the way is another one.
+//! - The bandwidth is the largest sample of the last ten least round trips, at least a second. A sample
+//!   that raises it counts; a lower one counts only if the path was the limit: the kernel had unsent bytes
+//!   all along, or the pipe was full and something waited in it. It was full if a queue was seen to
+//!   stand all along (`standing`), or if as many bytes were on the way as bandwidth times least
+//!   round trip. So time without enough to do teaches nothing, and nor does a network that pauses.
+//! - Where the standing queue is seen, more or less is asked than the bandwidth, so that it is
+//!   just there (`gain`); at first, before any queue, as in a slow start.
+//! - Where it is not, for the way is too short or nobody looks often enough, and where round trips vary so
+//!   much that it may be none, a pipe that was full by our own reckoning looks like a slower path when a
+//!   round trip merely varies. So a fall of less than a quarter is believed after ten seconds only; and
+//!   after a fall, after ten seconds, and as long as that raises it, more is asked for three round trips.
+//!   A full pipe in which nothing waits may hold more: a quarter more is asked.
+//! - The least round trip is that of the way (`least`).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Measure;
+use super::gain::{Gain, SEGMENT};
+use super::least::Least;
+use super::standing::{Queue, Standing};
 
 /// A sample is taken over one round trip, between these.
 const SPAN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
@@ -41,11 +47,6 @@ const WAITING: Duration = Duration::from_micros(750);
 /// After so long a small fall is believed of a pipe that was full by our own reckoning, and more is
 /// asked once.
 const DOUBT: Duration = Duration::from_secs(10);
-/// Over this time calm round trips are compared with the kernel's least.
-const CALM: Duration = Duration::from_secs(10);
-/// Bytes on the way that make no queue worth speaking of: ten segments.
-const FEW: u64 = 15_000;
-
 /// What is told of a connection at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
@@ -71,14 +72,16 @@ pub struct Told {
 #[derive(Debug, Default)]
 pub struct Estimate {
     span: Option<Span>,
-    last: Option<(Instant, u64)>,
+    looked: Option<Instant>,
     /// Samples, each lower and later than the one before it: the first is the bandwidth.
     best: VecDeque<Sample>,
-    calm: [Option<Calm>; 2],
-    /// Since when little is on the way.
-    little: Option<Instant>,
+    least: Least,
+    /// What is told comes too seldom and too late to see a queue by.
+    blind: bool,
     /// More is asked until then: so many percent.
     probing: Option<(Instant, u64)>,
+    standing: Standing,
+    gain: Gain,
 }
 
 /// What is being counted.
@@ -89,6 +92,8 @@ struct Span {
     held_back: Duration,
     /// The fewest bytes on the way when somebody looked.
     fewest: u64,
+    /// The most.
+    most: u64,
     /// The kernel had nothing more to send when somebody looked.
     starved: bool,
 }
@@ -101,28 +106,50 @@ struct Sample {
     reckoned: bool,
 }
 
-/// The least round trip of some seconds with little on the way.
-#[derive(Debug, Clone, Copy)]
-struct Calm {
-    began: Instant,
-    least: Duration,
-}
-
 impl Estimate {
+    /// Of a connection that is told of seldom and late, as by answers to PINGs.
+    #[must_use]
+    pub fn blind() -> Self {
+        let mut estimate = Self {
+            blind: true,
+            ..Self::default()
+        };
+        estimate.gain.even();
+        estimate
+    }
+
     /// What is known of the path now that this is told of its connection.
     pub fn take(&mut self, now: Instant, told: &Told) -> Measure {
-        let outstanding = told.outstanding;
-        let unsent = told.unsent.min(outstanding);
-        let least = self.least(now, told, outstanding);
-        self.count(now, told, outstanding, unsent, least);
-        self.last = Some((now, told.acknowledged));
+        let told = &Told {
+            unsent: told.unsent.min(told.outstanding),
+            ..*told
+        };
+        let sent = told
+            .acknowledged
+            .saturating_add(told.outstanding - told.unsent);
+        if !self.blind {
+            self.standing.see(now, sent, told.acknowledged);
+        }
+        let known = self.bandwidth().zip(told.least_rtt);
+        let pipe = known.map_or(0, |(rate, least)| holds(rate, least));
+        let least = self.least.take(now, told, pipe);
+        if let Some(span) = self.count(now, told) {
+            self.judge(now, told, &span, least);
+        }
+        if self.best.is_empty() && told.unsent == 0 {
+            self.gain.fills(told.outstanding, told.acknowledged);
+        }
+        if self.gain.is_young() && self.standing.begins(least) {
+            self.gain.even();
+        }
+        self.looked = Some(now);
         Measure {
             rtt: told.rtt,
             deviation: told.deviation,
             least_rtt: least,
-            bandwidth: self.asked(now),
-            outstanding,
-            unsent,
+            bandwidth: self.asked(now, least, told.acknowledged),
+            outstanding: told.outstanding,
+            unsent: told.unsent,
             acknowledged: told.acknowledged,
         }
     }
@@ -131,59 +158,62 @@ impl Estimate {
         self.best.front().map(|sample| sample.rate)
     }
 
-    /// The bandwidth, and more while that is to be tried.
-    fn asked(&self, now: Instant) -> Option<u64> {
-        let rate = self.bandwidth()?;
+    /// The bandwidth, and more or less as that is to be tried.
+    fn asked(&self, now: Instant, least: Option<Duration>, acknowledged: u64) -> Option<u64> {
+        let rate = self.gain.asked(self.bandwidth(), least, acknowledged)?;
         match self.probing {
             Some((until, percent)) if now < until => Some(rate.saturating_add(part(rate, percent))),
             _ => Some(rate),
         }
     }
 
-    /// Adds to the present span; at its end its sample is judged.
-    fn count(
-        &mut self,
-        now: Instant,
-        told: &Told,
-        outstanding: u64,
-        unsent: u64,
-        least: Option<Duration>,
-    ) {
-        let rtt = told.rtt.unwrap_or_default();
-        let long = rtt.clamp(SPAN[0], SPAN[1]);
-        let seen = self.last.map_or(now, |(at, _)| at);
-        let away = now.saturating_duration_since(seen) > 4 * long && unsent == 0;
-        let Some(span) = self.span.as_mut().filter(|_| !away) else {
-            self.begin(now, told, outstanding, unsent);
-            return;
+    /// Adds to the present span; what it was if this is its end.
+    fn count(&mut self, now: Instant, told: &Told) -> Option<Span> {
+        let long = span(told);
+        let seen = self.looked.unwrap_or(now);
+        let away = now.saturating_duration_since(seen) > 4 * long && told.unsent == 0;
+        let begun = Span {
+            began: now,
+            acknowledged: told.acknowledged,
+            held_back: told.held_back,
+            fewest: told.outstanding,
+            most: told.outstanding,
+            starved: told.unsent == 0,
         };
-        span.fewest = span.fewest.min(outstanding);
-        span.starved |= unsent == 0;
+        let Some(span) = self.span.as_mut().filter(|_| !away) else {
+            self.span = Some(begun);
+            return None;
+        };
+        span.fewest = span.fewest.min(told.outstanding);
+        span.most = span.most.max(told.outstanding);
+        span.starved |= told.unsent == 0;
+        let over = now.saturating_duration_since(span.began) >= long;
+        over.then(|| std::mem::replace(span, begun))
+    }
+
+    /// What a span that is over says.
+    fn judge(&mut self, now: Instant, told: &Told, span: &Span, least: Option<Duration>) {
         let took = now.saturating_duration_since(span.began);
-        if took < long {
-            return;
-        }
         let bytes = told.acknowledged.saturating_sub(span.acknowledged);
+        let rate = delivered(told, bytes, took);
         let held = told.held_back.saturating_sub(span.held_back) > took / 4;
-        let (fewest, starved) = (span.fewest, span.starved);
-        self.begin(now, told, outstanding, unsent);
-        let rate = u128::from(bytes) * 1_000_000 / took.as_micros().max(1);
-        let mut rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        if let Some(kernel) = told.delivery_rate {
-            rate = rate.min(kernel.saturating_add(kernel / 4));
-        }
-        let full = self.is_full(fewest, least);
-        let waits = least.is_some_and(|least| rtt > least + WAITING);
-        let reckoned = starved && full && waits;
-        let limited = held || starved && !reckoned;
+        let queue = self.queue(now, least);
+        let stands = queue.is_some_and(|queue| queue.stands());
+        let rtt = told.rtt.unwrap_or_default();
+        let waits = least.is_some_and(|least| rtt > least + WAITING) && (queue.is_none() || stands);
+        let limits = self.turn(now, told, span, queue.zip(least), waits);
+        self.gain.delivered(rate, bytes, span.starved && stands);
+        let full = self.is_full(span.fewest, least) || limits && stands;
+        let reckoned = span.starved && full && waits;
+        let limited = held || span.starved && !reckoned;
         let known = self.bandwidth();
         let counts = match known {
-            Some(known) => rate > known || !limited,
-            None => rate > 0 && (!limited || bytes >= ENOUGH || fewest >= FEW / 2),
+            Some(known) => rate > known || rate > 0 && !limited,
+            None => rate > 0 && (!limited || bytes >= ENOUGH || limits),
         };
         let mut fell = false;
         if counts {
-            let window = WINDOW.max(10 * rtt);
+            let window = WINDOW.max(10 * least.unwrap_or(rtt));
             let sample = Sample {
                 at: now,
                 rate,
@@ -192,15 +222,52 @@ impl Estimate {
             self.admit(sample, window);
             fell = self.settle(now, window);
         }
+        let time = 3 * self::span(told);
+        let full = span.starved && full;
         let raised = known.is_some_and(|known| rate > part(known, 103));
-        if starved && full && !waits {
-            self.probe(now, 3 * long, 25);
-        } else if fell || (starved && full && self.is_due(now)) || (raised && self.is_probing(now))
-        {
+        if queue.is_none() && full && !waits {
+            self.probe(now, time, 25);
+        } else if queue.is_some_and(|queue| !queue.doubtful) {
+            self.probing = None;
+        } else if fell || (full && self.is_due(now)) || (raised && self.is_probing(now)) {
             // What varies in the round trip has to be filled too.
             let longer = least.map_or(0, |least| excess(rtt, least));
-            self.probe(now, 3 * long, longer.saturating_add(25).min(75));
+            self.probe(now, time, longer.saturating_add(25).min(75));
         }
+    }
+
+    /// Turns what is asked by what stood in the queue; whether it was what is asked that limited.
+    fn turn(
+        &mut self,
+        now: Instant,
+        told: &Told,
+        span: &Span,
+        queue: Option<(Queue, Duration)>,
+        waits: bool,
+    ) -> bool {
+        let least = queue.map(|(_, least)| least).or(told.least_rtt);
+        let asked = self.asked(now, least, told.acknowledged).zip(least);
+        let allowed = asked.map(|(rate, least)| holds(rate, least));
+        let limits = (self.gain).used(span.most, allowed, span.starved, told.acknowledged);
+        match queue {
+            // The kernel finds out by itself.
+            _ if !span.starved => self.gain.even(),
+            Some((queue, least)) if limits => self.gain.turn(&queue, least, self.is_probing(now)),
+            None if limits && waits => self.gain.even(),
+            _ => {}
+        }
+        limits
+    }
+
+    /// What stood in the queue all along, where that can be seen.
+    fn queue(&mut self, now: Instant, least: Option<Duration>) -> Option<Queue> {
+        if self.blind {
+            return None;
+        }
+        let known = self.bandwidth();
+        let packet = known.map_or(0, |rate| SEGMENT * 1_000_000 / rate.max(1));
+        let packet = Duration::from_micros(packet);
+        self.standing.over(now, least, packet, self.gain.varies())
     }
 
     fn is_probing(&self, now: Instant) -> bool {
@@ -215,16 +282,6 @@ impl Estimate {
 
     fn probe(&mut self, now: Instant, time: Duration, percent: u64) {
         self.probing = now.checked_add(time).map(|until| (until, percent));
-    }
-
-    fn begin(&mut self, now: Instant, told: &Told, outstanding: u64, unsent: u64) {
-        self.span = Some(Span {
-            began: now,
-            acknowledged: told.acknowledged,
-            held_back: told.held_back,
-            fewest: outstanding,
-            starved: unsent == 0,
-        });
     }
 
     /// Whether as much was on the way as the pipe holds.
@@ -260,60 +317,19 @@ impl Estimate {
         self.best.retain(|known| age(known) <= long);
         recent.reckoned && self.best[0].rate < before.rate
     }
+}
 
-    /// The least round trip, where our own queue is not in it.
-    fn least(&mut self, now: Instant, told: &Told, outstanding: u64) -> Option<Duration> {
-        let kernel = told.least_rtt;
-        let Some(rtt) = told.rtt else {
-            return kernel;
-        };
-        let pipe = self
-            .bandwidth()
-            .zip(kernel)
-            .map_or(0, |(rate, least)| holds(rate, least));
-        let moved = self
-            .last
-            .is_some_and(|(_, acknowledged)| told.acknowledged > acknowledged);
-        if outstanding <= FEW.max(pipe.saturating_add(pipe / 4)) {
-            let since = *self.little.get_or_insert(now);
-            // Before that the smoothed round trip still tells of the queue that was.
-            if moved && now.saturating_duration_since(since) >= rtt * 2 {
-                self.calmed(now, rtt);
-            }
-        } else {
-            self.little = None;
-        }
-        let calm = match self.calm {
-            // A path that was never calm since may have become what it was.
-            [Some(older), Some(newer)] if now.saturating_duration_since(newer.began) < CALM => {
-                Some(older.least.min(newer.least))
-            }
-            _ => None,
-        };
-        match (kernel, calm) {
-            (Some(kernel), Some(calm)) if calm > kernel + kernel / 2 + SPAN[0] => Some(calm),
-            (Some(kernel), _) => Some(kernel),
-            (None, calm) => calm.or(self.calm[1].map(|calm| calm.least)),
-        }
-    }
+/// How long a sample takes.
+fn span(told: &Told) -> Duration {
+    told.rtt.unwrap_or_default().clamp(SPAN[0], SPAN[1])
+}
 
-    /// Two halves of the time, of which the older one is forgotten when the newer one is over.
-    fn calmed(&mut self, now: Instant, rtt: Duration) {
-        match &mut self.calm[1] {
-            Some(newer) if now.saturating_duration_since(newer.began) < CALM / 2 => {
-                newer.least = newer.least.min(rtt);
-            }
-            newer => {
-                let over = newer.replace(Calm {
-                    began: now,
-                    least: rtt,
-                });
-                // What is older than both halves says nothing of these seconds.
-                let recent = |calm: &Calm| now.saturating_duration_since(calm.began) < CALM;
-                self.calm[0] = over.filter(recent);
-            }
-        }
-    }
+/// Bytes a second, no more than the kernel can have seen.
+fn delivered(told: &Told, bytes: u64, took: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1_000_000 / took.as_micros().max(1);
+    let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+    let kernel = told.delivery_rate;
+    kernel.map_or(rate, |kernel| rate.min(kernel.saturating_add(kernel / 4)))
 }
 
 /// So many percent of it, without overflow.

@@ -1,16 +1,24 @@
 //! The gate: how much bulk may be outstanding on a path, and in what pieces it comes.
 //!
-//! While interactive traffic is active, background bytes outstanding on a network stay under its
-//! bandwidth times its least round trip, plus a little; so the pipe is full and its queue is not.
+//! Somebody may begin to wait at any moment, and finds what stands in the queue then. So what nobody waits
+//! for is kept short always: it fills the pipe, and little more. While interactive traffic is active that
+//! is as little as keeps the pipe full, and default traffic is kept short as well.
+//!
+//! | | interactive traffic active | else |
+//! | --- | --- | --- |
+//! | background | [`Queue::Least`] | [`Queue::Short`] |
+//! | default | [`Queue::Short`] | [`Queue::Any`] |
 //!
 //! | | bytes that may be outstanding |
 //! | --- | --- |
-//! | background, interactive traffic active | bandwidth x (least round trip + slack), or a packet more than it |
+//! | [`Queue::Least`] | bandwidth x (least round trip + slack), or a packet more than it |
 //! | the same, round trip unknown | max(1,500, 50 ms of bandwidth) |
 //! | the same, bandwidth unknown | ten segments |
-//! | background else | 1 s of bandwidth, at least twice the product |
+//! | [`Queue::Short`] | the product and half of it, at least 10 ms of bandwidth more than it |
+//! | the same, round trip unknown | 1 s of bandwidth |
+//! | [`Queue::Any`] | as many as the link takes |
 //! | bulk of any urgency, several networks | twice the product + 50 ms of bandwidth |
-//! | the same, bandwidth unknown | ten segments and what was acknowledged, at most 4 MiB |
+//! | these, bandwidth unknown | ten segments and what was acknowledged, at most 4 MiB |
 //!
 //! **The slack** is a tenth of the least round trip, 2 to 25 ms, and as much again if the round trip shows
 //! no queue. It is what the estimate grows by: a pipe that can do more is given more than fills it, so the
@@ -26,6 +34,7 @@ use std::time::Duration;
 
 use super::Measure;
 use super::arrival::{bytes, least, product, rate};
+use crate::label::Urgency;
 
 /// A full packet.
 const SEGMENT: u64 = 1500;
@@ -36,6 +45,8 @@ const UNKNOWN: u64 = 4 << 20;
 /// How long the queue behind a tight gate should be: a part of the least round trip, between these.
 const PART: u32 = 10;
 const SLACK: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(25)];
+/// The least queue that [`Queue::Short`] lets be: what one timer that is late costs, and more.
+const FIRST: Duration = Duration::from_millis(10);
 /// libcmm's bound.
 const BOUND: Duration = Duration::from_millis(50);
 /// A chunk takes so long on its way out.
@@ -44,19 +55,44 @@ const CHUNK: Duration = Duration::from_millis(1);
 const SMALLEST: u64 = 1400;
 const LARGEST: u64 = 256 << 10;
 
-/// Background bytes that may be outstanding. `tight` while interactive traffic is active.
+/// How long a queue bulk may make on a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// As little as keeps the pipe full: somebody more urgent waits now.
+    Least,
+    /// Short: somebody may begin to wait.
+    Short,
+    /// As the link has it.
+    Any,
+}
+
+impl Queue {
+    /// What traffic of an urgency is let make; `active` while interactive traffic is.
+    #[must_use]
+    pub fn of(urgency: Urgency, active: bool) -> Self {
+        match (urgency, active) {
+            (Urgency::Background, true) => Queue::Least,
+            (Urgency::Background, false) | (Urgency::Default, true) => Queue::Short,
+            (Urgency::Default, false) | (Urgency::Interactive, _) => Queue::Any,
+        }
+    }
+}
+
+/// Bytes that may be outstanding on a path.
 #[must_use]
-pub fn allowance(path: &Measure, tight: bool) -> u64 {
-    match (rate(path), product(path)) {
-        (None, _) if tight => TEN,
-        (None, _) => unknown(path),
-        (Some(rate), Some(product)) if tight => {
+pub fn allowance(path: &Measure, queue: Queue) -> u64 {
+    match (queue, rate(path), product(path)) {
+        (Queue::Any, ..) => u64::MAX,
+        (Queue::Least, None, _) => TEN,
+        (Queue::Least, Some(rate), None) => bytes(rate, BOUND).max(SEGMENT),
+        (Queue::Least, Some(rate), Some(product)) => {
             product.saturating_add(bytes(rate, slack(path)).max(SEGMENT))
         }
-        (Some(rate), None) if tight => bytes(rate, BOUND).max(SEGMENT),
-        (Some(rate), product) => {
-            let twice = product.unwrap_or(0).saturating_mul(2);
-            rate.max(twice).max(TEN)
+        (Queue::Short, None, _) => unknown(path),
+        (Queue::Short, Some(rate), None) => rate.max(TEN),
+        (Queue::Short, Some(rate), Some(product)) => {
+            let more = (product / 2).max(bytes(rate, FIRST));
+            product.saturating_add(more).max(TEN)
         }
     }
 }

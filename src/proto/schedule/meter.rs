@@ -101,6 +101,24 @@ impl Meter {
         }
     }
 
+    /// So many of those that were let pass did not: they may later.
+    pub fn give_back(&mut self, now: Instant, bytes: u64) {
+        self.settle(now);
+        self.bucket = self.bucket.saturating_add(bytes).min(burst(self.rate));
+        let mut left = bytes;
+        while left > 0
+            && let Some(slice) = self.slices.back_mut()
+        {
+            let gone = left.min(slice.bytes);
+            slice.bytes -= gone;
+            self.within = self.within.saturating_sub(gone);
+            left -= gone;
+            if slice.bytes == 0 {
+                self.slices.pop_back();
+            }
+        }
+    }
+
     /// When some may pass, if none may now: what 10 ms bring, so that nobody asks all the time.
     pub fn next(&mut self, now: Instant) -> Option<Instant> {
         if self.room(now) > 0 {
@@ -230,6 +248,17 @@ mod tests {
         meter.spend(next, u64::MAX);
         meter.spend(next, u64::MAX);
         assert_eq!(meter.room(next + WINDOW / 2), 0);
+    }
+
+    #[test]
+    fn what_did_not_pass_may_pass_later_and_no_more() {
+        let (mut meter, begin) = (Meter::new(100_000), start());
+        let taken = meter.take(begin, u64::MAX);
+        meter.give_back(begin, taken);
+        assert_eq!(meter.room(begin), taken);
+        meter.give_back(begin, u64::MAX);
+        assert_eq!(meter.room(begin), taken, "no more than a full bucket");
+        assert!(meter.slices.is_empty());
     }
 
     #[test]

@@ -48,7 +48,7 @@
 //! | [`patience`] | how long silence is no reason for suspicion |
 //! | [`bandwidth`] | what a path can carry |
 //! | [`meter`] | a rate that holds over any second |
-//! | [`budget`] | so many bytes a day |
+//! | [`budget`] | so many bytes a day: periods, and what was spent in them |
 //! | [`estimate`] | what so many bytes will take: time, money, energy |
 
 use std::time::Duration;
@@ -57,10 +57,13 @@ mod arrival;
 pub mod bandwidth;
 pub mod budget;
 pub mod estimate;
+mod gain;
 pub mod gate;
+mod least;
 pub mod meter;
 mod patience;
 mod place;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod trace;

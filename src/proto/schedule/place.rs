@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::arrival::{self, Pipe};
-use super::{Candidate, Choice, PATHS, Placement, Reason, Surroundings, Trace, Unit, gate};
+use super::gate::{self, Queue};
+use super::{Candidate, Choice, PATHS, Placement, Reason, Surroundings, Trace, Unit};
 use crate::label::Urgency;
 
 /// A redundant unit longer than this goes once.
 const SMALL: u64 = 16 << 10;
+/// Arrivals no further apart are alike, in nanoseconds: on quick paths the far end puts together what came
+/// by turns at more cost than that.
+const ALIKE: u128 = 250_000;
 /// A gate that is shut is looked at again after the time in which it opens, within these bounds.
 const SOON: Duration = Duration::from_millis(1);
 const SOON_TIGHT: Duration = Duration::from_millis(1);
@@ -214,7 +218,7 @@ impl Decision<'_> {
         let Some(quickest) = others().map(|pipe| self.completes(&pipe)).min() else {
             return true;
         };
-        if arrives <= quickest {
+        if arrives <= quickest.saturating_add(ALIKE) {
             return true;
         }
         if self.unit.backlog <= self.length(&pipe) {
@@ -227,17 +231,14 @@ impl Decision<'_> {
     /// Says of each path in question whether its gate is shut; when to look at the first again.
     fn shut_gates(&mut self) -> Option<Instant> {
         let background = self.unit.urgency == Urgency::Background;
-        let tight = background && self.around.is_active(self.now);
+        let queue = Queue::of(self.unit.urgency, self.around.is_active(self.now));
         let several = self.is_several();
         let mut again: Option<Duration> = None;
         for (index, path) in self.paths.iter().enumerate() {
             let Some(pipe) = self.pipes[index] else {
                 continue;
             };
-            let mut allowed = match background {
-                true => gate::allowance(&pipe.measure, tight),
-                false => u64::MAX,
-            };
+            let mut allowed = gate::allowance(&pipe.measure, queue);
             if several {
                 allowed = allowed.min(gate::striped(&pipe.measure));
             }
@@ -254,7 +255,10 @@ impl Decision<'_> {
                 allowed,
             });
             let excess = outstanding.saturating_add(length).saturating_sub(allowed);
-            let latest = if tight { SOON_TIGHT } else { SOON_LOOSE };
+            let latest = match queue {
+                Queue::Least => SOON_TIGHT,
+                Queue::Short | Queue::Any => SOON_LOOSE,
+            };
             let opens = pipe
                 .drains(excess)
                 .map_or(latest, |t| t.clamp(SOON, latest));

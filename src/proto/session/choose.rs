@@ -11,13 +11,15 @@
 
 use std::time::Instant;
 
+use super::frame::DATA_HEADER;
 use super::path::Path;
 use super::send::{Asking, Verdict};
 use super::{MAX_PATHS, Measure, Role, Surroundings, plan};
 use crate::label::matching::{self, Policy};
 use crate::label::{Label, Urgency};
 use crate::network::Network;
-use crate::proto::schedule::{self, Candidate, Choice, gate};
+use crate::proto::schedule::gate::{self, Queue};
+use crate::proto::schedule::{self, Candidate, Choice};
 
 /// The paths of a session, by slot.
 pub(super) type Paths = [Option<Box<Path>>; MAX_PATHS];
@@ -58,6 +60,12 @@ impl<'a> Judge<'a> {
         Self { policy, dialler }
     }
 
+    /// Whether both ends' facts allow this label, asked anew.
+    pub(super) fn lets(&self, path: &Path, label: &Label) -> bool {
+        let (local, remote) = (path.sides.local.as_ref(), &path.sides.remote);
+        matching::permits(label, local, remote, self.dialler, self.policy)
+    }
+
     /// Where a path stands for payload of this label; `None` if either end's facts forbid it.
     pub(super) fn class(&self, path: &mut Path, label: &Label) -> Option<u16> {
         let sides = &path.sides;
@@ -83,6 +91,8 @@ pub(super) struct Round {
     pub(super) around: Surroundings,
     /// Interactive traffic goes or comes.
     pub(super) lively: bool,
+    /// Others wait for the paths, or may soon: frames are short.
+    pub(super) brisk: bool,
     /// What waited too long, while that is looked at.
     pub(super) starved: Option<Urgency>,
     /// Bytes of the urgency looked at that wait.
@@ -102,6 +112,11 @@ impl Round {
         }
     }
 
+    /// Whether what is of this urgency waits for a gate where there is one path.
+    pub(super) fn is_gated(&self, turn: Urgency) -> bool {
+        Queue::of(turn, self.lively) != Queue::Any
+    }
+
     /// Bytes of one frame; in the background no more than the gate lets be on the way, and where little
     /// is let because nothing is known, a part of it, so that there is something on the way all along.
     pub(super) fn chunk(&self, path: &Path, turn: Urgency) -> u64 {
@@ -109,7 +124,7 @@ impl Round {
         if !self.lively || turn != Urgency::Background {
             return chunk;
         }
-        let allowed = gate::allowance(&path.measure, true);
+        let allowed = gate::allowance(&path.measure, Queue::Least);
         match path.measure.bandwidth {
             Some(_) => chunk.min(allowed),
             None => chunk.min(allowed / 4),
@@ -157,14 +172,38 @@ impl<'a> Chooser<'a> {
             return *verdict;
         }
         let outranked = self.round.around.outranked != [0; MAX_PATHS];
-        let verdict = match self.round.several || self.turn == Urgency::Background || outranked {
+        let verdict = match self.round.several || self.round.is_gated(self.turn) || outranked {
             true => self.place(label, length),
             false => self.alone(label),
         };
+        let verdict = self.within_tolls(label, length, verdict);
         if !matches!(verdict, Verdict::Here { .. }) {
             self.refused = Some((*label, verdict));
         }
         verdict
+    }
+
+    /// No more than the limits of the path let go.
+    fn within_tolls(&mut self, label: &Label, length: u64, verdict: Verdict) -> Verdict {
+        let Verdict::Here { chunk, copy } = verdict else {
+            return verdict;
+        };
+        let tolls = match &mut self.paths[self.slot] {
+            Some(path) if !path.outbox.tolls.is_empty() => &mut path.outbox.tolls,
+            _ => return verdict,
+        };
+        let (room, again) = tolls.room(label, length);
+        match room.saturating_sub(DATA_HEADER as u64) {
+            0 => {
+                let round = &mut self.round;
+                round.pace = round.pace.into_iter().chain(again).min();
+                Verdict::Elsewhere
+            }
+            room => Verdict::Here {
+                chunk: chunk.min(room),
+                copy,
+            },
+        }
     }
 
     /// The end of a stream goes by any path that is trusted.
@@ -190,14 +229,38 @@ impl<'a> Chooser<'a> {
     }
 
     fn here(&self, copy: Option<u8>) -> Verdict {
-        let round = &self.round;
-        let waited_for =
-            round.lively || round.several || round.around.ranked || self.turn > Urgency::Default;
+        let brisk = self.round.brisk || self.turn == Urgency::Background;
         let chunk = match &self.paths[self.slot] {
-            Some(path) if waited_for => round.chunk(path, self.turn),
+            Some(path) if brisk => self.round.chunk(path, self.turn),
             _ => u64::MAX,
         };
         Verdict::Here { chunk, copy }
+    }
+
+    /// Leaves out the paths whose limits let nothing go now, where another does that is no worse.
+    fn without_dry(
+        &self,
+        label: &Label,
+        candidates: &mut [Option<Candidate>; MAX_PATHS],
+        count: usize,
+    ) -> usize {
+        let dry = |candidate: &Candidate| {
+            let path = self.paths[candidate.slot].as_deref();
+            candidate.slot != self.slot && path.is_some_and(|path| path.outbox.tolls.is_dry(label))
+        };
+        if !candidates[..count].iter().flatten().any(dry) {
+            return count;
+        }
+        let all = *candidates;
+        let open = all.iter().flatten().filter(|one| !one.suspect && !dry(one));
+        let best = open.map(|one| one.class).min();
+        let stays = |one: &&Candidate| !dry(one) || best.is_none_or(|best| best > one.class);
+        let mut left = 0;
+        for candidate in all.iter().flatten().filter(stays) {
+            candidates[left] = Some(*candidate);
+            left += 1;
+        }
+        left
     }
 
     fn place(&mut self, label: &Label, length: u64) -> Verdict {
@@ -214,6 +277,7 @@ impl<'a> Chooser<'a> {
                 count += 1;
             }
         }
+        let count = self.without_dry(label, &mut candidates, count);
         let Some(first) = candidates[0] else {
             return Verdict::Nowhere;
         };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::chunks::CHUNK;
 use super::frame::MAX_PAYLOAD;
 use super::labels::MAX_ASKED;
 use super::messages::worst_case_memory;
-use super::rope::CHUNK;
 use super::{MAX_PATHS, MAX_RUNS, MAX_SEGMENTS};
 
 /// Settings of one session; each bounds something.
@@ -26,7 +26,8 @@ pub struct Config {
     /// An acknowledgement goes out after this many received bytes. Default 256 KiB; never more than a
     /// quarter of the window.
     pub ack_bytes: usize,
-    /// Or this long after the first unacknowledged one, or with the next data. Default 20 ms.
+    /// Or this long after the first unacknowledged one, or with the next data. Default 20 ms. While
+    /// several paths are open, a quarter of it after interactive payload, so that its loss is known soon.
     pub ack_delay: Duration,
     /// The largest payload of a data frame, bytes. Default 256 KiB, at most 1 MiB.
     pub max_frame: usize,
@@ -40,7 +41,8 @@ pub struct Config {
     pub rate_limit: Option<u64>,
     /// An open path on which nothing was heard for so long is asked for a word, so that a silent loss is
     /// known before there is something to send. Default never: it costs a radio its sleep, and bytes.
-    /// At least 100 ms.
+    /// At least 100 ms. After payload came, a receiver asks some eight times within 30 times `stall` all
+    /// the same.
     pub probe_idle: Option<Duration>,
 }
 

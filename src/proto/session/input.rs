@@ -49,6 +49,7 @@ impl Session {
         // The decoder is taken out for the while: what it yields goes to the rest of the session.
         let mut decoder = std::mem::take(&mut path.decoder);
         path.stats.control_received += input.len() as u64;
+        path.outbox.tolls.all(input.len() as u64);
         while let Some(item) = decoder.next(&mut input)? {
             match item {
                 Item::Data(header) => self.on_header(now, slot, &header)?,
@@ -135,10 +136,14 @@ impl Session {
         path.stats.payload_received += payload.len() as u64;
         path.fed = Some(now);
         path.stats.control_received -= payload.len() as u64;
+        let label = path.definitions.get(header.label);
+        if let Ok(label) = &label {
+            path.payload_came(label, payload.len(), true);
+        }
         if matches!(self.phase, Phase::Over(_)) {
             return Ok(());
         }
-        let label = path.definitions.get(header.label)?;
+        let label = label?;
         self.notice(now, label.urgency());
         let Some(stream) = self.streams.get_mut(&header.stream) else {
             return Ok(());
@@ -172,6 +177,7 @@ impl Session {
     /// An acknowledgement goes at once, or with the next data, or after the delay.
     pub(super) fn schedule_ack(&mut self, now: Instant, id: StreamId, at_once: bool) {
         let threshold = self.config.ack_threshold(self.window);
+        let delay = self.ack_delay(now);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -180,25 +186,44 @@ impl Session {
         } else if !stream.ack_waits && stream.due & due::ACK == 0 {
             stream.ack_waits = true;
             self.ack_waits.push(id);
-            let deadline = now + self.config.ack_delay;
-            self.ack_deadline.get_or_insert(deadline);
+            let deadline = now + delay;
+            self.ack_deadline = Some(self.ack_deadline.map_or(deadline, |at| at.min(deadline)));
         }
     }
 
     /// Payload bytes that come next on this path and may go straight into a reader's buffer, for
-    /// this stream: it has nothing buffered, and the path stands inside a data frame at its offset.
+    /// this stream: it has nothing to read, and the path stands inside a data frame at its offset.
     pub fn direct(&self, path: PathId, stream: StreamId) -> usize {
         let Some(Place::Payload(header)) = self.place(path) else {
             return 0;
         };
         let bypass = |id| {
             let stream = self.streams.get(&id)?;
-            stream.receive.bypass_at(header.offset).then_some(())
+            let half = &stream.receive;
+            half.bypass_at(header.offset, header.payload).then_some(())
         };
         if header.stream == stream && bypass(stream).is_some() {
             header.payload as usize
         } else {
             0
+        }
+    }
+
+    /// Whether what comes next on this path is payload of this stream behind a gap.
+    pub fn comes_early(&self, path: PathId, stream: StreamId) -> bool {
+        let Some(Place::Payload(header)) = self.place(path) else {
+            return false;
+        };
+        let stream = (self.streams.get(&stream)).filter(|_| header.stream == stream);
+        header.payload > 0 && stream.is_some_and(|s| header.offset > s.receive.next())
+    }
+
+    /// Whether a frame, or nothing yet, comes next on this path.
+    pub fn is_between_frames(&self, path: PathId) -> bool {
+        match self.place(path) {
+            Some(Place::Head) => true,
+            Some(Place::Payload(header)) => header.payload == 0,
+            _ => false,
         }
     }
 
@@ -237,6 +262,7 @@ impl Session {
         state.fed = Some(now);
         state.heard(now);
         let label = state.definitions.get(number).unwrap_or(half.label);
+        state.payload_came(&label, n, false);
         half.receive.bypassed(n);
         self.notice(now, label.urgency());
         self.progressed(now, stream, last && waiting);

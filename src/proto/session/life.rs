@@ -14,7 +14,7 @@ use super::choose::Judge;
 use super::error::{AttachError, CloseReason, PathEnd, StreamError};
 use super::frame::{kind, put_close, put_facts_frame, put_lost};
 use super::outbox::{Back, Source};
-use super::path::{Closing, Path};
+use super::path::{Closing, Ended, Path};
 use super::stream::due;
 use super::{Event, MAX_PATHS, PathId, PathSides, PathStats, Phase, Role, Session, StreamId, Wake};
 use crate::label::matching::PathFacts;
@@ -205,9 +205,11 @@ impl Session {
         path.numbers.forget_classes();
         let begun = path.outbox.begun_label();
         self.unplan(slot);
-        let judge = Judge::of(&self.policy, self.role);
-        let forbidden = match (begun, &mut self.paths[slot]) {
-            (Some(label), Some(path)) => !judge.permits(path, &label),
+        // A frame that was paid for before the budget was spent is finished.
+        let policy = self.lasting.as_ref().unwrap_or(&self.policy);
+        let judge = Judge::of(policy, self.role);
+        let forbidden = match (begun, &self.paths[slot]) {
+            (Some(label), Some(path)) => !judge.lets(path, &label),
             _ => false,
         };
         if forbidden {
@@ -333,7 +335,7 @@ impl Session {
     fn drop_path(&mut self, slot: usize, end: PathEnd) {
         // Frames planned but not begun were never sent.
         self.unplan(slot);
-        let Some(path) = self.paths[slot].take() else {
+        let Some(mut path) = self.paths[slot].take() else {
             return;
         };
         self.open &= !(1 << slot);
@@ -342,8 +344,13 @@ impl Session {
             stream.opened_on &= !(1 << slot);
         }
         self.messages.lose(slot);
-        self.ended.retain(|(known, _)| known.id != path.id.id);
-        self.ended.push((path.id, path.stats));
+        self.ended.retain(|ended| ended.id.id != path.id.id);
+        self.ended.push(Ended {
+            id: path.id,
+            stats: path.stats,
+            tally: path.tally(),
+            tolls: path.outbox.tolls.take(),
+        });
         self.events.push_back(Event::PathClosed(path.id, end));
     }
 
@@ -355,9 +362,9 @@ impl Session {
     /// What went over an open path, or over one that is gone until the next of its id is gone too.
     pub fn path_stats(&self, path: PathId) -> Option<PathStats> {
         let open = self.slot(path).and_then(|slot| self.paths[slot].as_ref());
-        let gone = || self.ended.iter().find(|(known, _)| *known == path);
+        let gone = || self.ended.iter().find(|ended| ended.id == path);
         open.map(|path| path.stats)
-            .or_else(|| gone().map(|(_, stats)| *stats))
+            .or_else(|| gone().map(|ended| ended.stats))
     }
 
     /// What the peer said last of its network on an open path.

@@ -72,10 +72,12 @@
 //! | planned on a path | 1 MiB of references, no copy; two chunks of a few milliseconds beside others | |
 //! | copies of redundant payload planned on a path | 64 KiB | it goes once |
 //! | PINGs among payload not answered | 64 a path | it is not asked |
+//! | moments at which payload went | 32 a path | the latest are taken for one |
 //! | background that waits | 5 s for its next chunk | it goes before everything |
 //! | paths | [`MAX_PATHS`] | the attach is refused |
 //! | addresses of the listener | [`MAX_ADDRESSES`] | the first are kept |
 //! | messages | see [`messages`] | |
+//! | chunks to be used again | 1 MiB a thread, whatever its sessions | the system has them back |
 //! | events | one a stream and kind, one a message, a few a path | |
 //!
 //! [`Config::worst_case_memory`] sums them up.
@@ -95,6 +97,7 @@ use std::time::{Duration, Instant};
 
 mod addresses;
 mod choose;
+mod chunks;
 mod config;
 mod control;
 mod decoder;
@@ -110,6 +113,7 @@ mod life;
 pub mod messages;
 mod outbox;
 mod output;
+mod owing;
 mod path;
 mod plan;
 mod ranges;
@@ -123,6 +127,7 @@ mod stream;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod toll;
 mod trust;
 mod types;
 mod watch;
@@ -132,6 +137,7 @@ pub use addresses::MAX_ADDRESSES;
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
 pub use sight::PathState;
+pub use toll::{Tally, Toll};
 pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
 pub use watch::Offsets;
 
@@ -140,6 +146,7 @@ use crate::proto::schedule::meter::Meter;
 use choose::Paths;
 use handshake::{Agreed, Credentials};
 use outbox::Source;
+use path::Ended;
 use ready::Ready;
 use stream::Stream;
 
@@ -169,6 +176,8 @@ enum Phase {
 pub struct Session {
     config: Config,
     policy: Policy,
+    /// It without the budgets that are spent, while some are.
+    lasting: Option<Policy>,
     role: Role,
     credentials: Credentials,
     grace: Duration,
@@ -195,7 +204,7 @@ pub struct Session {
     /// The highest epoch attached, and the highest given out, by slot.
     epochs: [u32; MAX_PATHS],
     /// What went over the last path of each slot that is gone.
-    ended: Vec<(PathId, PathStats)>,
+    ended: Vec<Ended>,
     issued: [u32; MAX_PATHS],
     /// By slot, how many had attached when the last one was given out, if there was no path then.
     dialled_alone: [Option<u64>; MAX_PATHS],
@@ -217,6 +226,8 @@ pub struct Session {
     interactive: Option<Instant>,
     /// When anything less urgent last went or came.
     bulk: Option<Instant>,
+    /// Some payload was background, ever.
+    had_background: bool,
     /// By urgency: when background moved last, or began to wait; since when what is more urgent is held
     /// back for other sessions.
     held_since: [Option<Instant>; 3],
@@ -246,6 +257,7 @@ impl Session {
         };
         Self {
             policy: Policy::default(),
+            lasting: None,
             role: agreed.role,
             credentials: agreed.credentials,
             grace,
@@ -281,6 +293,7 @@ impl Session {
             ack_waits: Vec::new(),
             ack_deadline: None,
             bulk: None,
+            had_background: false,
             held_since: [None; 3],
             meter: config.rate_limit.map(plan::meter),
             pace: None,
@@ -320,10 +333,12 @@ impl Session {
 
     /// What the system adds to every label; frames not yet begun are decided again.
     pub fn set_policy(&mut self, now: Instant, policy: Policy) {
+        self.lasting = policy.without_spent();
         self.policy = policy;
         for slot in 0..MAX_PATHS {
             self.facts_changed(now, slot);
         }
+        self.credit_again();
     }
 
     /// Something changed for whoever reads, writes or shuts this stream.

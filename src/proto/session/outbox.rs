@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::frame::{DATA_HEADER, DataHeader, put_bare};
 use super::send::SendHalf;
 use super::stream::Stream;
+use super::toll::Tolls;
 use super::{PathStats, StreamId};
 use crate::label::{Label, Urgency};
 
@@ -124,6 +125,10 @@ pub(super) struct Outbox {
     queued: [usize; 3],
     /// Messages of which a frame was begun since this was emptied.
     pub(super) begun_messages: Vec<u64>,
+    /// What limits let go.
+    pub(super) tolls: Tolls,
+    /// Payload written, repetitions included, by the urgency of its label.
+    pub(super) sent: [u64; 3],
 }
 
 /// A frame to be written.
@@ -239,6 +244,9 @@ impl Outbox {
 
     fn insert(&mut self, frame: Outgoing) {
         self.queued[frame.urgency as usize] += frame.size();
+        if !self.tolls.is_empty() {
+            self.tolls.pay(&frame.label, frame.size() as u64);
+        }
         let less = |before: &&Outgoing| before.done == 0 && before.urgency > frame.urgency;
         let overtaken = self.frames.iter().rev().take_while(less).count();
         match overtaken {
@@ -274,17 +282,19 @@ impl Outbox {
         let keep = usize::from(self.begun());
         for frame in self.frames.drain(keep..) {
             self.queued[frame.urgency as usize] -= frame.size();
+            self.tolls.pay_back(&frame.label, frame.size() as u64);
             untake(frame.source, frame.offset, frame.end(), frame.back);
         }
     }
 
     /// Takes back the frames of one message of which nothing was written.
     pub(super) fn unplan_message(&mut self, id: u64, mut untake: impl FnMut(u64, u64, Back)) {
-        let queued = &mut self.queued;
+        let (queued, tolls) = (&mut self.queued, &mut self.tolls);
         self.frames.retain(|frame| {
             let goes = frame.source == Source::Message(id) && frame.done == 0;
             if goes {
                 queued[frame.urgency as usize] -= frame.size();
+                tolls.pay_back(&frame.label, frame.size() as u64);
                 untake(frame.offset, frame.end(), frame.back);
             }
             !goes
@@ -294,7 +304,7 @@ impl Outbox {
     /// The rope of a stream is about to let go of everything below `upto`: a frame not begun that ends
     /// there goes too, for its bytes have arrived by another path.
     pub(super) fn detach(&mut self, stream: StreamId, upto: u64, send: &SendHalf) {
-        let queued = &mut self.queued;
+        let (queued, tolls) = (&mut self.queued, &mut self.tolls);
         let mut needless = false;
         for frame in &mut self.frames {
             if frame.is_of(stream) && frame.needs() < upto {
@@ -309,6 +319,7 @@ impl Outbox {
                 let goes = frame.is_of(stream) && frame.done == 0 && frame.end() <= upto;
                 if goes {
                     queued[frame.urgency as usize] -= frame.size();
+                    tolls.pay_back(&frame.label, frame.size() as u64);
                 }
                 !goes
             });
@@ -317,7 +328,7 @@ impl Outbox {
 
     /// The rope of a stream is about to go: of its frames only the begun one is finished.
     pub(super) fn abandon(&mut self, stream: StreamId, send: &SendHalf) {
-        let queued = &mut self.queued;
+        let (queued, tolls) = (&mut self.queued, &mut self.tolls);
         self.frames.retain_mut(|frame| {
             if !frame.is_of(stream) {
                 return true;
@@ -327,6 +338,7 @@ impl Outbox {
                 return true;
             }
             queued[frame.urgency as usize] -= frame.size();
+            tolls.pay_back(&frame.label, frame.size() as u64);
             false
         });
     }
@@ -371,6 +383,7 @@ impl Outbox {
         let control = n.min(self.control_left());
         self.control_done += control;
         stats.control_sent += control as u64;
+        self.tolls.all(control as u64);
         n -= control;
         if self.control_left() == 0 {
             self.control_done = 0;
@@ -399,6 +412,7 @@ impl Outbox {
         front.done += taken;
         let payload = front.payload_done() - before;
         stats.control_sent += (taken - payload) as u64;
+        self.sent[front.label.urgency() as usize] += payload as u64;
         if front.resent {
             stats.payload_resent += payload as u64;
         } else {

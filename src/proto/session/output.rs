@@ -35,8 +35,8 @@ impl Session {
         if path.outbox.background() < background {
             self.held_since[Urgency::Background as usize] = Some(now);
         }
-        let payload = path.stats.payload_sent + path.stats.payload_resent > before;
-        path.took(now, n, payload, several);
+        let payload = path.stats.payload_sent + path.stats.payload_resent;
+        path.took(now, n, (payload > before).then_some(payload), several);
         if !path.outbox.is_empty() {
             return;
         }
@@ -125,12 +125,17 @@ impl Session {
 
     /// Tells what is due of one stream on a path.
     fn tell(&mut self, now: Instant, slot: usize, id: StreamId) {
+        let asked = self.streams.get(&id).filter(|_| self.lasting.is_some());
+        let withheld = asked.is_some_and(|stream| self.withholds(&stream.label));
         let (Some(path), Some(stream)) = (self.paths[slot].as_mut(), self.streams.get_mut(&id))
         else {
             return;
         };
         if stream.must_open_on(slot) {
             stream.open_on(slot, path);
+        }
+        if withheld {
+            stream.due &= !due::CREDIT;
         }
         let acknowledges = stream.due & due::ACK != 0;
         if acknowledges && stream.ack_waits {

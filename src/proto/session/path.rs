@@ -17,8 +17,10 @@ use super::decoder::Decoder;
 use super::labels::{Definitions, Numbers};
 use super::outbox::Outbox;
 use super::sounding::Soundings;
+use super::toll::{Tally, Toll};
 use super::trust::Trust;
 use super::{Measure, PathId, PathSides, PathStats};
+use crate::label::Label;
 
 /// Control frames kept for a path that does not take them; more ends the path.
 pub(super) const MAX_ANSWERS: usize = 64 << 10;
@@ -77,6 +79,17 @@ pub(super) struct Path {
     pub(super) fed: Option<Instant>,
     /// Bytes that flew on it when it was retired, or when that was last looked at.
     pub(super) owed: u64,
+    /// Payload that came on it, by the urgency of its label.
+    pub(super) received: [u64; 3],
+}
+
+/// What is known of a path that is gone.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) id: PathId,
+    pub(super) stats: PathStats,
+    pub(super) tally: Tally,
+    pub(super) tolls: Vec<Toll>,
 }
 
 impl Path {
@@ -106,6 +119,31 @@ impl Path {
             stalled: false,
             fed: None,
             owed: 0,
+            received: [0; 3],
+        }
+    }
+
+    /// Payload of this label came, `counted` among the control bytes of what was read.
+    pub(super) fn payload_came(&mut self, label: &Label, bytes: usize, counted: bool) {
+        self.received[label.urgency() as usize] += bytes as u64;
+        if !self.outbox.tolls.is_empty() {
+            self.outbox.tolls.received(label, bytes as u64, counted);
+        }
+    }
+
+    /// Its bytes, by what they were.
+    pub(super) fn tally(&self) -> Tally {
+        let stats = &self.stats;
+        let with = |payload: [u64; 3], all: u64| {
+            let [interactive, default, background] = payload;
+            let rest = all.saturating_sub(payload.iter().sum());
+            [interactive, default, background, rest]
+        };
+        let sent = stats.payload_sent + stats.payload_resent + stats.control_sent;
+        let received = stats.payload_received + stats.control_received;
+        Tally {
+            sent: with(self.outbox.sent, sent),
+            received: with(self.received, received),
         }
     }
 

@@ -15,8 +15,9 @@ use super::ready::{TURNS, lower};
 use super::send::{Next, Unit};
 use super::{MAX_PATHS, Measure, Session, StreamId};
 use crate::label::{Label, Urgency};
+use crate::proto::schedule::gate::Queue;
 use crate::proto::schedule::meter::Meter;
-use crate::proto::schedule::{self, ACTIVE, STARVATION};
+use crate::proto::schedule::{self, STARVATION};
 
 /// Data frames are planned up to this many unwritten bytes on the only path..
 const PLAN: usize = 1 << 20;
@@ -58,6 +59,7 @@ enum Planned {
 impl Session {
     /// Payload of this urgency went or came.
     pub(super) fn notice(&mut self, now: Instant, urgency: Urgency) {
+        self.had_background |= urgency == Urgency::Background;
         match urgency {
             Urgency::Interactive => self.interactive = Some(now),
             _ => self.bulk = Some(now),
@@ -115,7 +117,7 @@ impl Session {
 
     /// What arrived by paths whose link does not tell: the more, the more they are given.
     fn count_acknowledged(&mut self, round: &Round) {
-        if !round.several && !self.waits(Urgency::Background) {
+        if !round.several && !self.waits_at_gates(round.lively) {
             return;
         }
         for (slot, path) in self.paths.iter_mut().enumerate() {
@@ -132,17 +134,26 @@ impl Session {
         self.ready.waits(turn) || self.messages.waits(turn)
     }
 
+    /// Whether something waits of an urgency that goes through a gate.
+    pub(super) fn waits_at_gates(&self, lively: bool) -> bool {
+        let gated = |turn: &Urgency| Queue::of(*turn, lively) != Queue::Any;
+        TURNS
+            .iter()
+            .filter(|turn| gated(turn))
+            .any(|turn| self.waits(*turn))
+    }
+
     pub(super) fn round(&self, now: Instant) -> Round {
         let mut around = self.around;
         around.interactive = around.interactive.max(self.interactive);
         if self.ready.waits(Urgency::Interactive) {
             around.interactive = Some(now);
         }
-        let recent = |at: Instant| now.saturating_duration_since(at) < ACTIVE;
+        let lively = around.is_active(now);
         let carrying = || self.paths.iter().flatten().filter(|path| path.carries());
         let several = self.several_open() && carrying().count() > 1;
         let mut flown = [0; MAX_PATHS];
-        if several || self.waits(Urgency::Background) {
+        if several || self.waits_at_gates(lively) {
             for (slot, path) in self.paths.iter().enumerate() {
                 if path.as_ref().is_some_and(|path| !path.trust.measured) {
                     flown[slot] = self.flying_on(slot);
@@ -152,7 +163,9 @@ impl Session {
         Round {
             now,
             several,
-            lively: around.interactive.is_some_and(recent),
+            lively,
+            // What is starved is not to wait behind a long frame.
+            brisk: several || lively || around.ranked || self.waits(Urgency::Background),
             starved: None,
             around,
             backlog: 0,
@@ -199,14 +212,16 @@ impl Session {
             // What was let go must not pile up before a link that takes nothing.
             return (PLAN, queued == 0);
         }
+        // Nor what limits of the process let go.
+        let piled = !path.outbox.tolls.is_empty() && queued > 0;
         // What is planned goes, whatever other sessions have to send meanwhile.
         let yields = round.around.ranked || turn == Urgency::Background;
         if !round.several && !yields {
-            return (PLAN, queued < PLAN_AGAIN);
+            return (PLAN, queued < PLAN_AGAIN && !piled);
         }
         let chunk = usize::try_from(round.chunk(path, turn)).unwrap_or(PLAN);
         let limit = chunk.saturating_mul(2).min(PLAN);
-        (limit, queued < limit)
+        (limit, queued < limit && !piled)
     }
 
     /// Plans what is of one urgency, streams in turn, at most so many frames.

@@ -306,11 +306,12 @@ impl ReceiveHalf {
                 .sum::<usize>()
     }
 
-    /// Whether bytes at this offset come next and may bypass the rope.
-    pub(super) fn bypass_at(&self, offset: u64) -> bool {
+    /// Whether so many bytes at this offset come next and may bypass the rope: nothing of them is here.
+    pub(super) fn bypass_at(&self, offset: u64, length: u32) -> bool {
+        let early = self.early.first_key_value();
         self.next() == offset
             && self.rope.is_empty()
-            && self.early.is_empty()
+            && early.is_none_or(|(start, _)| start.saturating_sub(offset) >= length.into())
             && !self.stopped
             && self.failure.is_none()
     }
@@ -318,6 +319,9 @@ impl ReceiveHalf {
     /// `n` bytes went to the reader directly.
     pub(super) fn bypassed(&mut self, n: usize) {
         self.rope.skip(self.next() + n as u64);
+        if !self.early.is_empty() {
+            self.join_early();
+        }
         self.since_ack += n as u64;
     }
 

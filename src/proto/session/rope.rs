@@ -10,11 +10,10 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
+use super::chunks::{self, CHUNK};
 use crate::label::{Label, Urgency};
 
-/// The largest chunk that bytes are copied into.
-pub(crate) const CHUNK: usize = 64 << 10;
-/// The smallest.
+/// The smallest chunk that bytes are copied into.
 const SMALL: usize = 1 << 10;
 /// A `Bytes` below this is copied, so that there are never more chunks than bytes over this.
 pub(super) const KEEP: usize = 4 << 10;
@@ -127,10 +126,14 @@ impl Rope {
                 Some(Data::Own(tail)) if tail.len() < tail.capacity() => tail,
                 other => {
                     let grown = other.map_or(0, |last| last.len().saturating_mul(2));
-                    let capacity = data.len().max(grown).clamp(SMALL, CHUNK);
+                    let capacity = data.len().max(grown).max(SMALL);
+                    let fresh = match capacity > CHUNK / 2 {
+                        true => chunks::take(),
+                        false => Vec::with_capacity(capacity),
+                    };
                     self.chunks.push_back(Chunk {
                         start: end,
-                        data: Data::Own(Vec::with_capacity(capacity)),
+                        data: Data::Own(fresh),
                     });
                     continue;
                 }
@@ -191,13 +194,15 @@ impl Rope {
             if front.start + front.data.len() as u64 > self.start {
                 break;
             }
-            self.chunks.pop_front();
+            let_go(self.chunks.pop_front());
         }
     }
 
     /// Keeps one small chunk for what comes next, so that a ping-pong allocates nothing.
     fn emptied(&mut self) {
-        self.chunks.truncate(1);
+        while self.chunks.len() > 1 {
+            let_go(self.chunks.pop_back());
+        }
         match self.chunks.front_mut() {
             Some(Chunk {
                 start,
@@ -206,7 +211,10 @@ impl Rope {
                 data.clear();
                 *start = self.end;
             }
-            _ => self.chunks = VecDeque::new(),
+            _ => {
+                let_go(self.chunks.pop_back());
+                self.chunks = VecDeque::new();
+            }
         }
         if self.runs.capacity() > 16 {
             self.runs = VecDeque::new();
@@ -282,6 +290,12 @@ impl Rope {
         }
         self.release(self.start + filled as u64);
         Some((filled, label))
+    }
+}
+
+fn let_go(chunk: Option<Chunk>) {
+    if let Some(Data::Own(data)) = chunk.map(|chunk| chunk.data) {
+        chunks::give(data);
     }
 }
 

@@ -78,8 +78,9 @@ impl Session {
 
     /// Whether [`background_on`](Self::background_on) may be more than 0 for some path.
     pub fn has_background(&self) -> bool {
-        let mut streams = self.streams.values();
-        streams.any(|stream| stream.send.has_background()) || self.messages.has_background()
+        // Most sessions never have any, and are asked with every byte.
+        let streams = || self.streams.values().any(|s| s.send.has_background());
+        self.had_background && (streams() || self.messages.has_background())
     }
 
     /// The urgencies of which something waits to be sent: 1 interactive, 2 default, 4 background.
@@ -96,20 +97,26 @@ impl Session {
             .sum()
     }
 
-    /// Whether what goes on a path depends on measurements now: there are several, or the gate is.
+    /// Whether what goes on a path depends on measurements now: there are several, or there is a gate.
     pub fn wants_measures(&self) -> bool {
         self.held_since[Urgency::Background as usize].is_some()
             || self.waits(Urgency::Background)
             || self.several_open()
+            || self.is_mixed(self.interactive.max(self.around.interactive))
     }
 
     /// Whether interactive traffic and other goes over this session, so that lanes are worth opening.
     pub fn wants_lanes(&self) -> bool {
+        self.is_mixed(self.interactive)
+    }
+
+    /// Whether interactive traffic was active, and other too, when something went last.
+    fn is_mixed(&self, interactive: Option<Instant>) -> bool {
         let recent = |at: Option<Instant>| {
             let (at, latest) = (at?, self.planned.max(self.interactive)?);
             Some(latest.saturating_duration_since(at) < ACTIVE)
         };
-        recent(self.interactive) == Some(true) && recent(self.bulk) == Some(true)
+        recent(interactive) == Some(true) && recent(self.bulk) == Some(true)
     }
 
     /// How an open path fares.

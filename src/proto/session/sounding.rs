@@ -32,7 +32,7 @@ const MOST_VARIES: Duration = Duration::from_millis(2);
 const MUCH: u64 = 64 << 10;
 
 /// What the PINGs of one path told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Soundings {
     /// Not answered, the oldest first.
     asked: VecDeque<Sounding>,
@@ -61,6 +61,18 @@ fn sent(stats: &PathStats) -> u64 {
 
 fn payload(stats: &PathStats) -> u64 {
     stats.payload_sent + stats.payload_resent
+}
+
+impl Default for Soundings {
+    fn default() -> Self {
+        Self {
+            asked: VecDeque::new(),
+            last: None,
+            arrived: None,
+            least: None,
+            estimate: Estimate::blind(),
+        }
+    }
 }
 
 impl Soundings {

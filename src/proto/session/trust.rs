@@ -6,7 +6,12 @@
 //! carried, its answer to a PING, and, where the link tells (TCP_INFO), that the peer's kernel
 //! acknowledges more. That something else arrives on it says nothing of the way out. Once it moves it is
 //! trusted again; wrong suspicions that follow each other within 10 s double its patience, which is
-//! halved again with each 10 s without.
+//! halved again with each 10 s without. While little is on the way, progress does not excuse what is
+//! owed for longer than that (`owing.rs`). Where nothing but words is on the way, a kernel may keep its
+//! acknowledgement back for 40 ms more.
+//!
+//! Such patience is to be no shorter than an honest answer takes: with several paths, what acknowledges
+//! interactive payload waits for company a quarter of [`Config::ack_delay`](super::Config::ack_delay).
 //!
 //! A link that tells nothing is asked by a PING after half its patience, for the peer may have a reason not
 //! to acknowledge; it is suspect when that is not answered. Its round trips are measured by the same
@@ -14,16 +19,20 @@
 //! that finds it late gives the driver [`GLANCE`] to measure anew.
 //!
 //! The only path of a session is not suspected: there is nothing to be gained before
-//! [`Config::stall`](super::Config::stall).
+//! [`Config::stall`](super::Config::stall). A path's lane is no other path to it, for it goes the same
+//! way: where the network pauses both are silent, and what goes again by the lane is in its own way.
+//! What a lane owes goes by its path, though: it is little, and somebody waits for it.
 //!
 //! Who ends a path because its network went says LOST by another, so that the peer sends again at once
 //! what flew there and need not find out.
 
 use std::time::{Duration, Instant};
 
+use super::choose::LANES;
 use super::frame::{kind, put_token};
+use super::owing::Owing;
 use super::path::{Closing, Path};
-use super::{Event, MAX_PATHS, Measure, Session, StreamId};
+use super::{Event, MAX_PATHS, Measure, PathId, Session, StreamId};
 use crate::proto::schedule;
 
 /// For so long a driver may measure before a link that tells is suspect.
@@ -32,6 +41,8 @@ const GLANCE: Duration = Duration::from_millis(2);
 const WRONG_AGAIN: Duration = Duration::from_secs(10);
 /// Round trips of a link that tells nothing are measured so often.
 const SAMPLE: Duration = Duration::from_secs(1);
+/// A kernel acknowledges what no program answers after so long.
+const DELAYED: Duration = Duration::from_millis(40);
 /// Answers without an acknowledgement double the time to the next question up to so often.
 const MAX_ASKED: u32 = 5;
 
@@ -44,6 +55,8 @@ pub(super) struct Trust {
     pub(super) measured: bool,
     /// Since when it owes without progress.
     pub(super) since: Option<Instant>,
+    /// What its link owes, where that tells.
+    owing: Owing,
     /// A timer found it late.
     doubted: Option<Instant>,
     /// The PING that is not answered, and when it was said.
@@ -78,6 +91,7 @@ impl Trust {
         self.doubled = doubled.saturating_add(u32::from(again)).min(MAX_ASKED);
         self.wrong = Some(now);
         self.suspect = false;
+        self.owing.clear();
     }
 }
 
@@ -107,11 +121,16 @@ impl Path {
         self.owes_since.get_or_insert(now);
     }
 
-    /// The link took bytes, some of them payload perhaps.
-    pub(super) fn took(&mut self, now: Instant, n: usize, payload: bool, several: bool) {
+    /// The link took bytes; if some were payload, so much of that, ever.
+    pub(super) fn took(&mut self, now: Instant, n: usize, payload: Option<u64>, several: bool) {
         self.handed = self.handed.saturating_add(n as u64);
-        if payload {
-            self.owes_since.get_or_insert(now);
+        if self.trust.measured && several {
+            self.trust.owing.took(now, n, payload);
+        }
+        let payload = payload.is_some();
+        if payload && self.owes_since.is_none() {
+            // Words that are on the way say nothing of it.
+            (self.owes_since, self.trust.since) = (Some(now), Some(now));
         }
         if payload || (n > 0 && self.trust.measured) {
             self.trust.since.get_or_insert(now);
@@ -133,6 +152,7 @@ impl Path {
         let moved = !first && measure.acknowledged > self.measure.acknowledged;
         self.measure = measure;
         self.handed = 0;
+        self.trust.owing.outstanding(measure.outstanding);
         self.trust.measured = true;
         if measure.outstanding == 0 && self.outbox.is_empty() && self.trust.ping.is_none() {
             self.trust.since = None;
@@ -150,6 +170,13 @@ impl Path {
         let since = self.trust.since.filter(|_| watched)?;
         let patience = self.patience(since, alone);
         if self.trust.measured {
+            let way = self.measure.outstanding.saturating_add(self.handed);
+            let eldest = self.trust.owing.since(way).filter(|_| !alone);
+            let since = eldest.map_or(since, |eldest| eldest.min(since));
+            let patience = match self.owes_since {
+                Some(_) => patience,
+                None => patience + DELAYED,
+            };
             let glance = self.trust.doubted.map(|at| at + GLANCE);
             return glance.or_else(|| since.checked_add(patience));
         }
@@ -164,9 +191,16 @@ impl Session {
     /// Something that flew on a path has arrived, or it answers.
     pub(super) fn progressed_on(&mut self, now: Instant, slot: usize) {
         let flies = self.flies_on(slot);
+        let waits = |path: &Path| path.trust.owing.is_waited_for();
+        let told = self.paths[slot].as_deref().is_some_and(waits);
+        let flying = if told { self.flying_on(slot) } else { 0 };
         let Some(path) = &mut self.paths[slot] else {
             return;
         };
+        if told {
+            let payload = path.stats.payload_sent + path.stats.payload_resent;
+            path.trust.owing.arrived(payload.saturating_sub(flying));
+        }
         let link = path.trust.measured && path.measure.outstanding > 0;
         let owes = flies || link || path.trust.ping.is_some();
         path.trust.since = owes.then_some(now);
@@ -213,15 +247,21 @@ impl Session {
         self.progressed_on(now, slot);
     }
 
-    /// Whether another path carries and is trusted.
+    /// Whether another path carries and is trusted, its own lane aside.
     pub(super) fn has_other(&self, slot: usize) -> bool {
         let others = self
             .paths
             .iter()
             .enumerate()
-            .filter(|(other, _)| *other != slot);
+            .filter(|(other, _)| *other != slot && *other != slot + LANES);
         let mut others = others.filter_map(|(_, path)| path.as_deref());
         others.any(|path| path.carries() && !path.trust.suspect && !path.stalled)
+    }
+
+    /// Whether there is another path, its own lane aside.
+    fn is_accompanied(&self, slot: usize) -> bool {
+        self.open_slots()
+            .any(|other| other != slot && other != slot + LANES)
     }
 
     pub(super) fn trust_deadline(&self) -> Option<Instant> {
@@ -230,6 +270,7 @@ impl Session {
         }
         let paths = self.paths.iter().enumerate();
         let open = paths.filter_map(|(slot, path)| Some((slot, path.as_ref()?)));
+        let open = open.filter(|(slot, _)| self.is_accompanied(*slot));
         open.filter_map(|(slot, path)| path.doubt_deadline(!self.has_other(slot)))
             .min()
     }
@@ -240,6 +281,9 @@ impl Session {
             return;
         }
         for slot in 0..MAX_PATHS {
+            if !self.is_accompanied(slot) {
+                continue;
+            }
             let alone = !self.has_other(slot);
             let Some(path) = &mut self.paths[slot] else {
                 continue;
@@ -267,12 +311,30 @@ impl Session {
         let late = |path: &Path| {
             path.trust.doubted.is_some() || path.doubt_deadline(alone).is_some_and(|at| at <= now)
         };
-        if self.several_open()
+        if self.is_accompanied(slot)
             && self.paths[slot]
                 .as_deref()
                 .is_some_and(|p| p.trust.since.is_some() && late(p))
         {
             self.suspect(now, slot);
+        }
+    }
+
+    /// The driver knows a reason why what this path owes may not arrive: it is suspect, if another path
+    /// carries.
+    pub fn doubt(&mut self, now: Instant, path: PathId) {
+        if let Some(slot) = self.slot(path)
+            && self.has_other(slot)
+        {
+            self.suspect(now, slot);
+        }
+    }
+
+    /// How long an acknowledgement of what came now may wait for company.
+    pub(super) fn ack_delay(&self, now: Instant) -> Duration {
+        match self.interactive == Some(now) && self.several_open() {
+            true => self.config.ack_delay / 4,
+            false => self.config.ack_delay,
         }
     }
 
@@ -285,6 +347,7 @@ impl Session {
         }
         path.trust.suspect = true;
         path.trust.doubted = None;
+        path.trust.owing.clear();
         path.ask(now);
         let event = Event::PathSuspect(path.id);
         self.tell_of_trust(event);

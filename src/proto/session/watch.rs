@@ -9,6 +9,12 @@
 //! joins, and one that is retired owes the peer's word. What it carried is acknowledged on the newer
 //! path: while that advances, it is slow and not silent.
 //!
+//! Who only receives is owed nothing. It asks for a word a quarter of [`Config::stall`] after payload
+//! ceased, and again each time the quiet has doubled, until it lasted for 30 times that setting: so a
+//! silence is noticed within about twice the time for which nothing came, and an idle session costs
+//! nothing. From then on it is `probe_idle` that asks. Both ends may be receivers; while the dialler's
+//! questions come, the listener has none.
+//!
 //! [`Config::stall`]: super::Config::stall
 
 use std::ops::AddAssign;
@@ -20,10 +26,11 @@ use super::error::{PathEnd, StreamError};
 use super::path::{Closing, Path};
 use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
 use crate::label::Label;
-use crate::label::matching::permits;
 
 /// A receiver asks after this part of [`Config::stall`](super::Config::stall) without payload.
 const PROBE: u32 = 4;
+/// And no more once the path said nothing but words for so many times as long as that setting.
+const QUIET: u32 = 30;
 /// So many times as long a path may hear something, and yet deliver nothing.
 const STUCK: u32 = 10;
 
@@ -107,36 +114,44 @@ impl Session {
     }
 
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
-        let asks = self.role == Role::Dialler;
         let mut first = self.trust_deadline();
         for slot in self.open_slots() {
             let Some(path) = self.paths[slot].as_deref().filter(|path| !path.stalled) else {
                 continue;
             };
-            let at = match (self.silent_at(slot, path), path.fed) {
-                (Some(at), _) => Some(at),
-                (None, Some(fed)) if asks => fed.checked_add(self.config.stall / PROBE),
-                (None, _) => None,
-            };
+            let at = self.silent_at(slot, path);
+            let at = at.or_else(|| self.asks_at(path));
             first = first.into_iter().chain(at).min();
         }
         first
     }
 
-    /// Who only receives is owed nothing, and yet it is the dialler that must notice a silence: it asks
-    /// once for each time that payload ceases to come.
+    /// When a path that owes nothing is asked whether more payload may come on it.
+    fn asks_at(&self, path: &Path) -> Option<Instant> {
+        let fed = path.fed.filter(|_| path.closing == Closing::No)?;
+        let heard = path.heard_at.map_or(fed, |heard| heard.max(fed));
+        let quiet = heard.saturating_duration_since(fed);
+        let first = self.config.stall / PROBE;
+        // One end's questions do for both: the listener has its turn when the dialler's stay away.
+        let pause = match self.role {
+            Role::Dialler => quiet.max(first),
+            Role::Listener => quiet.max(first).saturating_mul(2),
+        };
+        let over = quiet >= self.config.stall.saturating_mul(QUIET);
+        heard.checked_add(pause).filter(|_| !over)
+    }
+
+    /// Who only receives is owed nothing, and yet is to notice a silence.
     fn ask_after_payload(&mut self, now: Instant) {
-        let pause = self.config.stall / PROBE;
-        let paused = |fed: &Instant| now.saturating_duration_since(*fed) >= pause;
-        for slot in 0..MAX_PATHS {
-            let Some(path) = &mut self.paths[slot] else {
+        for slot in self.open_slots() {
+            let Some(path) = self.paths[slot].as_deref() else {
                 continue;
             };
-            if let Some(fed) = path.fed.filter(paused) {
-                path.fed = None;
-                if path.owes_since.is_none() && path.closing == Closing::No {
-                    path.owes_since = Some(fed);
-                    self.probe(now, slot);
+            if path.owes_since.is_none() && self.asks_at(path).is_some_and(|at| at <= now) {
+                self.probe(now, slot);
+                // It was silent before, and had that time to say something.
+                if let Some(path) = &mut self.paths[slot] {
+                    path.owes_since = now.checked_sub(self.config.stall / PROBE);
                 }
             }
         }
@@ -166,9 +181,7 @@ impl Session {
     }
 
     pub(super) fn check_stalls(&mut self, now: Instant) {
-        if self.role == Role::Dialler {
-            self.ask_after_payload(now);
-        }
+        self.ask_after_payload(now);
         self.check_trust(now);
         for slot in 0..MAX_PATHS {
             let Some(path) = self.paths[slot].as_deref() else {
@@ -222,16 +235,19 @@ impl Session {
             return false;
         };
         let judge = Judge::of(&self.policy, self.role);
-        self.paths[slot].as_ref().is_some_and(|path| {
-            let local = path.sides.local.as_ref();
-            permits(
-                label,
-                local,
-                &path.sides.remote,
-                judge.dialler,
-                judge.policy,
-            )
-        })
+        let path = self.paths[slot].as_deref();
+        path.is_some_and(|path| judge.lets(path, label))
+    }
+
+    /// The same if no budget were spent.
+    pub fn permits_but_for_budgets(&self, path: PathId, label: &Label) -> bool {
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        let policy = self.lasting.as_ref().unwrap_or(&self.policy);
+        let judge = Judge::of(policy, self.role);
+        let path = self.paths[slot].as_deref();
+        path.is_some_and(|path| judge.lets(path, label))
     }
 
     /// The label of the payload that comes next on a path, if it stands inside a data frame.

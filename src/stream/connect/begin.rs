@@ -46,6 +46,7 @@ impl Plan {
         label: Label,
         hook: Option<Box<dyn DynHook>>,
     ) -> McStream {
+        let context = Arc::clone(&self.context);
         let target = Target {
             context: self.context,
             endpoint: self.asks.endpoint.clone(),
@@ -54,7 +55,7 @@ impl Plan {
             label,
             grace: self.asks.grace,
         };
-        let plain = Plain::new(link, way, hook, Some(target));
+        let plain = Plain::new(link, way, hook, Some(target), &context);
         plain.limit(self.asks.rate_limit);
         plain.set_report(self.report);
         McStream::plain_stream(plain, label)

@@ -18,7 +18,7 @@ use crate::stream::error::{Attempt, Attempts, ConnectError};
 use crate::stream::hooks::DynHook;
 use crate::stream::pace::Pace;
 use crate::stream::report::{ConnectReport, Stopwatch};
-use crate::stream::whereabouts::{check_place, destination, nearer};
+use crate::stream::whereabouts::{check_place, destination, is_far, nearer};
 
 /// The pause after the first round over all matching networks; later ones are 1.6 times longer.
 const ROUND: Duration = Duration::from_millis(320);
@@ -68,6 +68,7 @@ impl Plan {
             endpoint: given.to_string(),
             destination: destination(&endpoint, &others, &*context),
             asks: Asks {
+                named: endpoint.ip().is_some_and(is_far).then_some(given.clone()),
                 endpoint,
                 others: others.into(),
                 grace,

@@ -16,6 +16,7 @@ impl Plan {
     pub(super) async fn wait(&mut self) -> Result<Matched, ConnectError> {
         loop {
             let waited = Clock::now().saturating_duration_since(self.started);
+            self.asks = self.asks.clone().now().await;
             let snapshot = self.context.registry().snapshot();
             let (endpoint, others) = self.asks.place();
             self.destination = destination(endpoint, others, &*self.context);

@@ -9,36 +9,13 @@ use super::super::message::{Fate, Message, MessageError, MessageId, Parcel};
 use super::line::Ticket;
 use super::sockets::READS;
 use super::state::State;
+use super::turn::Turn;
 use super::waits::Settling;
 use super::{Driver, remember};
-use crate::label::{Label, Urgency};
+use crate::label::Label;
 use crate::proto::session::messages::{Fate as Told, MAX_AFTER, Refused};
 
-/// A place in one of a session's lines, left when this is dropped.
-pub(in crate::stream) struct Turn {
-    driver: Arc<Driver>,
-    /// Of those who send, or (`None`) of those who receive.
-    urgency: Option<Urgency>,
-    ticket: Option<Ticket>,
-}
-
 impl Turn {
-    pub(in crate::stream) fn to_send(driver: &Arc<Driver>, urgency: Urgency) -> Self {
-        Self {
-            driver: Arc::clone(driver),
-            urgency: Some(urgency),
-            ticket: None,
-        }
-    }
-
-    pub(in crate::stream) fn to_receive(driver: &Arc<Driver>) -> Self {
-        Self {
-            driver: Arc::clone(driver),
-            urgency: None,
-            ticket: None,
-        }
-    }
-
     /// Takes the message; pending while there is no room for it, or others came first.
     pub(in crate::stream) fn poll_send(
         &mut self,
@@ -99,23 +76,6 @@ impl Turn {
             state.wake.extend(next);
             Poll::Ready(found)
         })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.ticket.is_none() {
-            return;
-        }
-        let (ticket, urgency) = (&mut self.ticket, self.urgency);
-        self.driver.with(|state, _| {
-            let line = match urgency {
-                Some(urgency) => state.waits().senders(urgency),
-                None => &mut state.waits().receivers,
-            };
-            let next = line.leave(ticket);
-            state.wake.extend(next);
-        });
     }
 }
 

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! `sockets` reads the paths and `transmit` writes to them in whoever's poll it is, `books` is what the
-//! sessions of a process tell each other, `wakers` decides whom the sockets' news wakes, `serve` is the
+//! sessions of a process tell each other, `fees` what bytes count for, `wakers` decides whom the sockets' news wakes, `serve` is the
 //! task, `messages` the ways in of messages, and `state` what the lock guards.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
 //! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
 
 mod books;
+mod fees;
 mod line;
 mod messages;
 mod scratch;
@@ -21,6 +22,7 @@ mod serve;
 mod sockets;
 mod state;
 mod transmit;
+mod turn;
 mod waits;
 mod wakers;
 
@@ -34,7 +36,7 @@ use tokio::io::ReadBuf;
 use super::asked::Asks;
 use super::context::Context;
 use super::error::SessionError;
-use super::events::{Events, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::events::{Events, PathEvent, PathInfo, StreamStats};
 use super::gauge::Gauge;
 use super::report::ConnectReport;
 use crate::clock::Clock;
@@ -47,12 +49,14 @@ use crate::proto::session::handshake::Credentials;
 use crate::proto::session::{CloseReason, PathId, PathSides, Session, StreamId};
 use crate::transport::ByteLink;
 
-pub(super) use messages::{Outcome, Turn, fate};
+pub(super) use messages::{Outcome, fate};
 pub(super) use serve::spawn;
 pub(super) use sockets::Outgoing;
 pub(super) use state::{Advertise, State, TellDetached};
+pub(super) use turn::Turn;
 
 use books::Books;
+use fees::{Fees, Terms};
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;
@@ -90,9 +94,22 @@ impl Driver {
     ) -> Arc<Self> {
         let registry = context.registry();
         let wakers = Arc::new(Wakers::default());
-        let books = Books::new(context.accounts().join(asks.priority));
+        let member = context.accounts().join(asks.priority);
+        let terms = Terms {
+            accounts: Arc::clone(context.accounts()),
+            limits: context.limits(),
+            policy: registry.policy(),
+            who: member.number(),
+        };
+        let books = Books::new(member);
         let anonymous = asks.anonymous;
-        let mut state = State::new(core, Arc::clone(&wakers), registry, books, anonymous);
+        let mut state = State::new(
+            core,
+            Arc::clone(&wakers),
+            registry,
+            (books, terms),
+            anonymous,
+        );
         state.core.set_policy(Clock::recent(), registry.policy());
         Arc::new(Self {
             state: Mutex::new(state),
@@ -111,11 +128,12 @@ impl Driver {
         let now = Clock::recent();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wakers.locked();
-        state.follow(now, self.context.registry());
+        state.follow(now, &*self.context);
         let result = f(&mut state, now);
         let rearm = state.settle(now);
         let wake = std::mem::take(&mut state.wake);
         let samples = std::mem::take(&mut state.samples);
+        let counted = std::mem::take(&mut state.counted);
         let detached = state.detachment();
         let deferred = self.wakers.unlocked();
         drop(state);
@@ -128,6 +146,9 @@ impl Driver {
         wake.into_iter().for_each(Waker::wake);
         for (network, sample) in samples {
             self.context.registry().scout().report(network, sample);
+        }
+        for row in counted {
+            row.publish();
         }
         if let Some((tell, word, bytes)) = detached {
             tell(word, bytes);
@@ -155,7 +176,8 @@ impl Driver {
 
     /// The session's task is over.
     fn finish(&self) {
-        self.with(|state, _| {
+        self.with(|state, now| {
+            state.count_bytes(now);
             state.links.clear();
             state.books = None;
             state.on_detached = None;
@@ -191,24 +213,6 @@ impl Driver {
             state.note_label(&label);
             state.transmit(now);
             Ok(id)
-        })
-    }
-
-    pub(super) fn poll_accept(
-        &self,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Result<(StreamId, Label), SessionError>> {
-        self.with(|state, _| {
-            if let Some(accepted) = state.core.accept() {
-                state.handles += 1;
-                return Poll::Ready(Ok(accepted));
-            }
-            if let Some(reason) = state.core.closed() {
-                return Poll::Ready(Err(state.closed_error(reason)));
-            }
-            state.accepting.retain(|known| !known.will_wake(cx.waker()));
-            state.accepting.push_back(cx.waker().clone());
-            Poll::Pending
         })
     }
 
@@ -358,30 +362,11 @@ impl Driver {
         self.wakers.summon();
     }
 
-    /// Resolves when the session is over.
-    pub(super) fn poll_closed(&self, cx: &mut TaskContext<'_>) -> Poll<SessionError> {
-        self.with(|state, _| match state.core.closed() {
-            Some(reason) => Poll::Ready(state.closed_error(reason)),
-            None => {
-                state.closing.retain(|known| !known.will_wake(cx.waker()));
-                state.closing.push(cx.waker().clone());
-                Poll::Pending
-            }
-        })
-    }
-
     pub(super) fn events(&self) -> Events {
         self.with(|state, _| {
-            let subscriber = Subscriber::default();
-            for link in &state.links {
-                subscriber.push(PathEvent::Up(state.info(link)));
-            }
-            if state.closed_told {
-                subscriber.close();
-            }
-            let events = subscriber.events();
-            state.subscribers.push(subscriber);
-            events
+            let open = state.links.iter().map(|link| state.info(link));
+            let open: Vec<PathEvent> = open.map(PathEvent::Up).collect();
+            state.subscribers.subscribe(open)
         })
     }
 
@@ -440,9 +425,12 @@ impl Driver {
                 io,
                 network,
                 bulk: false,
+                direct: false,
                 gauge: Gauge::default(),
+                fees: Fees::default(),
                 dead: None,
             });
+            state.begin_fees(now, state.links.len() - 1);
             let info = state.info(state.links.last().expect("just pushed"));
             tracing::debug!(target: "mancom::session", path = %info, "path up");
             state.publish(PathEvent::Up(info));

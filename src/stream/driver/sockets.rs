@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::ReadBuf;
 
 use super::super::gauge::Gauge;
+use super::fees::Fees;
 use super::scratch::with_scratch;
 use super::state::State;
 use crate::label::Label;
@@ -25,6 +26,9 @@ const DIRECT: usize = 4096;
 /// Exactly a data frame's header: read behind a payload, so that the next payload is direct again.
 const HEADER: usize = 16;
 
+/// Of several paths each is the first to be looked at once in so many reads.
+const ELSEWHERE: u8 = 16;
+
 /// One path's connection.
 pub(super) struct Link {
     pub(super) path: PathId,
@@ -32,7 +36,11 @@ pub(super) struct Link {
     pub(super) network: Option<Network>,
     /// The last read filled its buffer: more is likely to wait.
     pub(super) bulk: bool,
+    /// The last read went straight into a reader's buffer: a header is likely to come next, and payload
+    /// for that buffer behind it.
+    pub(super) direct: bool,
     pub(super) gauge: Gauge,
+    pub(super) fees: Fees,
     pub(super) dead: Option<Arc<str>>,
 }
 
@@ -104,7 +112,9 @@ impl State {
     }
 
     /// One read of the first path that has something: straight into `buf` where it is this stream's
-    /// payload, else into the core. With bytes in `buf` already, only payload of their label counts.
+    /// payload, else into the core. Of several, one whose payload comes too early waits in its socket,
+    /// where no copy is needed, for the others. With bytes in `buf` already, only payload of their label
+    /// counts.
     pub(super) fn read_once(
         &mut self,
         now: Instant,
@@ -112,7 +122,10 @@ impl State {
         buf: &mut ReadBuf<'_>,
         only: Option<Label>,
     ) -> Once {
-        for at in 0..self.links.len() {
+        let links = self.links.len();
+        let first = self.first_link(links);
+        let mut early = 0_u32;
+        for at in (first..links).chain(0..first) {
             if self.links[at].dead.is_some() {
                 continue;
             }
@@ -129,11 +142,34 @@ impl State {
                     None => continue,
                 }
             }
-            if only.is_none() && self.read_scratch(now, at) {
+            if links > 1 && self.core.comes_early(path, id) {
+                early |= 1 << at;
+                continue;
+            }
+            if only.is_none() && self.read_next(now, at, buf.remaining()) {
+                return Once::Received;
+            }
+        }
+        // Nothing before it: what follows may hang on what stands behind it.
+        while only.is_none() && early != 0 {
+            let at = early.trailing_zeros() as usize;
+            early &= early - 1;
+            if self.read_scratch(now, at) {
                 return Once::Received;
             }
         }
         Once::Nothing
+    }
+
+    /// Where to look first: where what comes next has been, and now and then elsewhere, for the one may
+    /// never be empty and the other has answers.
+    fn first_link(&mut self, links: usize) -> usize {
+        if links < 2 {
+            return 0;
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let elsewhere = self.turn.is_multiple_of(ELSEWHERE);
+        usize::from(elsewhere) * usize::from(self.turn / ELSEWHERE) % links
     }
 
     pub(super) fn read_direct(
@@ -167,6 +203,7 @@ impl State {
                 let user = n.min(direct);
                 buf.advance(user);
                 link.bulk = n >= direct;
+                link.direct = true;
                 let path = link.path;
                 let label = core.received_direct(now, path, id, user);
                 if n > direct {
@@ -181,32 +218,45 @@ impl State {
         }
     }
 
+    /// One read into the core, for a reader with so much room: of bulk a header alone, for its payload
+    /// needs no copy then.
+    fn read_next(&mut self, now: Instant, at: usize, room: usize) -> bool {
+        let link = &self.links[at];
+        if link.direct && room >= DIRECT && self.core.is_between_frames(link.path) {
+            return self.read_some(now, at, &mut [0; HEADER]);
+        }
+        self.read_scratch(now, at)
+    }
+
     /// One read into the core; whether anything came.
     pub(super) fn read_scratch(&mut self, now: Instant, at: usize) -> bool {
-        with_scratch(|scratch| {
-            let link = &mut self.links[at];
-            let mut cx = TaskContext::from_waker(&self.waker);
-            let mut buf = ReadBuf::new(scratch);
-            match Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf) {
-                Poll::Pending => {
-                    link.bulk = false;
-                    false
-                }
-                Poll::Ready(Ok(())) if buf.filled().is_empty() => {
-                    self.lose(now, at, "closed by the far end".into());
-                    false
-                }
-                Poll::Ready(Ok(())) => {
-                    link.bulk = buf.remaining() == 0;
-                    self.feed(now, at, buf.filled());
-                    true
-                }
-                Poll::Ready(Err(error)) => {
-                    self.lose(now, at, error.to_string().into());
-                    false
-                }
+        with_scratch(|scratch| self.read_some(now, at, scratch))
+    }
+
+    fn read_some(&mut self, now: Instant, at: usize, buf: &mut [u8]) -> bool {
+        let link = &mut self.links[at];
+        let mut cx = TaskContext::from_waker(&self.waker);
+        let mut buf = ReadBuf::new(buf);
+        match Pin::new(&mut *link.io).poll_read(&mut cx, &mut buf) {
+            Poll::Pending => {
+                link.bulk = false;
+                false
             }
-        })
+            Poll::Ready(Ok(())) if buf.filled().is_empty() => {
+                self.lose(now, at, "closed by the far end".into());
+                false
+            }
+            Poll::Ready(Ok(())) => {
+                link.bulk = buf.remaining() == 0;
+                link.direct = false;
+                self.feed(now, at, buf.filled());
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.lose(now, at, error.to_string().into());
+                false
+            }
+        }
     }
 
     pub(super) fn feed(&mut self, now: Instant, at: usize, input: &[u8]) {

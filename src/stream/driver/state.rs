@@ -1,6 +1,5 @@
 //! What the lock guards: the core, the paths' sockets, and who waits for what.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,12 +8,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::super::context::Context;
 use super::super::error::{SessionError, stream_error};
-use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscriber};
+use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscribers};
 use super::books::Books;
+use super::fees::Terms;
+use super::line::Line;
 use super::sockets::Link;
 use super::waits::Waits;
 use super::wakers::Wakers;
+use crate::account::Row;
 use crate::deferral::Registry;
 use crate::label::Label;
 use crate::label::matching::{Blocked, PathFacts};
@@ -45,8 +48,8 @@ pub(in crate::stream) struct State {
     pub(super) links: Vec<Link>,
     pub(super) waiters: Vec<(StreamId, Waiters)>,
     pub(super) waits: Option<Box<Waits>>,
-    pub(super) accepting: VecDeque<Waker>,
-    pub(super) closing: Vec<Waker>,
+    pub(super) accepting: Line,
+    pub(super) closing: Line,
     /// Streams and session handles that users hold.
     pub(super) handles: usize,
     /// What the driver's timer is set to.
@@ -54,10 +57,12 @@ pub(in crate::stream) struct State {
     /// When the driver asks whether anybody looks at the sockets, and how often somebody had.
     pub(super) watch_at: Option<Instant>,
     pub(super) looks: u32,
+    /// How often somebody read where there are several paths.
+    pub(super) turn: u8,
     pub(super) wakers: Arc<Wakers>,
     /// The paths or what they must carry changed: the roamer is to look.
     pub(in crate::stream) unsettled: bool,
-    pub(super) subscribers: Vec<Subscriber>,
+    pub(super) subscribers: Subscribers,
     pub(super) totals: Vec<NetworkBytes>,
     pub(super) waker: Waker,
     pub(super) wake: Vec<Waker>,
@@ -65,7 +70,6 @@ pub(in crate::stream) struct State {
     pub(super) samples: Vec<(NetworkId, Sample)>,
     /// Why no network matches, as last seen.
     pub(in crate::stream) blocked: Option<Arc<Blocked>>,
-    pub(super) closed_told: bool,
     /// For the listener's bound of detached sessions; told outside the lock.
     pub(super) on_detached: Option<TellDetached>,
     /// What was told last, and the number of that word.
@@ -76,6 +80,10 @@ pub(in crate::stream) struct State {
     revised: watch::Receiver<()>,
     /// What it and the other sessions tell each other, until it is over.
     pub(super) books: Option<Books>,
+    /// Where bytes were counted.
+    pub(super) counted: Vec<Arc<Row>>,
+    /// What its bytes count for.
+    pub(super) terms: Terms,
     /// The peer is to know nothing of our networks.
     anonymous: bool,
     /// A listener's way to tell where else it can be dialled, and what it told last.
@@ -100,11 +108,13 @@ impl State {
         core: Session,
         wakers: Arc<Wakers>,
         registry: &Registry,
-        books: Books,
+        (books, terms): (Books, Terms),
         anonymous: bool,
     ) -> Self {
         Self {
             books: Some(books),
+            terms,
+            counted: Vec::new(),
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,
@@ -112,21 +122,21 @@ impl State {
             links: Vec::new(),
             waiters: Vec::new(),
             waits: None,
-            accepting: VecDeque::new(),
-            closing: Vec::new(),
+            accepting: Line::default(),
+            closing: Line::default(),
             handles: 0,
             armed: None,
             watch_at: None,
             looks: 0,
+            turn: 0,
             waker: Waker::from(Arc::clone(&wakers)),
             wakers,
             unsettled: true,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             totals: Vec::new(),
             wake: Vec::new(),
             samples: Vec::new(),
             blocked: None,
-            closed_told: false,
             on_detached: None,
             detached: (0, None),
             advertise: None,
@@ -157,11 +167,14 @@ impl State {
 
     /// Whether the roamer is to look at the traffic again.
     fn traffic_changed(&mut self) -> bool {
+        if self.core.role() != Role::Dialler {
+            return false;
+        }
         let last = self.core.interactive_at();
         let (known, at) = self.mind.interactive;
         let lanes = self.core.wants_lanes();
         let changed = self.mind.changed || (!known && last != at) || lanes != self.mind.lanes;
-        if !changed || self.core.role() != Role::Dialler {
+        if !changed {
             return false;
         }
         self.mind.changed = false;
@@ -215,6 +228,7 @@ impl State {
             rearm |= self.take_event(now, event);
         }
         rearm |= self.traffic_changed();
+        self.count_bytes(now);
         let due = self.due();
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
     }
@@ -231,8 +245,8 @@ impl State {
             Event::Readable(id) => self.wake_one(id, |waiters| &mut waiters.read),
             Event::Writable(id) => self.wake_one(id, |waiters| &mut waiters.write),
             Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
-            Event::Incoming => self.wake.extend(self.accepting.pop_front()),
-            Event::PathClosed(path, end) => self.path_closed(path, end),
+            Event::Incoming => self.wake.extend(self.accepting.call()),
+            Event::PathClosed(path, end) => self.path_closed(now, path, end),
             Event::PathCarries(_)
             | Event::PeerAddresses
             | Event::Stranded
@@ -281,13 +295,14 @@ impl State {
         self.unsettled = true;
     }
 
-    pub(super) fn path_closed(&mut self, path: PathId, end: PathEnd) {
+    pub(super) fn path_closed(&mut self, now: Instant, path: PathId, end: PathEnd) {
         let Some(at) = self.links.iter().position(|link| link.path == path) else {
             return;
         };
         let stats = self.core.path_stats(path).unwrap_or_default();
         let mut info = self.info(&self.links[at]);
-        let link = self.links.swap_remove(at);
+        let mut link = self.links.swap_remove(at);
+        self.end_fees(now, &mut link);
         add(&mut self.totals, &link, stats);
         info.stats = stats;
         // Of a path given up in order, it is no news that its link ended.
@@ -307,15 +322,13 @@ impl State {
                     .flatten(),
             );
         }
-        self.wake.extend(self.accepting.drain(..));
-        self.wake.append(&mut self.closing);
+        self.wake.extend(self.accepting.dissolve());
+        self.wake.extend(self.closing.dissolve());
         self.end_messages();
-        if !std::mem::replace(&mut self.closed_told, true) {
+        if !self.subscribers.is_closed() {
             let why = self.closed_error(reason).to_string().into();
             self.publish(PathEvent::Closed { why });
-            for subscriber in self.subscribers.drain(..) {
-                self.wake.extend(subscriber.close());
-            }
+            self.subscribers.close(&mut self.wake);
         }
     }
 
@@ -325,10 +338,7 @@ impl State {
     }
 
     pub(in crate::stream) fn publish(&mut self, event: PathEvent) {
-        self.subscribers.retain(Subscriber::is_read);
-        for subscriber in &self.subscribers {
-            self.wake.extend(subscriber.push(event.clone()));
-        }
+        self.subscribers.publish(&event, &mut self.wake);
     }
 
     pub(super) fn info(&self, link: &Link) -> PathInfo {
@@ -359,10 +369,12 @@ impl State {
 
     /// Looks at a newer snapshot and another policy, if there are such. In whoever's poll it is, so that
     /// not one byte more goes where it may not go any more.
-    pub(super) fn follow(&mut self, now: Instant, registry: &Registry) {
+    pub(super) fn follow(&mut self, now: Instant, context: &dyn Context) {
         if self.revised.has_changed().unwrap_or(false) {
             self.revised.mark_unchanged();
-            self.core.set_policy(now, registry.policy());
+            let policy = context.registry().policy();
+            self.core.set_policy(now, policy.clone());
+            self.set_terms(now, context.limits(), policy);
             self.unsettled = true;
         }
         if self.snapshots.has_changed().unwrap_or(false) {
@@ -419,6 +431,7 @@ impl State {
             self.core.tell_facts(now, path, PathFacts::of(&network));
         }
         self.links[at].network = Some(network.clone());
+        self.begin_fees(now, at);
         let local = Some(network);
         self.core
             .update_path(now, path, PathSides { local, remote });
@@ -470,10 +483,7 @@ pub(super) fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStat
         .network
         .as_ref()
         .map(|network| Arc::<str>::from(network.name()));
-    match networks.iter_mut().find(|known| known.name == name) {
-        Some(known) => known.bytes += stats,
-        None => networks.push(NetworkBytes { name, bytes: stats }),
-    }
+    NetworkBytes::add(networks, name, stats);
 }
 
 fn path_end(end: PathEnd) -> String {

@@ -57,6 +57,9 @@ impl State {
                 if !core.wants_transmit(link.path) {
                     break None;
                 }
+                if link.fees.are_due() {
+                    link.fees.take(now, core.tolls(link.path));
+                }
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let count = core.transmit(now, link.path, &mut slices);
                 if count == 0 {
@@ -73,6 +76,9 @@ impl State {
                     Poll::Ready(Err(error)) => break Some(Arc::<str>::from(error.to_string())),
                 }
             };
+            if link.fees.are_due() {
+                link.fees.settle(now, core.tolls(link.path));
+            }
             some |= wrote;
             if wrote && failed.is_none() {
                 let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);

@@ -1,15 +1,17 @@
 //! Why a `listen` failed, and why an `accept` gave nothing.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 use super::Cause;
 use crate::endpoint::EndpointError;
+use crate::error::tell;
 use crate::stream::asked::from_unfit;
 use crate::transport::{UnknownAttribute, UnknownScheme};
 
-/// Why a `listen` failed.
-#[derive(Debug, thiserror::Error)]
+/// Why a `listen` failed. Its `Debug` prints what `Display` prints, then its sources.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
     /// Called outside a tokio runtime.
@@ -54,6 +56,12 @@ pub enum ListenError {
 
 from_unfit!(ListenError);
 
+impl fmt::Debug for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell(self, f)
+    }
+}
+
 impl ListenError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
@@ -70,8 +78,8 @@ impl ListenError {
     }
 }
 
-/// Why an `accept` gave no stream.
-#[derive(Debug, thiserror::Error)]
+/// Why an `accept` gave no stream. Its `Debug` prints what `Display` prints, then its sources.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// The listener was stopped; said once, and again to whoever asks again.
@@ -80,6 +88,12 @@ pub enum AcceptError {
     /// The system cannot accept now (descriptors run out, say); accepting goes on.
     #[error("cannot accept just now: {0}")]
     Io(#[source] Cause),
+}
+
+impl fmt::Debug for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell(self, f)
+    }
 }
 
 impl AcceptError {

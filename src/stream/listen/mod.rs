@@ -112,6 +112,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let registry = Arc::clone(context.registry());
     let asks = Asks {
         endpoint: endpoint.clone(),
+        named: None,
         others: Arc::default(),
         grace: cap,
         anonymous: asked.anonymous,

@@ -56,7 +56,8 @@ impl IntoFuture for WriteMessage {
 /// other can come after it. Dropped before, it is withdrawn.
 ///
 /// What is written is kept here and takes up room for messages of its urgency: a write is pending while
-/// there is none, and fails once the message is longer than the peer takes, or was given up.
+/// there is none, and fails once the message is longer than the peer takes, or was given up. What would
+/// make it too long is not taken; what was taken before can still be finished.
 /// `poll_flush` never waits; `poll_shutdown` finishes the message, without waiting until it is delivered.
 #[derive(Debug)]
 pub struct MessageWriter {
@@ -77,7 +78,8 @@ impl MessageWriter {
     ///
     /// # Errors
     ///
-    /// The message was given up, or the session is over.
+    /// The message was given up, be it only now with one that it comes [`after`](WriteMessage::after); or
+    /// the session is over.
     ///
     /// # Cancel safety
     ///

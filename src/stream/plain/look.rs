@@ -2,6 +2,8 @@
 
 use std::io;
 
+use tokio::sync::watch;
+
 use super::super::error::SessionError;
 use super::super::hooks::Carried;
 use super::Plain;
@@ -74,6 +76,14 @@ impl Plain {
 
     /// Looks at a newer snapshot and another policy, if there are such, before anything more is written.
     pub(super) fn follow(&self, state: &mut State) {
+        let terms = state.terms.as_mut();
+        if terms.is_some_and(|terms| terms.has_changed().unwrap_or(false)) {
+            state
+                .terms
+                .iter_mut()
+                .for_each(watch::Receiver::mark_unchanged);
+            self.set_terms(state);
+        }
         let Some((snapshots, revised)) = &mut state.news else {
             return;
         };

@@ -18,13 +18,16 @@
 //! # Limits
 //!
 //! With a rate limit writes are pending while as much went within the last second, on whichever
-//! connections; what a hook itself writes is not counted. With a hook the last [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a
-//! replay, without one none.
+//! connections; what a hook itself writes is not counted. With a hook the last
+//! [`send_buffer`](super::Settings::send_buffer) bytes written are kept for a replay, without one none.
+//! Under a [limit](crate::account::Limit) of the process writes are pending while it lets nothing go; what
+//! is read, and what a hook writes, counts towards its bytes.
 
 mod limit;
 mod look;
 mod replay;
 mod state;
+mod terms;
 mod told;
 mod transfer;
 
@@ -34,6 +37,7 @@ use std::task::Waker;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::context::Context;
 use super::error::SessionError;
 use super::hooks::DynHook;
 use super::report::ConnectReport;
@@ -42,7 +46,6 @@ use crate::deferral::{Operation, Registry};
 use crate::label::Label;
 use crate::network::Network;
 use crate::transport::ByteLink;
-use limit::Limit;
 use state::State;
 
 pub(super) use look::Look;
@@ -53,6 +56,9 @@ pub(super) struct Plain {
     /// Something changed that the tending task is to look at.
     news: Arc<Notify>,
     hooked: bool,
+    /// What the bytes count for, and by which number this connection is known there.
+    context: Arc<dyn Context>,
+    number: u64,
     /// Where the stream is on a network: it has the policy, and is told what is measured.
     registry: Option<Arc<Registry>>,
     /// The task that tends the stream; it ends with the stream.
@@ -87,6 +93,7 @@ impl Plain {
         network: Option<Network>,
         hook: Option<Box<dyn DynHook>>,
         target: Option<Target>,
+        context: &Arc<dyn Context>,
     ) -> Arc<Self> {
         let keep = match (&hook, &target) {
             (Some(_), Some(target)) => target.context.settings().send_buffer,
@@ -103,7 +110,10 @@ impl Plain {
         state.news = registry
             .as_ref()
             .map(|registry| (registry.snapshots(), registry.revised()));
+        state.terms = Some(context.registry().revised());
         let plain = Arc::new(Self {
+            context: Arc::clone(context),
+            number: context.accounts().number(),
             state: Mutex::new(state),
             news: Arc::clone(&news),
             hooked: hook.is_some(),
@@ -112,6 +122,7 @@ impl Plain {
             operation: OnceLock::new(),
             report: OnceLock::new(),
         });
+        plain.with(|state| plain.set_terms(state));
         if let Some(target) = target {
             let task = tend::spawn(Arc::downgrade(&plain), news, hook, target);
             let _ = plain.tending.set(task);
@@ -121,7 +132,7 @@ impl Plain {
 
     /// At most so many bytes a second from here on.
     pub(super) fn limit(&self, rate: Option<u64>) {
-        self.with(|state| state.limit = rate.map(Limit::new));
+        self.with(|state| state.limit.set_rate(rate));
     }
 
     pub(super) fn set_report(&self, report: ConnectReport) {
@@ -142,8 +153,13 @@ impl Plain {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut state);
         let wake = std::mem::take(&mut state.wake);
+        let moved = std::mem::take(&mut state.moved);
+        let row = state.row.clone().filter(|_| moved);
         drop(state);
         wake.into_iter().for_each(Waker::wake);
+        if let Some(row) = row {
+            row.publish();
+        }
         result
     }
 
@@ -153,7 +169,10 @@ impl Plain {
 
     /// The label of the stream from now on; a network it no longer permits is given up.
     pub(super) fn set_label(&self, label: Label) {
-        self.with(|state| state.label = label);
+        self.with(|state| {
+            state.label = label;
+            self.set_terms(state);
+        });
         self.news.notify_one();
     }
 

@@ -27,7 +27,13 @@ impl Plain {
         fresh: Fresh,
         from: Option<u64>,
     ) -> Result<(), SessionError> {
-        self.with(|state| state.resume(fresh, from))
+        self.with(|state| {
+            let preamble = fresh.preamble;
+            state.resume(fresh, from)?;
+            self.set_terms(state);
+            state.went(preamble);
+            Ok(())
+        })
     }
 
     /// Writes what a replay owes the present connection, then tells it of our end; ready when
@@ -82,10 +88,15 @@ impl State {
                 &back[from - front.len()..]
             };
             let next = &next[..next.len().min(room)];
-            match Pin::new(&mut **link).poll_write(cx, next) {
+            let wrote = Pin::new(&mut **link).poll_write(cx, next);
+            let went = match &wrote {
+                Poll::Ready(Ok(n)) => *n,
+                _ => 0,
+            };
+            self.took(went, owed);
+            match wrote {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
-                    self.took(n);
                     self.sent += n as u64;
                     self.resent += n as u64;
                 }

@@ -9,10 +9,11 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::watch;
 
 use super::super::error::SessionError;
-use super::super::events::{PathEvent, Subscriber};
+use super::super::events::{PathEvent, Subscribers};
 use super::super::gauge::Gauge;
 use super::super::hooks::Carried;
 use super::limit::Limit;
+use crate::account::Row;
 use crate::label::Label;
 use crate::network::{Network, Snapshot};
 use crate::transport::ByteLink;
@@ -48,11 +49,17 @@ pub(super) struct State {
     pub(super) broken: Option<SessionError>,
     pub(super) readers: Option<Waker>,
     pub(super) writers: Option<Waker>,
-    pub(super) subscribers: Vec<Subscriber>,
+    pub(super) subscribers: Subscribers,
     pub(super) gauge: Gauge,
-    pub(super) limit: Option<Limit>,
+    pub(super) limit: Limit,
+    /// Where the bytes are counted.
+    pub(super) row: Option<Arc<Row>>,
+    /// There is something to publish of it.
+    pub(super) moved: bool,
     /// The networks and another policy, where the stream is on a network.
     pub(super) news: Option<(watch::Receiver<Arc<Snapshot>>, watch::Receiver<()>)>,
+    /// Told of other limits.
+    pub(super) terms: Option<watch::Receiver<()>>,
     /// Whom to wake once the lock is free.
     pub(super) wake: Vec<Waker>,
 }
@@ -89,10 +96,13 @@ impl State {
             broken: None,
             readers: None,
             writers: None,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             gauge: Gauge::default(),
-            limit: None,
+            limit: Limit::default(),
+            row: None,
+            moved: false,
             news: None,
+            terms: None,
             wake: Vec::new(),
         }
     }
@@ -106,16 +116,33 @@ impl State {
 
     /// How many of so many bytes may go now.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
-        match &mut self.limit {
-            Some(limit) => limit.poll_room(cx, wanted),
-            None => Poll::Ready(wanted),
+        self.limit.poll_room(cx, wanted)
+    }
+
+    /// So many of so many went, be it none.
+    pub(super) fn took(&mut self, bytes: usize, wanted: usize) {
+        self.limit.took(bytes, wanted);
+        if let Some(row) = &self.row {
+            self.moved = cfg!(feature = "metrics");
+            row.payload(self.label.urgency(), bytes as u64, 0);
         }
     }
 
-    /// So many went.
-    pub(super) fn took(&mut self, bytes: usize) {
-        if let Some(limit) = &mut self.limit {
-            limit.took(bytes);
+    /// So many came.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.limit.came(bytes);
+        if let Some(row) = &self.row {
+            self.moved = cfg!(feature = "metrics");
+            row.payload(self.label.urgency(), 0, bytes as u64);
+        }
+    }
+
+    /// So many went that a hook wrote.
+    pub(super) fn went(&mut self, bytes: u64) {
+        self.limit.went(bytes);
+        if let Some(row) = &self.row {
+            self.moved = cfg!(feature = "metrics");
+            row.payload(self.label.urgency(), bytes, 0);
         }
     }
 

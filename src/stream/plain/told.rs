@@ -1,6 +1,6 @@
 //! What is told of a stream: its events, its figures, and samples for the scout.
 
-use super::super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats, Subscriber};
+use super::super::events::{Events, NetworkBytes, PathEvent, PathInfo, StreamStats};
 use super::Plain;
 use super::state::State;
 use crate::clock::Clock;
@@ -11,16 +11,8 @@ use crate::scout::Sample;
 impl Plain {
     pub(in crate::stream) fn events(&self) -> Events {
         self.with(|state| {
-            let subscriber = Subscriber::default();
-            if state.link.is_some() {
-                subscriber.push(PathEvent::Up(state.info()));
-            }
-            let events = subscriber.events();
-            match state.failed {
-                Some(_) => drop(subscriber.close()),
-                None => state.subscribers.push(subscriber),
-            }
-            events
+            let open = state.link.is_some().then(|| state.info());
+            state.subscribers.subscribe(open.map(PathEvent::Up))
         })
     }
 
@@ -77,15 +69,10 @@ impl State {
     }
 
     pub(super) fn publish(&mut self, event: PathEvent) {
-        self.subscribers.retain(Subscriber::is_read);
-        for subscriber in &self.subscribers {
-            self.wake.extend(subscriber.push(event.clone()));
-        }
+        self.subscribers.publish(&event, &mut self.wake);
     }
 
     pub(super) fn close_events(&mut self) {
-        for subscriber in self.subscribers.drain(..) {
-            self.wake.extend(subscriber.close());
-        }
+        self.subscribers.close(&mut self.wake);
     }
 }

@@ -26,6 +26,7 @@ impl Plain {
                     Poll::Ready(Ok(())) => {
                         let n = buf.filled().len() - before;
                         state.read += n as u64;
+                        state.came(n);
                         state.ended = n == 0;
                         return Poll::Ready(Ok(()));
                     }
@@ -66,12 +67,19 @@ impl Plain {
                 false => state.poll_room(cx, data.len()),
             };
             let wrote = match room {
-                Poll::Ready(room) => state.poll_link(|link| link.poll_write(cx, &data[..room])),
+                Poll::Ready(room) => {
+                    let wrote = state.poll_link(|link| link.poll_write(cx, &data[..room]));
+                    let went = match &wrote {
+                        Poll::Ready(Ok(n)) => *n,
+                        _ => 0,
+                    };
+                    state.took(went, data.len());
+                    wrote
+                }
                 Poll::Pending => Poll::Pending,
             };
             match wrote {
                 Poll::Ready(Ok(n)) => {
-                    state.took(n);
                     state.keep(&data[..n]);
                     sampled = state.sample();
                     return Poll::Ready(Ok(n));

@@ -3,8 +3,9 @@
 //! - A failed attempt rests its network for a back-off that grows by 1.6 with jitter to 30 s; a change
 //!   of what matches forgives every failure.
 //! - At most ten attempts over networks of one name begin in any ten seconds, however often it came up.
-//! - A network that went down n times within the last minute is dialled only once it stood for
-//!   `2^n * 250 ms`, at most 30 s. Unless nothing else carries: then it is dialled at once.
+//! - A network that went down within the last minute, n times more often than the steadiest other that
+//!   matches, is dialled only once it stood for `2^n * 250 ms`, at most 30 s: where all flap, none is
+//!   worth waiting for. Unless nothing else carries: then it is dialled at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -134,10 +135,13 @@ impl Rests {
 
     /// When a network that was lost of late will have stood long enough.
     fn stands_at(&self, network: &Network) -> Option<Instant> {
-        let losses = self.losses.iter();
-        let losses = losses.filter(|(name, _)| name == network.name()).count();
+        let of = |name: &str| self.losses.iter().filter(|(of, _)| of == name).count();
+        let losses = of(network.name());
+        let others = self.seen.iter().filter(|seen| seen.name != network.name());
+        let steadiest = others.map(|seen| of(&seen.name)).min();
+        let more = losses.saturating_sub(steadiest.unwrap_or(0));
         let seen = self.seen.iter().find(|seen| seen.id == network.id())?;
-        let stand = STAND * 2_u32.pow(u32::try_from(losses).unwrap_or(u32::MAX).min(LOSSES as u32));
+        let stand = STAND * 2_u32.pow(u32::try_from(more).unwrap_or(u32::MAX).min(LOSSES as u32));
         (losses > 0).then(|| seen.since + stand.min(LONGEST_STAND))
     }
 
@@ -228,6 +232,31 @@ mod tests {
         follow(&mut rests, now, &[&wifi(9)]);
         assert_eq!(rests.resting(now, Some(&wifi(9)), false, true), None);
         assert!(rests.losses.is_empty());
+    }
+
+    // behaviour: S7
+    #[test]
+    fn where_all_networks_flap_none_is_kept_waiting_for() {
+        let (mut rests, mut now) = (Rests::default(), Instant::now());
+        let cellular = |epoch| Network::new(NetworkId::new(2, epoch), Network::cellular("wwan0"));
+        let mut here = [wifi(0), cellular(0)];
+        follow(&mut rests, now, &[&here[0], &here[1]]);
+        for turn in 0..20 {
+            let (at, other) = (turn % 2, 1 - turn % 2);
+            follow(&mut rests, now, &[&here[other]]);
+            now += SECOND;
+            let epoch = turn as u32 + 1;
+            here[at] = [wifi(epoch), cellular(epoch)][at].clone();
+            follow(&mut rests, now, &[&here[0], &here[1]]);
+            let until = rests.resting(now, Some(&here[at]), false, true);
+            assert!(until <= Some(now + STAND * 2), "turn {turn}: {until:?}");
+            now += SECOND;
+        }
+        // Beside a third that is steady, either is one that flaps.
+        let steady = Network::new(NetworkId::new(3, 1), Network::ethernet("eth0"));
+        follow(&mut rests, now, &[&here[0], &here[1], &steady]);
+        let until = rests.resting(now, Some(&here[0]), false, true);
+        assert!(until > Some(now + STAND * 30), "{until:?}");
     }
 
     #[test]

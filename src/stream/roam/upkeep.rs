@@ -5,9 +5,11 @@
 //!   general path's network.
 //! - A path whose network no live label admits any more is given up once another one carries: in order,
 //!   or at once where both ends' facts forbid it to every live label, for then what waits in its socket
-//!   should not go out either. A suspended network keeps its paths.
+//!   should not go out either. A suspended network keeps its paths. Where no route leads to the listener
+//!   any more, what the path owes is not waited for.
 //! - One that is merely not wanted (a metered standby, say) is given up after 30 s.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +19,9 @@ use super::matches::{Matches, networks_of};
 use super::view::{LANES, LINGER, Open, View};
 use super::ways::Want;
 
+use crate::label::matching::Destination;
 use crate::label::{Label, Urgency};
-use crate::network::{NetworkId, State};
+use crate::network::{Network, NetworkId, State};
 use crate::proto::session::PathId;
 
 impl Roamer {
@@ -59,11 +62,27 @@ impl Roamer {
                         self.drop_path(driver, path, "no label permits it any more");
                     }
                 }
-                (false, true) => self.retire(driver, view, open.path),
+                (false, true) => {
+                    let leads = |network: &Network| leads(network, &self.destination);
+                    if !network.is_some_and(leads) {
+                        self.doubt(driver, view, open.path);
+                    }
+                    self.retire(driver, view, open.path);
+                }
                 (true, _) if self.is_over(view, open.path) => self.retire(driver, view, open.path),
                 (true, _) => {}
             }
         }
+    }
+
+    /// What this path and its lane owe goes by the others too: it hardly arrives.
+    fn doubt(&self, driver: &Arc<Driver>, view: &View, path: PathId) {
+        let lane = view.at(path.id + LANES).map(|lane| lane.path);
+        driver.with(|state, now| {
+            for path in [Some(path), lane].into_iter().flatten() {
+                state.core.doubt(now, path);
+            }
+        });
     }
 
     /// Whether nothing wanted this path for long enough.
@@ -170,6 +189,15 @@ fn interactive_networks(view: &View, matches: &Matches) -> Vec<NetworkId> {
         networks.extend(best.map(|(_, network)| network.id()));
     }
     networks
+}
+
+/// Whether a route of this network leads to the listener, as far as its addresses are known.
+fn leads(network: &Network, to: &Destination) -> bool {
+    let covered = |ip: &IpAddr| network.routes().iter().any(|route| route.covers(*ip));
+    match to {
+        Destination::Addresses(all) => all.iter().any(covered),
+        Destination::Unnamed | Destination::Host | Destination::Name => true,
+    }
 }
 
 /// The most urgent label that the network admits.

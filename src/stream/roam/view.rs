@@ -23,7 +23,7 @@ pub(super) struct Open {
     pub(super) path: PathId,
     pub(super) network: Way,
     pub(super) state: PathState,
-    /// Both ends' facts let some live label travel on it.
+    /// Both ends' facts let some live label travel on it, spent budgets aside.
     pub(super) permitted: bool,
     /// It was retired or dropped, and is only not closed yet.
     pub(super) given_up: bool,
@@ -92,7 +92,8 @@ impl View {
                 .filter_map(|(path, network)| {
                     Some(Open {
                         state: state.core.path_state(path)?,
-                        permitted: labels.iter().any(|label| state.core.permits(path, label)),
+                        permitted: (labels.iter())
+                            .any(|label| state.core.permits_but_for_budgets(path, label)),
                         given_up: given_up.contains(&path),
                         path,
                         network,

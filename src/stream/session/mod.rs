@@ -64,20 +64,39 @@ impl Session {
 
     /// Opens one more stream beside the first; it arrives at the peer's [`accept`](Self::accept).
     ///
-    /// A builder: `.await` it, or `.into_future()` to spawn it.
+    /// A builder: `.await` it, or `.into_future()` to spawn it. It waits for a network that matches the
+    /// label, but for no word of the peer: what is written at once is sent with the news of the stream.
+    ///
+    /// # Errors
+    ///
+    /// At the `await`: `TooManyStreams` beyond what the peer lets be alive at once (128 by default; one
+    /// that ended at both ends leaves its place a round trip later), `Match` where the wait for a network
+    /// ended, `NotMancom` on a plain stream, else how the session ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, no stream was opened.
     pub fn open(&self, label: Label) -> OpenStream {
         OpenStream::new(Arc::clone(&self.0), label)
     }
 
-    /// The next stream the peer opened. Fails with an error that `is_closed()` at a clean end.
+    /// The next stream the peer opened. Several who wait are served in the order in which they began to.
     ///
-    /// Cancel safe: dropped while pending, no stream is lost.
+    /// # Errors
+    ///
+    /// One that `is_closed()` after a clean end, else how the session ended; `NotMancom` on a plain
+    /// stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while pending, no stream is lost.
     pub fn accept(&self) -> Op<Result<McStream, SessionError>> {
         let held = Arc::clone(&self.0);
         Op::new(Operation::new(), async move {
             match &*held {
                 Held::Session(driver) => {
-                    let (id, label) = poll_fn(|cx| driver.poll_accept(cx)).await?;
+                    let mut turn = Turn::to_accept(driver);
+                    let (id, label) = poll_fn(|cx| turn.poll_accept(cx)).await?;
                     Ok(McStream::session_stream(Arc::clone(driver), id, label))
                 }
                 Held::Plain(_) => Err(SessionError::NotMancom),
@@ -282,12 +301,18 @@ impl Session {
     }
 
     /// Closes the session once every stream is finished and every message that was sent is delivered or
-    /// given up, and waits for that. What waits for room then is not sent.
+    /// given up, and waits for that. It begins with the call, before the `await`: from then on no stream is
+    /// opened and no message taken here, and what waits for room is not sent.
     ///
     /// A stream is finished when both its ends were shut down and acknowledged, so one that is still held
     /// here or at the peer keeps this waiting: drop it or shut it down first, or bound the wait with
     /// `tokio::time::timeout`. So does a [`MessageWriter`](super::MessageWriter) that is held here: finish or
     /// drop it.
+    ///
+    /// # Errors
+    ///
+    /// How the session ended if not by this: its grace ran out, say. `NotMancom` on a plain stream, which
+    /// ends by its own shutdown.
     ///
     /// # Cancel safety
     ///
@@ -299,10 +324,13 @@ impl Session {
         }
         Op::new(Operation::new(), async move {
             match &*held {
-                Held::Session(driver) => match poll_fn(|cx| driver.poll_closed(cx)).await {
-                    SessionError::Closed => Ok(()),
-                    error => Err(error),
-                },
+                Held::Session(driver) => {
+                    let mut turn = Turn::to_close(driver);
+                    match poll_fn(|cx| turn.poll_closed(cx)).await {
+                        SessionError::Closed => Ok(()),
+                        error => Err(error),
+                    }
+                }
                 Held::Plain(_) => Err(SessionError::NotMancom),
             }
         })

@@ -3,8 +3,9 @@
 use super::{Sent, carried_by, payload_on};
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
-use crate::process::{lasting, until};
+use crate::process::until;
 use crate::transfer::{By, KIB, Load, MIB, Transfer};
+use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, serve};
 use mancom::{Label, Manager, McStream, Prop};
 use std::sync::Arc;

@@ -3,16 +3,17 @@
 use super::carried_by;
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
-use crate::process::until_task;
 use crate::transfer::{By, Load, MIB, Transfer};
+use crate::waiting::until_task;
 use crate::world::{Facts, PATIENCE, SERVER, World, echo};
 use mancom::{Label, Listener, Manager};
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::sync::mpsc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![paths:
     a_session_survives_the_change_of_both_ends_addresses,
+    a_name_of_the_hosts_file_is_looked_up_for_each_path,
     a_labelled_listener_follows_its_networks,
 ];
 
@@ -55,6 +56,26 @@ fn a_session_survives_the_change_of_both_ends_addresses() {
         println!("{what}: nothing arrived for {:?}", transfer.longest_gap());
     }
     world.wifi.up();
+    transfer.stop();
+}
+
+/// The listener moves to another address, and whoever keeps the hosts file writes that down.
+// behaviour: L5
+fn a_name_of_the_hosts_file_is_looked_up_for_each_path() {
+    let lab = Lab::new();
+    let world = World::free(&lab, ["40mbit", "40mbit"]);
+    world.server.reachable_at("10.9.0.2/32");
+    let names = hosts("10.9.0.1 moves.example\n");
+    let load = Load::endless(By::Up, Label::ANY).to("mc://moves.example:7000");
+    let transfer = Transfer::of(&world, load);
+    transfer.advances(2 * MIB);
+    // In its place: what is mounted is this file.
+    let mut file = names.as_file();
+    file.rewind().unwrap();
+    file.write_all(b"10.9.0.2 moves.example\n").unwrap();
+    world.server.ip("address delete 10.9.0.1/32 dev lo");
+    transfer.advances(6 * MIB);
+    println!("nothing arrived for {:?}", transfer.longest_gap());
     transfer.stop();
 }
 

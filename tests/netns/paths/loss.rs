@@ -3,8 +3,8 @@
 use super::{carried_by, joined};
 use crate::isolation::{Case, cases};
 use crate::lab::{Direction, Lab, Link, join};
-use crate::process::lasting;
 use crate::transfer::{By, Load, MIB, Transfer};
+use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, serve_echo};
 use mancom::stream::PathEvent;
 use mancom::{Label, Manager};

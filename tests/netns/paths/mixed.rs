@@ -3,8 +3,8 @@
 use super::loss::{CUTS, SILENCES};
 use crate::isolation::{Case, cases};
 use crate::lab::{Lab, join};
-use crate::process::lasting;
 use crate::transfer::{KIB, Words};
+use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, serve};
 use mancom::{Label, Manager, McStream, Session};
 use std::sync::Arc;

@@ -7,8 +7,8 @@ pub(crate) mod listener;
 pub(crate) mod loss;
 pub(crate) mod mixed;
 
-use crate::process::until_task;
 use crate::transfer::Transfer;
+use crate::waiting::until_task;
 use crate::world::{PATIENCE, World};
 use mancom::stream::{PathEvent, PathInfo};
 use mancom::{McStream, Session};

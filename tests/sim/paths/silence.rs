@@ -103,3 +103,45 @@ async fn a_network_that_falls_silent_while_nothing_is_said_is_found_by_a_probe_a
     assert_eq!(on, ["wwan0"]);
     Ok(())
 }
+
+// behaviour: I11 S10
+#[mancom::test]
+async fn who_only_receives_goes_on_by_another_network_after_a_pause(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    networks.up(metered());
+    let (mut near, mut far) = joined("mem://receives", Label::ANY).await?;
+    assert_eq!(on(&near), ["wlan0"], "the metered one is not woken");
+    far.write_all(b"x").await?;
+    assert_eq!(near.read_u8().await?, b'x');
+    sleep(secs(5)).await;
+    networks.stall("wlan0", true);
+    // Nobody says anything more; asked is when the pause has doubled.
+    until_on(&near, &["wwan0"], secs(8)).await;
+    far.write_all(b"y").await?;
+    assert_eq!(soon(secs(1), "by the other", near.read_u8()).await?, b'y');
+    Ok(())
+}
+
+// behaviour: I11
+#[mancom::test]
+async fn a_listener_that_only_receives_doubts_a_silent_network_too(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let (mut near, mut far) = joined("mem://listens", Label::ANY).await?;
+    near.write_all(b"x").await?;
+    assert_eq!(far.read_u8().await?, b'x');
+    let mut events = far.events();
+    drain(&mut events).await;
+    sleep(secs(5)).await;
+    networks.stall("wlan0", true);
+    sleep(secs(13)).await;
+    let seen = drain(&mut events).await;
+    let suspect = |event: &PathEvent| matches!(event, PathEvent::Suspect(_));
+    assert!(seen.iter().any(suspect), "{seen:?}");
+    networks.stall("wlan0", false);
+    far.write_all(b"y").await?;
+    assert_eq!(
+        soon(secs(35), "once it can be", near.read_u8()).await?,
+        b'y'
+    );
+    Ok(())
+}

@@ -20,10 +20,13 @@ use tokio::time::{sleep, timeout};
 
 use super::{Class, Pipe, Setup};
 
-/// How often a lost path is tried again, and how long an attempt may take: one that is given up goes on
-/// taking one of the few numbers of paths.
+/// How often a lost path is tried again, and how long one attempt is waited for. It is the same attempt that is then
+/// waited for again, as long as noq itself has not abandoned it: each new one takes a number.
 const REOPEN: Duration = Duration::from_millis(500);
 const OPENING: Duration = Duration::from_secs(5);
+/// Numbers that paths may have at once. A lost one goes on taking its own until the far end has heard that it is
+/// abandoned; with as many as there are networks none would be left meanwhile (`MaxPathIdReached`).
+const PATHS: u32 = 12;
 const NAME: &str = "lab";
 
 /// How long a path may be silent, and how often it is asked. The first is what noq's own tests and iroh have.
@@ -39,7 +42,7 @@ fn transport(setup: &Setup, fast: bool) -> TransportConfig {
     let (idle, keep_alive) = timers(fast);
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_multipath_paths(4)
+        .max_concurrent_multipath_paths(PATHS)
         .default_path_max_idle_timeout(Some(idle))
         .default_path_keep_alive_interval(Some(keep_alive))
         .max_idle_timeout(IdleTimeout::try_from(Duration::from_secs(60)).ok());
@@ -85,7 +88,7 @@ pub(super) async fn connect(
         let mut path = (index == 0).then_some(PathId::ZERO);
         let mut tries = 0;
         while path.is_none() {
-            match timeout(OPENING, connection.open_path(on, status)).await {
+            match timeout(OPENING, connection.open_path_ensure(on, status)).await {
                 Ok(Ok(opened)) => path = Some(opened.id()),
                 failed if tries == 20 => {
                     let what = format!("no path over {}: {failed:?}", place.name);
@@ -120,7 +123,7 @@ async fn hold(connection: Connection, mut path: Option<PathId>, on: FourTuple, s
         if path.is_some_and(|id| connection.path(id).is_some()) {
             continue;
         }
-        let opened = timeout(OPENING, connection.open_path(on, status)).await;
+        let opened = timeout(OPENING, connection.open_path_ensure(on, status)).await;
         path = opened.ok().and_then(Result::ok).map(|path| path.id());
     }
 }

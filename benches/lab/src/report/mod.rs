@@ -1,5 +1,6 @@
 //! What was measured, and whether the bars are met.
 
+mod machine;
 mod summary;
 mod svg;
 mod table;
@@ -8,6 +9,8 @@ use std::io;
 use std::path::Path;
 
 use serde::Serialize;
+
+pub(crate) use machine::{Lateness, OVERSLEPT};
 
 /// The row that the bars are about.
 const MINE: &str = "mancom";
@@ -21,6 +24,8 @@ pub(crate) struct Sheet {
     /// Networks, congestion control, times.
     pub(crate) conditions: String,
     pub(crate) columns: Vec<Column>,
+    /// What a busy machine added to every figure.
+    pub(crate) lateness: Lateness,
     pub(crate) rows: Vec<Row>,
     pub(crate) verdicts: Vec<Verdict>,
 }
@@ -96,6 +101,7 @@ impl Sheet {
             title: title.into(),
             conditions: conditions.into(),
             columns: columns.to_vec(),
+            lateness: Lateness::default(),
             rows: Vec::new(),
             verdicts: Vec::new(),
         }
@@ -201,10 +207,10 @@ pub(crate) fn percentiles(samples: &[f64]) -> [f64; 3] {
 }
 
 /// Writes all files, of the sheets that are done.
-pub(crate) fn write(out: &Path, sheets: &[&Sheet]) -> io::Result<()> {
-    let machine = machine();
+pub(crate) fn write(out: &Path, jobs: usize, sheets: &[&Sheet]) -> io::Result<()> {
+    let machine = machine::told(jobs);
     let tables = format!(
-        "{machine}\n\n{}{}",
+        "{machine}\n\n{}## The figures\n\n{}",
         summary::whole(sheets),
         table::markdown(sheets)
     );
@@ -216,48 +222,6 @@ pub(crate) fn write(out: &Path, sheets: &[&Sheet]) -> io::Result<()> {
     std::fs::write(out.join("lab.svg"), svg::draw(sheets))?;
     let raw = serde_json::to_vec_pretty(sheets).map_err(io::Error::other)?;
     std::fs::write(out.join("raw.json"), raw)
-}
-
-/// Where this was measured, and how it is repeated.
-fn machine() -> String {
-    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let processor = read("/proc/cpuinfo");
-    let named = processor
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let model = named.map_or(std::env::consts::ARCH, |(_, model)| model.trim());
-    let load = read("/proc/loadavg");
-    let load = load.split_whitespace().next().unwrap_or("unknown");
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "`{}` on {cores} cores of {model}, Linux {}, load {load} at the end. Percentiles are by rank: of the tries in B4 \
-         and B5, elsewhere of one run, and then of the runs the median; of fewer than a hundred samples p99 is the \
-         worst.",
-        command(std::env::args().skip(1)),
-        kernel.trim(),
-    )
-}
-
-/// The command line, without the folders of this machine.
-fn command(words: impl Iterator<Item = String>) -> String {
-    let mut command = "lab".to_owned();
-    let mut folder = None;
-    for word in words {
-        match folder.take() {
-            Some("--traces") => command.push_str(" --traces DIR"),
-            Some(_) => {}
-            None => match word.as_str() {
-                "--out" => folder = Some("--out"),
-                "--traces" => folder = Some("--traces"),
-                _ => {
-                    command.push(' ');
-                    command.push_str(&word);
-                }
-            },
-        }
-    }
-    command
 }
 
 /// What is printed of one sheet.
@@ -284,15 +248,6 @@ mod tests {
         assert_eq!(percentile(&samples, 0.0), Some(1.0));
         assert_eq!(percentile(&[3.0, 1.0, 2.0], 50.0), Some(2.0));
         assert_eq!(percentile(&[], 50.0), None);
-    }
-
-    #[test]
-    fn a_command_is_shown_without_folders() {
-        let words = "B8 --traces /a/b --runs 5 --out /c --quick".split(' ');
-        assert_eq!(
-            command(words.map(str::to_owned)),
-            "lab B8 --traces DIR --runs 5 --quick"
-        );
     }
 
     #[test]

@@ -98,7 +98,6 @@ pub(super) fn whole(sheets: &[&Sheet]) -> String {
     if table.len() > 1 {
         text.push_str("## The bars\n\n");
         write_table(&mut text, &table);
-        text.push_str("## The figures\n\n");
     }
     text
 }
@@ -152,9 +151,9 @@ mod tests {
         let (far, near) = (sheet("far", 10.0, 30.0), sheet("near", 31.0, 30.0));
         let text = whole(&[&far, &near]);
         let row =
-            "| B6 | fast  | 31.0 ms | at most 30.0 ms | 40.0 ms (noq) | NO: 1 of 2 | near       |";
+            "| B6  | fast  | 31.0 ms | at most 30.0 ms | 40.0 ms (noq) | NO: 1 of 2 | near       |";
         assert!(text.contains(row), "{text}");
-        assert_eq!(text.matches("| B6 |").count(), 1);
+        assert_eq!(text.matches("| B6  |").count(), 1);
         let text = brief(&[&far, &near]);
         let row = "| B6: fast | 31.0 ms | at most 30.0 ms | 40.0 ms (noq) | 1 of 2   |";
         assert!(text.contains(row), "{text}");

@@ -1,5 +1,5 @@
 //! The picture, 800 pixels wide: a strip for each sheet, in it a panel for each drawn column and a bar for
-//! each peer. A dashed line is what is asked of mancom.
+//! each peer. A dashed line is what is asked of mancom. Sheets of one panel lie two and two.
 //!
 //! ```text
 //!  B6 interactive beside bulk, ...
@@ -11,24 +11,46 @@
 use std::fmt::Write as _;
 
 use super::table::round;
-use super::{MINE, Row, Scale, Sheet};
+use super::{Column, MINE, Row, Scale, Sheet, Verdict};
 
 const WIDTH: f64 = 800.0;
 const MARGIN: f64 = 16.0;
-/// Where panels begin, after the names of the peers.
-const LEFT: f64 = 160.0;
 /// Beside each bar, for its figure.
 const FIGURE: f64 = 48.0;
 const BAR: f64 = 14.0;
 const STEP: f64 = 20.0;
+/// The legend.
+const TOP: f64 = 36.0;
 const OURS: &str = "#c2410c";
 const THEIRS: &str = "#94a3b8";
+const INK: &str = "#0f172a";
+const FAINT: &str = "#475569";
+const MET: &str = "#15803d";
+const MISSED: &str = "#b91c1c";
 
 pub(super) fn draw(sheets: &[&Sheet]) -> String {
     let mut body = String::new();
-    let mut y = 8.0;
-    for sheet in sheets {
-        y = strip(&mut body, sheet, y);
+    legend(&mut body);
+    let mut y = TOP;
+    let drawn: Vec<&Sheet> = sheets.iter().copied().filter(|sheet| seen(sheet)).collect();
+    let mut rest = &drawn[..];
+    while let [first, more @ ..] = rest {
+        // What has one panel takes half the width, if the next does too.
+        let pair = more.first().filter(|second| {
+            second.bar == first.bar
+                && [first, *second]
+                    .iter()
+                    .all(|sheet| panels(sheet).len() == 1)
+        });
+        if let Some(second) = pair {
+            let half = WIDTH / 2.0;
+            let left = strip(&mut body, first, (0.0, y, half));
+            y = strip(&mut body, second, (half, y, half)).max(left);
+            rest = &more[1..];
+        } else {
+            y = strip(&mut body, first, (0.0, y, WIDTH));
+            rest = more;
+        }
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y:.0}\" \
@@ -37,31 +59,59 @@ pub(super) fn draw(sheets: &[&Sheet]) -> String {
     )
 }
 
-/// Draws a sheet from `y` on; where the next begins.
-fn strip(body: &mut String, sheet: &Sheet, y: f64) -> f64 {
-    let drawn: Vec<usize> = (0..sheet.columns.len())
-        .filter(|&column| sheet.columns[column].chart.is_some())
-        .collect();
-    let shown = |row: &&Row| {
-        drawn
-            .iter()
-            .any(|&column| sheet.shown(row, column).is_some())
-    };
-    let rows: Vec<&Row> = sheet.rows.iter().filter(shown).collect();
-    if rows.is_empty() {
-        return y;
+fn legend(body: &mut String) {
+    let y = 10.0;
+    for (x, colour, what) in [(MARGIN, OURS, "mancom"), (100.0, THEIRS, "peers")] {
+        bar(body, (x, y), 16.0, colour);
+        text(body, (x + 22.0, y + 11.0), "start", INK, "", what);
     }
+    let _ = writeln!(
+        body,
+        "<line x1=\"180\" y1=\"{y}\" x2=\"180\" y2=\"{}\" {DASHES}/>",
+        y + BAR
+    );
+    let what = "what is asked of mancom: \u{2264} at most, \u{2265} at least";
+    text(body, (188.0, y + 11.0), "start", INK, "", what);
+}
+
+const DASHES: &str = "stroke=\"#0f172a\" stroke-dasharray=\"3 3\"";
+
+/// The columns that are drawn.
+fn panels(sheet: &Sheet) -> Vec<usize> {
+    let columns = 0..sheet.columns.len();
+    columns
+        .filter(|&column| sheet.columns[column].chart.is_some())
+        .collect()
+}
+
+/// The rows of which something is drawn.
+fn rows(sheet: &Sheet) -> Vec<&Row> {
+    let drawn = panels(sheet);
+    let shown = |row: &&Row| drawn.iter().any(|&at| sheet.shown(row, at).is_some());
+    sheet.rows.iter().filter(shown).collect()
+}
+
+fn seen(sheet: &Sheet) -> bool {
+    !rows(sheet).is_empty()
+}
+
+/// Draws a sheet from a place on, as wide as it says; where the next begins below it.
+fn strip(body: &mut String, sheet: &Sheet, (x, y, wide): (f64, f64, f64)) -> f64 {
+    let (drawn, rows) = (panels(sheet), rows(sheet));
     let heading = format!("{} {}", sheet.bar, sheet.title);
     let bold = "font-weight=\"bold\" font-size=\"13\"";
-    text(body, (MARGIN, y + 16.0), "start", "#0f172a", bold, &heading);
+    text(body, (x + MARGIN, y + 16.0), "start", INK, bold, &heading);
     let top = y + 44.0;
+    let longest = rows.iter().map(|row| row.name.chars().count()).max();
+    // As the widest letters of this size are seldom all there is.
+    let left = x + MARGIN + 12.0 + 7.8 * longest.unwrap_or(0) as f64;
     for (index, row) in rows.iter().enumerate() {
         let middle = top + STEP * index as f64 + BAR / 2.0 + 4.0;
-        text(body, (LEFT - 8.0, middle), "end", "#0f172a", "", &row.name);
+        text(body, (left - 8.0, middle), "end", INK, "", &row.name);
     }
-    let width = (WIDTH - MARGIN - LEFT) / drawn.len() as f64;
+    let width = (x + wide - MARGIN - left) / drawn.len() as f64;
     for (place, &column) in drawn.iter().enumerate() {
-        let left = LEFT + width * place as f64;
+        let left = left + width * place as f64;
         panel(body, sheet, &rows, column, (left, top, width - FIGURE));
     }
     top + STEP * rows.len() as f64 + 32.0
@@ -76,20 +126,14 @@ fn panel(
 ) {
     let told = &sheet.columns[column];
     let scale = told.chart.unwrap_or(Scale::Linear);
-    let limit = sheet
+    let verdict = sheet
         .verdicts
         .iter()
         .find(|verdict| verdict.column == told.name);
-    let limit = limit.map(|verdict| verdict.limit);
+    let limit = verdict.map(|verdict| verdict.limit);
     let shown = rows.iter().filter_map(|row| sheet.shown(row, column));
     let axis = Axis::over(scale, shown.chain(limit));
-    let how = if scale == Scale::Log {
-        ", log scale"
-    } else {
-        ""
-    };
-    let what = format!("{}, {}{how}", told.name, told.unit);
-    text(body, (left, top - 10.0), "start", "#475569", "", &what);
+    head(body, told, verdict, (left, top - 10.0));
     let bottom = top + STEP * rows.len() as f64;
     let line = |body: &mut String, figure: f64, style: &str| {
         let x = left + axis.place(figure) * longest;
@@ -102,14 +146,8 @@ fn panel(
     for tick in axis.ticks() {
         let x = line(body, tick, "stroke=\"#e2e8f0\"");
         let small = "font-size=\"10\"";
-        text(
-            body,
-            (x, bottom + 12.0),
-            "middle",
-            "#64748b",
-            small,
-            &round_tick(tick),
-        );
+        let below = (x, bottom + 12.0);
+        text(body, below, "middle", FAINT, small, &round_tick(tick));
     }
     let mut figures = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -123,25 +161,60 @@ fn panel(
             THEIRS
         };
         let length = (axis.place(figure) * longest).max(2.0);
-        let _ = writeln!(
-            body,
-            "<rect x=\"{left:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/>"
-        );
+        bar(body, (left, y), length, colour);
         figures.push((y, length, figure));
     }
     if let Some(limit) = limit {
-        line(body, limit, "stroke=\"#0f172a\" stroke-dasharray=\"3 3\"");
+        line(body, limit, DASHES);
     }
     for (y, length, figure) in figures {
         // Readable on the dashes.
         let halo = "paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"4\"";
         let beside = (left + length + 4.0, y + BAR / 2.0 + 4.0);
-        text(body, beside, "start", "#0f172a", halo, &round(figure));
+        text(body, beside, "start", INK, halo, &round(figure));
     }
 }
 
-fn text(body: &mut String, (x, y): (f64, f64), anchor: &str, fill: &str, more: &str, words: &str) {
-    let words = words.replace('&', "&amp;").replace('<', "&lt;");
+/// What a panel shows, and what is asked.
+fn head(body: &mut String, told: &Column, verdict: Option<&Verdict>, at: (f64, f64)) {
+    let scale = match told.chart {
+        Some(Scale::Log) => ", log",
+        _ => "",
+    };
+    let asked = verdict.map_or(String::new(), |verdict| {
+        let sign = if verdict.at_most {
+            '\u{2264}'
+        } else {
+            '\u{2265}'
+        };
+        let (colour, met) = if verdict.met() {
+            (MET, "met")
+        } else {
+            (MISSED, "missed")
+        };
+        let limit = round(verdict.limit);
+        format!(" <tspan fill=\"{colour}\">{sign} {limit} {met}</tspan>")
+    });
+    let what = escape(&format!("{}, {}{scale}", told.name, told.unit));
+    raw(body, at, "start", FAINT, "", &(what + &asked));
+}
+
+fn bar(body: &mut String, (x, y): (f64, f64), length: f64, colour: &str) {
+    let _ = writeln!(
+        body,
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{colour}\"/>"
+    );
+}
+
+fn escape(words: &str) -> String {
+    words.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+fn text(body: &mut String, at: (f64, f64), anchor: &str, fill: &str, more: &str, words: &str) {
+    raw(body, at, anchor, fill, more, &escape(words));
+}
+
+fn raw(body: &mut String, (x, y): (f64, f64), anchor: &str, fill: &str, more: &str, words: &str) {
     let _ = writeln!(
         body,
         "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\" {more}>{words}</text>"
@@ -245,8 +318,35 @@ mod tests {
         sheet.add("mancom", &[20.0]);
         sheet.add("none", &[f64::NAN]);
         let svg = draw(&[&sheet]);
-        assert_eq!(svg.matches("rx=\"2\"").count(), 2);
-        assert_eq!(svg.matches(OURS).count(), 1);
+        // With those of the legend.
+        assert_eq!(svg.matches("rx=\"2\"").count(), 4);
+        assert_eq!(svg.matches(OURS).count(), 2);
         assert!(svg.contains("a &lt; b"));
+    }
+
+    #[test]
+    fn what_is_asked_is_a_line_and_words() {
+        let column = Column::new("p50", "ms", Stat::Median).drawn(Scale::Log);
+        let mut sheet = Sheet::new("B6", "", "", &[column]);
+        sheet.add("mancom", &[20.0]);
+        sheet.at_most("", "p50", Some(25.0));
+        let svg = draw(&[&sheet]);
+        assert_eq!(svg.matches(DASHES).count(), 2);
+        assert!(svg.contains("\u{2264} 25.0 met"), "{svg}");
+    }
+
+    #[test]
+    fn two_sheets_of_one_panel_lie_beside_each_other() {
+        let column = Column::new("p50", "ms", Stat::Median).drawn(Scale::Log);
+        let mut sheet = Sheet::new("B4", "", "", &[column]);
+        sheet.add("mancom", &[20.0]);
+        let height = |count| {
+            let svg = draw(&vec![&sheet; count]);
+            let (_, rest) = svg.split_once("height=\"").unwrap();
+            let (height, _) = rest.split_once('"').unwrap();
+            height.parse::<u32>().unwrap()
+        };
+        assert_eq!(height(1), height(2));
+        assert!(height(3) > height(2));
     }
 }

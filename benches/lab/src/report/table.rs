@@ -9,8 +9,11 @@ pub(super) fn markdown(sheets: &[&Sheet]) -> String {
     for sheet in sheets {
         let _ = writeln!(
             text,
-            "### {}: {}\n\n{}\n",
-            sheet.bar, sheet.title, sheet.conditions
+            "### {}: {}\n\n{}{}\n",
+            sheet.bar,
+            sheet.title,
+            sheet.conditions,
+            sheet.lateness.told()
         );
         rows(&mut text, sheet);
         verdicts(&mut text, sheet);
@@ -91,6 +94,7 @@ pub(super) fn write_table(text: &mut String, table: &[Vec<String>]) {
                 .map(|row| row[column].chars().count())
                 .max()
                 .unwrap_or(0)
+                .max(3)
         })
         .collect();
     for (index, row) in table.iter().enumerate() {
@@ -102,7 +106,7 @@ pub(super) fn write_table(text: &mut String, table: &[Vec<String>]) {
         if index == 0 {
             text.push('|');
             for &width in &widths {
-                let _ = write!(text, " {} |", "-".repeat(width.max(3)));
+                let _ = write!(text, " {} |", "-".repeat(width));
             }
             text.push('\n');
         }
@@ -132,8 +136,7 @@ mod tests {
         ];
         let mut sheet = Sheet::new("B6", "beside", "20 Mbit/s.", &columns);
         sheet.add("tcp", &[103.4, 19.31]);
-        sheet.add("mancom", &[f64::NAN, 0.0]);
-        sheet.add("mancom", &[f64::NAN, 1.0]);
+        sheet.add("mancom", &[f64::NAN, 0.5]);
         sheet.at_least("as good", "bulk", Some(1.0));
         let text = markdown(&[&sheet]);
         assert!(

@@ -72,7 +72,7 @@ fn vehicle(args: &Args, traces: &Path) -> io::Result<Study> {
     );
     let title = "vehicle wifi over steady cellular";
     let sheet = Sheet::new("B8", title, conditions, &COLUMNS);
-    let mut study = Study::new(sheet, Load::Filled, judge);
+    let mut study = Study::new(sheet, Load::Light, judge);
     for run in 0..args.runs {
         let reach = Trace::on_off_from_cdf(
             &traces.join("wifi-encounter-duration.cdf"),

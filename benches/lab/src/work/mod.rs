@@ -8,6 +8,8 @@ mod libcmm;
 mod pool;
 mod returning;
 mod stripe;
+mod study;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell::{Cell, Outcome};
-use pool::{Load, Study};
+use study::{Load, Study};
 
 use crate::args::Args;
 use crate::clock;
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Vec<Sheet>> {
         report::print(&sheet);
         sheets.insert(study, sheet);
         let done: Vec<&Sheet> = sheets.values().collect();
-        report::write(&args.out, &done)
+        report::write(&args.out, args.jobs, &done)
     })?;
     eprintln!("{} s in all", (clock::now() - begun) / 1_000_000_000);
     Ok(sheets.into_values().collect())

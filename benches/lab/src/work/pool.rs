@@ -10,81 +10,23 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::report::Sheet;
+use super::study::{Cell, Judge, Load, Study};
+use super::watch::Watch;
+use crate::report::{Lateness, Sheet};
 use crate::world::{LinkSpec, Rate, World};
 
 /// Between the beginnings of two cells: more than a fault takes, far less than any cell.
 const APART: Duration = Duration::from_millis(200);
 
-/// What a cell asks of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Load {
-    /// A hundred messages a second, or bulk over a network as slow as cellular: one share.
-    Light,
-    /// The lab's networks, filled: two shares.
-    Filled,
-    /// Whatever the machine can do: all of them.
-    Whole,
-}
-
-impl Load {
-    fn shares(self, of: usize) -> usize {
-        match self {
-            Self::Light => 1,
-            Self::Filled => of.min(2),
-            Self::Whole => of,
-        }
-    }
-}
-
-type Work = dyn FnOnce(&World) -> io::Result<Vec<f64>> + Send;
-type Judge = dyn FnOnce(&mut Sheet) + Send;
-
-/// A sheet, and the cells that fill it.
-pub(super) struct Study {
-    sheet: Sheet,
-    load: Load,
-    cells: Vec<Cell>,
-    judge: Box<Judge>,
-}
-
-struct Cell {
-    row: String,
-    links: Arc<[LinkSpec]>,
-    work: Box<Work>,
-}
-
-impl Study {
-    pub(super) fn new(
-        sheet: Sheet,
-        load: Load,
-        judge: impl FnOnce(&mut Sheet) + Send + 'static,
-    ) -> Self {
-        Self {
-            sheet,
-            load,
-            cells: Vec::new(),
-            judge: Box::new(judge),
-        }
-    }
-
-    /// Adds a cell, whose figures are a sample of each column of this row.
-    pub(super) fn add(
-        &mut self,
-        row: &str,
-        links: &Arc<[LinkSpec]>,
-        work: impl FnOnce(&World) -> io::Result<Vec<f64>> + Send + 'static,
-    ) {
-        self.cells.push(Cell {
-            row: row.to_owned(),
-            links: Arc::clone(links),
-            work: Box::new(work),
-        });
-    }
+/// What a cell gave: nothing if it failed.
+#[derive(Default)]
+struct Sample {
+    figures: Vec<f64>,
+    lateness: Lateness,
 }
 
 /// A sheet that is not whole yet.
@@ -104,6 +46,7 @@ struct Hall {
     changed: Condvar,
     /// Held while a world is made: `ip netns` is not made for several at once.
     maker: Mutex<()>,
+    watch: Watch,
 }
 
 struct State {
@@ -164,31 +107,41 @@ pub(super) fn run(
         }),
         changed: Condvar::new(),
         maker: Mutex::new(()),
+        watch: Watch::default(),
     };
     let results = Mutex::new((open, done, Ok(())));
-    thread::scope(|scope| {
-        for _ in 0..shares {
-            scope.spawn(|| {
-                hall.work(&|study, place, measured| {
-                    let mut results = results.lock().expect("nobody panics with it");
-                    let (open, done, outcome) = &mut *results;
-                    if let Some(sheet) = open[study].take(place, measured)
-                        && let Err(error) = done(study, sheet)
-                    {
-                        *outcome = Err(error);
-                        hall.close();
-                    }
-                });
-            });
+    let measured = |study: usize, place, sample| {
+        let mut results = results.lock().expect("nobody panics with it");
+        let (open, done, outcome) = &mut *results;
+        if let Some(sheet) = open[study].take(place, sample)
+            && let Err(error) = done(study, sheet)
+        {
+            *outcome = Err(error);
+            hall.close();
         }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| hall.watch.run());
+        let workers: Vec<_> = (0..shares)
+            .map(|_| scope.spawn(|| hall.work(&measured)))
+            .collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                hall.close();
+                hall.watch.end();
+                std::panic::resume_unwind(panic);
+            }
+        }
+        hall.watch.end();
     });
     results.into_inner().expect("nobody panics with it").2
 }
 
 impl Open {
     /// Takes the figures of a cell; the sheet, if it was the last.
-    fn take(&mut self, place: usize, figures: Vec<f64>) -> Option<Sheet> {
-        self.figures[place].1 = Some(figures);
+    fn take(&mut self, place: usize, sample: Sample) -> Option<Sheet> {
+        self.sheet.lateness.add(sample.lateness);
+        self.figures[place].1 = Some(sample.figures);
         self.missing -= 1;
         if self.missing > 0 {
             return None;
@@ -227,15 +180,29 @@ impl Hall {
         self.changed.notify_all();
     }
 
-    fn work(&self, measured: &dyn Fn(usize, usize, Vec<f64>)) {
+    fn work(&self, measured: &dyn Fn(usize, usize, Sample)) {
         let mut kept: Option<World> = None;
         while let Some((turn, taken)) = self.next() {
             let begun = self.world(&mut kept, &turn.cell.links);
             let (row, links) = (turn.cell.row, turn.cell.links);
             let figures = begun.and_then(|world| {
                 self.begin();
-                (turn.cell.work)(world)
+                world.usage();
+                let before = self.watch.seen();
+                let figures = (turn.cell.work)(world)?;
+                let (usage, after) = (world.usage(), self.watch.seen());
+                let lateness = Lateness {
+                    deliveries: usage.rounds,
+                    late: usage.late,
+                    wakes: after.0 - before.0,
+                    overslept: after.1 - before.1,
+                };
+                Ok((figures, lateness))
             });
+            let (figures, lateness) = match figures {
+                Ok((figures, lateness)) => (Ok(figures), lateness),
+                Err(error) => (Err(error), Lateness::default()),
+            };
             let recorded = |link: &LinkSpec| matches!(link.up, Rate::Trace(_));
             if figures.is_err() || links.iter().any(recorded) {
                 // What failed may have left anything; a recorded rate begins with its world.
@@ -244,7 +211,8 @@ impl Hall {
             drop(taken);
             let shown = self.shown(turn.bar, &row, &figures);
             eprintln!("{shown}");
-            measured(turn.study, turn.place, figures.unwrap_or_default());
+            let figures = figures.unwrap_or_default();
+            measured(turn.study, turn.place, Sample { figures, lateness });
         }
     }
 
@@ -315,6 +283,7 @@ impl Hall {
 mod tests {
     use super::*;
     use crate::report::{Column, Stat};
+    use std::sync::Arc;
 
     fn sheet() -> Sheet {
         Sheet::new("B0", "", "", &[Column::new("n", "", Stat::Sum)])
@@ -328,23 +297,18 @@ mod tests {
             missing: 3,
             judge: Some(Box::new(|sheet| sheet.title = "judged".to_owned())),
         };
-        assert!(open.take(2, vec![3.0]).is_none());
-        assert!(open.take(1, Vec::new()).is_none());
-        let sheet = open.take(0, vec![1.0]).expect("the last");
+        let sample = |figures| Sample {
+            figures,
+            ..Sample::default()
+        };
+        assert!(open.take(2, sample(vec![3.0])).is_none());
+        assert!(open.take(1, sample(Vec::new())).is_none());
+        let sheet = open.take(0, sample(vec![1.0])).expect("the last");
         assert_eq!(sheet.title, "judged");
         let rows: Vec<_> = sheet.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(rows, ["a", "b"]);
         assert_eq!(sheet.rows[0].samples, [[1.0, 3.0]]);
         assert_eq!(sheet.figure("b", "n"), None);
-    }
-
-    #[test]
-    fn no_load_takes_more_than_there_is() {
-        for shares in 1..20 {
-            let all = [Load::Light, Load::Filled, Load::Whole].map(|load| load.shares(shares));
-            assert!(all.iter().all(|&taken| taken >= 1 && taken <= shares));
-            assert_eq!(all[2], shares);
-        }
     }
 
     #[test]
@@ -373,6 +337,7 @@ mod tests {
             }),
             changed: Condvar::new(),
             maker: Mutex::new(()),
+            watch: Watch::default(),
         };
         let (_, first) = hall.next().expect("there is one");
         thread::scope(|scope| {

@@ -92,6 +92,35 @@ fn every_fault_names_its_place_its_field_and_the_nearest_word() {
             "3:6: policy.on: `on`, column 1: unknown word `meterd`; did you mean `metered`?",
         ),
         (
+            "[[limit]]\non = 'metered'",
+            "1:1: limit: `bytes` is missing",
+        ),
+        ("[[limit]]\nbytes = '1 MB'", "1:1: limit: `per` is missing"),
+        (
+            "[[limit]]\nrate = '1 MB'",
+            "2:8: limit.rate: no rate: `1 MB`, write it as in `1 MB/s`, `64 kB/s`, `8Mbit`",
+        ),
+        (
+            "[[limit]]\nbytes = '5'\nper = 'day'",
+            "2:9: limit.bytes: no amount: `5`, write it as in `500 MB`, `2 GiB`",
+        ),
+        (
+            "[[limit]]\nbytes = '1 MB'\nper = 'year'",
+            "3:7: limit.per: no period: `year`, known are hour, day, week, month, and lengths as in `12h`",
+        ),
+        (
+            "[[limit]]\nrate = '1 MB/s'\nlabel = 'small large'",
+            "3:9: limit.label: `label`, column 7: `large` cannot stand beside `small`",
+        ),
+        (
+            "[labels.photos]\nlabel = 'any'\n[[limit]]\nrate = '1 MB/s'\nlabel = 'photo'",
+            "5:9: limit.label: no traffic and no label `photo`, did you mean `photos`?",
+        ),
+        (
+            "[state]\nfolder = 'here'",
+            "2:10: state.folder: an absolute path is expected here",
+        ),
+        (
             "[scout]\nsocket = 'scout.sock'",
             "2:10: scout.socket: an absolute path is expected here",
         ),

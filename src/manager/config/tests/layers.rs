@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::manager::config::ConfigFault;
@@ -223,4 +223,25 @@ fn the_environment_names_the_layers() {
         named(None, &[home, relative])[0],
         some("/home/me/.config/mancom/mancom.toml")
     );
+}
+
+#[test]
+fn limits_add_up_and_name_labels_of_any_layer() {
+    let (_folder, layers) = layers([
+        "[[limit]]\nlabel = 'ph*'\nrate = '1 MB/s'\n[state]\nfolder = '/low'",
+        "[[limit]]\nlabel = 'background'\non = 'metered'\nbytes = '2 GiB'\nper = 'week'",
+        "[labels.photos]\nlabel = 'large'\n[labels.phone]\nlabel = 'small'\n[state]\nfolder = '/high'",
+    ]);
+    let config = layers.load().unwrap();
+    let limits: Vec<_> = config.limits().collect();
+    let told: Vec<_> = limits.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "2 GiB a week for background on metered",
+            "1 MB/s for `small` or `large` on if=*"
+        ]
+    );
+    assert!(limits[0].file().ends_with("user.toml") && limits[0].line() == 1);
+    assert_eq!(config.state_folder(), Some(&PathBuf::from("/high")));
 }

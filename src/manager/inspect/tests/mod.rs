@@ -43,6 +43,7 @@ impl World {
         Seen {
             registry: Arc::downgrade(&self.manager.0.registry),
             sessions: self.manager.0.tracker.clone(),
+            limits: Arc::downgrade(&self.manager.0.limits.limits),
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net as std_net;
 use std::path::Path;
+use std::sync::Weak;
 
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -163,7 +164,9 @@ async fn the_socket_goes_with_its_manager_and_failing_to_open_it_is_no_error() {
         folder: Some(place.path().join(folder)),
     };
     let registry = Registry::new(Scout::fixed([]), Policy::default());
-    let grant = |wish: Wish, monitor: &Monitor| wish.grant(monitor, &registry, &Tracker::new());
+    let grant = |wish: Wish, monitor: &Monitor| {
+        wish.grant(monitor, &registry, &Tracker::new(), Weak::new())
+    };
     let (said, of_main) = (
         |said| Wish {
             said: Some(said),

@@ -354,7 +354,7 @@ proptest! {
             "\\{\"ask\":\"(ops|nudge|cancel|status)\",\"op\":.{0,20}\\}".prop_map(String::into_bytes),
         ],
     ) {
-        let seen = Seen { registry: std::sync::Weak::new(), sessions: Tracker::new() };
+        let seen = Seen { registry: std::sync::Weak::new(), sessions: Tracker::new(), limits: std::sync::Weak::new() };
         let line = server::answer(&bytes, &seen).unwrap();
         prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
         let answer: Value = serde_json::from_slice(&line).unwrap();

@@ -42,6 +42,11 @@ struct Line {
     chance: u64,
     estimate: Estimate,
     told: Measure,
+    /// Milliseconds at which a segment may cross, instead of a rate, and which is next.
+    moments: Vec<u64>,
+    next: usize,
+    /// How long what comes would have waited, whenever somebody looked.
+    waits: Vec<Duration>,
 }
 
 impl Line {
@@ -59,7 +64,41 @@ impl Line {
             chance: 1,
             estimate: Estimate::default(),
             told: Measure::default(),
+            moments: Vec::new(),
+            next: 0,
+            waits: Vec::new(),
         }
+    }
+
+    /// A network that varies as one to a car does: its rate with every half second, and what it lets
+    /// cross comes in bursts. Of some half seconds there is nothing at all.
+    fn varying(halves: impl Iterator<Item = u64>, rtt: u64) -> Self {
+        let mut line = Self::new(1, rtt);
+        for (half, kbit) in halves.enumerate() {
+            let mut credit = 0;
+            for burst in (0..500).step_by(20) {
+                credit += kbit * 20 / 8;
+                let moment = half as u64 * 500 + burst + line.chance(15);
+                let crossing = usize::try_from(credit / SEGMENT).expect("few");
+                line.moments.extend(std::iter::repeat_n(moment, crossing));
+                credit %= SEGMENT;
+            }
+        }
+        line
+    }
+
+    /// Bytes that could have crossed in so long.
+    fn could(&self, time: Duration) -> f64 {
+        let ends = (self.at + time).as_millis() as u64;
+        let begins = self.at.as_millis() as u64;
+        let within = (self.moments.iter()).filter(|moment| (begins..ends).contains(moment));
+        within.count() as f64 * SEGMENT as f64 / time.as_secs_f64()
+    }
+
+    /// The wait that so many percent of the time was not exceeded.
+    fn waited(&mut self, percent: usize) -> Duration {
+        self.waits.sort();
+        self.waits[self.waits.len() * percent / 100]
     }
 
     fn chance(&mut self, below: u64) -> u64 {
@@ -73,8 +112,15 @@ impl Line {
     fn send(&mut self, bytes: u64) {
         let jitter = self.jitter.as_micros() as u64;
         let jitter = Duration::from_micros(self.chance(jitter + 1));
-        self.free =
-            self.free.max(self.at) + Duration::from_secs_f64(bytes as f64 / self.rate as f64);
+        if self.moments.is_empty() {
+            let takes = Duration::from_secs_f64(bytes as f64 / self.rate as f64);
+            self.free = self.free.max(self.at) + takes;
+        } else {
+            let missed = |moment: &u64| millis(*moment) < self.at;
+            let passed = self.moments[self.next..].iter().take_while(|m| missed(m));
+            self.next += passed.count() + 1;
+            self.free = millis(self.moments[self.next - 1]);
+        }
         let last = self
             .flying
             .back()
@@ -101,6 +147,7 @@ impl Line {
             let step = 1_000 + self.chance(1_000);
             self.at += Duration::from_micros(step);
             self.acknowledge();
+            self.waits.push(self.free.saturating_sub(self.at));
             self.measured.outstanding = self.outstanding;
             self.measured.unsent = 0;
             let more = match wants {
@@ -327,5 +374,70 @@ fn any_figures_are_borne() {
                 assert!(told.unsent <= told.outstanding);
             }
         }
+    }
+}
+
+// behaviour: I8
+#[test]
+fn a_network_that_varies_is_kept_busy_by_a_queue_of_less_than_some_round_trips() {
+    let rates = [1_500, 3_000, 2_000, 600, 1_800, 4_000, 900, 2_500];
+    let halves = (0..200).map(|half| rates[half * 5 % 8]);
+    let mut line = Line::varying(halves, 80);
+    line.run(Wants::Gated, millis(5_000));
+    line.waits.clear();
+    let could = line.could(millis(60_000));
+    let delivered = line.run(Wants::Gated, millis(60_000));
+    assert!(delivered >= 0.93 * could, "{delivered} of {could}");
+    let half = line.waited(50);
+    assert!(half <= millis(200), "a queue of {half:?}");
+}
+
+#[test]
+fn a_network_that_pauses_is_used_again_at_once() {
+    // A second of nothing in every five.
+    let halves = (0..140).map(|half| if half % 10 < 8 { 2_000 } else { 0 });
+    let mut line = Line::varying(halves, 80);
+    line.run(Wants::Gated, millis(10_000));
+    let could = line.could(millis(50_000));
+    let delivered = line.run(Wants::Gated, millis(50_000));
+    assert!(delivered >= 0.93 * could, "{delivered} of {could}");
+}
+
+// behaviour: I8
+#[test]
+fn what_is_not_known_is_found_within_some_round_trips_and_not_by_a_long_queue() {
+    for (mbit, rtt, least, longest) in [
+        (2, 120, 0.7, 70),
+        (20, 20, 0.85, 10),
+        (5, 40, 0.85, 30),
+        (20, 100, 0.35, 40),
+    ] {
+        let mut line = Line::new(mbit, rtt);
+        let delivered = line.run(Wants::Gated, millis(1_000)) / (mbit * MBIT) as f64;
+        assert!(delivered >= least, "{mbit} Mbit/s, {rtt} ms: {delivered}");
+        let queue = line.waited(99);
+        assert!(
+            queue <= millis(longest),
+            "{mbit} Mbit/s, {rtt} ms: {queue:?}"
+        );
+    }
+}
+
+// behaviour: I8
+#[test]
+fn a_queue_that_is_seen_is_never_longer_than_two_packets_and_what_looking_costs() {
+    for (mbit, rtt) in [(2, 120), (20, 20), (20, 100), (5, 40)] {
+        let mut line = Line::new(mbit, rtt);
+        line.run(Wants::Gated, millis(10_000));
+        line.waits.clear();
+        let delivered = line.run(Wants::Gated, millis(60_000)) / MBIT as f64;
+        assert!(
+            delivered >= 0.97 * mbit as f64,
+            "{mbit} Mbit/s: {delivered}"
+        );
+        let packet = Duration::from_secs_f64(SEGMENT as f64 / line.rate as f64);
+        let queue = line.waited(99);
+        let most = packet * 3 + millis(3);
+        assert!(queue <= most, "{mbit} Mbit/s, {rtt} ms: {queue:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! Examples of each rule.
 
+use super::super::gate::Queue;
 use super::super::{Choice, Placement, Reason, STARVATION, chunk, gate, place};
 use super::*;
 
@@ -159,6 +160,15 @@ fn a_slow_path_helps_with_much_and_not_with_little() {
 }
 
 #[test]
+fn who_asks_keeps_a_chunk_that_another_path_has_hardly_sooner() {
+    // 1 GB/s, and nothing to speak of on the way.
+    let quick = |slot| path(slot, 8_000, 0);
+    let ahead = |bytes| [with(quick(0), bytes), quick(1)];
+    assert_eq!(asked(0, bulk(16 * KB), &ahead(240 * KB)), Choice::On(0));
+    assert_eq!(asked(0, bulk(16 * KB), &ahead(260 * KB)), Choice::On(1));
+}
+
+#[test]
 fn little_waits_for_the_fast_path_rather_than_take_the_slow_one() {
     let paths = [with(path(0, 20, 20), 225 * KB), path(1, 2, 120)];
     let placed = decide(bulk(150 * KB), &paths);
@@ -217,7 +227,7 @@ fn background_leaves_no_queue_while_interactive_traffic_is_active() {
         let around = active(now, MILLI * ago);
         place(now, &background(), &[with(wifi, outstanding)], &around)
     };
-    assert_eq!(gate::allowance(&wifi.measure, true), 55 * KB);
+    assert_eq!(gate::allowance(&wifi.measure, Queue::Least), 55 * KB);
     assert_eq!(on(50 * KB, 0).choice, Choice::On(0));
     // Half a chunk of 2.5 kB beyond.
     assert_eq!(on(53_750, 0).choice, Choice::On(0));
@@ -225,14 +235,61 @@ fn background_leaves_no_queue_while_interactive_traffic_is_active() {
     assert_eq!(shut.choice, Choice::Later(Some(now + MILLI)), "{shut}");
     assert_eq!(on(60 * KB, 5_999).choice, Choice::Later(Some(now + MILLI)));
     assert_eq!(on(60 * KB, 6_000).choice, Choice::On(0));
-    let second = on(2_500 * KB, 6_000).choice;
-    assert_eq!(second, Choice::Later(Some(now + MILLI)), "a second's worth");
+}
+
+// behaviour: P2
+#[test]
+fn background_and_default_beside_a_conversation_keep_short_what_the_next_word_would_find() {
+    let now = now();
+    let wifi = path(0, 20, 20);
+    assert_eq!(gate::allowance(&wifi.measure, Queue::Short), 75 * KB);
     let default = Unit {
         urgency: Urgency::Default,
         ..background()
     };
-    let placed = place(now, &default, &[with(wifi, MIB)], &active(now, MILLI));
+    for (unit, ago) in [(background(), 6_000), (default, 0), (default, 5_999)] {
+        let around = active(now, MILLI * ago);
+        let on = |outstanding| place(now, &unit, &[with(wifi, outstanding)], &around);
+        // Half a chunk of 2.5 kB beyond.
+        assert_eq!(on(73_750).choice, Choice::On(0), "{unit:?}");
+        let shut = on(73_751);
+        assert!(matches!(shut.choice, Choice::Later(Some(_))), "{shut}");
+        let told = "later (slot 0: gate, 73751 of 75000 bytes outstanding)";
+        assert_eq!(shut.to_string(), told);
+    }
+    let quiet = active(now, MILLI * 6_000);
+    let placed = place(now, &default, &[with(wifi, MIB)], &quiet);
     assert_eq!(placed.choice, Choice::On(0), "{placed}");
+}
+
+#[test]
+fn a_short_queue_is_half_a_round_trip_and_ten_milliseconds_at_least() {
+    for ((megabits, rtt), allowed) in [
+        ((20, 20), 75_000),
+        ((20, 4), 35_000),
+        ((2, 120), 45_000),
+        ((100, 5), 187_500),
+        ((10, 600), 1_125_000),
+        ((1, 20), 15_000),
+    ] {
+        let measure = path(0, megabits, rtt).measure;
+        let short = gate::allowance(&measure, Queue::Short);
+        assert_eq!(short, allowed, "{megabits} Mbit/s, {rtt} ms");
+    }
+    let no_rtt = Measure {
+        bandwidth: Some(2_500_000),
+        ..Measure::default()
+    };
+    assert_eq!(
+        gate::allowance(&no_rtt, Queue::Short),
+        2_500_000,
+        "a second"
+    );
+    let unknown = Measure {
+        acknowledged: 30 * KB,
+        ..Measure::default()
+    };
+    assert_eq!(gate::allowance(&unknown, Queue::Short), 45 * KB);
 }
 
 #[test]
@@ -240,7 +297,7 @@ fn a_queue_may_be_a_tenth_of_the_round_trip_and_as_much_again_if_none_is_seen() 
     let tight = |(megabits, rtt, waits)| {
         let mut path = path(0, megabits, rtt);
         path.measure.rtt = Some(MILLI * (rtt + waits));
-        gate::allowance(&path.measure, true) - megabits * 125 * u64::from(rtt)
+        gate::allowance(&path.measure, Queue::Least) - megabits * 125 * u64::from(rtt)
     };
     // 2 ms at least, 25 ms at most, a packet at least.
     for (path, more) in [
@@ -259,12 +316,16 @@ fn a_queue_may_be_a_tenth_of_the_round_trip_and_as_much_again_if_none_is_seen() 
         outstanding: u64::MAX,
         ..Measure::default()
     };
-    assert_eq!(gate::allowance(&unmeasured, true), 15_000, "ten segments");
+    assert_eq!(
+        gate::allowance(&unmeasured, Queue::Least),
+        15_000,
+        "ten segments"
+    );
     let no_rtt = Measure {
         bandwidth: Some(2_500_000),
         ..Measure::default()
     };
-    assert_eq!(gate::allowance(&no_rtt, true), 125_000, "50 ms");
+    assert_eq!(gate::allowance(&no_rtt, Queue::Least), 125_000, "50 ms");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
+use super::super::gate::Queue;
 use super::super::{Choice, PATHS, Placement, Reason, chunk, gate, patience, place};
 use super::*;
 
@@ -245,8 +246,10 @@ proptest! {
     ) {
         let bytes = chunk(&measure);
         prop_assert!((1400..=256 << 10).contains(&bytes));
-        prop_assert!(gate::allowance(&measure, true) >= 1500);
-        prop_assert!(gate::allowance(&measure, false) >= 1500 && gate::striped(&measure) >= 1500);
+        let of = |queue| gate::allowance(&measure, queue);
+        prop_assert!(of(Queue::Least) >= 1500 && gate::striped(&measure) >= 1500);
+        prop_assert!(of(Queue::Short) >= of(Queue::Least));
+        prop_assert_eq!(of(Queue::Any), u64::MAX);
         let calm = patience(&measure, alone, wrong);
         prop_assert!(calm >= MILLI * 30 && calm <= Duration::from_secs(60));
         prop_assert!(calm >= patience(&measure, alone, 0));

@@ -30,7 +30,7 @@ impl Outgoing {
                     State::Tomb { told, .. } => told,
                 })
         };
-        let known = end <= self.next_seq();
+        let known = end <= self.next_seq;
         if known && self.by_seq.range(start..end).all(|(_, id)| may(id)) {
             Ok(())
         } else {
@@ -78,7 +78,7 @@ impl Outgoing {
         ranges: impl Iterator<Item = (u64, u64)>,
     ) -> Result<(), ProtocolError> {
         let Some(&id) = self.by_seq.get(&seq) else {
-            return match seq < self.next_seq() {
+            return match seq < self.next_seq {
                 true => Ok(()),
                 false => Err(ProtocolError::AckOfUnsent),
             };

@@ -33,8 +33,8 @@ impl Outgoing {
             return;
         };
         self.settle(id, cause);
-        self.open_barrier(id, &record.after);
-        for before in &record.after {
+        self.open_barrier(id, &record.place.after);
+        for before in &record.place.after {
             self.lose_follower(*before);
         }
         for follower in &record.followers {
@@ -45,12 +45,10 @@ impl Outgoing {
     /// One of those that come after a message is gone. They are looked through when half of them are, and
     /// not at all if the message is to go too.
     fn lose_follower(&mut self, id: u64) {
+        self.need_less(id);
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
-        if matches!(record.state, State::Tomb { told: false, .. }) {
-            self.unneeded.insert(id);
-        }
         record.gone += 1;
         if record.doomed || record.gone * 2 <= record.followers.len() {
             return;
@@ -67,6 +65,7 @@ impl Outgoing {
         }
     }
 
+    /// One message less needs it: a tomb may be forgotten by now.
     fn need_less(&mut self, id: u64) {
         let state = self.records.get(&id).map(|record| record.state);
         if matches!(state, Some(State::Tomb { told: false, .. })) {
@@ -106,11 +105,10 @@ impl Outgoing {
             }
             _ => return,
         }
-        let after = record.after.clone();
+        let after = record.place.after.clone();
         self.open_barrier(id, &after);
         self.retire(id, State::Withdrawing { cause, settled });
-        self.asking.insert(id);
-        self.withdraw_due.insert(id);
+        self.withdrawing.begin(id);
         if settled {
             self.settle(id, cause);
             self.doom_followers(id);
@@ -136,12 +134,11 @@ impl Outgoing {
         let Some(record) = self.records.get(&id) else {
             return;
         };
-        let (settled, after) = (record.settled(), record.after.clone());
+        let (settled, after) = (record.settled(), record.place.after.clone());
         let (clear, told) = (false, false);
         self.open_barrier(id, &after);
         self.retire(id, State::Tomb { clear, told });
-        self.asking.remove(&id);
-        self.withdraw_due.remove(&id);
+        self.withdrawing.end(id);
         self.mark_sent(id);
         if !settled {
             self.settle(id, cause);
@@ -156,7 +153,7 @@ impl Outgoing {
     /// The peer has given a message up.
     pub(super) fn withdrawn(&mut self, seq: u64) -> Result<(), ProtocolError> {
         let Some(&id) = self.by_seq.get(&seq) else {
-            return match seq < self.next_seq() {
+            return match seq < self.next_seq {
                 true => Ok(()),
                 false => Err(ProtocolError::AckOfUnsent),
             };
@@ -164,7 +161,7 @@ impl Outgoing {
         match self.records.get(&id).map(|record| record.state) {
             Some(State::Withdrawing { cause, .. }) => self.bury(id, cause),
             Some(State::Tomb { told: true, .. }) => {
-                self.forget_due.insert(id);
+                self.forgetting.repeat(id);
             }
             Some(State::Live) => return Err(ProtocolError::AckOfUnsent),
             _ => {}
@@ -187,7 +184,7 @@ impl Outgoing {
             let State::Tomb { clear: false, told } = record.state else {
                 continue;
             };
-            if !record.after.iter().all(settled) {
+            if !record.place.after.iter().all(settled) {
                 continue;
             }
             todo.extend(&record.followers);
@@ -219,7 +216,6 @@ impl Outgoing {
             let (clear, told) = (true, true);
             record.state = State::Tomb { clear, told };
         }
-        self.burying.insert(id);
-        self.forget_due.insert(id);
+        self.forgetting.begin(id);
     }
 }

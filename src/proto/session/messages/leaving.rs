@@ -1,6 +1,5 @@
 //! How a message leaves: given another place by its label, no longer sent, settled, gone.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::outgoing::Outgoing;
@@ -26,15 +25,15 @@ impl Outgoing {
         if record.seq.is_none() && record.link.is_some() && urgency != old.urgency() {
             self.move_to_end(id, urgency);
         }
-        self.uncount_label(&old);
-        self.count_label(&label);
+        self.census.leave(&old);
+        self.census.enter(&label);
         let Some(record) = self.records.get(&id) else {
             return;
         };
         let followers = record.followers.iter();
         let ranks = followers.filter_map(|id| Some(self.records.get(id)?.rank));
         let rank = ranks.fold(urgency as usize, usize::min);
-        let after = record.after.clone();
+        let after = record.place.after.clone();
         if let Some(record) = self.records.get_mut(&id) {
             record.rank = rank;
         }
@@ -57,7 +56,7 @@ impl Outgoing {
             self.lanes[chain].chain.remove(&link);
         }
         if was_live {
-            self.uncount_label(&label);
+            self.census.leave(&label);
         }
         self.queue(id);
         self.drop_payload(id);
@@ -88,26 +87,16 @@ impl Outgoing {
             self.lanes[chain].chain.remove(&link);
         }
         if !record.is_live() {
-            for set in self.due_sets() {
-                set.remove(&id);
-            }
+            self.withdrawing.end(id);
+            self.forgetting.end(id);
         } else {
-            self.uncount_label(&record.label);
+            self.census.leave(&record.label);
         }
         let lane = &mut self.lanes[record.lane];
         lane.used -= record.weight;
         lane.count -= 1;
         self.freed(record.lane);
         Some(record)
-    }
-
-    fn due_sets(&mut self) -> [&mut BTreeSet<u64>; 4] {
-        [
-            &mut self.asking,
-            &mut self.burying,
-            &mut self.withdraw_due,
-            &mut self.forget_due,
-        ]
     }
 
     /// When the next lifetime runs out.
@@ -138,7 +127,7 @@ impl Outgoing {
         self.records.clear();
         self.writing.clear();
         self.by_seq.clear();
-        self.labels.clear();
+        self.census.clear();
         self.expiries.clear();
         self.doomed.clear();
         self.unneeded.clear();
@@ -147,9 +136,8 @@ impl Outgoing {
         for queue in &mut self.queues {
             queue.clear();
         }
-        for set in self.due_sets() {
-            set.clear();
-        }
+        self.withdrawing.clear();
+        self.forgetting.clear();
         for index in 0..3 {
             let wanted = self.lanes[index].wanted;
             self.lanes[index] = Lane {

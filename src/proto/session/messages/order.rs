@@ -21,9 +21,9 @@ impl Outgoing {
                     return Err(Refused::UnknownDependency(named));
                 }
                 None => match self.settled_fate(id) {
-                    Some(Fate::Delivered) => match self.delivered.get(&id) {
-                        Some(seq) => place.seqs.push(*seq),
-                        None => place.below = self.overflown,
+                    Some(Fate::Delivered) => match self.delivered.seq(id) {
+                        Ok(seq) => place.seqs.push(seq),
+                        Err(below) => place.below = below,
                     },
                     Some(_) => return Err(Refused::DependencyLost(named)),
                     None => return Err(Refused::UnknownDependency(named)),
@@ -48,6 +48,18 @@ impl Outgoing {
         }
     }
 
+    /// A message comes after these, as far as they are there; how many of them were not sent whole yet.
+    pub(super) fn follow(&mut self, id: u64, after: &[u64]) -> usize {
+        let mut unsent = 0;
+        for before in after {
+            if let Some(other) = self.records.get_mut(before) {
+                other.followers.push(id);
+                unsent += usize::from(!other.sent_whole);
+            }
+        }
+        unsent
+    }
+
     /// A message that was sent without `after` and has no number on the wire leaves the order of its
     /// urgency and joins that of another, as if it were sent now. What followed it there follows those
     /// before it; what names it, or comes after everything, comes after it still.
@@ -61,7 +73,7 @@ impl Outgoing {
         if let Some((chain, link)) = record.link.take() {
             self.lanes[chain].chain.remove(&link);
         }
-        for before in &record.after {
+        for before in &record.place.after {
             if let Some(other) = self.records.get_mut(before) {
                 other.followers.retain(|follower| *follower != id);
             }
@@ -76,15 +88,8 @@ impl Outgoing {
         for follower in moved {
             self.unfollow(follower, id, &record);
         }
-        let Place { after, seqs, below } = self.end_of(urgency);
-        record.unsent = 0;
-        for before in &after {
-            if let Some(other) = self.records.get_mut(before) {
-                other.followers.push(id);
-                record.unsent += usize::from(!other.sent_whole);
-            }
-        }
-        (record.after, record.seqs, record.below) = (after, seqs, below);
+        record.place = self.end_of(urgency);
+        record.unsent = self.follow(id, &record.place.after);
         record.link = Some(self.link(id, urgency as usize));
         self.records.insert(id, record);
     }
@@ -109,7 +114,7 @@ impl Outgoing {
                 let place = Place {
                     after,
                     seqs: Vec::new(),
-                    below: self.next_seq(),
+                    below: self.next_seq,
                 };
                 Ok((Kind::Barrier, place))
             }
@@ -134,12 +139,12 @@ impl Outgoing {
             // The rest it comes after anyway.
             Kind::Barrier => record.kind == Kind::Barrier,
         };
-        if let Ok(index) = follower.after.binary_search(&gone) {
-            follower.after.remove(index);
+        if let Ok(index) = follower.place.after.binary_search(&gone) {
+            follower.place.after.remove(index);
         }
         if inherits {
-            follower.seqs.extend_from_slice(&record.seqs);
-            follower.below = follower.below.max(record.below);
+            follower.place.seqs.extend_from_slice(&record.place.seqs);
+            follower.place.below = follower.place.below.max(record.place.below);
         }
         if !record.sent_whole {
             follower.unsent = follower.unsent.saturating_sub(1);
@@ -155,23 +160,17 @@ impl Outgoing {
         let Some(follower) = self.records.get(&id) else {
             return;
         };
-        let known = follower.after.clone();
-        let mut unsent = 0;
-        let mut inherited = Vec::new();
-        for before in &gone.after {
-            if let Some(other) = self.records.get_mut(before)
-                && known.binary_search(before).is_err()
-            {
-                other.followers.push(id);
-                inherited.push(*before);
-                unsent += usize::from(!other.sent_whole);
-            }
-        }
+        let known = &follower.place.after;
+        let fresh = |before: &&u64| {
+            self.records.contains_key(before) && known.binary_search(before).is_err()
+        };
+        let inherited: Vec<u64> = gone.place.after.iter().filter(fresh).copied().collect();
+        let unsent = self.follow(id, &inherited);
         if let Some(follower) = self.records.get_mut(&id) {
             let rank = follower.rank;
             follower.unsent += unsent;
-            follower.after.extend_from_slice(&inherited);
-            follower.after.sort_unstable();
+            follower.place.after.extend_from_slice(&inherited);
+            follower.place.after.sort_unstable();
             self.raise(&inherited, rank);
         }
     }

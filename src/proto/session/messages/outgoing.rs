@@ -5,11 +5,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::census::Census;
+use super::delivered::Delivered;
 use super::fates::Fates;
 use super::parts::{Flying, Parts};
 use super::queue::Queue;
 use super::record::{Kind, Place, Record, State};
 use super::room::Lane;
+use super::saying::Saying;
 use super::writing::Writing;
 use super::{Fate, charge_of};
 use crate::label::{Label, Urgency};
@@ -18,10 +21,6 @@ use crate::proto::session::{Event, MAX_PATHS};
 /// What a message costs here beside its payload, bytes, and each message that it comes after.
 pub(super) const OVERHEAD: usize = 256;
 pub(super) const OVERHEAD_NAMED: usize = 16;
-
-/// Messages that were delivered whose numbers are remembered; what names another comes after all up to
-/// the latest that is not.
-const DELIVERED: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -33,6 +32,7 @@ pub(super) struct Outgoing {
     pub(super) writing: BTreeMap<u64, Writing>,
     pub(super) by_seq: BTreeMap<u64, u64>,
     pub(super) next_id: u64,
+    /// Above every number given on the wire.
     pub(super) next_seq: u64,
     pub(super) next_link: u64,
     pub(super) queues: [Queue; 3],
@@ -43,18 +43,12 @@ pub(super) struct Outgoing {
     pub(super) late: Vec<u64>,
     pub(super) expiries: BTreeSet<(Instant, u64)>,
     pub(super) fates: Fates,
-    /// The numbers of messages that were delivered, the latest, in which order they were, and a number
-    /// above all others.
-    pub(super) delivered: BTreeMap<u64, u64>,
-    delivered_order: VecDeque<u64>,
-    pub(super) overflown: u64,
-    pub(super) labels: Vec<(Label, usize)>,
+    pub(super) delivered: Delivered,
+    pub(super) census: Census,
     pub(super) flying: Flying,
-    /// Messages the peer is asked to give up, and those it is told to forget; what of it is to be told.
-    pub(super) asking: BTreeSet<u64>,
-    pub(super) burying: BTreeSet<u64>,
-    pub(super) withdraw_due: BTreeSet<u64>,
-    pub(super) forget_due: BTreeSet<u64>,
+    /// Messages the peer is asked to give up, and those it is told to forget.
+    pub(super) withdrawing: Saying,
+    pub(super) forgetting: Saying,
     /// Messages whose fate is not known.
     pub(super) unsettled: usize,
     /// To be given up because of another.
@@ -93,15 +87,11 @@ impl Outgoing {
             late: Vec::new(),
             expiries: BTreeSet::new(),
             fates: Fates::default(),
-            delivered: BTreeMap::new(),
-            delivered_order: VecDeque::new(),
-            overflown: 0,
-            labels: Vec::new(),
+            delivered: Delivered::default(),
+            census: Census::default(),
             flying: Flying::default(),
-            asking: BTreeSet::new(),
-            burying: BTreeSet::new(),
-            withdraw_due: BTreeSet::new(),
-            forget_due: BTreeSet::new(),
+            withdrawing: Saying::default(),
+            forgetting: Saying::default(),
             unsettled: 0,
             doomed: Vec::new(),
             unneeded: BTreeSet::new(),
@@ -114,30 +104,13 @@ impl Outgoing {
         }
     }
 
+    pub(super) fn labels(&self) -> impl Iterator<Item = Label> + '_ {
+        self.census.labels()
+    }
+
     /// Whether the fate of every message is known.
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled == 0 && self.writing.is_empty()
-    }
-
-    pub(super) fn count_label(&mut self, label: &Label) {
-        match self.labels.iter_mut().find(|(known, _)| known == label) {
-            Some((_, count)) => *count += 1,
-            None => self.labels.push((*label, 1)),
-        }
-    }
-
-    pub(super) fn uncount_label(&mut self, label: &Label) {
-        let known = self.labels.iter().position(|(known, _)| known == label);
-        if let Some(index) = known {
-            self.labels[index].1 -= 1;
-            if self.labels[index].1 == 0 {
-                self.labels.swap_remove(index);
-            }
-        }
-    }
-
-    pub(super) fn labels(&self) -> impl Iterator<Item = Label> + '_ {
-        self.labels.iter().map(|(label, _)| *label)
     }
 
     /// Takes a message under its number into the buffer of an urgency, that of its label unless it was
@@ -151,17 +124,10 @@ impl Outgoing {
         expires: Option<Instant>,
     ) {
         let own = label.urgency() as usize;
-        let Place { after, seqs, below } = place;
-        let named = after.len() + seqs.len();
+        let named = place.after.len() + place.seqs.len();
         let weight = bytes.len() + OVERHEAD + OVERHEAD_NAMED * named;
-        let mut unsent = 0;
-        for before in &after {
-            if let Some(record) = self.records.get_mut(before) {
-                record.followers.push(id);
-                unsent += usize::from(!record.sent_whole);
-            }
-        }
-        self.raise(&after, own);
+        let unsent = self.follow(id, &place.after);
+        self.raise(&place.after, own);
         let lane = &mut self.lanes[buffer];
         lane.used += weight;
         lane.count += 1;
@@ -180,9 +146,7 @@ impl Outgoing {
             begun: false,
             written: false,
             expires,
-            after,
-            seqs,
-            below,
+            place,
             followers: Vec::new(),
             gone: 0,
             doomed: false,
@@ -191,7 +155,7 @@ impl Outgoing {
             state: State::Live,
         };
         self.records.insert(id, Box::new(record));
-        self.count_label(&label);
+        self.census.enter(&label);
         self.unsettled += 1;
         if let Some(at) = expires {
             self.expiries.insert((at, id));
@@ -227,7 +191,7 @@ impl Outgoing {
         for follower in &record.followers {
             // Its head may have to be sent again, so this one may be on its way already.
             if let Some(follower) = self.records.get_mut(follower) {
-                follower.seqs.push(seq);
+                follower.place.seqs.push(seq);
             }
         }
         if let Some((chain, link)) = record.link {
@@ -235,32 +199,20 @@ impl Outgoing {
             *last = (*last).max(Some((link, seq)));
         }
         self.delivered.insert(id, seq);
-        self.delivered_order.push_back(id);
-        if self.delivered_order.len() > DELIVERED
-            && let Some(oldest) = self.delivered_order.pop_front()
-            && let Some(seq) = self.delivered.remove(&oldest)
-        {
-            self.overflown = self.overflown.max(seq + 1);
-        }
     }
 
     /// What became of a message that is settled; `None` if that is forgotten.
     pub(super) fn settled_fate(&self, id: u64) -> Option<Fate> {
-        match self.delivered.contains_key(&id) {
+        match self.delivered.contains(id) {
             true => Some(Fate::Delivered),
             false => self.fates.of(id),
         }
     }
 
-    /// The highest number given, plus one.
-    pub(super) fn next_seq(&self) -> u64 {
-        self.next_seq
-    }
-
     /// A path joined, or one is gone: what was told may not have arrived.
     pub(super) fn tell_again(&mut self) {
-        self.withdraw_due = self.asking.clone();
-        self.forget_due = self.burying.clone();
+        self.withdrawing.repeat_all();
+        self.forgetting.repeat_all();
     }
 }
 

@@ -172,13 +172,13 @@ impl Outgoing {
 
     /// What a head says of those it comes after: a number below which it comes after all, or a few.
     fn named_on_the_wire(&self, record: &Record) -> (u64, Vec<u64>) {
-        let live = record.after.iter();
+        let live = record.place.after.iter();
         let live = live.filter_map(|id| self.records.get(id)?.seq);
-        let seqs = live.chain(record.seqs.iter().copied());
-        let seqs: Vec<u64> = seqs.filter(|seq| *seq >= record.below).collect();
+        let seqs = live.chain(record.place.seqs.iter().copied());
+        let seqs: Vec<u64> = seqs.filter(|seq| *seq >= record.place.below).collect();
         match seqs.len() > MAX_NAMED {
             true => (seqs.iter().max().map_or(0, |last| last + 1), Vec::new()),
-            false => (record.below, seqs),
+            false => (record.place.below, seqs),
         }
     }
 }

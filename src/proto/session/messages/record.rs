@@ -70,11 +70,10 @@ pub(super) struct Record {
     /// A byte of it was written to a link.
     pub(super) written: bool,
     pub(super) expires: Option<Instant>,
-    pub(super) after: Vec<u64>,
-    pub(super) seqs: Vec<u64>,
-    pub(super) below: u64,
+    pub(super) place: Place,
+    /// What comes after it, those included that are gone since.
     pub(super) followers: Vec<u64>,
-    /// Of those, so many are gone.
+    /// So many of them.
     pub(super) gone: usize,
     /// It is to be given up because of another.
     pub(super) doomed: bool,

@@ -33,7 +33,7 @@ impl Outgoing {
             }
             let before = std::mem::replace(&mut record.rank, rank);
             self.queues[before].remove(&record.label, id);
-            todo.extend_from_slice(&record.after);
+            todo.extend_from_slice(&record.place.after);
             if record.seq.is_some() {
                 self.raised.push((id, rank));
             }

@@ -89,8 +89,8 @@ impl State {
         self.tell
             || self.inn.credit_due != [false; 3]
             || !self.inn.withdrawn_due.is_empty()
-            || !self.out.withdraw_due.is_empty()
-            || !self.out.forget_due.is_empty()
+            || self.out.withdrawing.is_due()
+            || self.out.forgetting.is_due()
     }
 
     pub(in crate::proto::session) fn deadline(&self) -> Option<(Instant, Wake)> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::record::State as Stage;
 use super::state::State;
+use crate::label::Label;
 use crate::proto::session::Session;
 use crate::proto::session::frame::{self, MAX_CLOSED, MAX_SACKS, kind, put_ranges, put_withdraw};
 
@@ -29,15 +30,16 @@ impl State {
             self.tell = true;
             self.ack_deadline = None;
         } else if !self.tell {
-            self.ack_deadline.get_or_insert(now + delay);
+            let deadline = now + delay;
+            self.ack_deadline = Some(self.ack_deadline.map_or(deadline, |at| at.min(deadline)));
         }
     }
 
-    /// Tells what is due, up to so many bytes; the rest stays due.
-    fn tell(&mut self, out: &mut Vec<u8>, budget: usize) {
+    /// Tells what is due, up to so many bytes; the rest stays due, and so does credit that is withheld.
+    fn tell(&mut self, out: &mut Vec<u8>, budget: usize, withheld: [bool; 3]) {
         let full = |out: &Vec<u8>| out.len() >= budget;
         while !full(out)
-            && let Some(id) = self.out.withdraw_due.pop_first()
+            && let Some(id) = self.out.withdrawing.next()
         {
             if let Some(record) = self.out.records.get(&id)
                 && let (Some(seq), Stage::Withdrawing { .. }) = (record.seq, record.state)
@@ -47,7 +49,7 @@ impl State {
             }
         }
         while !full(out)
-            && let Some(id) = self.out.forget_due.pop_first()
+            && let Some(id) = self.out.forgetting.next()
         {
             let record = self.out.records.get(&id);
             if let Some(seq) = record.and_then(|record| record.seq) {
@@ -59,7 +61,7 @@ impl State {
         {
             frame::put_token(out, kind::WITHDRAWN, seq);
         }
-        for lane in 0..3 {
+        for lane in (0..3).filter(|lane| !withheld[*lane]) {
             let lazy = self.tell && self.inn.owes_credit(lane);
             if self.inn.credit_due[lane] || lazy {
                 frame::put_message_credit(out, lane as u8, self.inn.grant(lane));
@@ -107,12 +109,16 @@ impl State {
 impl Session {
     /// Tells what is due on a path, up to so many unwritten bytes.
     pub(in crate::proto::session) fn tell_messages(&mut self, slot: usize, budget: usize) {
-        if let Some(path) = self.paths[slot].as_mut()
-            && self.messages.wants_tell()
-        {
+        let sorts = [Label::INTERACTIVE, Label::ANY, Label::BACKGROUND];
+        let withheld = match self.messages.wants_tell() {
+            true => sorts.map(|label| self.withholds(&label)),
+            false => return,
+        };
+        if let Some(path) = self.paths[slot].as_mut() {
             let written = path.outbox.control.len() - path.outbox.control_left();
             let budget = budget + written;
-            self.messages.tell(&mut path.outbox.control, budget);
+            self.messages
+                .tell(&mut path.outbox.control, budget, withheld);
         }
     }
 

@@ -56,6 +56,9 @@ impl Session {
         };
         path.stats.payload_received += payload.len() as u64;
         path.stats.control_received -= payload.len() as u64;
+        if let Ok(label) = path.definitions.get(header.label) {
+            path.payload_came(&label, payload.len(), true);
+        }
         path.fed = Some(now);
         if self.is_over() || self.phase == Phase::Saying {
             return Ok(());
@@ -68,11 +71,12 @@ impl Session {
 
     /// Something of a message arrived: sees to acknowledgement, and to whoever waits for one.
     fn arrived(&mut self, now: Instant, bytes: usize, at_once: bool) -> Result<(), ProtocolError> {
+        let delay = self.ack_delay(now);
         let messages = &mut self.messages;
         messages.parts_since += u32::from(bytes == 0);
         messages.bytes_since += bytes as u64;
         let many = messages.bytes_since >= self.config.ack_threshold(self.window);
-        messages.schedule(now, self.config.ack_delay, at_once || many);
+        messages.schedule(now, delay, at_once || many);
         messages.inn.check_gaps()?;
         self.offer_message();
         Ok(())

@@ -39,7 +39,7 @@ impl Outgoing {
     ) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.count_label(&label);
+        self.census.enter(&label);
         if let Some(at) = expires {
             self.expiries.insert((at, id));
         }
@@ -84,7 +84,7 @@ impl Outgoing {
     /// Takes a message out of those being written.
     fn unwrite(&mut self, id: u64) -> Option<Writing> {
         let writing = self.writing.remove(&id)?;
-        self.uncount_label(&writing.label);
+        self.census.leave(&writing.label);
         if let Some(at) = writing.expires {
             self.expiries.remove(&(at, id));
         }
@@ -146,8 +146,8 @@ impl Outgoing {
             return false;
         };
         let old = std::mem::replace(&mut writing.label, label);
-        self.uncount_label(&old);
-        self.count_label(&label);
+        self.census.leave(&old);
+        self.census.enter(&label);
         true
     }
 }

@@ -2,6 +2,51 @@
 
 use super::*;
 
+/// One frame of this payload, as it goes on the wire.
+fn frame(pair: &mut Pair, path: PathId, id: StreamId, payload: &[u8]) -> Vec<u8> {
+    let now = pair.now();
+    let session = pair.session(End::Dialler);
+    let taken = session.write(now, id, Label::ANY, payload);
+    assert_eq!(taken, Ok(payload.len()));
+    let mut out = [IoSlice::new(&[]); 8];
+    let count = session.transmit(now, path, &mut out);
+    let wire = out[..count].iter().flat_map(|slice| slice.to_vec());
+    let wire: Vec<u8> = wire.collect();
+    session.transmitted(now, path, wire.len());
+    wire
+}
+
+#[test]
+fn what_comes_next_may_go_straight_to_the_reader_although_more_came_early() {
+    let mut pair = pair();
+    let id = opened(&mut pair, End::Dialler);
+    send_all(&mut pair, End::Dialler, id, b"before");
+    pair.run(Duration::from_secs(1));
+    let _ = pair.read_all(End::Listener, id);
+    let (path, now) = (pair.paths()[0], pair.now());
+    let first = frame(&mut pair, path, id, &bytes(100));
+    let second = frame(&mut pair, path, id, &bytes(50));
+    let far = pair.session(End::Listener);
+    assert!(far.is_between_frames(path) && !far.comes_early(path, id));
+    // The second overtakes the first, which is seen before its payload is read.
+    let (header, payload) = second.split_at(second.len() - 50);
+    far.receive(now, path, header).expect("a header");
+    assert!(far.comes_early(path, id) && !far.is_between_frames(path));
+    assert_eq!(far.direct(path, id), 0);
+    far.receive(now, path, payload).expect("payload");
+    assert!(far.is_between_frames(path) && !far.comes_early(path, id));
+    let (header, _) = first.split_at(first.len() - 100);
+    far.receive(now, path, header).expect("a header");
+    assert!(!far.comes_early(path, id));
+    assert_eq!(far.direct(path, id), 100);
+    far.received_direct(now, path, id, 60);
+    assert_eq!(far.read(now, id, &mut [0; 200]), Ok(None), "40 are missing");
+    far.received_direct(now, path, id, 40);
+    let mut rest = [0; 200];
+    assert_eq!(far.read(now, id, &mut rest), Ok(Some((50, Label::ANY))));
+    assert_eq!(rest[..50], bytes(50));
+}
+
 // behaviour: S21
 #[test]
 fn a_stream_that_nobody_reads_stops_no_other() {
@@ -117,6 +162,7 @@ fn an_acknowledgement_without_company_goes_after_the_delay() {
     assert_eq!(pair.session(End::Dialler).streams[&id].send.acked(), 0);
     pair.run(Duration::from_millis(30));
     assert_eq!(pair.session(End::Dialler).streams[&id].send.acked(), 1);
+    pair.run(Duration::from_secs(90));
     assert_eq!(pair.session(End::Listener).poll_timeout(), None);
 }
 

@@ -9,6 +9,7 @@ mod paths;
 mod silence;
 mod soundings;
 mod streams;
+mod toll;
 mod unacknowledged;
 
 use std::time::{Duration, Instant};

@@ -86,20 +86,72 @@ fn a_dialler_that_only_receives_notices_the_silence() {
     assert!(pair.sides[0].saw(Event::PathStalled(path)));
 }
 
-#[test]
-fn a_dialler_asks_once_for_each_pause() {
+/// How long it takes until an end says that a path is silent which fell so, so long after payload last
+/// came to it from the other end.
+fn noticed_after(receiver: End, quiet: Duration) -> Duration {
     let mut pair = pair();
     let id = opened(&mut pair, End::Dialler);
     pair.run(Duration::from_millis(500));
-    send_all(&mut pair, End::Listener, id, b"a little");
-    pair.run(Duration::from_secs(5));
+    send_all(&mut pair, receiver.other(), id, b"a little");
+    pair.run(quiet);
     let path = pair.paths()[0];
-    let said = |pair: &mut Pair| {
-        let stats = pair.session(End::Dialler).path_stats(path);
-        stats.map(|stats| stats.control_sent)
-    };
-    let before = said(&mut pair);
-    pair.run(Duration::from_secs(600));
-    assert_eq!(said(&mut pair), before);
-    assert_eq!(pair.session(End::Dialler).poll_timeout(), None);
+    pair.silence(path);
+    // Whoever is left alone with it: the other end says nothing of itself any more.
+    let step = Duration::from_millis(10);
+    let mut took = Duration::ZERO;
+    while !pair.sides[receiver as usize].saw(Event::PathStalled(path)) {
+        pair.run(step);
+        took += step;
+        assert!(
+            took < quiet * 3 + Duration::from_secs(3),
+            "{receiver:?} {quiet:?}"
+        );
+    }
+    took
+}
+
+// behaviour: I11, S10
+#[test]
+fn either_end_that_only_receives_notices_a_silence_within_about_the_time_it_was_quiet() {
+    for quiet in [50, 400, 1_000, 3_000, 10_000, 25_000].map(Duration::from_millis) {
+        for (receiver, times) in [(End::Dialler, 1), (End::Listener, 2)] {
+            let took = noticed_after(receiver, quiet);
+            let most = (quiet + Duration::from_secs(1)) * times + Duration::from_millis(500);
+            assert!(took <= most, "{receiver:?} {quiet:?}: {took:?}");
+        }
+    }
+}
+
+// behaviour: I11
+#[test]
+fn the_quiet_after_payload_costs_a_few_questions_of_one_end_and_then_nothing() {
+    for sender in End::BOTH {
+        let mut pair = pair();
+        let id = opened(&mut pair, End::Dialler);
+        pair.run(Duration::from_millis(500));
+        send_all(&mut pair, sender, id, b"a little");
+        let path = pair.paths()[0];
+        let said = |pair: &mut Pair| {
+            End::BOTH.map(|end| {
+                let stats = pair.session(end).path_stats(path).expect("it is open");
+                stats.control_sent
+            })
+        };
+        pair.run(Duration::from_millis(150));
+        let first = said(&mut pair);
+        pair.run(Duration::from_secs(90));
+        let then = said(&mut pair);
+        for (first, then) in first.into_iter().zip(then) {
+            // 12 bytes each, and who is asked answers.
+            assert!(
+                (3 * 12..=10 * 12).contains(&(then - first)),
+                "{first} {then}"
+            );
+        }
+        pair.run(Duration::from_secs(600));
+        assert_eq!(said(&mut pair), then);
+        for end in End::BOTH {
+            assert_eq!(pair.session(end).poll_timeout(), None);
+        }
+    }
 }

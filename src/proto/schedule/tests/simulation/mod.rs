@@ -294,6 +294,42 @@ fn a_request_beside_background_takes_little_longer_than_alone() {
     }
 }
 
+/// As a modem has it: half a second of the network.
+const DEEP: Way = Way {
+    queue: 1_000_000,
+    ..WIFI
+};
+
+// behaviour: P2
+#[test]
+fn the_first_request_after_a_pause_finds_a_short_queue() {
+    let mut world = World::new(&[DEEP], true, Urgency::Background);
+    for _ in 0..4 {
+        beside_background(&mut world, DEEP, 4);
+        let parts = world.rate(world.now, world.now + 8 * SECOND) * 1000 / 2_413_000;
+        let (_, took, _) = beside_background(&mut world, DEEP, 1);
+        // Half a round trip of bulk.
+        assert!(took <= DEEP.rtt + 14_000, "{took} us");
+        assert!(parts >= 970, "{parts} of a thousand");
+    }
+}
+
+// behaviour: P2
+#[test]
+fn default_bulk_keeps_its_queue_short_beside_a_conversation_and_only_then() {
+    let mut world = World::new(&[DEEP], true, Urgency::Default);
+    world.run_until(4 * SECOND);
+    let (_, before, _) = beside_background(&mut world, DEEP, 1);
+    assert!(
+        before > DEEP.rtt + 100_000,
+        "{before} us: as the link has it"
+    );
+    beside_background(&mut world, DEEP, 4);
+    let (_, took, parts) = beside_background(&mut world, DEEP, 40);
+    assert!(took <= DEEP.rtt + 16_000, "{took} us");
+    assert!(parts >= 970, "{parts} of a thousand");
+}
+
 #[test]
 fn the_gate_follows_a_network_that_changes() {
     let slow = Way {

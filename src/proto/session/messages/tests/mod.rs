@@ -15,7 +15,7 @@ use super::*;
 use crate::label::{Prop, Urgency};
 use crate::network::{Fact, Kind, Kinds};
 use crate::proto::pair::{End, Pair, anywhere};
-use crate::proto::session::{Config, Event, PathId};
+use crate::proto::session::{CloseReason, Config, Event, PathId};
 
 use End::{Dialler, Listener};
 

@@ -1,0 +1,252 @@
+//! Limits in force: who keeps them, and what happens when a budget is spent.
+//!
+//! ```text
+//!   configuration, builder ──▶ limits ──▶ sessions, by their context
+//!   a budget is spent, a period is over, the clock was set ──▶ judge: policy = the configured one
+//!                                                              and a rule a spent budget ──▶ registry
+//!   every 10 s while something is spent, at the end ──▶ state file, joined with what others spent
+//! ```
+//!
+//! A network whose budget is spent admits the label no more, as a rule of the policy would have it: what
+//! waits says why, and goes on when the next period begins.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::config::Config;
+use crate::account::{Accounts, Limit, MAX_LIMITS, NetworkTraffic, Saved, Spending};
+use crate::clock::Clock;
+use crate::deferral::Registry;
+use crate::label::matching::Policy;
+
+/// What was spent is saved this long after it was.
+const SAVE: Duration = Duration::from_secs(10);
+/// The wall clock is looked at so often: it may be set.
+const LOOK: Duration = Duration::from_secs(3_600);
+
+/// The limits of one manager.
+#[derive(Debug)]
+pub(super) struct Limits {
+    accounts: Arc<Accounts>,
+    registry: Arc<Registry>,
+    /// Those given in code, before the configuration's.
+    given: Vec<Limit>,
+    terms: Mutex<Terms>,
+    /// Rises with each judgement, so that an older one does not have the last word.
+    turn: AtomicU64,
+    saved: Option<Saved>,
+    /// Told when other limits are in force.
+    changed: Arc<Notify>,
+    /// That the state file cannot be used was said.
+    complained: AtomicBool,
+}
+
+/// What is judged by.
+#[derive(Debug)]
+struct Terms {
+    policy: Policy,
+    limits: Arc<[Limit]>,
+}
+
+/// The task that judges and saves, once there is a budget. It ends with the manager.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) limits: Arc<Limits>,
+    runtime: Handle,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let Some(task) = self.task.get() else { return };
+        task.abort();
+        if self.limits.accounts.is_unsaved() {
+            self.limits.save();
+        }
+    }
+}
+
+impl Keeper {
+    /// Puts the limits in force, with what was spent of them before.
+    pub(super) fn start(
+        accounts: Arc<Accounts>,
+        registry: Arc<Registry>,
+        given: Vec<Limit>,
+        (config, policy): (&Config, Policy),
+        saved: Option<Saved>,
+    ) -> Self {
+        let limits = Arc::new(Limits {
+            accounts,
+            registry,
+            terms: Mutex::new(Terms {
+                policy,
+                limits: Limits::join(&given, config),
+            }),
+            given,
+            turn: AtomicU64::new(0),
+            saved,
+            changed: Arc::default(),
+            complained: AtomicBool::new(false),
+        });
+        let keeper = Self {
+            limits,
+            runtime: Handle::current(),
+            task: OnceLock::new(),
+        };
+        if keeper.limits.has_budgets() {
+            keeper.limits.save();
+            keeper.limits.judge();
+            keeper.keep();
+        }
+        keeper
+    }
+
+    /// Another configuration is in force, and with it perhaps another policy.
+    pub(super) fn set(&self, config: &Config, policy: Option<Policy>) {
+        self.limits.set(config, policy);
+        if self.limits.has_budgets() {
+            self.keep();
+        }
+    }
+
+    fn keep(&self) {
+        let spawn = || {
+            self.runtime
+                .spawn(self.limits.clone().keep())
+                .abort_handle()
+        };
+        self.task.get_or_init(spawn);
+    }
+}
+
+impl Limits {
+    fn join(given: &[Limit], config: &Config) -> Arc<[Limit]> {
+        let all = given.iter().cloned().chain(config.limits());
+        all.take(MAX_LIMITS).collect()
+    }
+
+    fn terms(&self) -> MutexGuard<'_, Terms> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those in force, the ones given in code first.
+    pub(super) fn all(&self) -> Arc<[Limit]> {
+        self.terms().limits.clone()
+    }
+
+    fn set(&self, config: &Config, policy: Option<Policy>) {
+        let limits = Self::join(&self.given, config);
+        let other = {
+            let mut terms = self.terms();
+            if let Some(policy) = policy {
+                terms.policy = policy;
+            }
+            let other = terms.limits != limits;
+            terms.limits = limits;
+            other
+        };
+        if other && self.has_budgets() {
+            self.save();
+        }
+        self.judge();
+        if other {
+            self.registry.revise();
+            self.changed.notify_one();
+        }
+    }
+
+    /// What was spent of each budget in its present period.
+    pub(super) fn spending(&self) -> Vec<Spending> {
+        let spending = self.accounts.spending(&self.all(), Clock::wall());
+        spending.into_iter().map(|(spending, _)| spending).collect()
+    }
+
+    /// Bytes by network, whether it is metered, urgency and direction.
+    #[cfg_attr(
+        not(all(unix, feature = "inspect")),
+        expect(dead_code, reason = "for who looks from outside")
+    )]
+    pub(super) fn traffic(&self) -> Vec<NetworkTraffic> {
+        self.accounts.traffic()
+    }
+
+    fn has_budgets(&self) -> bool {
+        self.terms().limits.iter().any(|l| l.budget().is_some())
+    }
+
+    /// Judges by what is spent now; how long that holds. No lock is held, for wakers run: of two that
+    /// do this at once the later one has the last word.
+    fn judge(&self) -> Duration {
+        let mut turn = self.turn.fetch_add(1, Ordering::SeqCst) + 1;
+        loop {
+            let (mut policy, limits) = {
+                let terms = self.terms();
+                (terms.policy.clone(), terms.limits.clone())
+            };
+            let now = Clock::wall();
+            let spending = self.accounts.spending(&limits, now);
+            let ends = spending.iter().map(|(spending, _)| spending.renewed);
+            let next = ends.min().map_or(LOOK, |at| {
+                Duration::from_secs(at.saturating_sub(now).max(1)).min(LOOK)
+            });
+            let spent: Vec<_> = spending.into_iter().filter_map(|(_, rule)| rule).collect();
+            if !spent.is_empty() {
+                policy.rules = policy.rules.iter().cloned().chain(spent).collect();
+            }
+            self.registry.set_policy(policy);
+            match self.turn.load(Ordering::SeqCst) {
+                same if same == turn => return next,
+                newer => turn = newer,
+            }
+        }
+    }
+
+    /// Judges anew when it may come out otherwise, and saves what was spent.
+    async fn keep(self: Arc<Self>) {
+        loop {
+            // Made before the look: nothing is spent unseen in between.
+            let mut spent = std::pin::pin!(self.accounts.spent());
+            spent.as_mut().enable();
+            let changed = self.changed.notified();
+            let jumped = Clock::jumped();
+            if !self.has_budgets() {
+                changed.await;
+                continue;
+            }
+            let next = self.judge();
+            let saves = self.saved.is_some();
+            tokio::select! {
+                () = spent => {}
+                () = changed => {}
+                () = jumped => {}
+                () = tokio::time::sleep(next) => {}
+                () = tokio::time::sleep(SAVE), if saves => {}
+            }
+            self.judge();
+            if saves && self.accounts.is_unsaved() {
+                let limits = self.clone();
+                let _ = tokio::task::spawn_blocking(move || limits.save()).await;
+            }
+        }
+    }
+
+    /// Joins what was spent here with what others spent, by way of the state file.
+    fn save(&self) {
+        let Some(saved) = &self.saved else {
+            return;
+        };
+        let (limits, now) = (self.all(), Clock::wall());
+        let joined = saved.update(|file| self.accounts.reconcile(&limits, file, now));
+        if let Err(error) = joined
+            && !self.complained.swap(true, Ordering::Relaxed)
+        {
+            let folder = saved.folder().display();
+            tracing::warn!(target: "mancom::limits", %folder, %error, "what is spent is not kept");
+        }
+    }
+}
