@@ -18,7 +18,8 @@
 //!   something waited in it. So time without enough to do teaches nothing.
 //! - Where the pipe was full by our own reckoning, a round trip that merely varies looks like a slower
 //!   path. So a fall of less than a quarter is believed after ten seconds only; and after a fall, after
-//!   ten seconds, and as long as that raises it, more is asked for three round trips.
+//!   half a minute, and as long as that raises it, more is asked for three round trips. Not oftener: who
+//!   waits meanwhile waits half a round trip longer.
 //! - A full pipe in which nothing waits may hold more: a quarter more is asked.
 //! - The least round trip is that told, of the last minutes, unless all of the last ten seconds, with
 //!   little on the way, were far from it: then the way is another one.
@@ -38,9 +39,10 @@ const ENOUGH: u64 = 64 << 10;
 const KEPT: usize = 16;
 /// A round trip so much longer than the least has waiting in it.
 const WAITING: Duration = Duration::from_micros(750);
-/// After so long a small fall is believed of a pipe that was full by our own reckoning, and more is
-/// asked once.
+/// After so long a small fall is believed of a pipe that was full by our own reckoning,
 const DOUBT: Duration = Duration::from_secs(10);
+/// and after so long more is asked once.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Over this time calm round trips are compared with the kernel's least.
 const CALM: Duration = Duration::from_secs(10);
 /// Bytes on the way that make no queue worth speaking of: ten segments.
@@ -210,7 +212,7 @@ impl Estimate {
     /// Whether it is long since more was asked.
     fn is_due(&self, now: Instant) -> bool {
         let since = |(until, _)| now.saturating_duration_since(until);
-        self.probing.is_none_or(|asked| since(asked) >= DOUBT)
+        self.probing.is_none_or(|asked| since(asked) >= AGAIN)
     }
 
     fn probe(&mut self, now: Instant, time: Duration, percent: u64) {
