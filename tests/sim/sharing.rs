@@ -177,9 +177,13 @@ async fn background_makes_way_for_another_sessions_interactive_traffic() -> Outc
 async fn default_bulk_keeps_its_queue_short_while_another_session_talks() -> Outcome {
     let [before, during, after] = busiest(Label::ANY).await?;
     let all = [before, during, after];
-    assert!(during > PIPE && during <= PIPE + 32_000, "{all:?}");
+    // Half a round trip, and a quarter more when it is tried whether the network carries that.
+    assert!(during > PIPE && during <= PIPE + 60_000, "{all:?}");
     for quiet in [before, after] {
-        assert!(quiet > PIPE + 40_000, "{all:?}");
+        assert!(
+            quiet > during + 25_000,
+            "{all:?}: as much as the link takes"
+        );
     }
     Ok(())
 }

@@ -22,7 +22,8 @@
 //! - Where it is not, for the way is too short or nobody looks often enough, and where round trips vary so
 //!   much that it may be none, a pipe that was full by our own reckoning looks like a slower path when a
 //!   round trip merely varies. So a fall of less than a quarter is believed after ten seconds only; and
-//!   after a fall, after ten seconds, and as long as that raises it, more is asked for three round trips.
+//!   after a fall, after half a minute, and as long as that raises it, more is asked for three round
+//!   trips: not oftener, for who waits meanwhile waits half a round trip longer.
 //!   A full pipe in which nothing waits may hold more: a quarter more is asked.
 //! - The least round trip is that of the way (`least`).
 
@@ -44,9 +45,11 @@ const ENOUGH: u64 = 64 << 10;
 const KEPT: usize = 16;
 /// A round trip so much longer than the least has waiting in it.
 const WAITING: Duration = Duration::from_micros(750);
-/// After so long a small fall is believed of a pipe that was full by our own reckoning, and more is
-/// asked once.
+/// After so long a small fall is believed of a pipe that was full by our own reckoning,
 const DOUBT: Duration = Duration::from_secs(10);
+/// and after so long more is asked once.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// What is told of a connection at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
@@ -277,7 +280,7 @@ impl Estimate {
     /// Whether it is long since more was asked.
     fn is_due(&self, now: Instant) -> bool {
         let since = |(until, _)| now.saturating_duration_since(until);
-        self.probing.is_none_or(|asked| since(asked) >= DOUBT)
+        self.probing.is_none_or(|asked| since(asked) >= AGAIN)
     }
 
     fn probe(&mut self, now: Instant, time: Duration, percent: u64) {
