@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::error::PathEnd;
 use super::frame::kind;
 use super::path::{Closing, Path};
-use super::stream::{Stream, due};
+use super::stream::due;
 use super::{PathId, Phase, Session, StreamId};
 use crate::label::Urgency;
 
@@ -125,8 +125,8 @@ impl Session {
 
     /// Tells what is due of one stream on a path.
     fn tell(&mut self, now: Instant, slot: usize, id: StreamId) {
-        let withheld = |stream: &Box<Stream>| self.withholds(&stream.label);
-        let withheld = self.lasting.is_some() && self.streams.get(&id).is_some_and(withheld);
+        let stream = self.streams.get(&id);
+        let withheld = stream.is_some_and(|stream| self.withholds(&stream.label));
         let (Some(path), Some(stream)) = (self.paths[slot].as_mut(), self.streams.get_mut(&id))
         else {
             return;

@@ -148,8 +148,8 @@ impl Session {
             Judge::of(lasting, self.role),
         );
         let open = || self.paths.iter().flatten();
-        let spent = |path: &&Box<Path>| otherwise.lets(path, label);
-        !open().any(|path| judge.lets(path, label)) && open().any(|path| spent(&path))
+        let spent = |path: &Path| otherwise.lets(path, label);
+        !open().any(|path| judge.lets(path, label)) && open().any(|path| spent(path))
     }
 
     /// What was withheld may be due again.
