@@ -141,10 +141,10 @@ impl State {
 
     /// The same of a path that is gone.
     pub(super) fn end_fees(&mut self, now: Instant, link: &mut Link) {
-        if let Some(tally) = self.core.tally(link.path) {
-            if let Some(row) = link.fees.count(tally) {
-                note(&mut self.counted, row);
-            }
+        if let Some(tally) = self.core.tally(link.path)
+            && let Some(row) = link.fees.count(tally)
+        {
+            note(&mut self.counted, row);
         }
         let mut tolls = self.core.last_tolls(link.path);
         link.fees.settle(now, &mut tolls);
