@@ -1,4 +1,9 @@
 //! The sockets of a session's paths: what is read from them and written to them, in whose poll.
+//!
+//! Payload goes from a socket into the reader's buffer where it can: of bulk the header is read alone
+//! if it did not come with the payload before it, and of several paths the one whose bytes come next is
+//! read, while what is early on another waits in its socket. Only if nothing comes on the one is the
+//! other read and kept, for what somebody waits for may stand behind it.
 
 use std::io::IoSliceMut;
 use std::pin::Pin;

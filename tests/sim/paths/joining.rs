@@ -119,7 +119,7 @@ async fn beyond_the_setting_a_better_network_replaces_the_worst_once_it_stood() 
     let seen = drain(&mut events).await;
     assert_eq!(ups(&seen), ["wwan0", "sat0"], "{seen:#?}");
     networks.up(wifi());
-    let exchanging = tokio::spawn(exchange(near, far, 2, 8 << 20));
+    let exchanging = tokio::spawn(exchange(near, far, 2, 64 << 20));
     sleep(millis(1_900)).await;
     assert!(drain(&mut events).await.is_empty(), "it must stand for 2 s");
     sleep(secs(5)).await;
