@@ -82,7 +82,10 @@ fn subscriber(daemon: &Daemon, arguments: &[&str]) -> Command {
     let file = daemon.folder.path().join("subscriber.toml");
     let socket = daemon.socket();
     let text = format!("[scout]\nsocket = {socket:?}\nfallback = false\n");
-    std::fs::write(&file, text).unwrap();
+    // Once: another subscriber may be about to read it.
+    if !file.exists() {
+        std::fs::write(&file, text).unwrap();
+    }
     let mut command = daemon.host.command(env!("CARGO_BIN_EXE_mancom"));
     command.arg("--config").arg(&file).args(arguments);
     command.env("XDG_RUNTIME_DIR", daemon.folder.path());

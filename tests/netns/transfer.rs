@@ -102,7 +102,7 @@ pub(crate) struct Transfer {
 impl Transfer {
     /// Of many bytes, from the client, in a hurry.
     pub(crate) fn start(world: &World) -> Self {
-        Self::of(world, Load::new(By::Up, Label::INTERACTIVE, 64 * MIB))
+        Self::of(world, Load::new(By::Up, Label::INTERACTIVE, 128 * MIB))
     }
 
     pub(crate) fn of(world: &World, load: Load) -> Self {
