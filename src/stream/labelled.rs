@@ -10,7 +10,8 @@ use super::carrier::Carrier;
 use crate::label::Label;
 use crate::transport::BoxFuture;
 
-/// A read that tells the label of what it read; a builder, see [`McStream::read_labelled`].
+/// A read that tells the label of what it read; a builder, see
+/// [`McStream::read_labelled`](super::McStream::read_labelled).
 ///
 /// To spawn it or to join several, call `.into_future()`.
 #[must_use = "a builder does nothing until it is awaited"]
