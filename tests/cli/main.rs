@@ -6,9 +6,7 @@ mod label;
 mod networks;
 #[cfg(unix)]
 mod ops;
-#[allow(dead_code, reason = "the tests with namespaces use more of it")]
 #[path = "../netns/process.rs"]
-#[expect(dead_code, reason = "the other suite asks more of a program")]
 mod process;
 mod run;
 #[cfg(unix)]
