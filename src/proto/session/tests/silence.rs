@@ -155,3 +155,23 @@ fn the_quiet_after_payload_costs_a_few_questions_of_one_end_and_then_nothing() {
         }
     }
 }
+
+#[test]
+fn a_doubted_path_is_avoided_but_never_the_last_that_is_trusted() {
+    let mut pair = pair();
+    let id = opened(&mut pair, End::Dialler);
+    let first = pair.paths()[0];
+    let second = pair.dial(1).expect("the session lives");
+    pair.run(Duration::from_millis(500));
+    pair.silence(first);
+    let now = pair.now();
+    let session = pair.session(End::Dialler);
+    for path in [first, second] {
+        session.doubt(now, path);
+    }
+    let suspect = |path| session.path_state(path).map(|state| state.suspect);
+    assert_eq!([first, second].map(suspect), [Some(true), Some(false)]);
+    send_all(&mut pair, End::Dialler, id, &bytes(500));
+    pair.run(Duration::from_millis(50));
+    assert_eq!(pair.read(End::Listener, id, 600), Ok(Some(500)));
+}
