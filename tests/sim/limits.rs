@@ -135,7 +135,8 @@ async fn a_spent_budget_moves_traffic_to_the_other_network(_: Networks) -> Outco
         let mut read = vec![0; 3 << 20];
         soon(secs(60), "by the other one", far.read_exact(&mut read)).await
     });
-    (wrote?, read?);
+    wrote?;
+    read?;
     let on_wifi = sent_over(&near, "wlan0");
     assert!(on_wifi <= MB && on_wifi > MB - OVERHEAD, "{on_wifi}");
     assert_eq!(client.spending()[0].network.as_ref(), "wlan0");
@@ -251,7 +252,8 @@ async fn what_was_spent_outlives_the_manager_and_is_added_up(_: Networks) -> Out
         let data = vec![5; 400_000];
         let mut read = vec![0; 400_000];
         let (wrote, read) = tokio::join!(near.write_all(&data), far.read_exact(&mut read));
-        (wrote?, read?);
+        wrote?;
+        read?;
         Ok(())
     };
     send("mem://first").await?;
