@@ -198,7 +198,7 @@ mod tests {
         let accounts = Accounts::default();
         for n in 0..2 * ROWS {
             let id = crate::network::NetworkId::new(n as u32, 0);
-            let network = Network::new(id, Network::wifi(&format!("w{n}")));
+            let network = Network::new(id, Network::wifi(format!("w{n}")));
             accounts.row(Some(&network)).payload(Urgency::Default, 1, 0);
         }
         let told = accounts.traffic();

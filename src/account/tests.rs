@@ -198,8 +198,10 @@ mod limits {
                 .bytes,
             1_000
         );
-        let renewed = accounts.spending(&[limit.clone()], NOW)[0].0.renewed;
-        let later = accounts.spending(&[limit.clone()], renewed);
+        let renewed = accounts.spending(std::slice::from_ref(&limit), NOW)[0]
+            .0
+            .renewed;
+        let later = accounts.spending(std::slice::from_ref(&limit), renewed);
         assert!(
             later
                 .iter()
@@ -276,29 +278,38 @@ mod limits {
         let spend = |accounts: &Accounts, bytes| {
             gates(accounts, &limit, "wwan0", 0)[0].charge(now, bytes);
         };
-        let used = |accounts: &Accounts| accounts.spending(&[limit.clone()], NOW)[0].0.used;
+        let used = |accounts: &Accounts| {
+            accounts.spending(std::slice::from_ref(&limit), NOW)[0]
+                .0
+                .used
+        };
         let other = Entry {
             key: "day any on metered".into(),
             network: "wwan0".into(),
             budget: Budget { began: 0, used: 3 },
         };
         spend(&one, 100);
-        let file = one.reconcile(&[limit.clone()], vec![other.clone()], NOW);
+        let file = one.reconcile(std::slice::from_ref(&limit), vec![other.clone()], NOW);
         assert!(!one.is_unsaved() && file.contains(&other));
-        let file = two.reconcile(&[limit.clone()], file, NOW);
+        let file = two.reconcile(std::slice::from_ref(&limit), file, NOW);
         assert_eq!(used(&two), 100, "known before anything goes");
         spend(&two, 1_000);
         spend(&one, 10);
         assert!(one.is_unsaved() && two.is_unsaved());
-        let file = two.reconcile(&[limit.clone()], file, NOW);
-        let file = one.reconcile(&[limit.clone()], file, NOW);
+        let file = two.reconcile(std::slice::from_ref(&limit), file, NOW);
+        let file = one.reconcile(std::slice::from_ref(&limit), file, NOW);
         assert_eq!((used(&one), used(&two)), (1_110, 1_100));
         // What was spent in the month before is no more.
         let later = NOW + 20 * 86_400;
         let three = Accounts::default();
-        let file = three.reconcile(&[limit.clone()], file, later);
+        let file = three.reconcile(std::slice::from_ref(&limit), file, later);
         assert_eq!(file, [other]);
-        assert_eq!(three.spending(&[limit.clone()], later)[0].0.used, 0);
+        assert_eq!(
+            three.spending(std::slice::from_ref(&limit), later)[0]
+                .0
+                .used,
+            0
+        );
     }
 
     #[test]
@@ -310,7 +321,7 @@ mod limits {
         for n in 0..2 * MAX_PURSES {
             gates(&accounts, &limit, &format!("w{n}"), 0);
         }
-        let spending = accounts.spending(&[limit.clone()], NOW);
+        let spending = accounts.spending(std::slice::from_ref(&limit), NOW);
         assert!(spending.len() <= MAX_PURSES);
         assert_eq!(
             gates(&accounts, &limit, "held", 0)[0].take(now, 500).bytes,

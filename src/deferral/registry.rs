@@ -115,6 +115,7 @@ impl Registry {
     }
 
     /// Whoever follows the policy looks at what else stands beside it.
+    #[cfg(feature = "config")]
     pub(crate) fn revise(&self) {
         self.revised.send_replace(());
     }

@@ -35,6 +35,7 @@ pub(super) struct Limits {
     accounts: Arc<Accounts>,
     registry: Arc<Registry>,
     /// Those given in code, before the configuration's.
+    #[cfg(feature = "config")]
     given: Vec<Limit>,
     terms: Mutex<Terms>,
     /// Rises with each judgement, so that an older one does not have the last word.
@@ -87,6 +88,7 @@ impl Keeper {
                 policy,
                 limits: Limits::join(&given, config),
             }),
+            #[cfg(feature = "config")]
             given,
             turn: AtomicU64::new(0),
             saved,
@@ -107,6 +109,7 @@ impl Keeper {
     }
 
     /// Another configuration is in force, and with it perhaps another policy.
+    #[cfg(feature = "config")]
     pub(super) fn set(&self, config: &Config, policy: Option<Policy>) {
         self.limits.set(config, policy);
         if self.limits.has_budgets() {
@@ -139,6 +142,7 @@ impl Limits {
         self.terms().limits.clone()
     }
 
+    #[cfg(feature = "config")]
     fn set(&self, config: &Config, policy: Option<Policy>) {
         let limits = Self::join(&self.given, config);
         let other = {

@@ -6,6 +6,10 @@ mod label;
 mod networks;
 #[cfg(unix)]
 mod ops;
+#[allow(
+    dead_code,
+    reason = "shared with the tests in namespaces, which use the rest"
+)]
 #[path = "../netns/process.rs"]
 mod process;
 mod run;

@@ -12,10 +12,6 @@ use crate::network::name_fits;
 
 /// A text, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(
-    not(feature = "config"),
-    expect(dead_code, reason = "only what is read has a place")
-)]
 pub(super) struct Placed {
     pub(super) text: String,
     pub(super) file: String,
