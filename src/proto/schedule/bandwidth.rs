@@ -280,7 +280,7 @@ impl Estimate {
     /// Whether it is long since more was asked.
     fn is_due(&self, now: Instant) -> bool {
         let since = |(until, _)| now.saturating_duration_since(until);
-        self.probing.is_none_or(|asked| since(asked) >= AGAIN)
+        self.probing.is_none_or(|asked| since(asked) >= DOUBT)
     }
 
     fn probe(&mut self, now: Instant, time: Duration, percent: u64) {
