@@ -68,10 +68,13 @@ fn pour(mut near: McStream) -> tokio::task::JoinHandle<()> {
     })
 }
 
+/// Payload and its headers that came over any network; a path that lives may be asked for a word.
 fn received_by(manager: &Manager) -> u64 {
     let traffic = manager.traffic();
-    let on_network = traffic.iter().filter(|row| row.network.is_some());
-    on_network.map(|row| row.received).sum()
+    let payload = traffic
+        .iter()
+        .filter(|row| row.network.is_some() && row.urgency.is_some());
+    payload.map(|row| row.received).sum()
 }
 
 fn sent_on(manager: &Manager, name: &str) -> u64 {

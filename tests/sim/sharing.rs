@@ -1,7 +1,6 @@
 //! Sessions that make way for one another, and rates that hold.
 
 use mancom::stream::{ReadHalf, WriteHalf};
-use mancom::transport::{Memory, Shape};
 use mancom::{ConnectError, Label, ListenError, Manager, McStream};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;

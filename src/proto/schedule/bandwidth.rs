@@ -22,8 +22,7 @@
 //! - Where it is not, for the way is too short or nobody looks often enough, and where round trips vary so
 //!   much that it may be none, a pipe that was full by our own reckoning looks like a slower path when a
 //!   round trip merely varies. So a fall of less than a quarter is believed after ten seconds only; and
-//!   after a fall, after half a minute, and as long as that raises it, more is asked for three round
-//!   trips: not oftener, for who waits meanwhile waits half a round trip longer.
+//!   after a fall, after ten seconds, and as long as that raises it, more is asked for three round trips.
 //!   A full pipe in which nothing waits may hold more: a quarter more is asked.
 //! - The least round trip is that of the way (`least`).
 
@@ -32,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use super::Measure;
 use super::gain::{Gain, SEGMENT};
+use super::gate::TEN;
 use super::least::Least;
 use super::standing::{Queue, Standing};
 
@@ -45,10 +45,9 @@ const ENOUGH: u64 = 64 << 10;
 const KEPT: usize = 16;
 /// A round trip so much longer than the least has waiting in it.
 const WAITING: Duration = Duration::from_micros(750);
-/// After so long a small fall is believed of a pipe that was full by our own reckoning,
+/// After so long a small fall is believed of a pipe that was full by our own reckoning, and more is
+/// asked once.
 const DOUBT: Duration = Duration::from_secs(10);
-/// and after so long more is asked once.
-const AGAIN: Duration = Duration::from_secs(30);
 
 /// What is told of a connection at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -212,7 +211,7 @@ impl Estimate {
         let known = self.bandwidth();
         let counts = match known {
             Some(known) => rate > known || rate > 0 && !limited,
-            None => rate > 0 && (!limited || bytes >= ENOUGH || limits),
+            None => rate > 0 && (!limited || bytes >= ENOUGH || limits || self.is_much(span)),
         };
         let mut fell = false;
         if counts {
@@ -271,6 +270,12 @@ impl Estimate {
         let packet = known.map_or(0, |rate| SEGMENT * 1_000_000 / rate.max(1));
         let packet = Duration::from_micros(packet);
         self.standing.over(now, least, packet, self.gain.varies())
+    }
+
+    /// Whether what was on the way may have been all that a path of which nothing is known gets. Who is
+    /// told by answers looks only when something has just arrived, and so sees about half of it.
+    fn is_much(&self, span: &Span) -> bool {
+        self.blind && span.most >= TEN / 2
     }
 
     fn is_probing(&self, now: Instant) -> bool {
