@@ -21,6 +21,8 @@ const SHORT: Duration = Duration::from_millis(10);
 /// What should stand beyond a packet's own time: as much as the lateness of looking seems to be, and no
 /// less than this part of the way.
 const PART: u32 = 64;
+/// Round trips of one time may differ by this part of the way and a network still be steady.
+const OWN: u32 = 4;
 
 /// Several round trips, all longer by this part or this time, are no chance.
 const BEGINS: (u32, Duration) = (8, Duration::from_millis(4));
@@ -119,18 +121,14 @@ impl Standing {
             None => now.saturating_duration_since(self.marks.front()?.0),
         };
         let least = least.filter(|least| *least >= SHORT)?;
-        let doubtful = self.spread > least / 8 + packet * 2;
         let late = self.pause.max(least / PART);
-        // What varies within a round trip has to be filled too.
-        let spread = if doubtful {
-            self.spread.min(least)
-        } else {
-            Duration::ZERO
-        };
+        // What varies within a round trip has to be filled too, except for what our own packets and a
+        // host that is busy make of it.
+        let varied = self.spread.saturating_sub(least / OWN + packet * 2);
         Some(Queue {
             long: took.saturating_sub(least),
-            should: packet + late + least / 100 * varies + spread,
-            doubtful,
+            should: packet + late + least / 100 * varies + (varied * 2).min(least),
+            doubtful: !varied.is_zero(),
         })
     }
 }
