@@ -12,11 +12,12 @@
 //!
 //! - A sample is what was acknowledged over about one round trip, and no more than the kernel's own
 //!   delivery rate allows, where it has one: what fills a hole is acknowledged in one gulp and was delivered before.
-//! - The bandwidth is the largest sample of the last ten least round trips, at least a second. A sample
-//!   that raises it counts; a lower one counts only if the path was the limit: the kernel had unsent bytes
-//!   all along, or the pipe was full and something waited in it. It was full if a queue was seen to
-//!   stand all along (`standing`), or if as many bytes were on the way as bandwidth times least
-//!   round trip. So time without enough to do teaches nothing, and nor does a network that pauses.
+//! - The bandwidth is the largest sample of the last ten least round trips, at least a second, or two
+//!   where the network varies: what it could do a moment ago it soon can again. A sample that raises it
+//!   counts; a lower one counts only if the path was the limit: the kernel had unsent bytes all along,
+//!   or the pipe was full and something waited in it. It was full if a queue was seen to stand all along
+//!   (`standing`), or if as many bytes were on the way as bandwidth times least round trip. So time
+//!   without enough to do teaches nothing, and nor does a network that pauses.
 //! - Where the standing queue is seen, more or less is asked than the bandwidth, so that it is
 //!   just there (`gain`); at first, before any queue, as in a slow start.
 //! - Where it is not, for the way is too short or nobody looks often enough, and where round trips vary so
@@ -37,8 +38,10 @@ use super::standing::{Queue, Standing};
 
 /// A sample is taken over one round trip, between these.
 const SPAN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
-/// The best sample counts for ten round trips, and no shorter than this.
-const WINDOW: Duration = Duration::from_secs(1);
+/// The best sample counts for ten round trips, and no shorter than this, or than that where the network
+/// varies by so many percent from one to the next.
+const WINDOW: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+const VARIES: u32 = 10;
 /// Without any estimate, less than this in one sample says nothing: it was all there was.
 const ENOUGH: u64 = 64 << 10;
 /// Samples kept: the best, the best after it, and so on.
@@ -215,7 +218,8 @@ impl Estimate {
         };
         let mut fell = false;
         if counts {
-            let window = WINDOW.max(10 * least.unwrap_or(rtt));
+            let shortest = WINDOW[usize::from(self.gain.varies() >= VARIES)];
+            let window = shortest.max(10 * least.unwrap_or(rtt));
             let sample = Sample {
                 at: now,
                 rate,

@@ -16,8 +16,8 @@ use super::standing::Queue;
 const MOST: u64 = 4_000;
 const LEAST: u64 = 850;
 const EVEN: u64 = 1_000;
-/// Turned by no more than this at once, in thousandths.
-const TURN: [i64; 2] = [-200, 250];
+/// Turned by no more than this at once, in thousandths: sooner up than down, for what idles is lost.
+const TURN: [i64; 2] = [-200, 500];
 /// A queue longer than this part of the way is no matter of asking a little less.
 const DEEP: u32 = 4;
 /// A full packet.

@@ -97,6 +97,14 @@ impl Dials {
         self.0.retain(|(attempt, _)| attempt.id().is_none_or(among));
     }
 
+    /// Gives up those that were to replace a silent path of a network on which a path is well again: it
+    /// knows its way, and a new connection would have to learn it.
+    pub(super) fn spare(&mut self, is_well: impl Fn(Option<NetworkId>) -> bool) {
+        self.0.retain(|(attempt, _)| {
+            attempt.is_lane() || attempt.instead_of.is_some() || !is_well(attempt.id())
+        });
+    }
+
     pub(super) fn stop(&mut self, slot: u8) {
         self.0.retain(|(attempt, _)| attempt.slot != slot);
     }

@@ -26,7 +26,8 @@
 //! too while some live label waits for a network although others go on.
 //!
 //! **Silence.** A path that owes an answer for longer than `Settings::stall` counts as not there: its
-//! network is dialled anew, and what it leaves behind ends in the core once another path carries.
+//! network is dialled anew, and what it leaves behind ends in the core once another path carries. If it
+//! moves again before the new one is there, it stays, and the attempt is given up.
 
 mod dials;
 mod join;
@@ -196,6 +197,8 @@ impl Roamer {
         let snapshot = self.context.registry().snapshot();
         self.rests.follow(view.now, &matching, &snapshot);
         self.dials.keep(&matching);
+        self.dials
+            .spare(|id| view.well().any(|open| open.id() == id));
         let wants = self.wants(&view, &matches);
         self.abandon_the_vain(&view, &wants);
         self.dial_what_is_wanted(driver, &view, &wants);

@@ -23,6 +23,35 @@ async fn what_is_silent_is_dialled_anew_once_it_can_be(networks: Networks) -> Ou
     Ok(())
 }
 
+// behaviour: I11 S10
+#[mancom::test]
+async fn a_path_that_moves_again_before_another_is_there_stays(networks: Networks) -> Outcome {
+    networks.up(wifi());
+    let (mut near, mut far) = joined("mem://again", Label::ANY).await?;
+    until_on(&near, &["wlan0"], secs(1)).await;
+    let mut events = near.events();
+    drain(&mut events).await;
+    networks.stall("wlan0", true);
+    near.write_all(&[1; 100_000]).await?;
+    sleep(secs(4)).await;
+    networks.stall("wlan0", false);
+    soon(
+        secs(5),
+        "by the old path",
+        far.read_exact(&mut [0; 100_000]),
+    )
+    .await?;
+    sleep(secs(5)).await;
+    let seen = drain(&mut events).await;
+    let suspect = |event: &PathEvent| matches!(event, PathEvent::Suspect(_));
+    assert!(
+        seen.iter().any(suspect),
+        "long enough to be missed: {seen:?}"
+    );
+    assert!(downs(&seen).is_empty(), "{seen:?}");
+    Ok(())
+}
+
 // behaviour: I11
 #[mancom::test]
 async fn doubts_of_a_path_and_their_end_are_told(networks: Networks) -> Outcome {

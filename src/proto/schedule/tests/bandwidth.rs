@@ -387,9 +387,9 @@ fn a_network_that_varies_is_kept_busy_by_a_queue_of_less_than_some_round_trips()
     line.waits.clear();
     let could = line.could(millis(60_000));
     let delivered = line.run(Wants::Gated, millis(60_000));
-    assert!(delivered >= 0.93 * could, "{delivered} of {could}");
+    assert!(delivered >= 0.95 * could, "{delivered} of {could}");
     let half = line.waited(50);
-    assert!(half <= millis(200), "a queue of {half:?}");
+    assert!(half <= millis(300), "a queue of {half:?}");
 }
 
 #[test]
