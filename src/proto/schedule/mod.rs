@@ -30,7 +30,8 @@
 //!   label is redundant: there classes only order, for whoever asks for two networks asks for both.
 //! - **Bulk** is striped by earliest completion, as ECF and BLEST have it: the path that asks takes a
 //!   chunk, unless the others would be done with the *whole* backlog before this chunk arrived. So a slow
-//!   path helps with much and never holds up the end of little, nor fills the receiver's window.
+//!   path helps with much and never holds up the end of little, nor fills the receiver's window. A path
+//!   within the host, where copying is what takes time, carries it alone for as long as it takes it.
 //! - **The gate** bounds what bulk leaves in a path's queue: see [`gate`].
 //! - **Priority.** Where another session of more priority has traffic of this urgency waiting, ours waits,
 //!   unless it is starved: of every urgency that is held back so, a chunk moves every [`STARVATION`].

@@ -12,6 +12,12 @@ const SMALL: u64 = 16 << 10;
 /// Arrivals no further apart are alike, in nanoseconds: on quick paths the far end puts together what came
 /// by turns at more cost than that.
 const ALIKE: u128 = 250_000;
+/// A path that carries so many bytes a second, with a round trip so short, stays within the host: copying
+/// is what takes time there, and a second path adds only the work of putting the bytes together.
+const PLENTY: u64 = 250_000_000;
+const NEAR: Duration = Duration::from_micros(50);
+/// So it carries alone, while what it is given arrives within so many nanoseconds.
+const PROMPT: u128 = 5_000_000;
 /// A gate that is shut is looked at again after the time in which it opens, within these bounds.
 const SOON: Duration = Duration::from_millis(1);
 const SOON_TIGHT: Duration = Duration::from_millis(1);
@@ -204,11 +210,28 @@ impl Decision<'_> {
         Choice::Later(again)
     }
 
+    /// A path that needs no other beside it, the same one each time.
+    fn suffices(&self) -> Option<usize> {
+        let open = |index: &usize| {
+            let pipe = self.pipes[*index].filter(|_| self.said[*index].is_none());
+            pipe.is_some_and(|pipe| {
+                arrival::rate(&pipe.measure).is_some_and(|rate| rate >= PLENTY)
+                    && arrival::least(&pipe.measure).is_some_and(|least| least <= NEAR)
+                    && self.completes(&pipe) <= PROMPT
+            })
+        };
+        let open = (0..self.paths.len()).filter(open);
+        open.min_by_key(|index| self.paths[*index].slot)
+    }
+
     /// Whether a chunk over this path does not arrive after the others are done with everything.
     fn helps(&self, index: usize) -> bool {
         let Some(pipe) = self.pipes[index] else {
             return false;
         };
+        if let Some(alone) = self.suffices() {
+            return alone == index;
+        }
         let arrives = self.completes(&pipe);
         let others = || {
             let others = self.pipes.iter().enumerate();

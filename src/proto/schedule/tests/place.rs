@@ -161,11 +161,28 @@ fn a_slow_path_helps_with_much_and_not_with_little() {
 
 #[test]
 fn who_asks_keeps_a_chunk_that_another_path_has_hardly_sooner() {
-    // 1 GB/s, and nothing to speak of on the way.
-    let quick = |slot| path(slot, 8_000, 0);
-    let ahead = |bytes| [with(quick(0), bytes), quick(1)];
+    // 1 GB/s, and as much on the way of either as it holds.
+    let quick = |slot| path(slot, 8_000, 1);
+    let ahead = |bytes| [with(quick(0), 1_000 * KB + bytes), quick(1)];
     assert_eq!(asked(0, bulk(16 * KB), &ahead(240 * KB)), Choice::On(0));
     assert_eq!(asked(0, bulk(16 * KB), &ahead(260 * KB)), Choice::On(1));
+}
+
+#[test]
+fn a_path_within_the_host_carries_bulk_alone_while_it_takes_it() {
+    let inside = |slot| path(slot, 8_000, 0);
+    let ahead = |bytes| [with(inside(0), bytes), inside(1)];
+    for asker in [0, 1] {
+        assert_eq!(asked(asker, bulk(MIB), &ahead(4_000 * KB)), Choice::On(0));
+        assert_eq!(asked(asker, bulk(MIB), &ahead(6_000 * KB)), Choice::On(1));
+    }
+    // Neither a gigabit nor a way out of the host is so quick that a second one would not help.
+    for (megabits, rtt) in [(1_000, 0), (8_000, 1)] {
+        let paths = [path(0, megabits, rtt), path(1, megabits, rtt)];
+        for asker in [0, 1] {
+            assert_eq!(asked(asker, bulk(MIB), &paths), Choice::On(asker));
+        }
+    }
 }
 
 #[test]
