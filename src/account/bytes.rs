@@ -172,6 +172,86 @@ impl Accounts {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "metrics")]
+    mod metrics {
+        use super::*;
+        use ::metrics::{
+            Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+        };
+
+        /// Keeps what is counted, by name and the words of its labels.
+        #[derive(Debug, Default)]
+        struct Kept(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+        impl Kept {
+            fn all(&self) -> Vec<(String, u64)> {
+                let kept = self.0.lock().unwrap();
+                let read = |(name, cell): (&String, &Arc<AtomicU64>)| {
+                    (name.clone(), cell.load(Ordering::Relaxed))
+                };
+                kept.iter().map(read).collect()
+            }
+        }
+
+        impl Recorder for Kept {
+            fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+            fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+            fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+            fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+                let labels = key.labels();
+                let labels = labels.map(|label| format!(" {}={}", label.key(), label.value()));
+                let name = format!("{}{}", key.name(), labels.collect::<String>());
+                Counter::from_arc(self.0.lock().unwrap().entry(name).or_default().clone())
+            }
+
+            fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+                panic!("bytes are counted")
+            }
+
+            fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+                panic!("bytes are counted")
+            }
+        }
+
+        #[test]
+        fn the_counter_is_told_each_byte_once() {
+            let kept = Kept::default();
+            let _local = ::metrics::set_default_local_recorder(&kept);
+            let accounts = Accounts::default();
+            let id = crate::network::NetworkId::new(1, 0);
+            let phone = Network::new(id, Network::cellular("wwan0").metered(true));
+            let row = accounts.row(Some(&phone));
+            row.publish();
+            assert_eq!(kept.all(), [], "nothing went");
+            row.payload(Urgency::Interactive, 5, 0);
+            row.publish();
+            row.payload(Urgency::Interactive, 2, 0);
+            row.publish();
+            row.publish();
+            let now = Tally {
+                received: [0, 0, 0, 9],
+                ..Tally::default()
+            };
+            accounts.row(None).add(&Tally::default(), &now);
+            accounts.row(None).publish();
+            let named = |of: &str| format!("mancom_bytes_total {of}");
+            assert_eq!(
+                kept.all(),
+                [
+                    (
+                        named("network= metered=no urgency=control direction=received"),
+                        9
+                    ),
+                    (
+                        named("network=wwan0 metered=yes urgency=interactive direction=sent"),
+                        7
+                    ),
+                ]
+            );
+        }
+    }
+
     #[test]
     fn bytes_are_told_apart_by_sort_and_direction() {
         let accounts = Accounts::default();

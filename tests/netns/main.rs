@@ -82,7 +82,9 @@ fn main() -> std::process::ExitCode {
         daemon::CASES,
         reload::CASES,
         managers::CASES,
-        scout::CASES,
+        scout::storms::CASES,
+        scout::changes::CASES,
+        scout::facts::CASES,
     ]
     .concat();
     isolation::main(&cases)

@@ -88,6 +88,9 @@ async fn watch(
     let mut changed = false;
     loop {
         let now = Instant::now().into_std();
+        if talk.is_deaf() {
+            check_empty(socket.raw.socket_ref(), &mut talk, now)?;
+        }
         if let Some(request) = talk.request(now) {
             socket
                 .raw
@@ -162,6 +165,26 @@ async fn hear(raw: &TokioSocket, talk: &mut Talk) -> io::Result<()> {
         Poll::Ready(Ok(()))
     })
     .await
+}
+
+/// Looks whether nothing is left in the socket; asked of the kernel, for a task whose turn is over is
+/// shown nothing either.
+fn check_empty(
+    socket: &netlink_sys::Socket,
+    talk: &mut Talk,
+    now: std::time::Instant,
+) -> io::Result<()> {
+    let mut first = [0];
+    match socket.recv(&mut &mut first[..], libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => talk.drained(),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOBUFS) => talk.overrun(now),
+            Some(libc::EINTR) => {}
+            _ => return Err(error),
+        },
+    }
+    Ok(())
 }
 
 /// The user whose packets the rules see; root's if `/proc` does not tell.

@@ -11,6 +11,9 @@
 //! what was known and what the dump shows. Looks that faults ask for are at least 100 ms apart,
 //! those for messages that do not decode 1 s, and the regular ones take at most 1 % of the time.
 //!
+//! From an overrun until the socket has been empty the kernel drops every event, and says nothing of it:
+//! only then is a dump asked for, for an earlier one would miss what happened meanwhile.
+//!
 //! What a dump does not show is gone, but for one that was interrupted by changes or by an overrun:
 //! that is asked for again. Where the changes do not end, the third takes nothing away, so that
 //! there is something to see, and the next look follows soon.
@@ -57,6 +60,8 @@ pub(super) struct Talk {
     /// The look under way took nothing away in some part.
     partial: bool,
     ended: bool,
+    /// There was an overrun, and the socket has not been empty since.
+    deaf: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +90,7 @@ impl Talk {
             disturbed: 0,
             partial: false,
             ended: false,
+            deaf: false,
         }
     }
 
@@ -103,9 +109,10 @@ impl Talk {
         self.want(Part::ALL, now);
     }
 
-    /// The kernel had more to say than the socket could hold.
+    /// The kernel had more to say than the socket could hold, and says nothing until it is empty.
     pub(super) fn overrun(&mut self, now: Instant) {
         tracing::debug!(target: "mancom::scout", "netlink overrun");
+        self.deaf = true;
         if self.asked.is_some() && self.whole && self.is_hopeless() {
             return;
         }
@@ -113,9 +120,19 @@ impl Talk {
         self.want(Part::ALL, now.max(self.began + APART));
     }
 
+    /// Whether events are dropped without a word.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// The socket is empty.
+    pub(super) fn drained(&mut self) {
+        self.deaf = false;
+    }
+
     /// A request to send, if it is time for one.
     pub(super) fn request(&mut self, now: Instant) -> Option<Vec<u8>> {
-        if self.asked.is_some() || now < self.wanted_at {
+        if self.deaf || self.asked.is_some() || now < self.wanted_at {
             return None;
         }
         let part = self.wanted.pop_first()?;
@@ -279,6 +296,8 @@ impl Talk {
     fn lose(&mut self) {
         self.asked = None;
         self.whole = false;
+        // What is asked for instead has a time of its own.
+        self.wanted.clear();
         self.tables.abandon();
     }
 

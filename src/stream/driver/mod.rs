@@ -8,7 +8,8 @@
 //!
 //! `sockets` reads the paths and `transmit` writes to them in whoever's poll it is, `books` is what the
 //! sessions of a process tell each other, `fees` what bytes count for, `wakers` decides whom the sockets' news wakes, `serve` is the
-//! task, `messages` the ways in of messages, and `state` what the lock guards.
+//! task, `messages` the ways in of messages, and `state` what the lock guards: `news` is what its core
+//! reports, `nearby` what becomes of its networks.
 //!
 //! Every entry goes through [`Driver::with`]: lock, look at a newer snapshot or policy, run, collect
 //! what the core reports, unlock, and only then wake. No user code and no waker runs under the lock.
@@ -17,6 +18,8 @@ mod books;
 mod fees;
 mod line;
 mod messages;
+mod nearby;
+mod news;
 mod scratch;
 mod serve;
 mod sockets;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::super::context::Context;
 use super::super::error::{SessionError, stream_error};
 use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscribers};
 use super::books::Books;
@@ -20,11 +19,10 @@ use super::wakers::Wakers;
 use crate::account::Row;
 use crate::deferral::Registry;
 use crate::label::Label;
-use crate::label::matching::{Blocked, PathFacts};
+use crate::label::matching::Blocked;
 use crate::network::{Network, NetworkId, Snapshot};
 use crate::proto::session::{
-    CloseReason, Event, MAX_PATHS, PathEnd, PathId, PathSides, PathStats, Role, Session,
-    StreamError, StreamId,
+    CloseReason, MAX_PATHS, PathId, PathStats, Role, Session, StreamError, StreamId,
 };
 use crate::scout::Sample;
 
@@ -75,9 +73,9 @@ pub(in crate::stream) struct State {
     /// What was told last, and the number of that word.
     pub(super) detached: (u64, Option<usize>),
     /// The networks: a newer snapshot is looked at before anything else is done,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// and so is another policy.
-    revised: watch::Receiver<()>,
+    pub(super) revised: watch::Receiver<()>,
     /// What it and the other sessions tell each other, until it is over.
     pub(super) books: Option<Books>,
     /// Where bytes were counted.
@@ -85,9 +83,9 @@ pub(in crate::stream) struct State {
     /// What its bytes count for.
     pub(super) terms: Terms,
     /// The peer is to know nothing of our networks.
-    anonymous: bool,
+    pub(super) anonymous: bool,
     /// A listener's way to tell where else it can be dialled, and what it told last.
-    advertise: Option<(Advertise, Vec<SocketAddr>)>,
+    pub(super) advertise: Option<(Advertise, Vec<SocketAddr>)>,
     /// What a dialler's roamer has in mind.
     mind: Mind,
 }
@@ -240,98 +238,6 @@ impl State {
         timer.into_iter().chain(books).min()
     }
 
-    pub(super) fn take_event(&mut self, now: Instant, event: Event) -> bool {
-        match event {
-            Event::Readable(id) => self.wake_one(id, |waiters| &mut waiters.read),
-            Event::Writable(id) => self.wake_one(id, |waiters| &mut waiters.write),
-            Event::Shut(id) => self.wake_one(id, |waiters| &mut waiters.shut),
-            Event::Incoming => self.wake.extend(self.accepting.call()),
-            Event::PathClosed(path, end) => self.path_closed(now, path, end),
-            Event::PathCarries(_)
-            | Event::PeerAddresses
-            | Event::Stranded
-            | Event::PathFacts(_)
-            | Event::PathStalled(_) => self.unsettled = true,
-            Event::PathSuspect(path) => self.path_doubted(path, PathEvent::Suspect),
-            Event::PathTrusted(path) => self.path_doubted(path, PathEvent::Trusted),
-            Event::MessageReady => self.message_ready(),
-            Event::MessageRoom(urgency) => self.message_room(urgency),
-            Event::MessageSettled(id, fate) => self.message_settled(id, fate),
-            Event::Closed(reason) => {
-                self.transmit(now);
-                self.session_closed(reason);
-            }
-        }
-        matches!(
-            event,
-            Event::PathClosed(..)
-                | Event::Stranded
-                | Event::PathFacts(_)
-                | Event::PathCarries(_)
-                | Event::PeerAddresses
-                | Event::PathStalled(_)
-                | Event::PathSuspect(_)
-                | Event::PathTrusted(_)
-                | Event::Closed(_)
-        )
-    }
-
-    pub(super) fn wake_one(
-        &mut self,
-        id: StreamId,
-        which: impl FnOnce(&mut Waiters) -> &mut Option<Waker>,
-    ) {
-        if let Some((_, waiters)) = self.waiters.iter_mut().find(|(known, _)| *known == id) {
-            self.wake.extend(which(waiters).take());
-        }
-    }
-
-    fn path_doubted(&mut self, path: PathId, event: fn(PathInfo) -> PathEvent) {
-        if let Some(link) = self.links.iter().find(|link| link.path == path) {
-            let event = event(self.info(link));
-            tracing::debug!(target: "mancom::session", %event);
-            self.publish(event);
-        }
-        self.unsettled = true;
-    }
-
-    pub(super) fn path_closed(&mut self, now: Instant, path: PathId, end: PathEnd) {
-        let Some(at) = self.links.iter().position(|link| link.path == path) else {
-            return;
-        };
-        let stats = self.core.path_stats(path).unwrap_or_default();
-        let mut info = self.info(&self.links[at]);
-        let mut link = self.links.swap_remove(at);
-        self.end_fees(now, &mut link);
-        add(&mut self.totals, &link, stats);
-        info.stats = stats;
-        // Of a path given up in order, it is no news that its link ended.
-        let failed = link.dead.clone().filter(|_| end != PathEnd::Retired);
-        let why = failed.unwrap_or_else(|| path_end(end).into());
-        tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
-        self.publish(PathEvent::Down { path: info, why });
-        self.unsettled = true;
-    }
-
-    pub(super) fn session_closed(&mut self, reason: CloseReason) {
-        for (_, waiters) in &mut self.waiters {
-            let Waiters { read, write, shut } = waiters;
-            self.wake.extend(
-                [read.take(), write.take(), shut.take()]
-                    .into_iter()
-                    .flatten(),
-            );
-        }
-        self.wake.extend(self.accepting.dissolve());
-        self.wake.extend(self.closing.dissolve());
-        self.end_messages();
-        if !self.subscribers.is_closed() {
-            let why = self.closed_error(reason).to_string().into();
-            self.publish(PathEvent::Closed { why });
-            self.subscribers.close(&mut self.wake);
-        }
-    }
-
     /// Over, and what was to be said has been said.
     pub(super) fn is_over(&self) -> bool {
         self.core.closed().is_some()
@@ -365,77 +271,6 @@ impl State {
             .iter()
             .filter(|link| link.dead.is_none())
             .map(|link| (link.path, link.network.as_ref()))
-    }
-
-    /// Looks at a newer snapshot and another policy, if there are such. In whoever's poll it is, so that
-    /// not one byte more goes where it may not go any more.
-    pub(super) fn follow(&mut self, now: Instant, context: &dyn Context) {
-        if self.revised.has_changed().unwrap_or(false) {
-            self.revised.mark_unchanged();
-            let policy = context.registry().policy();
-            self.core.set_policy(now, policy.clone());
-            self.set_terms(now, context.limits(), policy);
-            self.unsettled = true;
-        }
-        if self.snapshots.has_changed().unwrap_or(false) {
-            self.look(now);
-        }
-    }
-
-    /// What the newest snapshot says of the networks the paths are on.
-    pub(super) fn look(&mut self, now: Instant) {
-        let snapshot = self.snapshots.borrow_and_update().clone();
-        for at in 0..self.links.len() {
-            let link = &self.links[at];
-            let Some(known) = link.network.as_ref().filter(|_| link.dead.is_none()) else {
-                continue;
-            };
-            match snapshot.successor(known, link.io.local()) {
-                Some(network) if network == known => {}
-                Some(network) => self.set_network(now, at, network.clone()),
-                None if self.core.role() == Role::Dialler => {
-                    self.lose(now, at, "the network went".into());
-                }
-                // A listener cannot dial another one: as long as this one works, it works.
-                None => {}
-            }
-        }
-        self.tell_addresses(None);
-    }
-
-    /// The peer is to be told where else this listener can be dialled.
-    pub(super) fn advertise(&mut self, advertise: Advertise) {
-        self.advertise = Some((advertise, Vec::new()));
-    }
-
-    /// Tells it, on this path, or on all that are open if it changed.
-    pub(super) fn tell_addresses(&mut self, fresh: Option<PathId>) {
-        let Some((advertise, told)) = &mut self.advertise else {
-            return;
-        };
-        let now = advertise(&self.snapshots.borrow());
-        let changed = now != *told;
-        *told = now;
-        for link in self.links.iter().filter(|link| link.dead.is_none()) {
-            if changed || fresh == Some(link.path) {
-                self.core.tell_addresses(link.path, told);
-            }
-        }
-    }
-
-    /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
-    fn set_network(&mut self, now: Instant, at: usize, network: Network) {
-        let path = self.links[at].path;
-        let remote = self.core.remote_facts(path).unwrap_or_default();
-        if !self.anonymous {
-            self.core.tell_facts(now, path, PathFacts::of(&network));
-        }
-        self.links[at].network = Some(network.clone());
-        self.begin_fees(now, at);
-        let local = Some(network);
-        self.core
-            .update_path(now, path, PathSides { local, remote });
-        self.transmit(now);
     }
 
     pub(in crate::stream) fn grace_left(&self, now: Instant) -> Duration {
@@ -484,16 +319,4 @@ pub(super) fn add(networks: &mut Vec<NetworkBytes>, link: &Link, stats: PathStat
         .as_ref()
         .map(|network| Arc::<str>::from(network.name()));
     NetworkBytes::add(networks, name, stats);
-}
-
-fn path_end(end: PathEnd) -> String {
-    match end {
-        PathEnd::Lost => "lost".into(),
-        PathEnd::Replaced => "replaced by a new connection".into(),
-        PathEnd::Silent => "silent: it owed an answer".into(),
-        PathEnd::Retired => "given up for a better one".into(),
-        PathEnd::Forbidden => "no longer allowed by the label".into(),
-        PathEnd::Protocol(error) => error.to_string(),
-        PathEnd::SessionClosed => "the session is over".into(),
-    }
 }

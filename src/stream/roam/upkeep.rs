@@ -206,3 +206,24 @@ fn label_on(matches: &Matches, id: NetworkId) -> Label {
     let of = choosers.find(|chooser| chooser.admits(id));
     of.map_or(Label::ANY, |chooser| chooser.label)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Route;
+
+    #[test]
+    fn a_network_leads_to_a_listener_where_a_route_covers_one_of_its_addresses() {
+        let lan = Network::wifi("wlan0").no_default_route();
+        let lan = lan.route(Route::to(("10.0.0.0".parse::<IpAddr>().unwrap(), 8)));
+        let lan = Network::new(NetworkId::new(1, 1), lan);
+        let to = |ips: &[&str]| {
+            let ips = ips.iter().map(|ip| ip.parse().unwrap());
+            Destination::Addresses(ips.collect())
+        };
+        assert!(leads(&lan, &to(&["10.1.2.3"])));
+        assert!(!leads(&lan, &to(&["192.0.2.1", "2001:db8::1"])));
+        assert!(leads(&lan, &to(&["192.0.2.1", "10.1.2.3"])), "one will do");
+        assert!(leads(&lan, &Destination::Name), "nobody knows better");
+    }
+}

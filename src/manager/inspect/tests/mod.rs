@@ -29,10 +29,13 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        let manager = Manager::builder().scout(Scout::fixed([Network::cellular("wwan0")]));
+        Self::of(manager.build().await.unwrap()).await
+    }
+
+    async fn of(manager: Manager) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
-        let manager = Manager::builder().scout(Scout::fixed([Network::cellular("wwan0")]));
-        let manager = manager.build().await.unwrap();
         let world = World { manager, folder };
         let acceptor = server::open(world.folder.path()).await.unwrap();
         tokio::spawn(server::serve(acceptor, world.seen()));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, timeout};
@@ -16,8 +16,12 @@ use super::super::server::{self, Seen};
 use super::super::wire::{self, CONNECTIONS, LONGEST_QUESTION, MOST_OPERATIONS};
 use super::super::{InspectError, Process, nudge_all, ops, processes};
 use super::{LIMIT, World, said};
+use crate::account::{Limit, Period};
 use crate::deferral::{MatchError, OperationId, Pending};
 use crate::label::{Label, Prop};
+use crate::manager::Manager;
+use crate::network::Network;
+use crate::scout::Scout;
 use crate::stream::tracker::Tracker;
 
 const WIFI: Label = Label::new().require(Prop::Wifi);
@@ -70,6 +74,50 @@ async fn what_waits_is_listed_nudged_and_withdrawn_from_outside() {
     let ended = waiting.await.unwrap();
     assert!(matches!(ended, Err(MatchError::Cancelled)), "{ended:?}");
     assert!(!process.nudge(listed.id()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_status_tells_what_went_where_and_what_is_spent() {
+    let scout = Scout::fixed([Network::cellular("wwan0").metered(true)]);
+    let limit = Limit::new("any", "if=wwan*").unwrap();
+    let limit = limit.bytes(5_000_000, Period::Month);
+    let about = limit.to_string();
+    let manager = Manager::builder().scout(scout).limit(limit).build();
+    let world = World::of(manager.await.unwrap()).await;
+    let process = world.process().await;
+    let before = process.status().await.unwrap();
+    assert_eq!((before.traffic, before.spending), (json!([]), json!([])));
+    let listener = world.manager.listen("mem://told").await.unwrap();
+    let connect = world.manager.connect("mem://told").label(Label::BACKGROUND);
+    let mut near = connect.await.unwrap();
+    let mut far = listener.accept().await.unwrap();
+    near.write_all(&[7; 1000]).await.unwrap();
+    far.read_exact(&mut [0; 1000]).await.unwrap();
+    let status = process.status().await.unwrap();
+    let traffic = status.traffic.as_array().unwrap();
+    // Whoever accepts in memory knows of no network.
+    let of = |urgency: Value| {
+        let mut rows = traffic.iter();
+        let row = rows.find(|row| row["network"] == "wwan0" && row["urgency"] == urgency);
+        row.unwrap_or_else(|| panic!("{urgency} in {traffic:?}"))
+    };
+    assert_eq!(
+        *of(json!("background")),
+        json!({ "network": "wwan0", "metered": true, "urgency": "background",
+                "sent": 1000, "received": 0 })
+    );
+    let rest = of(Value::Null);
+    assert!(rest["sent"].as_u64() > Some(0), "headers: {rest}");
+    let [spent] = &status.spending.as_array().unwrap()[..] else {
+        panic!("one limit, one network: {}", status.spending)
+    };
+    assert_eq!(spent["limit"], about);
+    assert_eq!(
+        (&spent["network"], &spent["bytes"]),
+        (&json!("wwan0"), &json!(5_000_000))
+    );
+    assert!(spent["used"].as_u64() >= Some(1000), "{spent}");
+    assert!(spent["renewed"].as_u64() > Some(0));
 }
 
 // behaviour: K4

@@ -98,6 +98,51 @@ fn a_blocked_writer_never_waits_for_a_delayed_acknowledgement() {
     assert!(pair.now() - begun < Duration::from_millis(200));
 }
 
+/// How long after payload under this label came its reader acknowledges it, unasked.
+fn acknowledged_after(label: Label, paths: u8) -> Duration {
+    let config = Config {
+        ack_delay: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let mut pair = Pair::new(3, start(), config.clone(), config);
+    pair.weather.jitter = Duration::ZERO;
+    let id = opened(&mut pair, End::Dialler);
+    send_all(&mut pair, End::Dialler, id, b"a");
+    for slot in 1..paths {
+        pair.dial(slot).expect("the session lives");
+    }
+    pair.run(Duration::from_secs(1));
+    let _ = pair.read_all(End::Listener, id);
+    let begun = pair.now();
+    let wrote = pair.session(End::Dialler).write(begun, id, label, b"b");
+    assert_eq!(wrote, Ok(1));
+    let acknowledged = |pair: &mut Pair| {
+        let offsets = pair.session(End::Dialler).offsets(id);
+        offsets.map(|o| o.acknowledged)
+    };
+    assert_eq!(acknowledged(&mut pair), Some(1));
+    while acknowledged(&mut pair) != Some(2) {
+        assert!(pair.step(begun + LONG), "never");
+    }
+    pair.now() - begun
+}
+
+#[test]
+fn interactive_payload_is_acknowledged_after_a_quarter_of_the_delay_where_there_are_several_paths()
+{
+    let delay = Duration::from_millis(200);
+    // And a round trip.
+    let about = |took: Duration, delay: Duration| {
+        assert!(
+            took >= delay && took <= delay + Duration::from_millis(40),
+            "{took:?} for {delay:?}"
+        );
+    };
+    about(acknowledged_after(Label::INTERACTIVE, 2), delay / 4);
+    about(acknowledged_after(Label::INTERACTIVE, 1), delay);
+    about(acknowledged_after(Label::BACKGROUND, 2), delay);
+}
+
 #[test]
 fn a_blocked_writer_is_woken_once_there_is_room_to_speak_of() {
     let mut pair = pair();

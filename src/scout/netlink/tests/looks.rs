@@ -164,7 +164,7 @@ fn an_overrun_loses_no_state() {
     kernel.has[1] = Message::NewAddress(address(3, "10.0.3.9", 24));
     kernel.has.extend(ethernet(4, "eth2", None));
     kernel.now += Duration::from_secs(1);
-    kernel.talk.overrun(kernel.now);
+    kernel.overrun();
     assert_eq!(kernel.answer_all(), 4);
     let names: Vec<_> = kernel
         .seen()
@@ -181,11 +181,42 @@ fn an_overrun_loses_no_state() {
 
 // behaviour: C5
 #[test]
+fn after_an_overrun_nothing_is_asked_before_the_socket_was_empty() {
+    let mut kernel = Kernel::looked(ethernet(2, "eth0", None));
+    kernel.now += Duration::from_secs(1);
+    kernel.talk.overrun(kernel.now);
+    assert_eq!(kernel.talk.request(kernel.now), None);
+    // Nobody is told of this, nor of its being lost.
+    kernel.has.clear();
+    kernel.talk.drained();
+    assert_eq!(kernel.answer_all(), 4);
+    assert!(kernel.seen().is_empty());
+}
+
+#[test]
+fn a_look_that_failed_is_not_begun_again_at_once() {
+    let mut kernel = Kernel::looked(Vec::new());
+    kernel.now += Duration::from_secs(1);
+    for _ in 0..2 {
+        kernel.talk.look(kernel.now);
+        let request = kernel.talk.request(kernel.now).expect("links");
+        let request = NetlinkMessage::<Message>::deserialize(&request).expect("a request");
+        let sequence = request.header.sequence_number;
+        let busy = refusal(sequence, libc::EBUSY);
+        kernel.talk.receive(kernel.now, &busy).expect("a failure");
+        assert_eq!(kernel.talk.request(kernel.now), None);
+        kernel.now += Duration::from_secs(1);
+    }
+    assert_eq!(kernel.answer_all(), 4);
+}
+
+// behaviour: C5
+#[test]
 fn an_overrun_in_a_dump_starts_it_again() {
     let mut kernel = Kernel::new(ethernet(2, "eth0", None));
     let lost = kernel.talk.request(kernel.now).expect("a request");
     kernel.now += Duration::from_secs(1);
-    kernel.talk.overrun(kernel.now);
+    kernel.overrun();
     kernel.answer(&lost, 0);
     assert!(
         kernel.seen().is_empty(),
@@ -255,7 +286,7 @@ fn overruns_without_end_do_not_keep_a_look_from_its_end() {
     while !kernel.talk.is_complete() {
         kernel.now += Duration::from_secs(1);
         let request = kernel.talk.request(kernel.now).expect("a request");
-        kernel.talk.overrun(kernel.now);
+        kernel.overrun();
         overruns += 1;
         assert!(overruns < 10, "no end");
         kernel.answer(&request, 0);

@@ -76,6 +76,12 @@ impl Kernel {
         answered
     }
 
+    /// An overrun, and all that the socket held is read.
+    fn overrun(&mut self) {
+        self.talk.overrun(self.now);
+        self.talk.drained();
+    }
+
     fn answer(&mut self, request: &[u8], flags: u16) {
         let request = NetlinkMessage::<Message>::deserialize(request).expect("a request");
         let sequence = request.header.sequence_number;
