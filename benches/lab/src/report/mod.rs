@@ -90,12 +90,19 @@ impl Column {
 
     /// One sample with its name and unit.
     pub(crate) fn told(&self, sample: f64) -> String {
-        let shown = match self.stat {
-            _ if sample.is_nan() => "-".to_owned(),
-            Stat::Sum => format!("{sample:.0} {}", self.unit),
-            _ => table::with_unit(sample, self.unit),
-        };
-        format!("{} {}", self.name, shown.trim())
+        if sample.is_nan() {
+            return format!("{} -", self.name);
+        }
+        let told = format!("{} {} {}", self.name, self.round(sample), self.unit);
+        told.trim_end().to_owned()
+    }
+
+    /// What is summed is counted, and shown whole.
+    fn round(&self, figure: f64) -> String {
+        match self.stat {
+            Stat::Sum => format!("{figure:.0}"),
+            _ => table::round(figure),
+        }
     }
 }
 
