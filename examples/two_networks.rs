@@ -5,7 +5,7 @@
 //! what the backup moves over which network, and how long the answers take; also while the wifi is
 //! gone from the third second to the sixth. At the end, what the answers took in all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -76,15 +76,16 @@ async fn ask(mut stream: McStream, told: mpsc::Sender<Duration>) -> io::Result<(
     }
 }
 
-/// What each network carried since the last time.
-fn moved(session: &mancom::Session, before: &mut HashMap<String, u64>) -> String {
-    let mut words = Vec::new();
+/// What each network carried since the last time, over all its paths: interactive traffic has a lane of its own.
+fn moved(session: &mancom::Session, before: &mut HashMap<(u8, u32), u64>) -> String {
+    let mut networks = BTreeMap::<_, u64>::new();
     for path in session.paths() {
-        let name = path.to_string();
         let sent = path.stats.payload_sent + path.stats.payload_resent;
-        let last = before.insert(name.clone(), sent).unwrap_or_default();
-        words.push(format!("{name} {:.1} Mbit/s", (sent - last) as f64 * 8e-6));
+        let last = before.insert(path.path, sent).unwrap_or_default();
+        *networks.entry(path.name.unwrap_or_default()).or_default() += sent - last;
     }
+    let rate = |(name, sent)| format!("{name} {:.1} Mbit/s", sent as f64 * 8e-6);
+    let words: Vec<_> = networks.into_iter().map(rate).collect();
     words.join(", ")
 }
 

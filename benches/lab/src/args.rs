@@ -1,12 +1,15 @@
 //! What the command line asks for.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
-use crate::peer::{self, Peer};
+use crate::peer;
 
 pub(crate) const USAGE: &str = "\
 usage: lab [B3 B4 B5 B6 B7 B8 B12 ..] [options]
-       lab check                       is the emulated world what it is told to be?
+       lab check [rtt goodput queue fault loss trace fast] [TRACE ..]
+                                       is the emulated world what it is told to be? Some sections of it, or all;
+                                       beside its own trace these of mahimahi's are played
 
 Everything (--tries 50 --traces DIR) takes about 50 minutes on four idle cores, a workload or two of it 2 to 15,
 with --jobs 1 everything takes 7 hours. Busy cores spoil the figures; each table says how busy they were.
@@ -27,6 +30,17 @@ with --jobs 1 everything takes 7 hours. Busy cores spoil the figures; each table
 pub(crate) const WORKLOADS: [&str; 7] = ["B3", "B4", "B5", "B6", "B7", "B8", "B12"];
 
 pub(crate) const CONGESTIONS: [&str; 2] = ["cubic", "bbr"];
+const OPTIONS: [&str; 9] = [
+    "--runs",
+    "--tries",
+    "--peer-tries",
+    "--jobs",
+    "--quick",
+    "--peers",
+    "--congestion",
+    "--traces",
+    "--out",
+];
 /// Tries of each peer, unless told.
 const PEER_TRIES: usize = 5;
 
@@ -80,7 +94,7 @@ impl Args {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
             let number = |text: String| match text.parse() {
                 Ok(number) if number > 0 => Ok(number),
-                _ => Err(format!("{text} is no number of them")),
+                _ => Err(format!("{word} {text}: it wants a number, at least 1")),
             };
             match word.as_str() {
                 "--quick" => args.quick = true,
@@ -92,14 +106,16 @@ impl Args {
                 "--congestion" => {
                     let name = value()?;
                     let known = CONGESTIONS.into_iter().find(|known| *known == name);
-                    args.congestion = Some(known.ok_or(format!("{name} is not compared"))?);
+                    let known = known.ok_or_else(|| none("congestion control", &name, CONGESTIONS));
+                    args.congestion = Some(known?);
                 }
                 "--traces" => args.traces = Some(value()?.into()),
                 "--out" => args.out = value()?.into(),
+                option if option.starts_with('-') => return Err(none("option", option, OPTIONS)),
                 _ => {
                     let workload = word.to_uppercase();
                     if !WORKLOADS.contains(&workload.as_str()) {
-                        return Err(format!("there is no {word}"));
+                        return Err(none("workload", &word, WORKLOADS));
                     }
                     args.wanted.push(workload);
                 }
@@ -107,8 +123,7 @@ impl Args {
         }
         for name in args.peers.iter().flatten() {
             if !peer::ALL.iter().any(|peer| peer.to_string() == *name) {
-                let all: Vec<String> = peer::ALL.iter().map(Peer::to_string).collect();
-                return Err(format!("there is no peer {name}, but {}", all.join(" ")));
+                return Err(none("peer", name, peer::ALL));
             }
         }
         let (runs, tries) = if args.quick { (1, 1) } else { (5, 5) };
@@ -130,6 +145,16 @@ impl Args {
         }
         Ok(args)
     }
+}
+
+/// Names what is not there, and all that is.
+pub(crate) fn none(
+    kind: &str,
+    name: &str,
+    known: impl IntoIterator<Item = impl Display>,
+) -> String {
+    let known: Vec<String> = known.into_iter().map(|one| one.to_string()).collect();
+    format!("there is no {kind} {name}, but {}", known.join(" "))
 }
 
 #[cfg(test)]
@@ -166,18 +191,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_an_error() {
-        for wrong in [
-            "B1",
-            "--runs",
-            "--runs 0",
-            "--runs x",
-            "--fast",
-            "--peers tcp",
-            "--jobs 0",
-            "--congestion vegas",
+    fn what_is_wrong_is_named_with_its_option() {
+        for (wrong, told) in [
+            ("--runs", "--runs wants a value"),
+            ("--runs 0", "--runs 0: it wants a number, at least 1"),
+            ("--tries x", "--tries x: it wants a number, at least 1"),
+            ("--jobs -1", "--jobs -1: it wants a number, at least 1"),
         ] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+            assert_eq!(parse(wrong).unwrap_err(), told);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_all_that_is() {
+        for (wrong, told) in [
+            ("B1", "no workload B1, but B3 B4 B5 B6 B7 B8 B12"),
+            ("--fast", "no option --fast, but --runs --tries"),
+            ("--peers tcp", "no peer tcp, but tcp-wifi tcp-cell"),
+            (
+                "--congestion vegas",
+                "no congestion control vegas, but cubic bbr",
+            ),
+        ] {
+            let error = parse(wrong).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_explained_and_understood() {
+        for option in OPTIONS {
+            assert!(USAGE.contains(&format!("\n  {option} ")), "{option}");
+            let unknown = parse(option).is_err_and(|error| error.contains("there is no"));
+            assert!(!unknown, "{option}");
         }
     }
 }

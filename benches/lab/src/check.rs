@@ -6,6 +6,7 @@
 mod fault;
 mod probe;
 
+use crate::args::none;
 use crate::world::{LinkSpec, Rate, Trace, World};
 use probe::From;
 use std::io;
@@ -35,16 +36,52 @@ const SECTIONS: [Section; 7] = [
     ("fast", fast),
 ];
 
-/// Prints the table, or those sections that follow `check` on the command line; `false` if a row
-/// is out of its bound. Whatever else follows are mahimahi's traces to be played.
-pub(crate) fn run() -> io::Result<bool> {
-    let known = |word: &String| SECTIONS.iter().any(|(name, _)| name == word);
-    let words = std::env::args().skip(2);
-    let (only, traces): (Vec<String>, Vec<String>) = words.partition(known);
-    let mut table = Table { good: true, traces };
+/// What follows `check` on the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Sections; all of them where none was named.
+    only: Vec<String>,
+    /// Paths of mahimahi's traces, to be played in the section of that name.
+    traces: Vec<String>,
+}
+
+impl Asked {
+    /// # Errors
+    ///
+    /// If a word is neither a section nor a file.
+    pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut asked = Self::default();
+        for word in words {
+            if SECTIONS.iter().any(|(name, _)| *name == word) {
+                asked.only.push(word);
+            } else if Path::new(&word).is_file() {
+                asked.traces.push(word);
+            } else {
+                let sections = SECTIONS.map(|(name, _)| name);
+                return Err(none("section or trace", &word, sections));
+            }
+        }
+        // Beside other sections a trace would be ignored, unless its own is asked for too.
+        if !asked.traces.is_empty() && !asked.only.is_empty() && !asked.wants("trace") {
+            asked.only.push("trace".to_owned());
+        }
+        Ok(asked)
+    }
+
+    fn wants(&self, section: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == section)
+    }
+}
+
+/// Prints the table, or what was asked for of it; `false` if a row is out of its bound.
+pub(crate) fn run(asked: &Asked) -> io::Result<bool> {
+    let mut table = Table {
+        good: true,
+        traces: asked.traces.clone(),
+    };
     println!("| what | asked for | measured | |\n| --- | --- | --- | --- |");
     for (name, section) in SECTIONS {
-        if only.is_empty() || only.iter().any(|wanted| wanted == name) {
+        if asked.wants(name) {
             section(&mut table)?;
         }
     }
@@ -281,4 +318,39 @@ fn fast(table: &mut Table) -> io::Result<()> {
     };
     println!("\nThe emulator has {priority} priority.");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Asked, String> {
+        Asked::parse(words.iter().map(|&word| word.to_owned()))
+    }
+
+    #[test]
+    fn everything_is_checked_unless_sections_are_named() {
+        let all = parse(&[]).expect("nothing is asked");
+        assert!(SECTIONS.iter().all(|(name, _)| all.wants(name)));
+        let some = parse(&["rtt", "loss"]).expect("sections");
+        assert!(some.wants("rtt") && some.wants("loss") && !some.wants("fast"));
+    }
+
+    #[test]
+    fn a_trace_is_played_whatever_else_is_asked() {
+        let trace = tempfile::NamedTempFile::new().expect("a file");
+        let path = trace.path().to_str().expect("a name");
+        let asked = parse(&["rtt", path]).expect("a section and a file");
+        assert_eq!(asked.traces, [path]);
+        assert!(asked.wants("rtt") && asked.wants("trace") && !asked.wants("loss"));
+    }
+
+    #[test]
+    fn what_is_no_section_and_no_file_is_refused_with_what_there_is() {
+        let error = parse(&["rtt", "x"]).expect_err("there is no x");
+        let told = "there is no section or trace x, but rtt goodput queue fault loss trace fast";
+        assert_eq!(error, told);
+        let usage = SECTIONS.map(|(name, _)| name).join(" ");
+        assert!(crate::args::USAGE.contains(&usage));
+    }
 }

@@ -39,17 +39,17 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let ended = match words.first().map(String::as_str) {
         Some("node") => return node::main(words.get(1).map_or("", String::as_str)),
-        Some("check") => isolate().and_then(|()| check::run()),
+        Some("check") => match check::Asked::parse(words.into_iter().skip(1)) {
+            Ok(asked) => isolate().and_then(|()| check::run(&asked)),
+            Err(wrong) => return misused(&wrong),
+        },
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         _ => match Args::parse(words.into_iter()) {
             Ok(args) => isolate().and_then(|()| compare(args)),
-            Err(wrong) => {
-                eprintln!("lab: {wrong}\n\n{USAGE}");
-                return ExitCode::from(2);
-            }
+            Err(wrong) => return misused(&wrong),
         },
     };
     match ended {
@@ -60,6 +60,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn misused(wrong: &str) -> ExitCode {
+    eprintln!("lab: {wrong}\n\n{USAGE}");
+    ExitCode::from(2)
 }
 
 fn isolate() -> io::Result<()> {

@@ -38,14 +38,15 @@ impl Trace {
     ///
     /// If the file cannot be read or is no such trace.
     pub(crate) fn mahimahi(path: &Path) -> io::Result<Self> {
-        let text = fs::read_to_string(path)?;
+        let text = text(path)?;
         let times: Result<Vec<u64>, _> = text
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty())
             .map(str::parse)
             .collect();
-        Self::new(times.map_err(|error| invalid(&format!("{}: {error}", path.display())))?)
+        let times = times.map_err(|error| invalid(&error.to_string()));
+        times.and_then(Self::new).map_err(|error| at(path, &error))
     }
 
     /// When the opportunity of this number comes, counted through all repetitions.
@@ -147,8 +148,7 @@ struct Distribution {
 
 impl Distribution {
     fn read(path: &Path) -> io::Result<Self> {
-        Self::parse(&fs::read_to_string(path)?)
-            .map_err(|reason| invalid(&format!("{}: {reason}", path.display())))
+        Self::parse(&text(path)?).map_err(|reason| at(path, &invalid(&reason)))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -183,6 +183,14 @@ impl Distribution {
         };
         Duration::from_secs_f64(seconds)
     }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path).map_err(|error| at(path, &error))
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -237,6 +245,25 @@ mod tests {
         for times in [vec![], vec![0], vec![5, 3]] {
             let refused = Trace::new(times.clone()).map_err(|error| error.kind());
             assert_eq!(refused, Err(io::ErrorKind::InvalidData), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [absent, odd, empty] = ["absent", "odd", "empty"].map(|name| folder.path().join(name));
+        fs::write(&odd, "1\nx\n").expect("written");
+        fs::write(&empty, "").expect("written");
+        for path in [&absent, &odd, &empty] {
+            let trace = Trace::mahimahi(path).expect_err("no trace");
+            let curve = Trace::on_off_from_cdf(path, path, 1).expect_err("no curve");
+            for error in [trace, curve] {
+                assert!(
+                    error
+                        .to_string()
+                        .starts_with(path.to_str().expect("a name"))
+                );
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) use self::mancom::{Crowd, crowd_client, crowd_server};
 /// All a node must know to connect or to listen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
+    /// What is measured, for whatever the node has to say of it.
+    pub(crate) cell: String,
     pub(crate) peer: Peer,
     pub(crate) classes: Vec<Class>,
     /// Where the server listens; its port is 0 until it has one.

@@ -13,8 +13,8 @@ use noq::congestion::{Bbr3Config, CubicConfig};
 use noq::rustls::RootCertStore;
 use noq::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use noq::{
-    ClientConfig, Connection, Endpoint, FourTuple, IdleTimeout, PathId, PathStatus, ServerConfig,
-    TransportConfig,
+    ClientConfig, Connection, ConnectionError, Endpoint, FourTuple, IdleTimeout, PathId,
+    PathStatus, ServerConfig, TransportConfig, VarInt,
 };
 use tokio::time::{sleep, timeout};
 
@@ -100,7 +100,7 @@ pub(super) async fn connect(
         }
         tokio::spawn(hold(connection.clone(), path, on, status));
     }
-    tokio::spawn(tell_end(connection.clone()));
+    tokio::spawn(tell_end(setup.cell.clone(), connection.clone()));
     let mut pipes = Vec::new();
     for classes in setup.peer.pipes(&setup.classes) {
         let (writer, reader) = connection.open_bi().await?;
@@ -129,9 +129,19 @@ async fn hold(connection: Connection, mut path: Option<PathId>, on: FourTuple, s
 }
 
 /// A connection that is lost says so; it is part of what is measured.
-async fn tell_end(connection: Connection) {
+async fn tell_end(cell: String, connection: Connection) {
     let why = connection.closed().await;
-    eprintln!("noq: {why}");
+    if !ordinary(&why) {
+        eprintln!("{cell}: noq: {why}");
+    }
+}
+
+/// Whether a node let go of the connection, as each does once its plan has ended.
+fn ordinary(end: &ConnectionError) -> bool {
+    match end {
+        ConnectionError::ApplicationClosed(close) => close.error_code == VarInt::from_u32(0),
+        end => matches!(end, ConnectionError::LocallyClosed),
+    }
 }
 
 /// Waits for one connection, then for its streams.
@@ -171,5 +181,23 @@ impl Listener {
             reader: Box::new(reader),
             writer: Box::new(writer),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use noq::ApplicationClose;
+
+    #[test]
+    fn only_an_end_that_no_node_chose_is_told() {
+        let closed = |code: u32| {
+            ConnectionError::ApplicationClosed(ApplicationClose {
+                error_code: code.into(),
+                reason: Vec::new().into(),
+            })
+        };
+        assert!(ordinary(&closed(0)) && ordinary(&ConnectionError::LocallyClosed));
+        assert!(!ordinary(&closed(1)) && !ordinary(&ConnectionError::TimedOut));
     }
 }

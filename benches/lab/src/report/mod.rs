@@ -87,6 +87,23 @@ impl Column {
         self.chart = Some(scale);
         self
     }
+
+    /// One sample with its name and unit.
+    pub(crate) fn told(&self, sample: f64) -> String {
+        if sample.is_nan() {
+            return format!("{} -", self.name);
+        }
+        let told = format!("{} {} {}", self.name, self.round(sample), self.unit);
+        told.trim_end().to_owned()
+    }
+
+    /// What is summed is counted, and shown whole.
+    fn round(&self, figure: f64) -> String {
+        match self.stat {
+            Stat::Sum => format!("{figure:.0}"),
+            _ => table::round(figure),
+        }
+    }
 }
 
 impl Sheet {
@@ -267,6 +284,14 @@ mod tests {
             .map(|v| (v.met(), v.margin().round(), v.unit))
             .collect();
         assert_eq!(told, [(true, 10.0, "ms"), (false, -10.0, "")]);
+    }
+
+    #[test]
+    fn a_sample_is_told_with_its_name_and_unit() {
+        let median = Column::new("p50", "ms", Stat::Median);
+        let told = [12.34, 0.0, f64::NAN].map(|sample| median.told(sample));
+        assert_eq!(told, ["p50 12.3 ms", "p50 0 ms", "p50 -"]);
+        assert_eq!(Column::new("lost", "", Stat::Sum).told(3.0), "lost 3");
     }
 
     #[test]

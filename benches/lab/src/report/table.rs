@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Sheet, Stat, Verdict};
+use super::{Sheet, Verdict};
 
 pub(super) fn markdown(sheets: &[&Sheet]) -> String {
     let mut text = String::new();
@@ -34,15 +34,10 @@ fn rows(text: &mut String, sheet: &Sheet) {
     for row in &sheet.rows {
         let mut line = vec![row.name.clone()];
         for column in 0..sheet.columns.len() {
-            line.push(sheet.shown(row, column).map_or_else(
+            let shown = sheet.shown(row, column);
+            line.push(shown.map_or_else(
                 || "-".to_owned(),
-                |figure| {
-                    if sheet.columns[column].stat == Stat::Sum {
-                        format!("{figure:.0}")
-                    } else {
-                        round(figure)
-                    }
-                },
+                |figure| sheet.columns[column].round(figure),
             ));
         }
         table.push(line);
@@ -125,7 +120,7 @@ pub(super) fn round(figure: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Column;
+    use super::super::{Column, Stat};
     use super::*;
 
     #[test]

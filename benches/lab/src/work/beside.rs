@@ -85,8 +85,10 @@ pub(super) fn rounds(
     peers: &[Peer],
 ) {
     let stop = stop(args);
+    let bar = study.sheet.bar;
     let mut add = |row: &str, peer, classes: &'static [Class], flows: Vec<Flow>| {
         let one = Cell {
+            bar,
             peer,
             classes,
             congestion,

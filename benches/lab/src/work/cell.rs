@@ -1,6 +1,7 @@
 //! A cell: one peer doing one thing once.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -19,6 +20,8 @@ const LEAD: u64 = 100_000_000;
 /// One peer, what it does, and under which congestion control.
 #[derive(Debug)]
 pub(super) struct Cell {
+    /// Such as `B6`.
+    pub(super) bar: &'static str,
     pub(super) peer: Peer,
     pub(super) classes: &'static [Class],
     pub(super) congestion: &'static str,
@@ -124,19 +127,19 @@ impl Cell {
     fn tell(&self, outcome: &Outcome) {
         if outcome.used.iter().any(|used| used != self.congestion) {
             eprintln!(
-                "{}: asked for {}, used {:?}",
-                self.peer, self.congestion, outcome.used
+                "{self}: asked for {}, used {:?}",
+                self.congestion, outcome.used
             );
         }
         for error in outcome.failures() {
-            eprintln!("{}: {error}", self.peer);
+            eprintln!("{self}: {error}");
         }
     }
 
     fn connected(&self, world: &World) -> io::Result<(Remote, Remote)> {
         let mut server = Remote::start(world, Side::Server)?;
         let mut client = Remote::start(world, Side::Client)?;
-        let mut setup = setup(world, self.peer, self.classes);
+        let mut setup = setup(world, self.to_string(), self.peer, self.classes);
         setup.congestion = Some(self.congestion.to_owned());
         server.order(&Order::Listen(setup.clone()))?;
         let Answer::Listening { port, certificate } = server.answer(PATIENCE)? else {
@@ -151,6 +154,12 @@ impl Cell {
             };
         }
         Ok((client, server))
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}, {}", self.bar, self.peer, self.congestion)
     }
 }
 
@@ -187,8 +196,9 @@ fn settle(world: &World) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn setup(world: &World, peer: Peer, classes: &[Class]) -> Setup {
+pub(super) fn setup(world: &World, cell: String, peer: Peer, classes: &[Class]) -> Setup {
     Setup {
+        cell,
         peer,
         classes: classes.to_vec(),
         server: SocketAddr::new(world.server_address(), 0),

@@ -134,6 +134,7 @@ fn driving(args: &Args, traces: &Path) -> io::Result<Study> {
 
 fn plan(peer: Peer, end: u64) -> Cell {
     Cell {
+        bar: "B8",
         peer,
         classes: &BOTH,
         congestion: "cubic",

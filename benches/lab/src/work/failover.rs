@@ -132,15 +132,24 @@ fn study(args: &Args, bar: &'static str, from: Side, (name, fault): (&str, Fault
             let possible = peer != RECONNECT || from == Side::Client;
             if possible && (turn || peer == MANCOM) {
                 let row = peer.to_string();
-                study.add(&row, &links, move |world| once(world, peer, from, fault));
+                study.add(&row, &links, move |world| {
+                    once(world, bar, peer, from, fault)
+                });
             }
         }
     }
     study
 }
 
-fn once(world: &World, peer: Peer, from: Side, fault: Fault) -> io::Result<Vec<f64>> {
+fn once(
+    world: &World,
+    bar: &'static str,
+    peer: Peer,
+    from: Side,
+    fault: Fault,
+) -> io::Result<Vec<f64>> {
     let one = Cell {
+        bar,
         peer,
         classes: &[Class::Interactive],
         congestion: "cubic",

@@ -58,6 +58,7 @@ fn whole(args: &Args) -> Study {
                 stop: end,
             };
             let one = Cell {
+                bar: "B7",
                 peer,
                 classes: &BOTH,
                 congestion: "cubic",

@@ -40,7 +40,11 @@ pub(crate) fn run(args: &Args) -> io::Result<Vec<Sheet>> {
             "B5" => studies.extend(failover::silent(args)),
             "B6" => studies.extend(beside::studies(args)),
             "B7" => studies.extend(libcmm::studies(args)),
-            "B8" => studies.extend(driving::studies(args)?),
+            "B8" => {
+                studies.extend(driving::studies(args).map_err(|error| {
+                    io::Error::new(error.kind(), format!("B8, --traces: {error}"))
+                })?)
+            }
             _ => studies.push(returning::study(args)),
         }
     }

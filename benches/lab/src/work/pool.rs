@@ -10,13 +10,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::study::{Cell, Judge, Load, Study};
 use super::watch::Watch;
-use crate::report::{Lateness, Sheet};
+use crate::report::{Column, Lateness, Sheet};
 use crate::world::{LinkSpec, Rate, World};
 
 /// Between the beginnings of two cells: more than a fault takes, far less than any cell.
@@ -63,6 +63,8 @@ struct Turn {
     study: usize,
     place: usize,
     bar: &'static str,
+    /// Of its sheet.
+    columns: Arc<[Column]>,
     load: Load,
     cell: Cell,
 }
@@ -77,12 +79,14 @@ pub(super) fn run(
     let mut queue = VecDeque::new();
     for (study, given) in studies.into_iter().enumerate() {
         let mut figures = Vec::new();
+        let columns: Arc<[Column]> = given.sheet.columns.as_slice().into();
         for (place, cell) in given.cells.into_iter().enumerate() {
             figures.push((cell.row.clone(), None));
             queue.push_back(Turn {
                 study,
                 place,
                 bar: given.sheet.bar,
+                columns: Arc::clone(&columns),
                 load: given.load,
                 cell,
             });
@@ -209,24 +213,17 @@ impl Hall {
                 kept = None;
             }
             drop(taken);
-            let shown = self.shown(turn.bar, &row, &figures);
-            eprintln!("{shown}");
+            let told = told(&turn.columns, &figures);
+            eprintln!("{}", self.shown(turn.bar, &row, &told));
             let figures = figures.unwrap_or_default();
             measured(turn.study, turn.place, Sample { figures, lateness });
         }
     }
 
-    fn shown(&self, bar: &str, row: &str, figures: &io::Result<Vec<f64>>) -> String {
+    fn shown(&self, bar: &str, row: &str, told: &str) -> String {
         let mut state = self.state();
         state.ended += 1;
         let minutes = self.began.elapsed().as_secs() / 60;
-        let told = match figures {
-            Ok(figures) => {
-                let figures: Vec<String> = figures.iter().map(|f| format!("{f:.1}")).collect();
-                figures.join(" ")
-            }
-            Err(error) => format!("FAILED: {error}"),
-        };
         let (ended, total) = (state.ended, self.total);
         format!("  [{ended}/{total}, {minutes} min] {bar} {row}: {told}")
     }
@@ -279,11 +276,20 @@ impl Hall {
     }
 }
 
+/// What a cell gave, each figure with the name of its column.
+fn told(columns: &[Column], figures: &io::Result<Vec<f64>>) -> String {
+    let figures = match figures {
+        Ok(figures) => columns.iter().zip(figures),
+        Err(error) => return format!("FAILED: {error}"),
+    };
+    let figures: Vec<String> = figures.map(|(column, &f)| column.told(f)).collect();
+    figures.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Column, Stat};
-    use std::sync::Arc;
+    use crate::report::Stat;
 
     fn sheet() -> Sheet {
         Sheet::new("B0", "", "", &[Column::new("n", "", Stat::Sum)])
@@ -312,11 +318,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cell_gave_is_told_by_column() {
+        let columns = [
+            Column::new("p50", "ms", Stat::Median),
+            Column::new("over wlan0", "%", Stat::Median),
+        ];
+        assert_eq!(
+            told(&columns, &Ok(vec![12.0, f64::NAN])),
+            "p50 12.0 ms, over wlan0 -"
+        );
+        let failed = Err(io::Error::other("no report"));
+        assert_eq!(told(&columns, &failed), "FAILED: no report");
+    }
+
+    #[test]
     fn a_cell_that_takes_everything_waits_for_the_others() {
         let turn = |load| Turn {
             study: 0,
             place: 0,
             bar: "B0",
+            columns: Arc::new([]),
             load,
             cell: Cell {
                 row: String::new(),

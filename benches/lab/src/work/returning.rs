@@ -69,7 +69,12 @@ fn once(world: &World, count: usize) -> io::Result<Vec<f64>> {
     world.set_default_congestion("cubic")?;
     let mut server = Remote::start(world, Side::Server)?;
     let mut client = Remote::start(world, Side::Client)?;
-    let mut setup = setup(world, MANCOM, &[Class::Interactive]);
+    let mut setup = setup(
+        world,
+        format!("B12 {MANCOM}"),
+        MANCOM,
+        &[Class::Interactive],
+    );
     server.order(&Order::ListenCrowd(setup.clone()))?;
     let Answer::Listening { port, .. } = server.answer(PATIENCE)? else {
         return Err(io::Error::other("the server does not listen"));

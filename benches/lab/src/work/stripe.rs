@@ -72,6 +72,7 @@ fn study(
     for _ in 0..args.runs {
         for peer in args.peers(&PEERS, &PEERS) {
             let one = Cell {
+                bar: "B3",
                 peer,
                 classes: &[Class::Bulk],
                 congestion,
