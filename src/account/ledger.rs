@@ -91,8 +91,8 @@ impl Ledger {
 }
 
 impl Accounts {
-    /// What the traffic of whoever has this number has to pass on this network, in the order of the
-    /// limits. `now` in seconds after 1970.
+    /// What the traffic of whoever has this number has to pass on this network, one gate a purse, in the
+    /// order of the limits. `now` in seconds after 1970.
     pub(crate) fn gates(
         &self,
         limits: &[Limit],
@@ -100,19 +100,25 @@ impl Accounts {
         policy: &Policy,
         (who, now): (u64, u64),
     ) -> Vec<Gate> {
-        let mut gates = Vec::new();
+        let mut gates: Vec<Gate> = Vec::new();
         for limit in limits.iter().take(MAX_LIMITS) {
             if !limit.covers(network, policy) {
                 continue;
             }
             let spent = &self.ledger.spent;
-            let mut gate = |purse, cap| {
-                gates.push(Gate {
-                    purse,
-                    traffic: limit.traffic().clone(),
-                    cap,
-                    who,
-                });
+            let mut gate = |purse: Arc<Purse>, cap: u64| {
+                // Of limits that are the same but for the amount the smallest counts: what passes two
+                // gates of one purse would be charged twice.
+                let same = |gate: &&mut Gate| Arc::ptr_eq(&gate.purse, &purse);
+                match gates.iter_mut().find(same) {
+                    Some(gate) => gate.cap = gate.cap.min(cap),
+                    None => gates.push(Gate {
+                        purse,
+                        traffic: limit.traffic().clone(),
+                        cap,
+                        who,
+                    }),
+                }
             };
             if let (Some(key), Some(rate)) = (limit.rate_key(), limit.bytes_a_second()) {
                 let make = || Purse::of_rate(rate, spent.clone());
@@ -168,7 +174,7 @@ impl Accounts {
         all
     }
 
-    /// Resolves when a budget is spent, counted from this call on.
+    /// Resolves when a budget is spent, or something of one that is not saved, counted from this call on.
     pub(crate) fn spent(&self) -> tokio::sync::futures::Notified<'_> {
         self.ledger.spent.notified()
     }
@@ -212,7 +218,7 @@ impl Accounts {
                     {
                         kept.budget.used = there.used.saturating_add(fresh);
                     }
-                    kept.saved = kept.budget.used;
+                    (kept.saved, kept.told) = (kept.budget.used, false);
                     kept.budget
                 });
                 if let Some(budget) = joined.filter(|budget| budget.used > 0) {
@@ -230,10 +236,11 @@ impl Accounts {
         entries.into_iter().map(entry).collect()
     }
 
-    /// Whether something was spent that the state file does not have.
-    pub(crate) fn is_unsaved(&self) -> bool {
-        let purses = self.ledger.lock();
-        let unsaved = |purse: &Arc<Purse>| purse.budget(|kept| kept.budget.used != kept.saved);
-        purses.values().any(|purse| unsaved(purse) == Some(true))
+    /// Whether something of these limits was spent that the state file does not have.
+    pub(crate) fn is_unsaved(&self, limits: &[Limit]) -> bool {
+        let unsaved = |purse: &Purse| purse.budget(|kept| kept.budget.used != kept.saved);
+        let keys = limits.iter().filter_map(Limit::budget_key);
+        let mut purses = keys.flat_map(|key| self.ledger.of_budget(&key));
+        purses.any(|(_, purse)| unsaved(&purse) == Some(true))
     }
 }

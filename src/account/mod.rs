@@ -34,14 +34,16 @@
 //! - A frame with its header counts when it is planned, by its label; taken back it counts no more. What
 //!   arrives counts as payload of its label; everything else, both ways, counts where a limit is about all
 //!   traffic. Handshakes of mancom, of TCP and below are not seen and not counted.
+//! - Limits of the same traffic, networks and period are one purse, and the smallest of them counts.
 //! - A rate is about what is sent. What is received counts towards bytes.
 //! - Nothing is asked where no limit is configured. Bytes are counted always, by [`NetworkTraffic`].
 //!
 //! # Bounds
 //!
-//! 64 limits of a manager, 1,024 pairs of limit and network, bytes of 256 networks told apart. A member has at most 8 places, and an entry only where it has something to say. One lock,
-//! held for a few look-ups and never while anything else is called; when interactive traffic was last
-//! seen, and whether there is anything to look up at all, is told without it.
+//! 64 limits of a manager, 1,024 pairs of limit and network, bytes of 256 networks told apart. A member
+//! has at most 8 places, and an entry only where it has something to say. One lock, held for a few
+//! look-ups and never while anything else is called; when interactive traffic was last seen, and whether
+//! there is anything to look up at all, is told without it.
 
 mod bytes;
 mod ledger;

@@ -31,7 +31,7 @@ const AGAIN: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Purse {
     state: Mutex<State>,
-    /// Told when a budget is spent.
+    /// Told when a budget is spent, and when some of it is the first time since it was saved.
     spent: Arc<Notify>,
 }
 
@@ -61,6 +61,8 @@ pub(super) struct Kept {
     held: u64,
     /// What of it is in the state file.
     pub(super) saved: u64,
+    /// That there is more was told, for it to be saved soon.
+    pub(super) told: bool,
 }
 
 /// What somebody got of a purse.
@@ -91,6 +93,7 @@ impl Purse {
                 period,
                 held: 0,
                 saved: budget.used,
+                told: false,
             })),
             spent,
         }
@@ -161,9 +164,9 @@ impl Purse {
                 kept.held = kept.held.saturating_sub(taken);
                 let used = kept.budget.used.saturating_add(taken);
                 kept.budget.used = used.saturating_sub(left);
-                let spent = kept.is_spent(cap);
+                let news = kept.is_spent(cap) || kept.is_news();
                 drop(state);
-                if spent {
+                if news {
                     self.spent.notify_waiters();
                 }
             }
@@ -177,7 +180,8 @@ impl Purse {
             State::Rate { .. } => return,
             State::Budget(kept) => {
                 kept.budget.used = kept.budget.used.saturating_add(bytes);
-                if !kept.is_spent(cap) {
+                let news = kept.is_news();
+                if !kept.is_spent(cap) && !news {
                     return;
                 }
             }
@@ -207,6 +211,13 @@ fn least(claims: &BTreeMap<u64, Claim>, who: u64) -> Option<u64> {
 impl Kept {
     pub(super) fn is_spent(&self, cap: u64) -> bool {
         cap.saturating_sub(self.budget.used) < SPLINTER
+    }
+
+    /// Whether this is the first that is spent since the state file was written.
+    fn is_news(&mut self) -> bool {
+        let news = !self.told && self.budget.used != self.saved;
+        self.told |= news;
+        news
     }
 }
 

@@ -7,11 +7,14 @@
 //!
 //! A line a budget and network: when its period began in seconds after 1970, bytes spent in it, the
 //! network, the limit. It is read and written under the lock of the file beside it, and replaced whole. A
-//! line that means nothing is dropped.
+//! line that means nothing is dropped; the file it stood in is kept as `budgets.bad`, and that is said.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::ledger::{Entry, MAX_PURSES};
 use crate::proto::schedule::budget::Budget;
@@ -19,17 +22,22 @@ use crate::proto::schedule::budget::Budget;
 const HEAD: &str = "mancom budgets 1";
 /// A longer file is none of ours.
 const LARGEST: u64 = 1 << 20;
+/// Who waits for the lock looks again after this.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// Where budgets are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Saved {
     folder: PathBuf,
+    /// That the file meant nothing was said.
+    said: Arc<AtomicBool>,
 }
 
 impl Saved {
     /// In this folder, which is made when there is something to keep.
     pub(crate) fn within(folder: PathBuf) -> Self {
-        Self { folder }
+        let said = Arc::default();
+        Self { folder, said }
     }
 
     /// `mancom` in `$XDG_STATE_HOME`, else in `~/.local/state`.
@@ -46,17 +54,36 @@ impl Saved {
     }
 
     /// Reads the file, lets `change` say what it is to be, and writes that if it differs.
-    pub(crate) fn update(&self, change: impl FnOnce(Vec<Entry>) -> Vec<Entry>) -> io::Result<()> {
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if others hold its lock for all of `patience`, for which
+    /// the thread waits.
+    pub(crate) fn update(
+        &self,
+        patience: Duration,
+        change: impl FnOnce(Vec<Entry>) -> Vec<Entry>,
+    ) -> io::Result<()> {
         make_folder(&self.folder)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(self.folder.join("budgets.lock"))?;
-        lock.lock()?;
+        acquire(&lock, patience)?;
         let path = self.folder.join("budgets");
         let before = read(&path)?;
-        let after = write_text(change(read_text(&before)));
+        let (entries, whole) = read_text(&before);
+        if !whole {
+            let bad = self.folder.join("budgets.bad");
+            fs::copy(&path, &bad)?;
+            if !self.said.swap(true, Ordering::Relaxed) {
+                let kept = bad.display();
+                let file = path.display();
+                tracing::warn!(
+                    target: "mancom::limits", %file, %kept,
+                    "not all of what was spent can be read: the rest counts as not spent",
+                );
+            }
+        }
+        let after = write_text(change(entries));
         if before != after {
             let fresh = self.folder.join("budgets.new");
             let mut file = File::create(&fresh)?;
@@ -67,6 +94,22 @@ impl Saved {
         // Unlocked when it is closed.
         drop(lock);
         Ok(())
+    }
+}
+
+/// Whoever has the lock has it for as long as a file takes to be written.
+fn acquire(lock: &File, patience: Duration) -> io::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let told = "another process holds `budgets.lock`";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, told));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
+        }
     }
 }
 
@@ -88,12 +131,20 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn read_text(text: &str) -> Vec<Entry> {
+/// What it says, and whether that is all of it.
+fn read_text(text: &str) -> (Vec<Entry>, bool) {
     let mut lines = text.lines();
     if lines.next() != Some(HEAD) {
-        return Vec::new();
+        return (Vec::new(), text.is_empty());
     }
-    lines.filter_map(entry).take(MAX_PURSES).collect()
+    let (mut entries, mut whole) = (Vec::new(), true);
+    for line in lines.take(MAX_PURSES) {
+        match entry(line) {
+            Some(entry) => entries.push(entry),
+            None => whole = false,
+        }
+    }
+    (entries, whole)
 }
 
 fn entry(line: &str) -> Option<Entry> {
@@ -143,13 +194,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let saved = Saved::within(folder.path().join("state/mancom"));
         saved
-            .update(|before| {
+            .update(Duration::ZERO, |before| {
                 assert_eq!(before, []);
                 vec![spent("wwan0", 7), spent("wwan1", 8)]
             })
             .unwrap();
         saved
-            .update(|before| {
+            .update(Duration::ZERO, |before| {
                 assert_eq!(before, [spent("wwan0", 7), spent("wwan1", 8)]);
                 before
             })
@@ -158,23 +209,55 @@ mod tests {
 
     #[test]
     fn a_file_that_means_nothing_is_no_fault_and_is_bounded() {
+        assert_eq!(read_text(""), (vec![], true));
         for text in [
-            "",
             "junk",
             "mancom budgets 2\n1\t2\ta\tb\n",
             "mancom budgets 1\n1\tx\ta\tb\n\t\n9",
         ] {
-            assert_eq!(read_text(text), []);
+            assert_eq!(read_text(text), (vec![], false));
         }
         let many = (0..2_000).map(|n| Entry {
             budget: Budget { began: n, used: 1 },
             ..spent(&n.to_string(), 1)
         });
-        let kept = read_text(&write_text(many.collect()));
+        let (kept, _) = read_text(&write_text(many.collect()));
         assert_eq!(kept.len(), MAX_PURSES);
         assert!(
             kept.iter()
                 .all(|entry| entry.budget.began >= 2_000 - MAX_PURSES as u64)
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept_beside_and_what_can_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = Saved::within(folder.path().to_owned());
+        let text = "mancom budgets 1\n5\t7\twwan0\tmonth any on metered\n5\tmany\twwan1\tmonth\n";
+        fs::write(folder.path().join("budgets"), text).unwrap();
+        for _ in 0..2 {
+            let all = saved.update(Duration::ZERO, |before| {
+                assert_eq!(before, [spent("wwan0", 7)]);
+                before
+            });
+            all.unwrap();
+        }
+        let kept = fs::read_to_string(folder.path().join("budgets.bad")).unwrap();
+        assert_eq!(kept, text);
+        assert!(saved.said.load(Ordering::Relaxed));
+        let now = fs::read_to_string(folder.path().join("budgets")).unwrap();
+        assert_eq!(now.lines().count(), 2, "{now}");
+    }
+
+    #[test]
+    fn a_lock_that_others_hold_is_an_error_and_no_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = Saved::within(folder.path().to_owned());
+        let others = File::create(folder.path().join("budgets.lock")).unwrap();
+        others.lock().unwrap();
+        let error = saved.update(Duration::ZERO, |before| before).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        others.unlock().unwrap();
+        saved.update(Duration::ZERO, |before| before).unwrap();
     }
 }

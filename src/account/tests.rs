@@ -188,6 +188,31 @@ mod limits {
     }
 
     #[test]
+    fn limits_that_are_the_same_in_two_layers_charge_once() {
+        let accounts = Accounts::default();
+        let now = Instant::now();
+        let rate = || Limit::new("any", "if=*").unwrap().rate(400_000);
+        let layers = [rate(), month(2_000_000), rate(), month(1_000_000)];
+        let gates = accounts.gates(&layers, &network("wwan0"), &Policy::default(), (0, NOW));
+        let [rate, budget] = gates.as_slice() else {
+            panic!("a gate a purse: {gates:?}");
+        };
+        // All that a rate has at once goes, however often it is written.
+        let got = rate.take(now, 4_000).bytes;
+        rate.settle(now, got, 0, false);
+        assert_eq!(got, 4_000);
+        // 1 MB beside 2 MB are 1 MB.
+        let got = budget.take(now, 5_000_000).bytes;
+        budget.settle(now, got, 0, false);
+        assert_eq!(got, 1_000_000);
+        assert_eq!(budget.take(now, 5_000_000).bytes, 0);
+        let told = accounts.spending(&layers, NOW);
+        let told = told.iter().map(|(of, rule)| (of.used, rule.is_some()));
+        let spent = [(1_000_000, false), (1_000_000, true)];
+        assert_eq!(told.collect::<Vec<_>>(), spent);
+    }
+
+    #[test]
     fn what_is_spent_is_so_for_that_network_and_that_period() {
         let accounts = Accounts::default();
         let (now, limit) = (Instant::now(), month(1_000));
@@ -290,12 +315,16 @@ mod limits {
         };
         spend(&one, 100);
         let file = one.reconcile(std::slice::from_ref(&limit), vec![other.clone()], NOW);
-        assert!(!one.is_unsaved() && file.contains(&other));
+        assert!(!one.is_unsaved(std::slice::from_ref(&limit)) && file.contains(&other));
         let file = two.reconcile(std::slice::from_ref(&limit), file, NOW);
         assert_eq!(used(&two), 100, "known before anything goes");
         spend(&two, 1_000);
         spend(&one, 10);
-        assert!(one.is_unsaved() && two.is_unsaved());
+        assert!(
+            [&one, &two]
+                .iter()
+                .all(|of| of.is_unsaved(std::slice::from_ref(&limit)))
+        );
         let file = two.reconcile(std::slice::from_ref(&limit), file, NOW);
         let file = one.reconcile(std::slice::from_ref(&limit), file, NOW);
         assert_eq!((used(&one), used(&two)), (1_110, 1_100));
@@ -327,7 +356,11 @@ mod limits {
             gates(&accounts, &limit, "held", 0)[0].take(now, 500).bytes,
             0
         );
-        let many = vec![month(5); 3 * MAX_LIMITS];
+        let month = |n: usize| {
+            let limit = Limit::new("any", &format!("metered if=h*{}", "*".repeat(n)));
+            limit.unwrap().bytes(5, Period::Month)
+        };
+        let many: Vec<_> = (0..3 * MAX_LIMITS).map(month).collect();
         let of = accounts.gates(&many, &network("held"), &Policy::default(), (0, NOW));
         assert_eq!(of.len(), MAX_LIMITS);
         let all: Vec<_> = (0..MAX_PURSES + 9)

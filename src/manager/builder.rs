@@ -12,7 +12,7 @@ use super::limits::Keeper;
 #[cfg(feature = "config")]
 use super::reload::Reload;
 use super::{BuildError, Inner, Manager};
-use crate::account::{Accounts, Limit, Saved};
+use crate::account::{Accounts, Limit, MAX_LIMITS, Saved};
 use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
 use crate::scout::Scout;
@@ -100,7 +100,7 @@ impl ManagerBuilder {
 
     /// What some traffic may cost on some networks, beside what the configuration says of it. Sessions
     /// and plain connections of all managers with the same limit over these networks share it. At most
-    /// 64 with the configuration's; more are left out. Default: none.
+    /// 64 with the configuration's: more are an error of [`build`](Self::build). Default: none.
     ///
     /// ```
     /// use mancom::Manager;
@@ -150,7 +150,7 @@ impl ManagerBuilder {
     /// # Errors
     ///
     /// [`BuildError::NoRuntime`] outside a tokio runtime, [`BuildError::Config`] for a configuration
-    /// that is missing, unreadable or wrong.
+    /// that is missing, unreadable or wrong, [`BuildError::TooManyLimits`] for more limits than 64.
     ///
     /// # Cancel safety
     ///
@@ -195,6 +195,11 @@ impl ManagerBuilder {
             #[cfg(not(feature = "config"))]
             _ => Config::default(),
         };
+        let limits = self.limits.len() + config.limits().count();
+        if limits > MAX_LIMITS {
+            let most = MAX_LIMITS;
+            return Err(BuildError::TooManyLimits { limits, most });
+        }
         #[cfg(feature = "config")]
         let reload = Reload::new(layers, self.scout.is_none(), self.policy.is_none());
         let policy = self.policy.unwrap_or_else(|| config.policy());

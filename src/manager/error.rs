@@ -17,6 +17,14 @@ pub enum BuildError {
     /// A configuration file is missing, unreadable or wrong.
     #[error(transparent)]
     Config(ConfigError),
+    /// More [limits](crate::ManagerBuilder::limit) were given, the configuration's counted, than 64.
+    #[error("{limits} limits, those of the configuration counted, are more than {most}")]
+    TooManyLimits {
+        /// How many were given.
+        limits: usize,
+        /// How many may be.
+        most: usize,
+    },
 }
 
 impl From<ConfigError> for BuildError {

@@ -65,6 +65,7 @@ impl Fault for BuildError {
             BuildError::NoRuntime => io::ErrorKind::Unsupported,
             BuildError::AlreadyInstalled => io::ErrorKind::AlreadyExists,
             BuildError::Config(error) => error.kind(),
+            BuildError::TooManyLimits { .. } => io::ErrorKind::InvalidInput,
         }
     }
 }

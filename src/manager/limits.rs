@@ -4,12 +4,18 @@
 //!   configuration, builder ──▶ limits ──▶ sessions, by their context
 //!   a budget is spent, a period is over, the clock was set ──▶ judge: policy = the configured one
 //!                                                              and a rule a spent budget ──▶ registry
-//!   every 10 s while something is spent, at the end ──▶ state file, joined with what others spent
+//!   when something is spent, then every second that more is, at the end
+//!                                             ──▶ state file, joined with what others spent
 //! ```
 //!
 //! A network whose budget is spent admits the label no more, as a rule of the policy would have it: what
 //! waits says why, and goes on when the next period begins.
+//!
+//! A process that is killed loses what it spent since the last time it saved: what went in a second, and
+//! what went while a disk wrote. No thread of the runtime waits for the lock of the state file: where
+//! others hold it, it is tried again where that may take its time.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -17,6 +23,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::config::Config;
 use crate::account::{Accounts, Limit, MAX_LIMITS, NetworkTraffic, Saved, Spending};
@@ -24,8 +31,12 @@ use crate::clock::Clock;
 use crate::deferral::Registry;
 use crate::label::matching::Policy;
 
-/// What was spent is saved this long after it was.
-const SAVE: Duration = Duration::from_secs(10);
+/// What is spent is saved at once, and then this often while more is.
+const SAVE: Duration = Duration::from_secs(1);
+/// Where a thread may wait it waits so long for the lock of the state file.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// And at the end of a manager, which may be on the runtime's thread.
+const PARTING: Duration = Duration::from_millis(50);
 /// The wall clock is looked at so often: it may be set.
 const LOOK: Duration = Duration::from_secs(3_600);
 
@@ -45,6 +56,8 @@ pub(super) struct Limits {
     changed: Arc<Notify>,
     /// That the state file cannot be used was said.
     complained: AtomicBool,
+    /// Others held the state file's lock: it is to be tried again.
+    owed: AtomicBool,
 }
 
 /// What is judged by.
@@ -66,8 +79,8 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         let Some(task) = self.task.get() else { return };
         task.abort();
-        if self.limits.accounts.is_unsaved() {
-            self.limits.save();
+        if self.limits.accounts.is_unsaved(&self.limits.all()) {
+            self.limits.save(PARTING);
         }
     }
 }
@@ -94,6 +107,7 @@ impl Keeper {
             saved,
             changed: Arc::default(),
             complained: AtomicBool::new(false),
+            owed: AtomicBool::new(false),
         });
         let keeper = Self {
             limits,
@@ -101,7 +115,7 @@ impl Keeper {
             task: OnceLock::new(),
         };
         if keeper.limits.has_budgets() {
-            keeper.limits.save();
+            keeper.limits.save(Duration::ZERO);
             keeper.limits.judge();
             keeper.keep();
         }
@@ -115,6 +129,12 @@ impl Keeper {
         if self.limits.has_budgets() {
             self.keep();
         }
+    }
+
+    /// How many were given in code.
+    #[cfg(feature = "config")]
+    pub(super) fn given(&self) -> usize {
+        self.limits.given.len()
     }
 
     fn keep(&self) {
@@ -155,7 +175,7 @@ impl Limits {
             other
         };
         if other && self.has_budgets() {
-            self.save();
+            self.save(Duration::ZERO);
         }
         self.judge();
         if other {
@@ -168,6 +188,21 @@ impl Limits {
     pub(super) fn spending(&self) -> Vec<Spending> {
         let spending = self.accounts.spending(&self.all(), Clock::wall());
         spending.into_iter().map(|(spending, _)| spending).collect()
+    }
+
+    /// The limits in force, for who looks from outside.
+    #[cfg(all(unix, feature = "inspect"))]
+    pub(super) fn told(&self) -> Vec<serde_json::Value> {
+        let told = |limit: &Limit| {
+            let (label, on) = limit.about().split_once(" on ").unwrap_or_default();
+            let (bytes, per) = limit.budget().unzip();
+            serde_json::json!({
+                "limit": limit.to_string(), "label": label, "on": on,
+                "rate": limit.bytes_a_second(), "bytes": bytes, "per": per.map(|per| per.to_string()),
+                "file": **limit.file(), "line": limit.line(),
+            })
+        };
+        self.all().iter().map(told).collect()
     }
 
     /// Bytes by network, whether it is metered, urgency and direction.
@@ -212,6 +247,7 @@ impl Limits {
 
     /// Judges anew when it may come out otherwise, and saves what was spent.
     async fn keep(self: Arc<Self>) {
+        let mut last: Option<Instant> = None;
         loop {
             // Made before the look: nothing is spent unseen in between.
             let mut spent = std::pin::pin!(self.accounts.spent());
@@ -223,30 +259,36 @@ impl Limits {
                 continue;
             }
             let next = self.judge();
-            let saves = self.saved.is_some();
+            let owed = self.owed.load(Ordering::Relaxed) || self.accounts.is_unsaved(&self.all());
+            let saves = self.saved.is_some() && owed;
+            let wait = last.map_or(Duration::ZERO, |at| SAVE.saturating_sub(at.elapsed()));
             tokio::select! {
                 () = spent => {}
                 () = changed => {}
                 () = jumped => {}
                 () = tokio::time::sleep(next) => {}
-                () = tokio::time::sleep(SAVE), if saves => {}
-            }
-            self.judge();
-            if saves && self.accounts.is_unsaved() {
-                let limits = self.clone();
-                let _ = tokio::task::spawn_blocking(move || limits.save()).await;
+                () = tokio::time::sleep(wait), if saves => {
+                    let limits = self.clone();
+                    let _ = tokio::task::spawn_blocking(move || limits.save(PATIENCE)).await;
+                    last = Some(Instant::now());
+                }
             }
         }
     }
 
-    /// Joins what was spent here with what others spent, by way of the state file.
-    fn save(&self) {
+    /// Joins what was spent here with what others spent, by way of the state file, for whose lock the
+    /// thread waits no longer than this.
+    fn save(&self, patience: Duration) {
         let Some(saved) = &self.saved else {
             return;
         };
         let (limits, now) = (self.all(), Clock::wall());
-        let joined = saved.update(|file| self.accounts.reconcile(&limits, file, now));
+        let joined = saved.update(patience, |file| self.accounts.reconcile(&limits, file, now));
+        let locked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        self.owed
+            .store(joined.as_ref().is_err_and(locked), Ordering::Relaxed);
         if let Err(error) = joined
+            && (patience > Duration::ZERO || !locked(&error))
             && !self.complained.swap(true, Ordering::Relaxed)
         {
             let folder = saved.folder().display();

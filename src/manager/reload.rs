@@ -168,7 +168,11 @@ impl Inner {
         };
         let news = {
             let mut failed = self.reload.failed();
-            match layers.load() {
+            let fits = |config: Config| {
+                config.check_room(self.limits.given())?;
+                Ok(config)
+            };
+            match layers.load().and_then(fits) {
                 Ok(config) => {
                     *failed = None;
                     self.take(config)

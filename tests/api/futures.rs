@@ -74,6 +74,7 @@ fn of_methods(
 fn of_processes(process: &mancom::manager::inspect::Process, id: mancom::OperationId) {
     spawns(mancom::manager::inspect::processes("/".as_ref()));
     spawns(mancom::manager::inspect::ops("/".as_ref(), None));
+    spawns(mancom::manager::inspect::statuses("/".as_ref(), None));
     spawns(mancom::manager::inspect::nudge_all("/".as_ref(), None));
     spawns(process.ops());
     spawns(process.nudge(id));

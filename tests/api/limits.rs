@@ -80,6 +80,18 @@ async fn limits_given_in_code_are_listed_and_wrong_ones_are_errors() -> Result<(
         "5 MB a month for `interactive` on if=wwan*"
     );
     assert!(manager.spending().is_empty() && manager.traffic().is_empty());
+    let mut builder = Manager::builder().scout(Scout::fixed([phone()]));
+    for _ in 0..65 {
+        builder = builder.limit(limit.clone());
+    }
+    let error = builder.build().await.unwrap_err();
+    assert!(matches!(
+        error,
+        BuildError::TooManyLimits {
+            limits: 65,
+            most: 64
+        }
+    ));
     let wrong = Limit::new("background", "meterd").unwrap_err();
     assert!(matches!(
         wrong,

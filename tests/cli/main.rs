@@ -3,6 +3,8 @@
 mod cat;
 mod config;
 mod label;
+#[cfg(unix)]
+mod limits;
 mod networks;
 #[cfg(unix)]
 mod ops;

@@ -177,6 +177,8 @@ fn help_shows_every_key_of_the_json() {
         &["config", "check", "/nonexistent"],
         #[cfg(unix)]
         &["ops"],
+        #[cfg(unix)]
+        &["limits"],
     ] {
         let subcommand = match arguments[0] {
             "config" => &arguments[..2],

@@ -273,6 +273,31 @@ async fn what_was_spent_outlives_the_manager_and_is_added_up(_: Networks) -> Out
 }
 
 #[mancom::test]
+async fn who_holds_the_state_file_stops_nobody(_: Networks) -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let others = std::fs::File::create(folder.path().join("budgets.lock"))?;
+    others.lock()?;
+    let limit = Limit::new("any", "if=*")?.bytes(10 * MB, period(1_000_000));
+    // This comes back, though nobody gives the lock free.
+    let (client, server, _networks) = kept(folder.path(), limit).await;
+    let at = "mem://held";
+    let (mut near, mut far) = joined((&client, &server), at, Label::ANY).await?;
+    near.write_all(&[5; 40_000]).await?;
+    far.read_exact(&mut [0; 40_000]).await?;
+    assert!(!folder.path().join("budgets").exists());
+    others.unlock()?;
+    let saved = || std::fs::read_to_string(folder.path().join("budgets"));
+    for _ in 0..100 {
+        if saved().is_ok() {
+            break;
+        }
+        sleep(secs(1)).await;
+    }
+    assert!(saved()?.contains("any on if=*"), "{}", saved()?);
+    Ok(())
+}
+
+#[mancom::test]
 async fn bytes_are_counted_by_network_urgency_and_direction(_: Networks) -> Outcome {
     let (scout, networks) = mancom::testing::scripted();
     let manager = Manager::builder().scout(scout).build().await?;

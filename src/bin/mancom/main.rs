@@ -12,6 +12,8 @@ mod duration;
 mod exit;
 mod label;
 #[cfg(unix)]
+mod limits;
+#[cfg(unix)]
 mod nudge;
 #[cfg(unix)]
 mod ops;
@@ -75,6 +77,8 @@ enum Command {
     #[cfg(unix)]
     Ops(ops::Ops),
     #[cfg(unix)]
+    Limits(limits::Limits),
+    #[cfg(unix)]
     Nudge(nudge::Nudge),
     Config(config::Config),
 }
@@ -98,6 +102,8 @@ fn main() -> ExitCode {
         Command::Scout(scout) => run(scout.run(global)),
         #[cfg(unix)]
         Command::Ops(ops) => run(ops.run(global, &output)),
+        #[cfg(unix)]
+        Command::Limits(limits) => run(limits.run(global, &output)),
         #[cfg(unix)]
         Command::Nudge(nudge) => run(nudge.run(global, &output)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),

@@ -73,7 +73,7 @@ pub(crate) fn complain<T>(asked: &[Answered<T>]) -> Exit {
 }
 
 /// The error with what the system said.
-fn words(error: &InspectError) -> String {
+pub(crate) fn words(error: &InspectError) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -90,7 +90,7 @@ pub enum RuleError {
         nearest: Option<&'static str>,
     },
     /// A word beside one that says the same, or leaves nothing to forbid.
-    #[error("`{part}`, column {column}: `{word}` cannot stand beside `{earlier}`")]
+    #[error("`{part}`, column {column}: `{word}` {}", beside(word, earlier))]
     Conflict {
         /// `forbid` or `on`.
         part: &'static str,
@@ -235,6 +235,14 @@ pub(super) fn columns(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 pub(super) fn cut(word: &str) -> String {
     word.chars().take(32).collect()
+}
+
+/// Why a word cannot stand where it does.
+fn beside(word: &str, earlier: &str) -> String {
+    match word == earlier {
+        true => "stands there twice".to_owned(),
+        false => format!("cannot stand beside `{earlier}`"),
+    }
 }
 
 /// The words of a text with one space between them.

@@ -130,6 +130,16 @@ impl Faults {
         });
     }
 
+    /// In the order of the layers, and of each.
+    pub(super) fn sort_by_layer(&mut self, layer: impl Fn(&str) -> Option<usize>) {
+        self.told.sort_by_key(|fault| match fault {
+            ConfigFault::Unreadable { path, .. } => (layer(&path.to_string_lossy()), 0, 0),
+            ConfigFault::Invalid {
+                file, line, column, ..
+            } => (layer(file), *line, *column),
+        });
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.told.is_empty()
     }

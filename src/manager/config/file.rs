@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::Faults;
+use super::text::Parsed;
 use super::tree::Source;
 use super::{Config, ConfigError, ConfigFault, Monitor, Watch};
 use crate::scout::Facts;
@@ -64,22 +65,38 @@ impl Layers {
     /// Reads them all, also after a fault in one.
     pub(in crate::manager) fn load(&self) -> Result<Config, ConfigError> {
         let (mut config, mut faults) = (Config::default(), Faults::default());
+        let (mut labels, mut whole) = (Vec::new(), true);
         for Layer { path, named } in &self.0 {
             match read(path) {
                 Ok(text) => match layer(path, text) {
-                    Ok(above) => config = config.under(above),
-                    Err(more) => faults.append(more),
+                    Ok(above) => {
+                        config = config.under(above.config);
+                        labels.extend(above.named);
+                        whole &= above.whole;
+                        faults.append(above.faults);
+                    }
+                    Err(more) => {
+                        whole = false;
+                        faults.append(more);
+                    }
                 },
                 Err(error) if is_absent(&error) && !named => {}
-                Err(source) => faults.push(|| {
-                    let path = path.clone();
-                    ConfigFault::Unreadable { path, source }
-                }),
+                Err(source) => {
+                    whole = false;
+                    faults.push(|| {
+                        let path = path.clone();
+                        ConfigFault::Unreadable { path, source }
+                    });
+                }
             }
         }
-        // What a name means is known once all layers are.
-        if faults.is_empty() {
-            config.check_limits(&mut faults);
+        // What a name means is known once all layers are: where one cannot be read, none is.
+        if whole {
+            config.check_limits(&labels, &mut faults);
+            faults.sort_by_layer(|file| {
+                self.paths()
+                    .position(|path| *path.to_string_lossy() == *file)
+            });
         }
         match faults.is_empty() {
             true => Ok(config),
@@ -89,7 +106,7 @@ impl Layers {
 }
 
 /// What one file says.
-fn layer(path: &Path, text: Vec<u8>) -> Result<Config, Faults> {
+fn layer(path: &Path, text: Vec<u8>) -> Result<Parsed, Faults> {
     let name = path.to_string_lossy();
     let text = String::from_utf8(text).map_err(|error| {
         let right = error.utf8_error().valid_up_to();
@@ -98,9 +115,9 @@ fn layer(path: &Path, text: Vec<u8>) -> Result<Config, Faults> {
         source.fault_at(right, "", "this is no UTF-8");
         source.into_faults()
     })?;
-    let mut config = Config::parse_layer(&text, &name)?;
-    config.files.push(path.to_owned());
-    Ok(config)
+    let mut parsed = Config::parse_layer(&text, &name);
+    parsed.config.files.push(path.to_owned());
+    Ok(parsed)
 }
 
 impl Config {

@@ -68,7 +68,8 @@
 //! `kB` is 1,000 and `KiB` 1,024 bytes. When the bytes are spent the network admits that traffic no more: it
 //! waits or goes by another network, and [`why`](crate::Manager::explain) says so and until when. At the end
 //! of the period it goes on. What is spent is seen within a frame of the process's own traffic; what other
-//! processes spend within 10 s. A plain connection without a hook whose bytes are spent fails.
+//! processes spend once it saves its own. That is when it begins to spend and every second that it does: a
+//! process that is killed loses at most what it spent since. A plain connection without a hook whose bytes are spent fails.
 //!
 //! # Changes
 //!
@@ -76,8 +77,9 @@
 //! behind a link, once they were quiet for 50 ms; on SIGHUP if asked
 //! ([`Manager::reload_on_hangup`](super::Manager::reload_on_hangup)); and by
 //! [`Manager::reload`](super::Manager::reload). Facts, policy, limits and names take effect (what was spent
-//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), and operations that wait are judged again once. Those already made keep their label and deadline. Where anything is wrong
-//! the old configuration stays in force and every fault is logged.
+//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), and operations that wait
+//! are judged again once. Those already made keep their label and deadline. Where anything is wrong the old
+//! configuration stays in force and every fault is logged.
 //!
 //! # Text
 //!

@@ -56,6 +56,16 @@ pub(super) const KEYS: &[&[&str]] = &[
     &TOP, &NETWORK, &LABEL, &POLICY, &LIMIT, &STATE, &SCOUT, &MONITOR,
 ];
 
+/// What a text says, also where something in it is wrong.
+pub(super) struct Parsed {
+    pub(super) config: Config,
+    /// The names of labels, also of those that are wrong.
+    pub(super) named: Vec<String>,
+    /// Whether it was TOML: of what was not, a name may be missing here.
+    pub(super) whole: bool,
+    pub(super) faults: Faults,
+}
+
 impl Config {
     /// Reads one text; `name` is what errors call it.
     ///
@@ -77,16 +87,18 @@ impl Config {
     ///
     /// Every place that is wrong. Of a text over 64 KiB that is not TOML, the first.
     pub fn parse(text: &str, name: &str) -> Result<Config, ConfigError> {
-        let config = Config::parse_layer(text, name)?;
-        let mut faults = Faults::default();
-        config.check_limits(&mut faults);
-        match faults.is_empty() {
-            true => Ok(config),
-            false => Err(faults.into()),
+        let mut parsed = Config::parse_layer(text, name);
+        if parsed.whole {
+            (parsed.config).check_limits(&parsed.named, &mut parsed.faults);
+            parsed.faults.sort();
+        }
+        match parsed.faults.is_empty() {
+            true => Ok(parsed.config),
+            false => Err(parsed.faults.into()),
         }
     }
 
-    pub(super) fn parse_layer(text: &str, name: &str) -> Result<Config, Faults> {
+    pub(super) fn parse_layer(text: &str, name: &str) -> Parsed {
         let mut source = Source::new(text, name);
         let tree = source.parse();
         let mut config = Config::default();
@@ -103,10 +115,13 @@ impl Config {
                 None => {}
             }
         }
-        let faults = source.into_faults();
-        match faults.is_empty() {
-            true => Ok(config),
-            false => Err(faults),
+        let labels = tree.get("labels").and_then(|of| of.get_ref().as_table());
+        let names = labels.into_iter().flat_map(|labels| labels.keys());
+        Parsed {
+            config,
+            named: names.map(|name| name.get_ref().to_string()).collect(),
+            whole: source.is_whole(),
+            faults: source.into_faults(),
         }
     }
 
@@ -215,14 +230,15 @@ impl Config {
                 }
             }
             let has = |key: &str| entries.iter().any(|entry| entry.key == key);
-            if has("bytes") || !has("rate") {
-                limit.needs("bytes", &entries);
+            match (has("bytes"), has("per")) {
+                (true, _) => limit.needs("per", &entries),
+                (false, true) => limit.needs("bytes", &entries),
+                (false, false) => {
+                    let fault = "`rate`, or `bytes` and `per`, is missing";
+                    limit.needs_one(&["rate"], fault, &entries);
+                }
             }
-            if has("bytes") {
-                limit.needs("per", &entries);
-            }
-            let (file, line) = limit.stands();
-            (written.file, written.line) = (file.into(), line);
+            (written.place, written.line) = (limit.placed(), limit.stands().1);
             written.check_words(&entries);
             self.limits.push(written);
         }

@@ -65,6 +65,11 @@ impl<'a> Source<'a> {
         tree.into_inner()
     }
 
+    /// Whether all of it is TOML.
+    pub(super) fn is_whole(&self) -> bool {
+        self.broken.is_empty()
+    }
+
     /// What was wrong.
     pub(super) fn into_faults(self) -> Faults {
         let mut faults = self.faults.into_inner();
@@ -169,10 +174,15 @@ impl<'a> Entry<'a> {
     /// Notes that none of the entries of this table has the key. In a text that is not all TOML one
     /// may have.
     pub(super) fn needs(&self, key: &str, entries: &[Entry<'_>]) {
+        self.needs_one(&[key], format_args!("`{key}` is missing"), entries);
+    }
+
+    /// The same of several keys, of which one is enough.
+    pub(super) fn needs_one(&self, keys: &[&str], fault: impl fmt::Display, entries: &[Entry<'_>]) {
         let table = matches!(self.value.get_ref(), DeValue::Table(_));
         let whole = table && self.source.broken.is_empty();
-        if whole && entries.iter().all(|entry| entry.key != key) {
-            self.fault_of_key(format_args!("`{key}` is missing"));
+        if whole && entries.iter().all(|entry| !keys.contains(&entry.key)) {
+            self.fault_of_key(fault);
         }
     }
 
@@ -266,7 +276,19 @@ impl<'a> Entry<'a> {
         self.read(units::period)
     }
 
-    /// A text of this entry and where it stands, for what can be judged only later.
+    /// Where this entry begins, for what can be judged only later.
+    pub(super) fn placed(&self) -> Placed {
+        let (line, column) = self.source.place(self.place.start);
+        Placed {
+            text: String::new(),
+            file: self.source.name.to_owned(),
+            line,
+            column,
+            field: self.field.clone(),
+        }
+    }
+
+    /// A text of this entry and where it stands, for the same.
     pub(super) fn at(&self, text: &str) -> Placed {
         let place = self.value.span().start;
         let (line, column) = self.source.place(place);

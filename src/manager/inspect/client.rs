@@ -91,6 +91,30 @@ pub async fn ops(
     ask_each(folder, pid, &Question::Ops, Process::operations).await
 }
 
+/// What the processes say of themselves, or only the one of this number; in order. It asks as [`ops`]
+/// does.
+///
+/// # Errors
+///
+/// As [`processes`]; what is wrong with one process is its answer.
+///
+/// # Cancel safety
+///
+/// Nothing is lost when it is dropped.
+pub async fn statuses(
+    folder: &Path,
+    pid: Option<u32>,
+) -> Result<Vec<Answered<Status>>, InspectError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        status: Status,
+    }
+    ask_each(folder, pid, &Question::Status, |_, Answer { status }| {
+        Ok(status)
+    })
+    .await
+}
+
 /// Makes everything retry that waits in any of the processes, or in the one of this number: how many
 /// there were, of each. It asks as [`ops`] does.
 ///

@@ -36,7 +36,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Answered, Process, nudge_all, ops, processes};
+pub use client::{Answered, Process, nudge_all, ops, processes, statuses};
 pub use error::InspectError;
 pub use folder::folder;
 pub(super) use server::Server;

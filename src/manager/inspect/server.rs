@@ -201,6 +201,7 @@ pub(super) fn answer(line: &[u8], seen: &Seen) -> io::Result<Vec<u8>> {
                 "source": registry.scout().source(),
                 "pending": registry.waiting(),
                 "sessions": seen.sessions.alive(),
+                "limits": limits.as_ref().map(|limits| limits.told()),
                 "traffic": limits.as_ref().map(|limits| limits.traffic()),
                 "spending": limits.as_ref().map(|limits| limits.spending()),
                 "snapshot": *registry.snapshot(),

@@ -53,6 +53,10 @@ pub struct Status {
     pub pending: usize,
     /// Sessions that have not ended.
     pub sessions: usize,
+    /// The limits in force, in their order, as the wire has them: what each is about, its amounts and where
+    /// it stands.
+    #[serde(default)]
+    pub limits: Value,
     /// Bytes by network, whether it is metered, urgency and direction: a list of
     /// [`NetworkTraffic`](crate::account::NetworkTraffic).
     #[serde(default)]

@@ -9,7 +9,7 @@
 //! | `{"ask": "nudge", "op": "op-17"}` | `{"nudged": 1}`; 0 if it does not wait |
 //! | `{"ask": "nudge", "op": "all"}` | `{"nudged": 3}` |
 //! | `{"ask": "cancel", "op": "op-17"}` | `{"cancelled": 1}`; 0 if it does not wait |
-//! | `{"ask": "status"}` | `{"status": {"pid", "name", "version", "source", "pending", "sessions", "traffic", "spending", "snapshot"}}` |
+//! | `{"ask": "status"}` | `{"status": {"pid", "name", "version", "source", "pending", "sessions", "limits", "traffic", "spending", "snapshot"}}` |
 //! | anything else | `{"error": "in words"}` |
 //!
 //! `"mancom"` is the version of the protocol, 1. Within a version keys and questions are added, none
@@ -18,6 +18,8 @@
 //!
 //! `traffic` has bytes as [`NetworkTraffic`](crate::account::NetworkTraffic): `{"network": "wwan0", "metered":
 //! true, "urgency": "background", "sent": 7, "received": 0}`, its urgency `null` for what is no payload.
+//! `limits` has those in force: `{"limit": "500 MB a month for any on metered", "label": "any", "on":
+//! "metered", "rate": null, "bytes": 500000000, "per": "month", "file": "", "line": 0}`.
 //! `spending` has what budgets were spent of: [`Spending`](crate::account::Spending).
 //!
 //! `ops` are those of [`Pending`](crate::deferral::Pending), the first by number, but for `"blocked"`: what

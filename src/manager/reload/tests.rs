@@ -257,6 +257,7 @@ async fn a_changed_limit_keeps_what_was_spent() {
         let (limits, policy) = (manager.limits(), manager.policy());
         let who = (0, crate::clock::Clock::wall());
         let gates = manager.0.accounts.gates(&limits, &network, &policy, who);
+        assert_eq!(gates.len(), 1);
         gates[0].charge(Instant::now(), bytes);
     };
     let admits = || !manager.policy().rules.iter().any(|rule| rule.line() == 1);
@@ -268,7 +269,11 @@ async fn a_changed_limit_keeps_what_was_spent() {
     replace(&path, &limit("2 MB"));
     until(admits).await;
     assert_eq!(manager.spending()[0].used, 600_000);
+    // Twice the same, to be told by their lines: it is spent once.
+    replace(&path, &(limit("2 MB") + &limit("3 MB")));
+    until(|| manager.limits().len() == 2).await;
     spend(1_500_000);
+    assert_eq!(manager.spending()[1].used, 2_100_000);
     until(|| !admits()).await;
     // Without the limit nothing of it is left.
     replace(&path, "");

@@ -240,12 +240,12 @@ fn a_rule_that_means_nothing_says_where_it_is_wrong() {
         (
             "any any",
             "wifi",
-            "`forbid`, column 5: `any` cannot stand beside `any`",
+            "`forbid`, column 5: `any` stands there twice",
         ),
         (
             "any",
             "wifi wifi",
-            "`on`, column 6: `wifi` cannot stand beside `wifi`",
+            "`on`, column 6: `wifi` stands there twice",
         ),
         (
             "any",

@@ -93,6 +93,14 @@ fn every_fault_names_its_place_its_field_and_the_nearest_word() {
         ),
         (
             "[[limit]]\non = 'metered'",
+            "1:1: limit: `rate`, or `bytes` and `per`, is missing",
+        ),
+        (
+            "[[limit]]\nrate = '1 MB/s'\non = 'metered metered'",
+            "3:6: limit.on: `on`, column 9: `metered` stands there twice",
+        ),
+        (
+            "[[limit]]\nrate = '1 MB/s'\nper = 'day'",
             "1:1: limit: `bytes` is missing",
         ),
         ("[[limit]]\nbytes = '1 MB'", "1:1: limit: `per` is missing"),
@@ -237,4 +245,43 @@ fn a_word_of_any_length_makes_a_short_message() {
         let message = fault(&text);
         assert!(message.len() < 2048, "{} bytes", message.len());
     }
+}
+
+// behaviour: X6
+#[test]
+fn one_limit_too_many_is_told_by_its_place() {
+    let limit = "[[limit]]\nrate = '1 MB/s'\n";
+    assert!(Config::parse(&limit.repeat(64), "f").is_ok());
+    let error = Config::parse(&limit.repeat(66), "f").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "f:129:1: limit: 66 limits are too many: from here on beyond 64"
+    );
+    let config = Config::parse(&limit.repeat(64), "f").unwrap();
+    assert!(config.check_room(0).is_ok());
+    let told = config.check_room(2).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "f:125:1: limit: 64 limits beside 2 given in code are too many: from here on beyond 64"
+    );
+}
+
+#[test]
+fn a_name_that_nothing_has_is_told_beside_other_faults() {
+    let text = "[labels.films]\nlabel = 'larg'\n\
+        [[limit]]\nrate = '1 MB/s'\nlabel = 'photos*'\n\
+        [[limit]]\nrate = '1 MB/s'\nlabel = 'film*'\n\
+        [[limit]]\nrate = '1'";
+    let told: Vec<_> = Config::parse(text, "f")
+        .unwrap_err()
+        .to_string()
+        .lines()
+        .map(|line| {
+            let mut parts = line.splitn(4, ':');
+            let _file = parts.next();
+            parts.next().unwrap().to_owned()
+        })
+        .collect();
+    // Not the pattern that fits a label which is wrong itself.
+    assert_eq!(told, ["2", "5", "10"]);
 }
