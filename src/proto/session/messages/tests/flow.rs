@@ -171,7 +171,7 @@ fn a_message_longer_than_the_peer_takes_is_refused() {
         Err(Refused::TooLong(longest as u64))
     );
     assert_eq!(session.finish_message(now, id), refused);
-    session.cancel_message(now, id);
+    assert_eq!(session.cancel_message(now, id), Ok(Fate::Cancelled));
     assert!(arrive(&mut pair).is_empty());
     let next = send(&mut pair, Label::ANY, longest, Order::Sent);
     assert_eq!(arrive(&mut pair), [next]);
