@@ -122,10 +122,15 @@ impl Registry {
         listed.into_iter().map(explain).collect()
     }
 
-    /// The explanation for one that did not match in this view.
+    /// The explanation for one that got no match in this view: nothing matched, or it was held back.
     pub(super) fn explain(&self, view: &View<'_>, what: &Unmatched) -> Box<Blocked> {
-        self.try_explain(view, what)
-            .expect("matching is a pure function of the view, which did not match")
+        self.try_explain(view, what).unwrap_or_else(|| {
+            let held = Blocked::held_back(what.label, what.to.clone(), view.snapshot);
+            let mut blocked = self.annotated(view, Box::new(held));
+            let waited = |since| view.now().saturating_duration_since(since);
+            blocked.waited = what.since.map(waited);
+            blocked
+        })
     }
 
     pub(super) fn try_explain(&self, view: &View<'_>, what: &Unmatched) -> Option<Box<Blocked>> {

@@ -18,7 +18,8 @@ pub struct Settings {
     /// Bytes a peer may have under way or unread on one stream. Default 4 MiB; less than 4 KiB is
     /// taken as 4 KiB.
     pub receive_window: usize,
-    /// Streams of one session alive at once. Default 128.
+    /// Streams of one session alive at once. Default 128; 0 is taken as 1, for a session begins with
+    /// one.
     pub max_streams: u16,
     /// How long a dialler asks its sessions to live without any path. Default 10 minutes.
     pub grace: Duration,
@@ -34,7 +35,7 @@ pub struct Settings {
     /// Handshakes open before a listener asks new sessions for a cookie. Default 256.
     pub cookies_after: usize,
     /// Streams that wait in a listener's `accept`; beyond it new sessions wait in their handshake. As
-    /// many sessions may have opened no stream yet. Default 1,024.
+    /// many sessions may have opened no stream yet. Default 1,024; 0 is taken as 1.
     pub backlog: usize,
     /// Sessions a listener keeps while they have no path. Default 10,000; at the bound the longest
     /// detached of the source prefix with most ends.
@@ -45,7 +46,7 @@ pub struct Settings {
     /// How long a finished session stays to answer after its last path closed. Default 3 s.
     pub linger: Duration,
     /// How long a path may owe an answer in silence before another is tried.
-    /// Default 1 s.
+    /// Default 1 s. `Duration::MAX` is never.
     pub stall: Duration,
     /// How long nothing may be heard on an idle path before it is asked for a word, so that a silent
     /// loss is known before there is something to send. Default never: it costs a radio its sleep, and a
@@ -105,13 +106,23 @@ impl Settings {
         u32::try_from(self.receive_window.max(LEAST_BUFFER)).unwrap_or(u32::MAX)
     }
 
+    /// The streams that are offered to a peer.
+    pub(crate) fn streams(&self) -> u16 {
+        self.max_streams.max(1)
+    }
+
+    /// How many streams may wait in a listener's `accept`.
+    pub(crate) fn backlog(&self) -> usize {
+        self.backlog.max(1)
+    }
+
     /// The core's part of these settings, for a session whose bytes a second are limited to this.
     pub(crate) fn core(&self, rate_limit: Option<u64>) -> Config {
         Config {
             rate_limit,
             send_buffer: self.send_buffer.max(LEAST_BUFFER),
             receive_window: self.receive_window.max(LEAST_BUFFER),
-            max_streams: self.max_streams,
+            max_streams: self.streams(),
             linger: self.linger,
             stall: self.stall,
             probe_idle: self.probe_idle,

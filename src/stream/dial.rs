@@ -165,7 +165,7 @@ pub(super) fn offer(context: &Arc<dyn Context>, asks: &Asks, on: Option<&Network
     Offer {
         grace: asks.grace,
         receive_window: settings.window(),
-        max_streams: settings.max_streams,
+        max_streams: settings.streams(),
         facts,
         anonymous: asks.anonymous,
         security: Security::Clear,

@@ -192,7 +192,7 @@ impl Door {
 
     /// Whether another stream may wait in `accept`.
     pub(super) fn has_room(&self) -> bool {
-        self.lock().queue.len() < self.context.settings().backlog
+        self.lock().queue.len() < self.context.settings().backlog()
     }
 
     /// Waits until another session may begin; `false` once the listener was stopped.
@@ -281,7 +281,7 @@ impl Door {
         );
         state.unshown.enter(id, source, 0);
         let mut crowded = Vec::new();
-        while state.unshown.len() > self.context.settings().backlog {
+        while state.unshown.len() > self.context.settings().backlog() {
             let Some(id) = state.unshown.most() else {
                 break;
             };

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use mancom::manager::config::Config;
+use mancom::stream::Settings;
 use mancom::testing::Networks;
-use mancom::{Label, Manager, Network};
+use mancom::{Label, Manager, Network, SessionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Outcome, millis, on, secs, soon};
+use crate::support::{Outcome, joined_by, millis, on, secs, soon, with};
 
 const CONFIG: &str = r#"
     [labels.photos]
@@ -138,5 +139,48 @@ async fn a_label_brings_a_message_its_lifetime_and_its_looser_one() -> Outcome {
     let message = soon(secs(30), "the news", there.recv()).await?;
     assert_eq!(began.elapsed().as_secs(), 20);
     assert_eq!((message.id, message.label), (id, Label::ANY));
+    Ok(())
+}
+
+async fn settled_by(change: impl FnOnce(&mut Settings)) -> (Manager, Networks) {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    let (manager, networks) = with(settings).await;
+    networks.up(Network::wifi("wlan0"));
+    (manager, networks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_of_no_streams_and_no_backlog_are_taken_as_one() -> Outcome {
+    let none = |settings: &mut Settings| (settings.max_streams, settings.backlog) = (0, 0);
+    let (manager, _networks) = settled_by(none).await;
+    let (mut near, mut far) = soon(
+        secs(5),
+        "a session",
+        joined_by(&manager, "mem://one", Label::ANY),
+    )
+    .await?;
+    near.write_all(b"x").await?;
+    assert_eq!(soon(secs(5), "a byte", far.read_u8()).await?, b'x');
+    let more = near.session().open(Label::ANY).await;
+    assert!(
+        matches!(more, Err(SessionError::TooManyStreams(1))),
+        "{more:?}"
+    );
+    Ok(())
+}
+
+// behaviour: S1
+#[tokio::test(start_paused = true)]
+async fn a_stall_without_end_is_waited_for_and_never_a_panic() -> Outcome {
+    let (manager, networks) = settled_by(|settings| settings.stall = Duration::MAX).await;
+    let (mut near, mut far) = joined_by(&manager, "mem://patient", Label::ANY).await?;
+    for _ in 0..3 {
+        networks.down("wlan0");
+        near.write_all(b"x").await?;
+        sleep(secs(2)).await;
+        networks.up(Network::wifi("wlan0"));
+        assert_eq!(soon(secs(5), "a byte", far.read_u8()).await?, b'x');
+    }
     Ok(())
 }

@@ -21,6 +21,8 @@ pub(crate) struct Exchange {
     /// Networks over which connecting is refused, and those over which nobody answers.
     pub(crate) refusing: Mutex<BTreeSet<String>>,
     pub(crate) silent: Mutex<BTreeSet<String>>,
+    /// Networks over which connecting panics.
+    pub(crate) panicking: Mutex<BTreeSet<String>>,
     /// When each attempt began, and over which network.
     pub(crate) attempts: Mutex<Vec<(Instant, String)>>,
     /// Whether lines tell what was acknowledged, and how many bytes of each are not.
@@ -114,6 +116,8 @@ impl Transport for Line {
             if self.exchange.refusing.lock().unwrap().contains(&network) {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
+            let panics = self.exchange.panicking.lock().unwrap().contains(&network);
+            assert!(!panics, "a transport with a mistake");
             if self.exchange.silent.lock().unwrap().contains(&network) {
                 std::future::pending::<()>().await;
             }

@@ -2,14 +2,17 @@
 
 use mancom::hooks::{Carried, Connection, Hook, Resume};
 use mancom::label::matching::{Destination, Reason};
+use mancom::stream::PathEvent;
 use mancom::testing::Networks;
-use mancom::{Label, Listener, Manager, McStream, Prop};
+use mancom::{Label, Listener, Manager, McStream, Prop, SessionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::line::{self, Exchange};
-use crate::support::{Outcome, cellular, joined, millis, on, secs, settle, soon, wifi};
+use crate::support::{
+    Chance, Outcome, cellular, drain, joined, millis, on, secs, settle, soon, wifi,
+};
 
 const WIFI: Label = Label::new().require(Prop::Wifi);
 
@@ -223,5 +226,114 @@ async fn a_session_that_is_withdrawn_while_it_waits_ends(networks: Networks) -> 
     assert!(manager.pending().is_empty());
     let ended = soon(secs(1), "its end", near.read(&mut [0; 1])).await;
     assert!(ended.unwrap_err().to_string().contains("aborted"));
+    Ok(())
+}
+
+// behaviour: X4 S2
+#[mancom::test]
+async fn the_deadline_of_a_session_without_a_path_is_its_grace_whatever_else_is_due_before(
+    networks: Networks,
+) -> Outcome {
+    let manager = Manager::current()?;
+    networks.up(wifi());
+    let (near, _far) = joined("mem://grace-alone", WIFI).await?;
+    let mut events = near.events();
+    let session = near.session();
+    settle().await;
+    let ids = session
+        .send(WIFI, "short lived")
+        .lifetime(millis(300))
+        .await?;
+    session.delivered(ids).await?;
+    networks.down("wlan0");
+    session.send(WIFI, "lost").lifetime(millis(300)).await?;
+    sleep(millis(100)).await;
+    let pending = manager.pending();
+    let [listed] = &pending[..] else {
+        panic!("one session: {pending:?}")
+    };
+    let left = listed.deadline.expect("its grace");
+    assert!(left > secs(599), "{left:?}");
+    let told = drain(&mut events)
+        .await
+        .into_iter()
+        .find_map(|event| match event {
+            PathEvent::Waiting { grace, .. } => Some(grace),
+            _ => None,
+        });
+    let told = told.expect("it says that it waits");
+    assert!(told > secs(599), "{told:?}");
+    Ok(())
+}
+
+// behaviour: S1 S7
+#[mancom::test]
+async fn streams_and_short_lived_messages_outlive_a_flapping_network(
+    networks: Networks,
+) -> Outcome {
+    networks.up(wifi());
+    let (near, far) = joined("mem://flap-alone", Label::ANY).await?;
+    let (here, there) = (near.session(), far.session());
+    let receiving = tokio::spawn({
+        let there = there.clone();
+        async move { while there.recv().await.is_ok() {} }
+    });
+    let sinking = tokio::spawn(async move {
+        while let Ok(mut stream) = there.accept().await {
+            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+        }
+    });
+    let mut traffic = Vec::new();
+    for (label, length, pause) in [(Label::BACKGROUND, 20_000, 0), (Label::INTERACTIVE, 10, 20)] {
+        let mut stream = here.open(label).await?;
+        traffic.push(tokio::spawn(async move {
+            while stream.write_all(&vec![7; length]).await.is_ok() {
+                sleep(millis(pause)).await;
+            }
+        }));
+    }
+    let positions = here.clone();
+    traffic.push(tokio::spawn(async move {
+        loop {
+            let _ = positions
+                .send(Label::ANY, "position")
+                .lifetime(millis(30))
+                .await;
+            sleep(millis(5)).await;
+        }
+    }));
+    let mut chance = Chance(77);
+    for _ in 0..100 {
+        networks.down("wlan0");
+        sleep(chance.millis(0, 60)).await;
+        networks.up(wifi());
+        sleep(chance.millis(0, 200)).await;
+    }
+    let last = soon(secs(30), "room", here.send(Label::INTERACTIVE, "final")).await?;
+    soon(secs(30), "the last message", here.delivered(last)).await?;
+    for task in traffic.into_iter().chain([receiving, sinking]) {
+        task.abort();
+    }
+    Ok(())
+}
+
+// behaviour: X2
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_task_panics_is_an_error_to_all_who_wait_for_it() -> Outcome {
+    let (manager, networks, exchange) = line::world().await;
+    networks.up(wifi());
+    let listener = manager.listen("mc+line://mistake").plaintext().await?;
+    let mut near = manager.connect("mc+line://mistake").plaintext().await?;
+    let _far = listener.accept().await?;
+    let session = near.session();
+    let mut panicking = exchange.panicking.lock().unwrap();
+    panicking.extend(["wlan0", "wwan0"].map(String::from));
+    drop(panicking);
+    networks.down("wlan0");
+    networks.up(cellular());
+    let error = soon(secs(5), "an error", near.read_u8()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+    let closed = soon(secs(5), "the end", session.close()).await;
+    assert!(matches!(closed, Err(SessionError::Aborted)), "{closed:?}");
     Ok(())
 }

@@ -283,6 +283,30 @@ async fn a_held_back_start_begins_by_itself_once_it_may() {
     assert_eq!(starts.load(Ordering::SeqCst), 11);
 }
 
+// behaviour: D6
+#[tokio::test(start_paused = true)]
+async fn a_start_held_back_beyond_its_time_is_late_and_says_why() {
+    let world = World::new();
+    let (until, want) = (Clock::now() + Duration::from_secs(9), Want::new(wifi()));
+    let deadline = Some(Clock::now() + Duration::from_secs(2));
+    let want = Want { deadline, ..want };
+    let wait = world
+        .registry
+        .wait_from(Some(until), want, &Operation::new());
+    world.up(Network::wifi("wlan0"));
+    let Err(MatchError::TimedOut(blocked)) = wait.await else {
+        panic!("it is held back for longer than it has");
+    };
+    assert_eq!(blocked.reasons, [matching::Reason::HeldBack]);
+    let text = blocked.to_string();
+    assert!(
+        text.starts_with("a network matches `require=wifi`"),
+        "{text}"
+    );
+    assert!(near(blocked.waited.unwrap(), Duration::from_secs(2)));
+    assert!(world.is_empty());
+}
+
 // behaviour: D7
 #[tokio::test(start_paused = true)]
 async fn a_held_back_start_counts_time_asleep() {

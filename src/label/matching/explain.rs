@@ -9,7 +9,7 @@ use super::reason::essential;
 use super::{Assumption, Destination, Policy, Reason, Shift, hint};
 use crate::clock::Clock;
 use crate::label::Label;
-use crate::network::{Aspect, Network};
+use crate::network::{Aspect, Network, Snapshot};
 
 /// Changes told to people; programs get all.
 const TOLD_SHIFTS: usize = 4;
@@ -195,6 +195,18 @@ fn span(time: Duration) -> String {
 }
 
 impl Blocked {
+    /// Of an operation whose time ran out while it was held back although something matched.
+    pub(crate) fn held_back(label: Label, to: Destination, snapshot: &Snapshot) -> Self {
+        Self {
+            label,
+            destination: to,
+            generation: snapshot.generation(),
+            complete: snapshot.is_complete(),
+            reasons: vec![Reason::HeldBack],
+            ..Self::default()
+        }
+    }
+
     /// The same, after an operation has waited so long.
     #[must_use]
     pub fn after(mut self, waited: Duration) -> Self {
@@ -263,9 +275,13 @@ impl Blocked {
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let none = match self.reasons[..] {
+            [Reason::HeldBack] => "a network matches",
+            _ => "no network matches",
+        };
         match &self.name {
-            Some(name) => write!(f, "no network matches `{name}` ({})", self.label)?,
-            None => write!(f, "no network matches `{}`", self.label)?,
+            Some(name) => write!(f, "{none} `{name}` ({})", self.label)?,
+            None => write!(f, "{none} `{}`", self.label)?,
         }
         if self.destination != Destination::Unnamed {
             write!(f, " to {}", self.destination)?;

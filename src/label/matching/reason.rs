@@ -27,6 +27,8 @@ pub enum Reach {
 pub enum Reason {
     /// The first scan is not complete: nothing is known for certain.
     ScoutStarting,
+    /// A network matches, and the operation's time ran out before its next start was due.
+    HeldBack,
     /// It is paused.
     Suspended,
     /// It waits for something outside.
@@ -116,6 +118,7 @@ impl Reason {
     pub const fn word(&self) -> &'static str {
         match self {
             Reason::ScoutStarting => "scout_starting",
+            Reason::HeldBack => "held_back",
             Reason::Suspended => "suspended",
             Reason::Dormant => "dormant",
             Reason::Down => "down",
@@ -143,7 +146,7 @@ impl Reason {
     #[must_use]
     pub fn aspect(&self) -> Option<Aspect> {
         match self {
-            Reason::ScoutStarting | Reason::Spent { .. } => None,
+            Reason::ScoutStarting | Reason::HeldBack | Reason::Spent { .. } => None,
             Reason::Suspended | Reason::Dormant | Reason::Down => Some(Aspect::State),
             Reason::NoRoute(_) | Reason::BypassesVpn { .. } => Some(Aspect::Routes),
             Reason::NoAddress | Reason::NoFamily { .. } => Some(Aspect::Addresses),
@@ -197,6 +200,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::ScoutStarting => f.write_str("the scout has not finished its first scan"),
+            Reason::HeldBack => f.write_str("time ran out before the next start was due"),
             Reason::Suspended => f.write_str("is suspended"),
             Reason::Dormant => f.write_str("is dormant"),
             Reason::Down => f.write_str("is down"),

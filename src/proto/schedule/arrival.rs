@@ -9,8 +9,8 @@ const OPTIMISTIC: u64 = 125_000_000;
 /// Nothing is counted beyond these, so that no product overflows: 2^40 bytes a second, 2^50 bytes,
 /// 2^50 ns (13 days).
 const MOST_RATE: u64 = 1 << 40;
-const MOST_BYTES: u64 = 1 << 50;
-const MOST_NANOS: u128 = 1 << 50;
+pub(super) const MOST_BYTES: u64 = 1 << 50;
+pub(super) const MOST_NANOS: u128 = 1 << 50;
 
 const SECOND: u128 = 1_000_000_000;
 

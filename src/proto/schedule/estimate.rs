@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::arrival::{self, Pipe};
+use super::arrival::{self, MOST_BYTES, MOST_NANOS, Pipe};
 use super::{Candidate, PATHS, chunk};
 use crate::network::Kind;
 
@@ -60,14 +60,15 @@ impl<F: Fn(Kind, u64, Duration) -> f64> Energy for F {
     }
 }
 
-/// Until the last of so many bytes arrives; `None` if no bandwidth is known. `paths` are those that
+/// Until the last of so many bytes arrives; `None` if no bandwidth is known, or if that is beyond what is
+/// foreseen: 2^50 ns, some 13 days, or 2^50 bytes. `paths` are those that
 /// carry payload and admit its label; more than [`PATHS`] are not looked at.
 #[must_use]
 pub fn time(bytes: u64, paths: &[Candidate]) -> Option<Duration> {
     Some(arrival::duration(share(bytes, paths)?.0))
 }
 
-/// What so many bytes take; `None` if no bandwidth is known.
+/// What so many bytes take; `None` if no bandwidth is known, or if that is beyond 13 days or 2^50 bytes.
 #[must_use]
 pub fn estimate(bytes: u64, ways: &[Way], energy: Option<&dyn Energy>) -> Option<Estimate> {
     let mut paths = [Candidate::default(); PATHS];
@@ -111,6 +112,9 @@ fn share(bytes: u64, paths: &[Candidate]) -> Option<(u128, [u64; PATHS])> {
         .map(|pipe| pipe.completes(bytes.min(chunk(&pipe.measure))))
         .min()?;
     let done = arrival::shared(known(), bytes)?.max(first);
+    if bytes > MOST_BYTES || done >= MOST_NANOS {
+        return None;
+    }
     let mut left = bytes;
     let mut shares = pipes.map(|pipe| {
         let share = pipe.map_or(0, |pipe| pipe.carries(done)).min(left);

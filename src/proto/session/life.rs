@@ -421,8 +421,9 @@ impl Session {
         }
     }
 
-    /// Only an unfinished session has a grace to lose.
-    fn grace_deadline(&self) -> Option<Instant> {
+    /// When the grace runs out that began with the loss of the last path; `None` while there is a path,
+    /// and once the session is finished or over: only an unfinished one has a grace to lose.
+    pub fn grace_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Open | Phase::Draining => self.stranded?.checked_add(self.grace),
             Phase::Saying | Phase::Over(_) => None,

@@ -19,9 +19,9 @@ use crate::proto::schedule::gate::Queue;
 use crate::proto::schedule::meter::Meter;
 use crate::proto::schedule::{self, STARVATION};
 
-/// Data frames are planned up to this many unwritten bytes on the only path..
+/// Data frames are planned up to this many unwritten bytes on the only path.
 const PLAN: usize = 1 << 20;
-/// ..and again when fewer than this are left.
+/// They are planned again when fewer than this are left.
 const PLAN_AGAIN: usize = 512 << 10;
 /// A frame on a path whose bandwidth nobody knows, if others wait for it.
 const CHUNK_UNKNOWN: u64 = 32 << 10;

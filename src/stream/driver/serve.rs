@@ -1,9 +1,12 @@
 //! The session's one task: timers, idle paths, and what no caller polls for.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
 
 use super::super::roam::{Roamer, changed};
 use super::super::tracker::Guard;
@@ -11,8 +14,10 @@ use super::sockets::READS;
 use super::wakers::WATCH;
 use super::{Driver, State};
 use crate::clock::Clock;
+use crate::proto::session::CloseReason;
 
-/// Starts the session's one task. It ends with the session.
+/// Starts the session's one task. It ends with the session, and the session with it: one whose task
+/// panics is aborted.
 pub(in crate::stream) fn spawn(
     driver: Arc<Driver>,
     mut roamer: Option<Roamer>,
@@ -28,7 +33,7 @@ pub(in crate::stream) fn spawn(
         let mut revised = changed(registry.revised());
         // A timer stands still while the machine sleeps; what it is set for does not.
         let mut jumped = std::pin::pin!(Clock::jumped());
-        std::future::poll_fn(|cx| {
+        let serving = std::future::poll_fn(|cx| {
             while jumped.as_mut().poll(cx).is_ready() {
                 jumped.set(Clock::jumped());
             }
@@ -48,10 +53,18 @@ pub(in crate::stream) fn spawn(
                 roamer.poll(cx, &driver);
             }
             served
-        })
-        .await;
+        });
+        // Nobody else would ever tell those who wait for something of this session that it is in vain.
+        let served = AssertUnwindSafe(serving).catch_unwind().await;
+        if served.is_err() {
+            tracing::error!(target: "mancom::session", "the session's task panicked: it is aborted");
+            driver.abort(CloseReason::Aborted);
+        }
         driver.finish();
         after();
+        if let Err(panic) = served {
+            std::panic::resume_unwind(panic);
+        }
     });
 }
 

@@ -273,13 +273,10 @@ impl State {
             .map(|link| (link.path, link.network.as_ref()))
     }
 
+    /// What is left of the grace; all of it while there is a path.
     pub(in crate::stream) fn grace_left(&self, now: Instant) -> Duration {
-        self.core
-            .poll_timeout()
-            .map_or(self.core.grace(), |(at, _)| {
-                at.saturating_duration_since(now)
-            })
-            .min(self.core.grace())
+        let left = |at: Instant| at.saturating_duration_since(now);
+        self.core.grace_deadline().map_or(self.core.grace(), left)
     }
 
     pub(super) fn impossible(&self, label: &Label) -> Option<io::Error> {

@@ -56,8 +56,9 @@ impl IntoFuture for WriteMessage {
 /// other can come after it. Dropped before, it is withdrawn.
 ///
 /// What is written is kept here and takes up room for messages of its urgency: a write is pending while
-/// there is none, and fails once the message is longer than the peer takes, or was given up. What would
-/// make it too long is not taken; what was taken before can still be finished.
+/// there is none, and fails once the message is longer than the peer takes, or was given up. A
+/// message that a write made too long is never sent: whatever is done with it fails, and dropping it
+/// withdraws it.
 /// `poll_flush` never waits; `poll_shutdown` finishes the message, without waiting until it is delivered.
 #[derive(Debug)]
 pub struct MessageWriter {
@@ -78,7 +79,7 @@ impl MessageWriter {
     ///
     /// # Errors
     ///
-    /// The message was given up, be it only now with one that it comes [`after`](WriteMessage::after); or
+    /// A write made it too long. The message was given up, be it only now with one that it comes [`after`](WriteMessage::after); or
     /// the session is over.
     ///
     /// # Cancel safety

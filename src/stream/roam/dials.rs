@@ -54,7 +54,12 @@ impl Attempt {
     /// How long it may be silent.
     pub(super) fn patience(&self, stall: Duration) -> Duration {
         let rtt = self.way.as_ref().and_then(Network::rtt);
-        stall.max(rtt.unwrap_or_default() * PATIENCE)
+        stall.max(rtt.unwrap_or_default().saturating_mul(PATIENCE))
+    }
+
+    /// When it was silent for too long; `None` if it may be for ever.
+    pub(super) fn due(&self, stall: Duration) -> Option<Instant> {
+        self.began.checked_add(self.patience(stall))
     }
 }
 

@@ -76,7 +76,7 @@ impl Roamer {
                 return open.is_trusted();
             }
             match self.dials.general().find(|attempt| attempt.id() == id) {
-                Some(attempt) => view.now < attempt.began + attempt.patience(stall),
+                Some(attempt) => attempt.due(stall).is_none_or(|due| view.now < due),
                 None if view.is_silent(id) => false,
                 None => {
                     let resting =

@@ -103,18 +103,15 @@ impl Roamer {
             return;
         }
         let stall = self.context.settings().stall;
-        let due = |attempt: &Attempt| attempt.began + attempt.patience(stall);
-        let Some(eldest) = self
+        let due = |attempt: &Attempt| Some((attempt.due(stall)?, attempt.clone()));
+        let eldest = self
             .dials
             .general()
-            .min_by_key(|attempt| due(attempt))
-            .cloned()
-        else {
+            .filter_map(due)
+            .min_by_key(|(at, _)| *at);
+        let Some((_, eldest)) = eldest.filter(|(at, _)| *at <= view.now) else {
             return;
         };
-        if view.now < due(&eldest) {
-            return;
-        }
         let untried = |want: &&Want| {
             self.dials
                 .general()
@@ -139,8 +136,11 @@ impl Roamer {
     /// dearer networks any more.
     pub(super) fn watch_attempts(&mut self, view: &View) {
         let stall = self.context.settings().stall;
-        let due = |attempt: &Attempt| attempt.began + attempt.patience(stall);
-        let due = self.dials.general().map(due).filter(|due| *due > view.now);
+        let due = self
+            .dials
+            .general()
+            .filter_map(|attempt| attempt.due(stall));
+        let due = due.filter(|due| *due > view.now);
         if let Some(soonest) = due.min().filter(|_| !view.carried()) {
             self.look_again(soonest);
         }

@@ -288,7 +288,8 @@ impl Session {
 
     /// What sending so many bytes of this label would take over the paths open now: the time until the
     /// last of them is there, how many go over metered networks, and what `energy` makes of them.
-    /// `None` where no open path admits the label, or no bandwidth is known.
+    /// `None` where no open path admits the label, no bandwidth is known, or it
+    /// would take more than 13 days, which nobody foresees.
     pub fn estimate(
         &self,
         label: Label,

@@ -153,8 +153,16 @@ async fn a_message_that_grows_too_long_is_refused(networks: Networks) -> Outcome
     writer.write_all(&vec![1; 4 << 20]).await?;
     let error = writer.write(b"x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    let id = writer.finish().await?;
-    assert_eq!(ids(&receive(&there, 1).await), [id]);
+    // What was taken before is not what was to be sent.
+    let error = writer.finish().await.unwrap_err();
+    let limit = 4 << 20;
+    assert!(
+        matches!(error, MessageError::TooLong { limit: told } if told == limit),
+        "{error}"
+    );
+    nothing_comes(&there).await;
+    let next = soon(secs(5), "its room", here.send(Label::ANY, vec![1; 4 << 20])).await?;
+    assert_eq!(ids(&receive(&there, 1).await), [next]);
     Ok(())
 }
 

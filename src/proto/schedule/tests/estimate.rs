@@ -31,6 +31,16 @@ fn bytes_are_shared_so_that_all_paths_are_done_at_once() {
 }
 
 #[test]
+fn nobody_foresees_more_than_thirteen_days() {
+    let wifi = path(0, 20, 20);
+    let days = |days: u64| time(2_500_000 * days * 86_400, &[wifi]);
+    assert_eq!(days(12).unwrap().as_secs(), 12 * 86_400);
+    assert_eq!(days(14), None);
+    assert_eq!(time(u64::MAX, &[wifi]), None);
+    assert!(estimate(u64::MAX, &[way(wifi, Kind::Wifi, false)], None).is_none());
+}
+
+#[test]
 fn only_paths_of_the_best_class_count() {
     let dear = Candidate {
         class: 2,

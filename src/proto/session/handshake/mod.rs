@@ -183,7 +183,8 @@ fn agree(ours: &Terms, theirs: &Terms, credentials: Credentials) -> Agreed {
         grace: ours.grace.min(theirs.grace),
         peer_receive_window: theirs.receive_window,
         receive_window: ours.receive_window,
-        max_streams: ours.max_streams.min(theirs.max_streams),
+        // A session begins with a stream, whatever a peer says.
+        max_streams: ours.max_streams.min(theirs.max_streams).max(1),
         remote: theirs.facts,
         path: FIRST_PATH,
         credentials,

@@ -102,7 +102,8 @@ impl Session {
     /// The message is complete.
     ///
     /// # Errors
-    /// `Unknown`, `Closed`; `DependencyLost` where what it comes after was given up meanwhile, and it
+    /// `Unknown`, `Closed`; `TooLong` once a piece was refused as that, and it stays begun;
+    /// `DependencyLost` where what it comes after was given up meanwhile, and it
     /// with that.
     pub fn finish_message(&mut self, now: Instant, id: MessageId) -> Result<(), Refused> {
         self.lives()?;

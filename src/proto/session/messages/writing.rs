@@ -20,6 +20,8 @@ pub(super) struct Writing {
     /// What it takes of that beside its bytes.
     overhead: usize,
     bytes: Vec<u8>,
+    /// More was written than the peer takes: it is never sent.
+    too_long: bool,
 }
 
 /// What a message in the making takes of the buffer beside its bytes.
@@ -58,6 +60,7 @@ impl Outgoing {
                 expires,
                 overhead,
                 bytes,
+                too_long: false,
             },
         );
         id
@@ -65,9 +68,10 @@ impl Outgoing {
 
     /// Takes what fits of a piece.
     pub(super) fn write(&mut self, id: u64, piece: &[u8]) -> Result<usize, Refused> {
-        let writing = self.writing.get(&id).ok_or(Refused::Unknown)?;
+        let writing = self.writing.get_mut(&id).ok_or(Refused::Unknown)?;
         let (lane, length) = (writing.lane, writing.bytes.len());
-        if length as u64 + piece.len() as u64 > self.longest {
+        writing.too_long |= length as u64 + piece.len() as u64 > self.longest;
+        if writing.too_long {
             return Err(Refused::TooLong(self.longest));
         }
         if piece.is_empty() {
@@ -98,6 +102,14 @@ impl Outgoing {
     }
 
     pub(super) fn finish_writing(&mut self, id: u64) -> Result<(), Refused> {
+        // Its beginning alone is not what was to be sent.
+        if self
+            .writing
+            .get(&id)
+            .is_some_and(|writing| writing.too_long)
+        {
+            return Err(Refused::TooLong(self.longest));
+        }
         let writing = self.unwrite(id).ok_or(Refused::Unknown)?;
         let label = writing.label;
         match self.place(id, label.urgency(), &writing.order) {

@@ -164,8 +164,17 @@ fn a_message_longer_than_the_peer_takes_is_refused() {
         session.write_message(now, id, b"!"),
         Err(Refused::TooLong(longest as u64))
     );
-    session.finish_message(now, id).expect("it was begun");
-    assert_eq!(arrive(&mut pair), [id]);
+    // What was taken before is not the whole of it.
+    let refused = Err(Refused::TooLong(longest as u64));
+    assert_eq!(
+        session.write_message(now, id, b""),
+        Err(Refused::TooLong(longest as u64))
+    );
+    assert_eq!(session.finish_message(now, id), refused);
+    assert_eq!(session.cancel_message(now, id), Ok(Fate::Cancelled));
+    assert!(arrive(&mut pair).is_empty());
+    let next = send(&mut pair, Label::ANY, longest, Order::Sent);
+    assert_eq!(arrive(&mut pair), [next]);
 }
 
 #[test]
