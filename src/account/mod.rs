@@ -36,7 +36,7 @@
 //!   traffic. Handshakes of mancom, of TCP and below are not seen and not counted.
 //! - Limits of the same traffic, networks and period are one purse, and the smallest of them counts.
 //! - A rate is about what is sent. What is received counts towards bytes.
-//! - Nothing is asked where no limit is configured. Bytes are counted always, by [`NetworkTraffic`].
+//! - Nothing is asked where no limit is configured: a path that has none compares with zero. Bytes are counted always, by [`NetworkTraffic`].
 //!
 //! # Bounds
 //!

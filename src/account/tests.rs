@@ -188,6 +188,23 @@ mod limits {
     }
 
     #[test]
+    fn nothing_is_asked_where_no_limit_is() {
+        let accounts = Accounts::default();
+        let elsewhere = [
+            Limit::new("any", "if=eth*").unwrap().rate(1_000),
+            Limit::new("any", "wifi").unwrap().bytes(1, Period::Day),
+            // About this network, without an amount.
+            Limit::new("any", "if=*").unwrap(),
+        ];
+        for limits in [&[][..], &elsewhere] {
+            let gates = accounts.gates(limits, &network("wwan0"), &Policy::default(), (0, NOW));
+            assert!(gates.is_empty(), "{gates:?}");
+            assert!(accounts.spending(limits, NOW).is_empty());
+            assert!(accounts.reconcile(limits, Vec::new(), NOW).is_empty());
+        }
+    }
+
+    #[test]
     fn limits_that_are_the_same_in_two_layers_charge_once() {
         let accounts = Accounts::default();
         let now = Instant::now();

@@ -1,6 +1,7 @@
 //! What a path's bytes count for: the figures of its network, and the limits it is under.
 //!
-//! Nothing is asked of a limit where there is none. Where there is, each offer of a path is preceded by
+//! Nothing is asked of a limit where there is none: a path without a gate is one compare with zero before
+//! an offer, one after it and one a frame in the core, and no lock. Where there is, each offer of a path is preceded by
 //! taking room from its purses and followed by giving the rest back: see [`account`](crate::account).
 
 use std::sync::Arc;
@@ -155,5 +156,24 @@ impl State {
 fn note(counted: &mut Vec<Arc<Row>>, row: &Arc<Row>) {
     if cfg!(feature = "metrics") && !counted.iter().any(|known| Arc::ptr_eq(known, row)) {
         counted.push(Arc::clone(row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_without_a_limit_neither_takes_nor_settles() {
+        let mut fees = Fees::default();
+        assert!(!fees.are_due());
+        let before = Toll {
+            room: 5,
+            ..Toll::default()
+        };
+        let mut tolls = [before];
+        fees.take(Instant::now(), &mut tolls);
+        fees.settle(Instant::now(), &mut tolls);
+        assert_eq!(tolls[0].room, 5, "nobody's purse is asked");
     }
 }
