@@ -326,9 +326,8 @@ async fn a_session_whose_task_panics_is_an_error_to_all_who_wait_for_it() -> Out
     let mut near = manager.connect("mc+line://mistake").plaintext().await?;
     let _far = listener.accept().await?;
     let session = near.session();
-    let mut panicking = exchange.panicking.lock().unwrap();
-    panicking.extend(["wlan0", "wwan0"].map(String::from));
-    drop(panicking);
+    let mistaken = ["wlan0", "wwan0"].map(String::from);
+    exchange.panicking.lock().unwrap().extend(mistaken);
     networks.down("wlan0");
     networks.up(cellular());
     let error = soon(secs(5), "an error", near.read_u8()).await.unwrap_err();
