@@ -131,7 +131,7 @@ impl Outgoing {
         self.expiries.clear();
         self.doomed.clear();
         self.unneeded.clear();
-        self.late = Vec::new();
+        self.late.clear();
         self.flying = Flying::default();
         for queue in &mut self.queues {
             queue.clear();

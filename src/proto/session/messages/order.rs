@@ -107,9 +107,9 @@ impl Outgoing {
             Order::AfterAll => {
                 let mut after = std::mem::take(&mut self.late);
                 after.extend(self.records.range(self.barrier..).map(|(id, _)| *id));
-                after.retain(|id| self.records.get(id).is_some_and(|record| record.is_live()));
-                after.sort_unstable();
-                after.dedup();
+                let is_live =
+                    |id: &u64| self.records.get(id).is_some_and(|record| record.is_live());
+                let after = after.into_iter().filter(is_live).collect();
                 self.barrier = id;
                 let place = Place {
                     after,
@@ -121,10 +121,11 @@ impl Outgoing {
         }
     }
 
-    /// What the last message that came after everything came after, others must name themselves now.
+    /// What the last message that came after everything came after, others must name themselves now; and
+    /// of what they must name so, what that came after.
     pub(super) fn open_barrier(&mut self, id: u64, after: &[u64]) {
-        if self.barrier == id {
-            self.late.extend_from_slice(after);
+        if self.barrier == id || self.late.remove(&id) {
+            self.late.extend(after);
         }
     }
 

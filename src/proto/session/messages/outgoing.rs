@@ -40,7 +40,7 @@ pub(super) struct Outgoing {
     /// The last message that came after everything; what it came after, if it was given up, and what was
     /// begun before it and finished later.
     pub(super) barrier: u64,
-    pub(super) late: Vec<u64>,
+    pub(super) late: BTreeSet<u64>,
     pub(super) expiries: BTreeSet<(Instant, u64)>,
     pub(super) fates: Fates,
     pub(super) delivered: Delivered,
@@ -84,7 +84,7 @@ impl Outgoing {
             queues: Default::default(),
             lanes: [lane(), lane(), lane()],
             barrier: 0,
-            late: Vec::new(),
+            late: BTreeSet::new(),
             expiries: BTreeSet::new(),
             fates: Fates::default(),
             delivered: Delivered::default(),

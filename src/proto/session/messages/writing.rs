@@ -115,7 +115,7 @@ impl Outgoing {
         match self.place(id, label.urgency(), &writing.order) {
             Ok(placed) => {
                 if id < self.barrier {
-                    self.late.push(id);
+                    self.late.insert(id);
                 }
                 self.insert(
                     id,

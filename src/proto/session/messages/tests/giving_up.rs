@@ -100,6 +100,28 @@ fn a_cancel_before_the_first_byte_is_final_and_takes_along_what_depends_on_it() 
     is_clean(&mut pair);
 }
 
+// behaviour: I3 I9
+#[test]
+fn what_comes_after_all_still_does_when_those_between_are_cancelled_the_last_first() {
+    for last_first in [true, false] {
+        let mut pair = pair(1);
+        let path = pair.paths()[0];
+        meter(&mut pair, path, true);
+        let first = send(&mut pair, UNMETERED, 10, Order::Sent);
+        let mut between = [(); 2].map(|()| send(&mut pair, UNMETERED, 10, Order::AfterAll));
+        if last_first {
+            between.reverse();
+        }
+        for id in between {
+            assert_eq!(cancel(&mut pair, id), Fate::Cancelled);
+        }
+        let last = send(&mut pair, Label::INTERACTIVE, 10, Order::AfterAll);
+        meter(&mut pair, path, false);
+        assert_eq!(arrive(&mut pair), [first, last]);
+        is_clean(&mut pair);
+    }
+}
+
 // behaviour: I9
 #[test]
 fn what_was_planned_and_not_written_is_taken_back_without_a_byte_of_it() {
