@@ -15,7 +15,7 @@ impl Manager {
     /// It rests on what was measured of the networks, else on what the configuration says (`rtt`, `up`); that
     /// sessions already use them is not taken into account:
     /// [`Session::estimate`](crate::Session::estimate) knows more. `None` where no network admits the
-    /// label ([`explain`](Self::explain) says why), or nobody knows a bandwidth.
+    /// label ([`explain`](Self::explain) says why), nobody knows a bandwidth, or it would take more than 13 days.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

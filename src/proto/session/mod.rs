@@ -136,10 +136,9 @@ pub use crate::proto::schedule::{Measure, Surroundings};
 pub use addresses::MAX_ADDRESSES;
 pub use config::Config;
 pub use error::{AttachError, CloseReason, PathEnd, ProtocolError, StreamError};
-pub use sight::PathState;
+pub use sight::{Offsets, PathState};
 pub use toll::{Tally, Toll};
 pub use types::{Event, PathId, PathSides, PathStats, Role, SessionId, StreamId, Wake};
-pub use watch::Offsets;
 
 use crate::label::matching::Policy;
 use crate::proto::schedule::meter::Meter;

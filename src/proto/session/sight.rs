@@ -1,11 +1,12 @@
-//! What a driver tells of paths and of the process, and what it asks of them.
+//! What a driver tells of paths and of the process, and what it asks of them and of streams.
 
 use std::time::Instant;
 
-use super::choose::LANES;
+use super::choose::{Judge, LANES};
+use super::decoder::Place;
 use super::ready::TURNS;
-use super::{Measure, PathId, Session, Surroundings};
-use crate::label::Urgency;
+use super::{Measure, PathId, Session, StreamId, Surroundings};
+use crate::label::{Label, Urgency};
 use crate::proto::schedule::ACTIVE;
 
 /// How an open path fares.
@@ -23,6 +24,17 @@ pub struct PathState {
     pub lane: bool,
     /// What is known of it: told by the driver where its link measures, else sampled.
     pub measure: Measure,
+}
+
+/// How far a stream has come, bytes from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offsets {
+    /// Accepted from its writer.
+    pub written: u64,
+    /// Of those, in the peer's library without a gap.
+    pub acknowledged: u64,
+    /// Given to its reader.
+    pub read: u64,
 }
 
 impl Session {
@@ -130,5 +142,52 @@ impl Session {
             lane: usize::from(path.id) >= LANES,
             measure: state.measure,
         })
+    }
+
+    /// How far a stream has come; `None` for one that is not known (any more).
+    pub fn offsets(&self, stream: StreamId) -> Option<Offsets> {
+        let stream = self.streams.get(&stream)?;
+        Some(Offsets {
+            written: stream.send.written(),
+            acknowledged: stream.send.acknowledged(),
+            read: stream.receive.consumed(),
+        })
+    }
+
+    /// Bytes kept for streams and messages, both directions.
+    pub fn buffered(&self) -> usize {
+        let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
+        let streams: usize = self.streams.values().map(|stream| kept(stream)).sum();
+        streams + self.messages.buffered()
+    }
+
+    /// Whether both ends' facts let payload of this label travel on an open path.
+    pub fn permits(&self, path: PathId, label: &Label) -> bool {
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        let judge = Judge::of(&self.policy, self.role);
+        let path = self.paths[slot].as_deref();
+        path.is_some_and(|path| judge.lets(path, label))
+    }
+
+    /// The same if no budget were spent.
+    pub fn permits_but_for_budgets(&self, path: PathId, label: &Label) -> bool {
+        let Some(slot) = self.slot(path) else {
+            return false;
+        };
+        let policy = self.lasting.as_ref().unwrap_or(&self.policy);
+        let judge = Judge::of(policy, self.role);
+        let path = self.paths[slot].as_deref();
+        path.is_some_and(|path| judge.lets(path, label))
+    }
+
+    /// The label of the payload that comes next on a path, if it stands inside a data frame.
+    pub fn direct_label(&self, path: PathId) -> Option<Label> {
+        let path = self.paths[self.slot(path)?].as_ref()?;
+        match path.decoder.place {
+            Place::Payload(header) => path.definitions.get(header.label).ok(),
+            _ => None,
+        }
     }
 }

@@ -78,6 +78,28 @@ impl Session {
         Ok(taken)
     }
 
+    /// Takes all of `data` or nothing (0; `Writable` follows); of more than the send buffer holds, as
+    /// much as an empty one takes.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_whole(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        label: Label,
+        data: &[u8],
+    ) -> Result<usize, StreamError> {
+        let room = self.writable(stream)?;
+        if room < data.len().min(self.config.send_buffer) {
+            if let Some(state) = self.streams.get_mut(&stream) {
+                state.write_wanted = true;
+            }
+            return Ok(0);
+        }
+        self.write(now, stream, label, data)
+    }
+
     /// Takes the front of `data` without copying it (pieces below 4 KiB are copied: a reference costs
     /// more).
     ///

@@ -1,5 +1,7 @@
 //! The names of things, and what the driver is told.
 
+use std::ops::AddAssign;
+
 use super::error::{CloseReason, PathEnd};
 use super::messages::{Fate, MessageId};
 use crate::label::Urgency;
@@ -52,6 +54,16 @@ pub struct PathStats {
     pub payload_received: u64,
     /// Everything else received.
     pub control_received: u64,
+}
+
+impl AddAssign for PathStats {
+    fn add_assign(&mut self, other: Self) {
+        self.payload_sent += other.payload_sent;
+        self.payload_resent += other.payload_resent;
+        self.control_sent += other.control_sent;
+        self.payload_received += other.payload_received;
+        self.control_received += other.control_received;
+    }
 }
 
 /// What the driver must pass on.

@@ -1,4 +1,4 @@
-//! Silence on a path, and what a driver asks beside the commands.
+//! Silence on a path.
 //!
 //! A path owes an answer from the moment payload went out on it until nothing of it is unacknowledged;
 //! whatever arrives on it meanwhile starts the time anew. Silent for [`Config::stall`], it is told as
@@ -17,15 +17,11 @@
 //!
 //! [`Config::stall`]: super::Config::stall
 
-use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
-use super::choose::Judge;
-use super::decoder::Place;
-use super::error::{PathEnd, StreamError};
+use super::error::PathEnd;
 use super::path::{Closing, Path};
-use super::{Event, MAX_PATHS, PathId, PathStats, Role, Session, StreamId};
-use crate::label::Label;
+use super::{Event, MAX_PATHS, PathId, Role, Session};
 
 /// A receiver asks after this part of [`Config::stall`](super::Config::stall) without payload.
 const PROBE: u32 = 4;
@@ -33,27 +29,6 @@ const PROBE: u32 = 4;
 const QUIET: u32 = 30;
 /// So many times as long a path may hear something, and yet deliver nothing.
 const STUCK: u32 = 10;
-
-/// How far a stream has come, bytes from its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Offsets {
-    /// Accepted from its writer.
-    pub written: u64,
-    /// Of those, in the peer's library without a gap.
-    pub acknowledged: u64,
-    /// Given to its reader.
-    pub read: u64,
-}
-
-impl AddAssign for PathStats {
-    fn add_assign(&mut self, other: Self) {
-        self.payload_sent += other.payload_sent;
-        self.payload_resent += other.payload_resent;
-        self.control_sent += other.control_sent;
-        self.payload_received += other.payload_received;
-        self.control_received += other.control_received;
-    }
-}
 
 impl Session {
     /// Something arrived on a path.
@@ -210,74 +185,5 @@ impl Session {
             .as_ref()
             .filter(|path| path.stalled)
             .map(|path| path.id)
-    }
-
-    /// How far a stream has come; `None` for one that is not known (any more).
-    pub fn offsets(&self, stream: StreamId) -> Option<Offsets> {
-        let stream = self.streams.get(&stream)?;
-        Some(Offsets {
-            written: stream.send.written(),
-            acknowledged: stream.send.acknowledged(),
-            read: stream.receive.consumed(),
-        })
-    }
-
-    /// Bytes kept for streams and messages, both directions.
-    pub fn buffered(&self) -> usize {
-        let kept = |stream: &super::stream::Stream| stream.send.rope.len() + stream.receive.held();
-        let streams: usize = self.streams.values().map(|stream| kept(stream)).sum();
-        streams + self.messages.buffered()
-    }
-
-    /// Whether both ends' facts let payload of this label travel on an open path.
-    pub fn permits(&self, path: PathId, label: &Label) -> bool {
-        let Some(slot) = self.slot(path) else {
-            return false;
-        };
-        let judge = Judge::of(&self.policy, self.role);
-        let path = self.paths[slot].as_deref();
-        path.is_some_and(|path| judge.lets(path, label))
-    }
-
-    /// The same if no budget were spent.
-    pub fn permits_but_for_budgets(&self, path: PathId, label: &Label) -> bool {
-        let Some(slot) = self.slot(path) else {
-            return false;
-        };
-        let policy = self.lasting.as_ref().unwrap_or(&self.policy);
-        let judge = Judge::of(policy, self.role);
-        let path = self.paths[slot].as_deref();
-        path.is_some_and(|path| judge.lets(path, label))
-    }
-
-    /// The label of the payload that comes next on a path, if it stands inside a data frame.
-    pub fn direct_label(&self, path: PathId) -> Option<Label> {
-        let path = self.paths[self.slot(path)?].as_ref()?;
-        match path.decoder.place {
-            Place::Payload(header) => path.definitions.get(header.label).ok(),
-            _ => None,
-        }
-    }
-
-    /// Takes all of `data` or nothing (0; `Writable` follows); of more than the send buffer holds, as
-    /// much as an empty one takes.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn write_whole(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        label: Label,
-        data: &[u8],
-    ) -> Result<usize, StreamError> {
-        let room = self.writable(stream)?;
-        if room < data.len().min(self.config.send_buffer) {
-            if let Some(state) = self.streams.get_mut(&stream) {
-                state.write_wanted = true;
-            }
-            return Ok(0);
-        }
-        self.write(now, stream, label, data)
     }
 }

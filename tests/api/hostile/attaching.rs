@@ -35,11 +35,7 @@ async fn a_session_id_without_its_secret_opens_nothing() {
 // behaviour: K2
 #[tokio::test]
 async fn a_recorded_attach_replayed_byte_for_byte_is_refused() {
-    let manager = manager(|_| ()).await;
-    let (listener, at) = listen(&manager).await;
-    echo(listener);
-    let tap = Tap::before(at).await;
-    let mut stream = manager.connect(tap.endpoint()).await.unwrap();
+    let (_manager, at, tap, mut stream) = tapped().await;
     ask(&mut stream, b"first").await;
     tap.cut();
     ask(&mut stream, b"second").await;
@@ -91,11 +87,7 @@ async fn a_recorded_first_handshake_makes_no_session() {
 // behaviour: K13
 #[tokio::test]
 async fn known_and_unknown_ids_are_answered_alike_in_form_and_time() {
-    let manager = manager(|_| ()).await;
-    let (listener, at) = listen(&manager).await;
-    echo(listener);
-    let tap = Tap::before(at).await;
-    let mut stream = manager.connect(tap.endpoint()).await.unwrap();
+    let (_manager, at, tap, mut stream) = tapped().await;
     ask(&mut stream, b"hello").await;
     let known = tap.session_id();
     let mut times = [Vec::new(), Vec::new()];
@@ -127,11 +119,7 @@ async fn known_and_unknown_ids_are_answered_alike_in_form_and_time() {
 // behaviour: K13
 #[tokio::test]
 async fn a_hello_cannot_name_a_session() {
-    let manager = manager(|_| ()).await;
-    let (listener, at) = listen(&manager).await;
-    echo(listener);
-    let tap = Tap::before(at).await;
-    let mut stream = manager.connect(tap.endpoint()).await.unwrap();
+    let (_manager, at, tap, mut stream) = tapped().await;
     ask(&mut stream, b"hello").await;
     // The id where a later revision might have it: behind the cookie.
     let (_, mut hello) = DialHello::new(entropy(), offer());
@@ -149,11 +137,7 @@ async fn a_hello_cannot_name_a_session() {
 // behaviour: K12
 #[tokio::test]
 async fn a_rogue_listener_reads_nothing_of_a_session() {
-    let manager = manager(|_| ()).await;
-    let (listener, at) = listen(&manager).await;
-    echo(listener);
-    let tap = Tap::before(at).await;
-    let mut stream = manager.connect(tap.endpoint()).await.unwrap();
+    let (_manager, at, tap, mut stream) = tapped().await;
     ask(&mut stream, b"before").await;
     let rogue = TcpListener::bind("127.0.0.1:0").await.unwrap();
     tap.aim(rogue.local_addr().unwrap());

@@ -144,11 +144,7 @@ async fn a_broken_frame_ends_its_path_and_the_session_takes_the_next() {
 // behaviour: K4
 #[tokio::test]
 async fn bytes_put_into_a_path_end_it_and_the_stream_goes_on() {
-    let manager = manager(|_| ()).await;
-    let (listener, at) = listen(&manager).await;
-    echo(listener);
-    let tap = Tap::before(at).await;
-    let mut stream = manager.connect(tap.endpoint()).await.unwrap();
+    let (_manager, _, tap, mut stream) = tapped().await;
     ask(&mut stream, b"before").await;
     // Ten attempts in ten seconds are what a session allows itself.
     for (round, (what, bytes)) in broken_frames().into_iter().step_by(2).take(9).enumerate() {

@@ -10,8 +10,9 @@ use crate::raw::{
     Noise, Raw, Tap, ack, ask, attach, attach_to, claiming, data, echo, entropy, frame, listen,
     manager, message, numbers, offer, opening, resume, session, soon, until,
 };
-use mancom::SessionError;
 use mancom::proto::session::handshake::{DialAttach, DialHello, HandshakeError};
+use mancom::{Manager, McStream, SessionError};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +22,16 @@ const CHALLENGE: u8 = 7;
 
 fn kind(body: &[u8]) -> u8 {
     body[6]
+}
+
+/// A session with a listener that echoes, and a tap on its way there.
+async fn tapped() -> (Manager, SocketAddr, Tap, McStream) {
+    let manager = manager(|_| ()).await;
+    let (listener, at) = listen(&manager).await;
+    echo(listener);
+    let tap = Tap::before(at).await;
+    let stream = manager.connect(tap.endpoint()).await.unwrap();
+    (manager, at, tap, stream)
 }
 
 /// The session error inside a stream's.

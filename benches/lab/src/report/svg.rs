@@ -35,12 +35,12 @@ pub(super) fn draw(sheets: &[&Sheet]) -> String {
     let drawn: Vec<&Sheet> = sheets.iter().copied().filter(|sheet| seen(sheet)).collect();
     let mut rest = &drawn[..];
     while let [first, more @ ..] = rest {
-        // What has one panel takes half the width, if the next does too.
+        // What has one panel takes half the width, if the next does too and both have room for their headings.
         let pair = more.first().filter(|second| {
             second.bar == first.bar
                 && [first, *second]
                     .iter()
-                    .all(|sheet| panels(sheet).len() == 1)
+                    .all(|sheet| panels(sheet).len() == 1 && is_short(&heading(sheet)))
         });
         if let Some(second) = pair {
             let half = WIDTH / 2.0;
@@ -95,10 +95,19 @@ fn seen(sheet: &Sheet) -> bool {
     !rows(sheet).is_empty()
 }
 
+fn heading(sheet: &Sheet) -> String {
+    format!("{} {}", sheet.bar, sheet.title)
+}
+
+/// Whether a heading has room above half of the picture: a bold letter is some 7.5 wide.
+fn is_short(heading: &str) -> bool {
+    MARGIN + 7.5 * heading.chars().count() as f64 <= WIDTH / 2.0
+}
+
 /// Draws a sheet from a place on, as wide as it says; where the next begins below it.
 fn strip(body: &mut String, sheet: &Sheet, (x, y, wide): (f64, f64, f64)) -> f64 {
     let (drawn, rows) = (panels(sheet), rows(sheet));
-    let heading = format!("{} {}", sheet.bar, sheet.title);
+    let heading = heading(sheet);
     let bold = "font-weight=\"bold\" font-size=\"13\"";
     text(body, (x + MARGIN, y + 16.0), "start", INK, bold, &heading);
     let top = y + 44.0;

@@ -98,21 +98,7 @@ pub(super) fn run(
             judge: Some(given.judge),
         });
     }
-    let hall = Hall {
-        shares,
-        total: queue.len(),
-        began: Instant::now(),
-        state: Mutex::new(State {
-            queue,
-            free: shares,
-            making: 0,
-            latest: None,
-            ended: 0,
-        }),
-        changed: Condvar::new(),
-        maker: Mutex::new(()),
-        watch: Watch::default(),
-    };
+    let hall = Hall::new(shares, queue);
     let results = Mutex::new((open, done, Ok(())));
     let measured = |study: usize, place, sample| {
         let mut results = results.lock().expect("nobody panics with it");
@@ -174,6 +160,24 @@ impl Drop for Taken<'_> {
 }
 
 impl Hall {
+    fn new(shares: usize, queue: VecDeque<Turn>) -> Self {
+        Self {
+            shares,
+            total: queue.len(),
+            began: Instant::now(),
+            state: Mutex::new(State {
+                queue,
+                free: shares,
+                making: 0,
+                latest: None,
+                ended: 0,
+            }),
+            changed: Condvar::new(),
+            maker: Mutex::new(()),
+            watch: Watch::default(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics with the state")
     }
@@ -345,21 +349,7 @@ mod tests {
                 work: Box::new(|_| Ok(Vec::new())),
             },
         };
-        let hall = Hall {
-            shares: 2,
-            total: 2,
-            began: Instant::now(),
-            state: Mutex::new(State {
-                queue: [turn(Load::Light), turn(Load::Whole)].into(),
-                free: 2,
-                making: 0,
-                latest: None,
-                ended: 0,
-            }),
-            changed: Condvar::new(),
-            maker: Mutex::new(()),
-            watch: Watch::default(),
-        };
+        let hall = Hall::new(2, [turn(Load::Light), turn(Load::Whole)].into());
         let (_, first) = hall.next().expect("there is one");
         thread::scope(|scope| {
             let second = scope.spawn(|| hall.next().map(|(turn, taken)| (turn.load, taken.shares)));
