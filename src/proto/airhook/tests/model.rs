@@ -45,7 +45,7 @@ fn weather() -> impl Strategy<Value = Weather> {
 proptest! {
     #![proptest_config(cases(60))]
 
-    // behaviour: AH-02, AH-10, AH-13, AH-14, AH-16, AH-19
+    // behaviour: AH-02, AH-10, AH-13, AH-14, AH-16, AH-19, AH-20
     #[test]
     fn every_message_comes_once_to_each_instance_and_all_of_them_to_the_last(
         seed in any::<u64>(),
