@@ -171,29 +171,22 @@ impl Outgoing {
         (urgency, link)
     }
 
-    /// The last of those sent without `after` in this urgency.
-    pub(super) fn tail(&self, urgency: Urgency) -> Option<u64> {
-        let (_, id) = self.lanes[urgency as usize].chain.last_key_value()?;
-        Some(*id)
+    /// A message is closed. The peer's program may not have it yet, or, if it is forgotten, what it came
+    /// after: so what comes after it has to name it by its number from now on.
+    pub(super) fn name_to_followers(&mut self, record: &Record) {
+        for follower in &record.followers {
+            // Its head may have to be sent again, so this one may be on its way already.
+            if let Some(follower) = self.records.get_mut(follower) {
+                follower.place.seqs.extend(record.seq);
+            }
+        }
     }
 
-    /// The number of the last of them that was delivered.
-    pub(super) fn delivered_tail(&self, urgency: Urgency) -> Option<u64> {
-        self.lanes[urgency as usize].delivered.map(|(_, seq)| seq)
-    }
-
-    /// A message was delivered. The peer's program may not have it yet, so its number is remembered for
-    /// what comes after it.
+    /// A message was delivered: its number is remembered for what comes after it.
     pub(super) fn remember(&mut self, id: u64, record: &Record) {
         let Some(seq) = record.seq else {
             return;
         };
-        for follower in &record.followers {
-            // Its head may have to be sent again, so this one may be on its way already.
-            if let Some(follower) = self.records.get_mut(follower) {
-                follower.place.seqs.push(seq);
-            }
-        }
         if let Some((chain, link)) = record.link {
             let last = &mut self.lanes[chain].delivered;
             *last = (*last).max(Some((link, seq)));
