@@ -34,6 +34,22 @@ shared! {
     Limit NetworkTraffic Period Spending Traffic
 }
 
+#[cfg(feature = "airhook")]
+mod airhook {
+    use super::*;
+    use mancom::proto::airhook::{
+        Airhook, BufferTooSmall, Event, MessageId, MessageStatus, ReceiveError, Received,
+        SendError, Settings, State, Status,
+    };
+
+    shared! { Airhook Event MessageId MessageStatus Received Settings State Status }
+    assert_impl_all!(MessageId: Copy, Ord, std::hash::Hash, std::fmt::Display);
+    assert_impl_all!(Event: Clone, Eq);
+    assert_impl_all!(SendError: StdError, Send, Sync);
+    assert_impl_all!(ReceiveError: StdError, Send, Sync);
+    assert_impl_all!(BufferTooSmall: StdError, Send, Sync);
+}
+
 #[cfg(all(unix, feature = "inspect"))]
 mod inspect {
     use super::*;
