@@ -59,6 +59,7 @@ mod bind;
 mod dns;
 mod error;
 mod memory;
+mod multicast;
 #[cfg(target_os = "linux")]
 mod outq;
 mod registry;
@@ -66,6 +67,7 @@ mod resolve;
 mod tcp;
 #[cfg(target_os = "linux")]
 mod tcp_info;
+mod udp;
 #[cfg(unix)]
 mod unix;
 mod vectored;
@@ -76,11 +78,13 @@ pub mod conformance;
 mod tests;
 
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
+pub use multicast::{GroupLink, Multicast};
 pub(crate) use registry::check_attributes;
 pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
+pub use udp::{Udp, UdpLink};
 #[cfg(unix)]
 pub use unix::{Unix, UnixLink};
 
@@ -395,4 +399,21 @@ pub trait DatagramLink: Any + Send {
     /// # Errors
     /// As the system reports them.
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+
+    /// The other end, with the scheme and the query of the endpoint dialled or listened at. `None`, the
+    /// default, where there is no one such.
+    fn peer(&self) -> Option<Endpoint> {
+        None
+    }
+
+    /// The local address, where there is one.
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The largest datagram that this link sends, in bytes; the default is what every IPv4 host takes
+    /// (RFC 791).
+    fn max_datagram(&self) -> usize {
+        548
+    }
 }
