@@ -55,6 +55,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "airhook")]
+mod airhook;
 mod bind;
 mod dns;
 mod error;
@@ -77,6 +79,8 @@ pub mod conformance;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "airhook")]
+pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
 pub use multicast::{GroupLink, Multicast};
 pub(crate) use registry::check_attributes;

@@ -288,7 +288,7 @@ impl Airstream {
         self.incoming.is_readable() || self.fault.is_some()
     }
 
-    /// Bytes of ours that the peer's end has.
+    /// Bytes of ours that the peer's end has, up to the first that it may not have.
     pub fn confirmed(&self) -> u64 {
         self.outgoing.confirmed()
     }

@@ -17,10 +17,8 @@ pub(super) struct Outgoing {
     cut: u64,
     /// Bytes that may be cut.
     limit: u64,
-    /// Pieces under way, by the number of their message: how many bytes.
-    pieces: BTreeMap<u64, usize>,
-    /// Bytes that arrived.
-    confirmed: u64,
+    /// Pieces under way, by the number of their message: where they begin.
+    pieces: BTreeMap<u64, u64>,
     ended: bool,
     /// The peer was told the end.
     told: bool,
@@ -35,7 +33,6 @@ impl Default for Outgoing {
             cut: 0,
             limit: 0,
             pieces: BTreeMap::new(),
-            confirmed: 0,
             ended: false,
             told: false,
             stopped: false,
@@ -96,18 +93,19 @@ impl Outgoing {
         Some((offset, self.outbox.drain(..n).collect()))
     }
 
-    /// The message of this number has so many bytes.
+    /// The message of this number has the last so many bytes that were cut.
     pub(super) fn sent(&mut self, number: u64, bytes: usize) {
-        self.pieces.insert(number, bytes);
+        self.pieces.insert(number, self.cut - bytes as u64);
     }
 
     pub(super) fn confirm(&mut self, number: u64) {
-        self.confirmed += self.pieces.remove(&number).unwrap_or(0) as u64;
+        self.pieces.remove(&number);
     }
 
-    /// Bytes that the peer's end has.
+    /// Bytes that the peer's end has, up to the first that it may not have.
     pub(super) fn confirmed(&self) -> u64 {
-        self.confirmed
+        let first = self.pieces.first_key_value();
+        first.map_or(self.cut, |(_, offset)| *offset)
     }
 
     /// The end, once it is due; once.
