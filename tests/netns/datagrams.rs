@@ -1,12 +1,15 @@
 //! Datagrams: groups on real links, and sessions where there is nothing but datagrams that get lost.
 
 use crate::isolation::{Case, cases, soak};
-use crate::lab::{Host, Lab, Link, join};
+use crate::lab::{Direction, Host, Lab, Link, join};
 use crate::process::{Program, until};
+use crate::transfer::{By, Load, MIB, Transfer};
 use crate::waiting::lasting;
+use crate::world::World;
 use mancom::transport::{Acceptor, Bind, DatagramLink, Link as Way, Multicast, Transport};
 use mancom::{Endpoint, Label};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::poll_fn;
 use std::process::Command;
 use std::sync::Arc;
@@ -19,7 +22,8 @@ use tokio::net::UdpSocket;
 
 pub(crate) const CASES: &[Case] = cases![datagrams:
     a_group_is_heard_on_the_network_it_was_joined_on,
-    a_group_is_heard_over_ipv6;
+    a_group_is_heard_over_ipv6,
+    a_session_over_airhook_goes_from_network_to_network;
     measure:
     cat_over_airhook_survives_a_fifth_lost_and_ten_seconds_of_nothing,
 ];
@@ -131,6 +135,33 @@ fn a_group_is_heard_over_ipv6() {
     assert_eq!(join(answering), b"who is there");
 }
 
+// ---- sessions
+
+// behaviour: S1, S10
+fn a_session_over_airhook_goes_from_network_to_network() {
+    let lab = Lab::new();
+    let world = World::free(&lab, ["50mbit", "50mbit"]);
+    let load = Load::new(By::Up, Label::ANY, 48 * MIB).to("mc+airhook://10.9.0.1:7000");
+    let transfer = Transfer::of(&world, load);
+    transfer.advances(2 * MIB);
+    world.wifi.down();
+    transfer.advances(2 * MIB);
+    world.wifi.up();
+    world.cellular.silence(Direction::Both);
+    transfer.advances(2 * MIB);
+    world.cellular.heal();
+    transfer.advances(2 * MIB);
+    world.wifi.down();
+    world.cellular.down();
+    transfer.falls_still(Duration::from_secs(1));
+    assert!(
+        !transfer.is_finished(),
+        "no network, no bytes, and no error"
+    );
+    world.cellular.up();
+    transfer.end();
+}
+
 // ---- a relay that loses
 
 /// Passes datagrams on to the listener behind it, and back, but for those that it loses.
@@ -159,10 +190,10 @@ impl Relay {
         let mut buf = [0; 2048];
         loop {
             let (n, from) = outer.recv_from(&mut buf).await.unwrap();
-            if !inner.contains_key(&from) {
+            if let Entry::Vacant(place) = inner.entry(from) {
                 let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                 socket.connect(BEHIND).await.unwrap();
-                inner.insert(from, Arc::clone(&socket));
+                place.insert(Arc::clone(&socket));
                 let (relay, outer) = (self.clone(), Arc::clone(&outer));
                 tokio::spawn(async move {
                     let mut buf = [0; 2048];
