@@ -120,6 +120,31 @@ impl Outgoing {
         }
     }
 
+    /// The credit that a message took is of another urgency from now on. Where there is none it has to
+    /// take it anew, before all that comes after it: `false` if some of that was begun already.
+    pub(super) fn move_charge(&mut self, id: u64, urgency: usize) -> bool {
+        let Some(record) = self.records.get(&id) else {
+            return false;
+        };
+        let (own, charge) = (record.own(), record.charge);
+        if !record.begun || own == urgency {
+            return true;
+        }
+        let lane = &mut self.lanes[urgency];
+        if lane.charged.saturating_add(charge) <= lane.granted {
+            lane.charged += charge;
+            self.lanes[own].charged -= charge;
+            return true;
+        }
+        let is_begun = |id: &u64| self.records.get(id).is_some_and(|record| record.begun);
+        if record.followers.iter().any(is_begun) {
+            return false;
+        }
+        self.uncharge(id);
+        self.unmark_sent(id);
+        true
+    }
+
     /// Its payload is not needed any more.
     pub(super) fn drop_payload(&mut self, id: u64) {
         if let Some(record) = self.records.get_mut(&id) {
