@@ -78,7 +78,7 @@ impl Session {
         if let Order::After(ids) = order {
             out.named(ids)?;
         }
-        if !out.has_room(label.urgency(), 0) {
+        if !out.has_room_to_write(label.urgency()) {
             return Ok(None);
         }
         let id = out.begin_writing(label, order.clone(), expires);

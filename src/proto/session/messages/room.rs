@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::MAX_UNSETTLED;
 use super::outgoing::{Outgoing, URGENCIES};
+use super::{MAX_UNSETTLED, MAX_WRITTEN};
 use crate::label::{Label, Urgency};
 use crate::proto::session::Event;
 
@@ -79,6 +79,17 @@ impl Outgoing {
             self.lanes[lane].wanted = Some(length);
         }
         fits
+    }
+
+    /// Whether another message may be begun to be written; if not, `MessageRoom` follows. Of those there
+    /// are at most half of all, so that what is never finished keeps nobody from sending.
+    pub(super) fn has_room_to_write(&mut self, urgency: Urgency) -> bool {
+        let lane = &mut self.lanes[urgency as usize];
+        if lane.writers.len() >= MAX_WRITTEN {
+            lane.wanted = Some(0);
+            return false;
+        }
+        self.has_room(urgency, 0)
     }
 
     /// Something went: whoever waits for room may try again.
