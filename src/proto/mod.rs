@@ -20,6 +20,8 @@
 
 #[cfg(feature = "airhook")]
 pub mod airhook;
+#[cfg(feature = "airhook")]
+pub mod airstream;
 pub(crate) mod codec;
 #[cfg(any(test, feature = "test-util"))]
 pub mod pair;

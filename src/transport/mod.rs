@@ -36,7 +36,8 @@
 //!
 //! Listen queues hold 1,024 connections, a link of [`Memory`] 64 KiB each way
 //! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 64
-//! addresses. A transport holds one entry for each live acceptor and nothing for a link.
+//! addresses. A transport holds one entry for each live acceptor and nothing for a link. A listener of
+//! datagrams ([`Udp`], [`Multicast`]) knows at most 4,096 sources and keeps 16 MiB for them.
 //!
 //! # Adding one
 //!
@@ -55,10 +56,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "airhook")]
+mod airhook;
 mod bind;
 mod dns;
 mod error;
 mod memory;
+mod multicast;
 #[cfg(target_os = "linux")]
 mod outq;
 mod registry;
@@ -66,6 +70,7 @@ mod resolve;
 mod tcp;
 #[cfg(target_os = "linux")]
 mod tcp_info;
+mod udp;
 #[cfg(unix)]
 mod unix;
 mod vectored;
@@ -75,12 +80,16 @@ pub mod conformance;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "airhook")]
+pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
+pub use multicast::{GroupLink, Multicast};
 pub(crate) use registry::check_attributes;
 pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
+pub use udp::{Udp, UdpLink};
 #[cfg(unix)]
 pub use unix::{Unix, UnixLink};
 
@@ -395,4 +404,21 @@ pub trait DatagramLink: Any + Send {
     /// # Errors
     /// As the system reports them.
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+
+    /// The other end, with the scheme and the query of the endpoint dialled or listened at. `None`, the
+    /// default, where there is no one such.
+    fn peer(&self) -> Option<Endpoint> {
+        None
+    }
+
+    /// The local address, where there is one.
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The largest datagram that this link sends, in bytes; the default is what every IPv4 host takes
+    /// (RFC 791).
+    fn max_datagram(&self) -> usize {
+        548
+    }
 }

@@ -24,6 +24,8 @@ mod command;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
+mod datagrams;
+#[cfg(target_os = "linux")]
 mod estimates;
 #[cfg(target_os = "linux")]
 mod flags;
@@ -71,6 +73,7 @@ fn main() -> std::process::ExitCode {
         watching::CASES,
         airhook::CASES,
         paths::loss::CASES,
+        datagrams::CASES,
         paths::bulk::CASES,
         paths::limits::CASES,
         paths::mixed::CASES,
