@@ -21,5 +21,6 @@
 pub(crate) mod codec;
 #[cfg(any(test, feature = "test-util"))]
 pub mod pair;
+pub mod pull;
 pub mod schedule;
 pub mod session;

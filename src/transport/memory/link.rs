@@ -2,6 +2,7 @@
 
 use super::lane::Step;
 use super::pair::{End, Pair, Wakers};
+use super::pull::Gate;
 use super::world::{Look, View, World};
 use crate::endpoint::Endpoint;
 use crate::transport::{BoxFuture, ByteLink};
@@ -21,6 +22,7 @@ pub struct MemoryLink {
     peer: Endpoint,
     /// The transport object at the other end.
     pub(super) far: u64,
+    gate: Gate,
     reading: Attention,
     writing: Attention,
 }
@@ -39,7 +41,7 @@ impl MemoryLink {
         pair: Arc<Mutex<Pair>>,
         end: End,
         peer: Endpoint,
-        far: u64,
+        (far, gate): (u64, Gate),
         view: Option<&View>,
     ) -> Self {
         Self {
@@ -47,6 +49,7 @@ impl MemoryLink {
             end,
             peer,
             far,
+            gate,
             reading: Attention::new(view),
             writing: Attention::new(view),
         }
@@ -63,6 +66,7 @@ impl MemoryLink {
         }
         let budget = ready!(poll_proceed(cx));
         loop {
+            ready!(self.gate.poll_open(cx));
             let (now, look) = (Instant::now(), self.reading.look());
             let mut wakers = Wakers::default();
             let mut pair = lock(&self.pair);

@@ -26,6 +26,8 @@
 //!   no delay, no rate, no cut and no timer.
 //! * No task: a link watches the networks itself while it is polled. Stalls that begin and end
 //!   between two polls of both ends did not happen.
+//! * Under a [pull schedule](PullSchedule) reading is a pull: outside the windows of its own transport
+//!   object an end reads nothing, the end of the stream and errors included.
 //! * Dialling takes one round trip, and no more than 5 s.
 //!
 //! # Limits
@@ -38,6 +40,7 @@ mod exchange;
 mod lane;
 mod link;
 mod pair;
+mod pull;
 mod world;
 
 #[cfg(test)]
@@ -47,11 +50,12 @@ pub use exchange::{Exchange, Faults};
 pub use link::MemoryLink;
 
 use super::error::fail;
-use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, PullSchedule, Transport};
 use crate::endpoint::Endpoint;
 use crate::scout::Scout;
 use exchange::{BACKLOG, Listed, Listening};
 use pair::{End, Making, Pair};
+use pull::{Gate, Pulls};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -70,6 +74,7 @@ pub struct Memory {
     world: Option<World>,
     owner: u64,
     shape: Shape,
+    pulls: Arc<Pulls>,
 }
 
 /// How the links of a [`Memory`] behave beyond what their network says; the dialler's counts.
@@ -137,6 +142,7 @@ impl Memory {
             exchange,
             world,
             shape: Shape::default(),
+            pulls: Arc::new(Pulls::new(None)),
         }
     }
 
@@ -188,10 +194,11 @@ impl Memory {
             Arc::clone(&pair),
             End::Listener,
             at,
-            self.owner,
+            (self.owner, Gate::of(&listening.pulls)),
             view,
         ));
-        let near = MemoryLink::new(pair, End::Dialler, to.clone(), listening.owner, view);
+        let far = (listening.owner, Gate::of(&self.pulls));
+        let near = MemoryLink::new(pair, End::Dialler, to.clone(), far, view);
         Ok(Link::Bytes(Box::new(near)))
     }
 }
@@ -240,7 +247,13 @@ impl Transport for Memory {
     }
 
     fn characteristics(&self) -> Characteristics {
-        Characteristics::stream()
+        let mut all = Characteristics::stream();
+        all.pull_schedule = true;
+        all
+    }
+
+    fn install_pull_schedule(&self, schedule: Option<&Arc<PullSchedule>>) {
+        self.pulls.send_replace(schedule.cloned());
     }
 
     fn connect<'a>(
@@ -271,6 +284,7 @@ impl Transport for Memory {
             let listening = Listening {
                 owner: self.owner,
                 queue,
+                pulls: Arc::clone(&self.pulls),
                 at: at.clone(),
             };
             let listed = self.exchange.listen(place, listening)?;

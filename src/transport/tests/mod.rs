@@ -156,7 +156,9 @@ async fn memory_conforms() {
 #[tokio::test]
 async fn every_transport_reports_what_it_is() {
     let (memory, _) = unsimulated();
-    assert_eq!(memory.characteristics(), Characteristics::stream());
+    let mut pulled = Characteristics::stream();
+    pulled.pull_schedule = true;
+    assert_eq!(memory.characteristics(), pulled);
     assert_eq!(Tcp::new().characteristics(), Characteristics::stream());
     let datagrams = Characteristics::datagrams(1200);
     assert!(!datagrams.reliable && datagrams.messages);
