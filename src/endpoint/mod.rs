@@ -1,7 +1,7 @@
 //! Endpoints: where to connect or listen, as a URI whose query is a list of attributes.
 //!
 //! ```text
-//!  scheme://host[:port[-port]][?attribute[=value]&..]   tcp tls udp quic airhook mc mcs mc+airhook
+//!  scheme://host[:port[-port]][?attribute[=value]&..]   tcp tls udp multicast quic airhook mc mcs mc+airhook
 //!  scheme:/path  or  scheme:///path                     unix mc+unix mcs+unix
 //!  scheme:name   or  scheme://name                      channel mem
 //! ```
@@ -110,7 +110,7 @@ enum Shape {
 impl Shape {
     fn of(scheme: &str) -> Self {
         match carrier(scheme) {
-            "tcp" | "udp" | "quic" | "airhook" => Shape::Host,
+            "tcp" | "udp" | "multicast" | "quic" | "airhook" => Shape::Host,
             "unix" => Shape::Path,
             "mem" | "channel" => Shape::Name,
             _ => Shape::Any,

@@ -61,6 +61,7 @@ mod bind;
 mod dns;
 mod error;
 mod memory;
+mod multicast;
 #[cfg(target_os = "linux")]
 mod outq;
 mod registry;
@@ -68,6 +69,7 @@ mod resolve;
 mod tcp;
 #[cfg(target_os = "linux")]
 mod tcp_info;
+mod udp;
 #[cfg(unix)]
 mod unix;
 mod vectored;
@@ -80,11 +82,13 @@ mod tests;
 
 pub use crate::proto::pull::{PullSchedule, PullScheduleError};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
+pub use multicast::{GroupLink, Multicast};
 pub(crate) use registry::check_attributes;
 pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
+pub use udp::{Udp, UdpLink};
 #[cfg(target_os = "linux")]
 pub use unix::{MAX_DESCRIPTORS, Received};
 #[cfg(unix)]
@@ -122,6 +126,8 @@ pub struct Characteristics {
     pub peer_credentials: bool,
     /// [`ByteLink::send_owned`] is implemented.
     pub owned_send: bool,
+    /// What is sent reaches everybody of a group, whoever that is.
+    pub multicast: bool,
     /// A pull schedule is honoured.
     pub pull_schedule: bool,
     /// A place takes one link, and the next when that is gone: a line between two ends.
@@ -140,6 +146,7 @@ impl Characteristics {
             passes_descriptors: false,
             peer_credentials: false,
             owned_send: false,
+            multicast: false,
             pull_schedule: false,
             one_at_a_time: false,
         }
@@ -457,6 +464,23 @@ pub trait DatagramLink: Any + Send {
     /// # Errors
     /// As the system reports them.
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+
+    /// The other end, with the scheme and the query of the endpoint dialled or listened at. `None`, the
+    /// default, where there is no one such.
+    fn peer(&self) -> Option<Endpoint> {
+        None
+    }
+
+    /// The local address, where there is one.
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The largest datagram that this link sends, in bytes; the default is what every IPv4 host takes
+    /// (RFC 791).
+    fn max_datagram(&self) -> usize {
+        548
+    }
 
     /// As [`ByteLink::named`].
     fn named(&mut self, _contact: &Endpoint) -> bool {

@@ -1,6 +1,6 @@
 //! Transports by scheme.
 
-use super::{Memory, PullSchedule, Tcp, Transport};
+use super::{Memory, Multicast, PullSchedule, Tcp, Transport, Udp};
 use crate::endpoint::Endpoint;
 use crate::label::nearest;
 use crate::scout::Scout;
@@ -28,12 +28,14 @@ impl Registry {
         Self::default()
     }
 
-    /// Knows the built-in ones: `tcp`, `unix` where there are Unix sockets, and `mem` with the names
-    /// that belong to this scout.
+    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `unix` where there are Unix sockets, and
+    /// `mem` with the names that belong to this scout.
     #[must_use]
     pub fn built_in(scout: &Scout) -> Self {
         let mut registry = Self::new();
         registry.register(Arc::new(Tcp::new()));
+        registry.register(Arc::new(Udp::new()));
+        registry.register(Arc::new(Multicast::new()));
         #[cfg(unix)]
         registry.register(Arc::new(super::Unix::new()));
         registry.register(Arc::new(Memory::new(scout)));

@@ -12,6 +12,7 @@ pub(super) async fn check(subject: &Subject, max: usize, column: &mut Column) {
     let kind = subject.dialler.characteristics_at(&subject.here);
     assert!(kind.messages, "datagrams keep their boundaries: {kind:?}");
     answers(subject).await;
+    let max = largest(subject, max).await;
     carries_messages_whole(subject, max).await;
     column.proved([2, 3, 4, 5, 6]);
     column.not_applicable(7, format!("its largest message has {max} bytes"));
@@ -36,6 +37,14 @@ async fn joined(subject: &Subject) -> (Box<dyn DatagramLink>, Box<dyn DatagramLi
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let (near, far) = meet(subject, &mut *acceptor).await;
     (datagrams(near), datagrams(far))
+}
+
+/// What the links themselves send at most.
+async fn largest(subject: &Subject, max: usize) -> usize {
+    let (near, far) = joined(subject).await;
+    let (near, far) = (near.max_datagram(), far.max_datagram());
+    assert!(near <= max && far <= max, "{near} and {far} of at most {max}");
+    near.min(far)
 }
 
 /// An answer goes back on the link, dialled at the listener's contact.

@@ -14,7 +14,8 @@ pub(super) async fn check(subject: &Subject, column: &mut Column) {
     let kind = subject.dialler.characteristics_at(&subject.here);
     knows_itself(subject).await;
     column.proved([11, 13]);
-    match knows_its_peer(subject).await {
+    match kind.multicast || knows_its_peer(subject).await {
+        true if kind.multicast => column.not_applicable(12, "a group is nobody's own"),
         true => column.proved([12]),
         false => column.not_applicable(
             12,
@@ -77,9 +78,13 @@ async fn knows_its_peer(subject: &Subject) -> bool {
         let told = link.credentials().is_some();
         assert_eq!(told, kind.peer_credentials, "the credentials of {link:?}");
     }
-    if let (Link::Bytes(near), Link::Bytes(far)) = (near, far) {
-        assert_eq!(near.peer().scheme(), contact.scheme());
-        assert_eq!(far.peer().scheme(), subject.here.scheme());
+    for (link, scheme) in [(near, contact.scheme()), (far, subject.here.scheme())] {
+        let peer = match link {
+            Link::Bytes(link) => Some(link.peer()),
+            Link::Datagrams(link) => link.peer(),
+        };
+        let peer = peer.map(|peer| peer.scheme().to_owned());
+        assert!(peer.is_none_or(|peer| peer == scheme), "not {scheme}");
     }
     known
 }

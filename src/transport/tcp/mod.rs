@@ -118,13 +118,7 @@ impl Transport for Tcp {
     /// True of a live acceptor's own contact, of its address literally, and, where it listens on
     /// every address, of any address of this host with its port.
     fn is_self(&self, contact: &Endpoint) -> bool {
-        let Some(port) = contact.port() else {
-            return false;
-        };
-        self.live
-            .lock()
-            .values()
-            .any(|place| place.is(contact, port))
+        self.live.leads_here(contact)
     }
 
     /// Known of links that were dialled: address (or name) and port are those of the contact. A
@@ -138,15 +132,15 @@ impl Transport for Tcp {
 
 /// The places where this transport listens.
 #[derive(Debug, Default)]
-struct Live {
+pub(super) struct Live {
     places: Mutex<(u64, BTreeMap<u64, Place>)>,
 }
 
 #[derive(Debug)]
-struct Place {
-    local: SocketAddr,
+pub(super) struct Place {
+    pub(super) local: SocketAddr,
     /// The host of the contact.
-    host: Option<String>,
+    pub(super) host: Option<String>,
 }
 
 impl Place {
@@ -175,7 +169,15 @@ impl Live {
         LiveGuard(self.places.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn add(self: &Arc<Self>, place: Place) -> Listed {
+    /// Whether a contact is of one of these places.
+    pub(super) fn leads_here(&self, contact: &Endpoint) -> bool {
+        let Some(port) = contact.port() else {
+            return false;
+        };
+        self.lock().values().any(|place| place.is(contact, port))
+    }
+
+    pub(super) fn add(self: &Arc<Self>, place: Place) -> Listed {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.0 += 1;
         let number = places.0;
@@ -198,7 +200,7 @@ impl LiveGuard<'_> {
 
 /// Keeps a place listed while its acceptor lives.
 #[derive(Debug)]
-struct Listed {
+pub(super) struct Listed {
     live: Arc<Live>,
     number: u64,
 }
@@ -260,7 +262,7 @@ fn listen_at(at: SocketAddr, on: Option<&Bind>) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn refused(error: io::Error, at: &Endpoint, ports: &RangeInclusive<u16>) -> io::Error {
+pub(super) fn refused(error: io::Error, at: &Endpoint, ports: &RangeInclusive<u16>) -> io::Error {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse if ports.start() < ports.end() => {
             "every port of the range is taken: stop one of the programs there, or name a wider range"
@@ -281,7 +283,7 @@ fn refused(error: io::Error, at: &Endpoint, ports: &RangeInclusive<u16>) -> io::
 
 /// What others dial: the host advertised, else the name or address listened at, else, for a
 /// wildcard, the network's address or the one this host would leave with.
-fn contact(at: &Endpoint, local: SocketAddr, on: Option<&Bind>) -> io::Result<Endpoint> {
+pub(super) fn contact(at: &Endpoint, local: SocketAddr, on: Option<&Bind>) -> io::Result<Endpoint> {
     let contact = at.clone().with_port(local.port());
     if let Some(host) = at.attribute("advertise") {
         let refused = |e| io::Error::new(io::ErrorKind::InvalidInput, e);

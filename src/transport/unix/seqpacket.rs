@@ -25,19 +25,21 @@ pub(super) const MAX: usize = 128 << 10;
 pub struct SeqpacketLink {
     /// For tokio's type any connected Unix socket is the same.
     stream: UnixStream,
+    peer: Endpoint,
     /// Where the peer listens, as far as it is known.
     pub(super) leads_to: Option<Held>,
     ended: AtomicBool,
 }
 
 impl SeqpacketLink {
-    pub(super) fn new(stream: UnixStream, leads_to: Option<Held>) -> Self {
+    pub(super) fn new(stream: UnixStream, peer: Endpoint, leads_to: Option<Held>) -> Self {
         // Where it is refused, large messages are.
         if let Err(e) = SockRef::from(&stream).set_send_buffer_size(2 * MAX) {
             tracing::debug!(target: "mancom::transport", error = %e, "SO_SNDBUF");
         }
         Self {
             stream,
+            peer,
             leads_to,
             ended: AtomicBool::new(false),
         }
@@ -159,6 +161,14 @@ impl DatagramLink for SeqpacketLink {
                 Err(e) => return Poll::Ready(Err(e)),
             }
         }
+    }
+
+    fn max_datagram(&self) -> usize {
+        MAX
+    }
+
+    fn peer(&self) -> Option<Endpoint> {
+        Some(self.peer.clone())
     }
 
     fn named(&mut self, contact: &Endpoint) -> bool {

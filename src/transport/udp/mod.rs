@@ -1,0 +1,265 @@
+//! UDP: datagrams that may be lost, doubled or reordered.
+//!
+//! ```text
+//!   dialler   one connected socket a link
+//!   listener  one socket; its datagrams are split by where they come from
+//!             socket ── task ──> [source: queue] ──> accept, then poll_recv of that link
+//! ```
+//!
+//! # Limits
+//!
+//! | what | bound | at the bound |
+//! | --- | --- | --- |
+//! | a datagram | 65,507 bytes, or `max=` if less | an error, nothing is sent |
+//! | sources of one listener | 4,096 | the one silent for longest goes; one not accepted yet first |
+//! | datagrams that wait in one link | 256 and 128 KiB (8 before it is accepted) | the newest is dropped |
+//! | bytes that wait in one listener | 16 MiB | the newest is dropped |
+
+use super::bind::{bind_dialler, bind_listener};
+use super::error::{explain, fail};
+use super::tcp::{Live, Place, contact, refused};
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, resolve};
+use crate::endpoint::Endpoint;
+use crate::network::NetworkId;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::net::UdpSocket;
+
+mod acceptor;
+mod hub;
+mod link;
+mod table;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub(super) use acceptor::UdpAcceptor;
+pub(super) use hub::Hub;
+pub use link::UdpLink;
+
+/// The largest payload of a UDP datagram over IPv4; over IPv6 it is a little more.
+pub(super) const MAX_DATAGRAM: usize = 65_507;
+
+/// UDP: `udp://host:port`, `udp://host:7000-7010` to listen on the first free port.
+///
+/// A dialled link is a connected socket: it hears its far end alone, and dialling exchanges nothing, so
+/// it succeeds where nobody listens. A listener has one socket, and gives a link for each source
+/// address that it hears of; an accepted link begins with the datagram that made it known. The links
+/// outlive their acceptor, and what comes from a source without a link is then dropped; who listens
+/// there again, with the same transport, takes the socket over.
+///
+/// There is no close: a link that is dropped is forgotten, and its source is a new one when it is heard
+/// again.
+///
+/// Attributes: `advertise=HOST`, the host that a listener's contact names; `max=BYTES`, the largest
+/// datagram that is sent, if less than 65,507.
+#[derive(Debug, Default)]
+pub struct Udp {
+    live: Arc<Live>,
+    /// Sockets that listen or did, for as long as links of theirs are left.
+    hubs: Mutex<BTreeMap<At, Weak<Hub>>>,
+}
+
+/// Where a socket listens: an address, and the network that it is bound to.
+type At = (SocketAddr, Option<NetworkId>);
+
+impl Udp {
+    /// A transport that listens nowhere yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The first of the addresses that this host has, on the first port that is free there.
+    fn first_free(
+        &self,
+        addresses: &[SocketAddr],
+        ports: &RangeInclusive<u16>,
+        on: Option<&Bind>,
+    ) -> io::Result<Arc<Hub>> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            for port in ports.clone() {
+                match self.open(SocketAddr::new(address.ip(), port), on) {
+                    Ok(hub) => return Ok(hub),
+                    Err(e) => last = e,
+                }
+                if last.kind() != io::ErrorKind::AddrInUse {
+                    break;
+                }
+            }
+            // The next address is for hosts without this family, not a way round a refusal.
+            if matches!(
+                last.kind(),
+                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+            ) {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    /// A socket of its own, or one whose acceptor went and whose links live on.
+    fn open(&self, at: SocketAddr, on: Option<&Bind>) -> io::Result<Arc<Hub>> {
+        let network = on.map(|on| on.network.id());
+        let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.retain(|_, hub| hub.strong_count() > 0);
+        let bind = || {
+            let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
+            socket.set_nonblocking(true)?;
+            if at.is_ipv6() && at.ip().is_unspecified() {
+                socket.set_only_v6(false)?;
+            }
+            let at = match on {
+                Some(on) => bind_listener(&socket, on, at)?,
+                None => at,
+            };
+            socket.bind(&SockAddr::from(at))?;
+            UdpSocket::from_std(socket.into())
+        };
+        match bind() {
+            Ok(socket) => {
+                let hub = Hub::open(socket)?;
+                hubs.insert((hub.local(), network), Arc::downgrade(&hub));
+                Ok(hub)
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+                let known = hubs.iter().find(|((local, bound), _)| {
+                    local.port() == at.port()
+                        && *bound == network
+                        && (local.ip() == at.ip() || on.is_some() && at.ip().is_unspecified())
+                });
+                match known.and_then(|(_, hub)| hub.upgrade()) {
+                    Some(hub) if hub.adopt() => Ok(hub),
+                    _ => Err(e),
+                }
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Transport for Udp {
+    fn scheme(&self) -> &'static str {
+        "udp"
+    }
+
+    fn attributes(&self) -> Option<&'static [&'static str]> {
+        Some(&["advertise", "max"])
+    }
+
+    fn characteristics(&self) -> Characteristics {
+        Characteristics::datagrams(MAX_DATAGRAM)
+    }
+
+    fn connect<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
+        Box::pin(async move {
+            let (Some(host), Some(port)) = (to.host(), to.port().filter(|port| *port > 0)) else {
+                let text = format_args!("{to}: to dial, name a host and a port");
+                return Err(fail(io::ErrorKind::InvalidInput, text));
+            };
+            let addresses = resolve(host, port, on).await.map_err(|e| explain(e, to))?;
+            self.connect_resolved(to, &addresses, on).await
+        })
+    }
+
+    /// The first address that a socket can be connected to: nothing is sent, so none of them answers.
+    fn connect_resolved<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        addresses: &'a [SocketAddr],
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Link>> {
+        Box::pin(async move {
+            let max = largest(to)?;
+            let mut last = io::ErrorKind::InvalidInput.into();
+            for address in addresses {
+                match dial(*address, on) {
+                    Ok(socket) => {
+                        let link = UdpLink::new(socket, *address, to, max);
+                        return Ok(Link::Datagrams(Box::new(link)));
+                    }
+                    Err(e) => last = e,
+                }
+            }
+            Err(explain(last, to))
+        })
+    }
+
+    fn listen<'a>(
+        &'a self,
+        at: &'a Endpoint,
+        on: Option<&'a Bind>,
+    ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
+        Box::pin(async move {
+            let Some(host) = at.host() else {
+                let text = format_args!("{at}: to listen, name an address, or 0.0.0.0 for all");
+                return Err(fail(io::ErrorKind::InvalidInput, text));
+            };
+            let max = largest(at)?;
+            let addresses = resolve(host, 0, on).await.map_err(|e| explain(e, at))?;
+            let ports = at.ports().unwrap_or(0..=0);
+            let hub = self
+                .first_free(&addresses, &ports, on)
+                .map_err(|e| refused(e, at, &ports))?;
+            let local = hub.local();
+            let contact = contact(at, local, on)?;
+            let host = contact.host().map(str::to_owned);
+            let listed = self.live.add(Place { local, host });
+            let acceptor = UdpAcceptor::new(hub, at.clone(), contact, max, listed);
+            Ok(Box::new(acceptor) as Box<dyn Acceptor>)
+        })
+    }
+
+    /// As of TCP: of a live acceptor's own contact, its address, and any of this host's at a wildcard.
+    fn is_self(&self, contact: &Endpoint) -> bool {
+        self.live.leads_here(contact)
+    }
+
+    /// Known of links that were dialled. One that was accepted comes from a port that says nothing of
+    /// where its dialler listens.
+    fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool {
+        link.downcast_ref::<UdpLink>()
+            .is_some_and(|link| link.leads_to(contact))
+    }
+}
+
+/// The largest datagram that a link of this endpoint sends.
+pub(super) fn largest(endpoint: &Endpoint) -> io::Result<usize> {
+    let Some(text) = endpoint.attribute("max") else {
+        return Ok(MAX_DATAGRAM);
+    };
+    match text.parse() {
+        Ok(max) if (1..=MAX_DATAGRAM).contains(&max) => Ok(max),
+        _ => {
+            let text = format_args!("{endpoint}: `max` is a number of bytes, 1 to {MAX_DATAGRAM}");
+            Err(fail(io::ErrorKind::InvalidInput, text))
+        }
+    }
+}
+
+fn dial(to: SocketAddr, on: Option<&Bind>) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(on) = on {
+        bind_dialler(&socket, on, to)?;
+    }
+    socket.connect(&SockAddr::from(to))?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Refuses what is too large before anything of it is sent.
+pub(super) fn check_size(datagram: &[u8], max: usize) -> io::Result<()> {
+    if datagram.len() <= max {
+        return Ok(());
+    }
+    let text = format_args!("a datagram of {} bytes, of at most {max}", datagram.len());
+    Err(fail(io::ErrorKind::InvalidInput, text))
+}
