@@ -40,12 +40,6 @@ pub struct AttributeError {
     pub wanted: &'static str,
 }
 
-impl From<AttributeError> for std::io::Error {
-    fn from(error: AttributeError) -> Self {
-        Self::new(std::io::ErrorKind::InvalidInput, error)
-    }
-}
-
 impl Attributes {
     /// None.
     #[must_use]

@@ -1,5 +1,7 @@
 //! What holds for the public interface and the source as a whole.
 
+#[cfg(feature = "test-util")]
+mod conformance;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod connect;
 mod futures;

@@ -43,7 +43,10 @@ async fn joined(subject: &Subject) -> (Box<dyn DatagramLink>, Box<dyn DatagramLi
 async fn largest(subject: &Subject, max: usize) -> usize {
     let (near, far) = joined(subject).await;
     let (near, far) = (near.max_datagram(), far.max_datagram());
-    assert!(near <= max && far <= max, "{near} and {far} of at most {max}");
+    assert!(
+        near <= max && far <= max,
+        "{near} and {far} of at most {max}"
+    );
     near.min(far)
 }
 

@@ -16,6 +16,9 @@ mod dialling;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod listening;
+mod pulls;
+#[cfg(target_os = "linux")]
+mod unix_messages;
 #[cfg(unix)]
 mod unix_sockets;
 

@@ -75,6 +75,13 @@ impl UnixLink {
     }
 }
 
+/// For calls of the system's own, such as options. Reading, writing or closing it is not for others.
+impl std::os::fd::AsFd for UnixLink {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
 /// Whose process is at the other end of a socket.
 pub(super) fn credentials(stream: &UnixStream) -> Option<Credentials> {
     let told = stream.peer_cred().ok()?;

@@ -172,7 +172,9 @@ impl Kind {
         let leads_to = leads_to.flatten();
         match self {
             Self::Stream => Link::Bytes(Box::new(UnixLink::new(stream, peer.clone(), leads_to))),
-            Self::Seqpacket => Link::Datagrams(Box::new(SeqpacketLink::new(stream, peer.clone(), leads_to))),
+            Self::Seqpacket => {
+                Link::Datagrams(Box::new(SeqpacketLink::new(stream, peer.clone(), leads_to)))
+            }
         }
     }
 }

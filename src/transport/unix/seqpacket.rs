@@ -96,6 +96,13 @@ impl SeqpacketLink {
     }
 }
 
+/// For calls of the system's own, such as options. Reading, writing or closing it is not for others.
+impl std::os::fd::AsFd for SeqpacketLink {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
 fn end() -> io::Error {
     fail(
         io::ErrorKind::UnexpectedEof,
