@@ -18,6 +18,10 @@
 //!   it as no time having passed.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(feature = "airhook")]
+pub mod airhook;
+#[cfg(feature = "airhook")]
+pub mod airstream;
 pub(crate) mod codec;
 #[cfg(any(test, feature = "test-util"))]
 pub mod pair;

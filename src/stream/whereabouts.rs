@@ -121,13 +121,15 @@ pub(super) async fn nearer(endpoint: Endpoint) -> (Endpoint, Vec<SocketAddr>) {
 
 /// Whether its host is a name to be resolved on the network that is tried.
 pub(super) fn is_name_of_tcp(endpoint: &Endpoint) -> bool {
-    endpoint.carrier() == "tcp" && endpoint.ip().is_none() && !endpoint.is_host_scope()
+    matches!(endpoint.carrier(), "tcp" | "airhook")
+        && endpoint.ip().is_none()
+        && !endpoint.is_host_scope()
 }
 
 /// Whether the endpoint says where to connect: to listen a port may be left out, here not.
 pub(super) fn check_place(endpoint: &Endpoint) -> Result<(), EndpointError> {
     match endpoint.carrier() {
-        "tcp" => endpoint.dialable(),
+        "tcp" | "airhook" => endpoint.dialable(),
         _ => Ok(()),
     }
 }

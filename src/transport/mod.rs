@@ -57,6 +57,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "airhook")]
+mod airhook;
 mod bind;
 mod dns;
 mod error;
@@ -81,6 +83,8 @@ pub mod conformance;
 mod tests;
 
 pub use crate::proto::pull::{PullSchedule, PullScheduleError};
+#[cfg(feature = "airhook")]
+pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
 pub use multicast::{GroupLink, Multicast};
 pub(crate) use registry::check_attributes;

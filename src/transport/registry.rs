@@ -28,14 +28,16 @@ impl Registry {
         Self::default()
     }
 
-    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `unix` where there are Unix sockets, and
-    /// `mem` with the names that belong to this scout.
+    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `airhook` with the feature of that name,
+    /// `unix` where there are Unix sockets, and `mem` with the names that belong to this scout.
     #[must_use]
     pub fn built_in(scout: &Scout) -> Self {
         let mut registry = Self::new();
         registry.register(Arc::new(Tcp::new()));
         registry.register(Arc::new(Udp::new()));
         registry.register(Arc::new(Multicast::new()));
+        #[cfg(feature = "airhook")]
+        registry.register(Arc::new(super::Airhook::new()));
         #[cfg(unix)]
         registry.register(Arc::new(super::Unix::new()));
         registry.register(Arc::new(Memory::new(scout)));

@@ -47,6 +47,12 @@ async fn udp() -> Column {
     conformance::column(&subject(Udp::new, places)).await
 }
 
+#[cfg(feature = "airhook")]
+async fn airhook() -> Column {
+    let places = ["airhook://127.0.0.1:0", "airhook://127.0.0.1:0", "airhook://127.0.0.1:1"];
+    conformance::column(&subject(mancom::transport::Airhook::new, places)).await
+}
+
 async fn multicast() -> Column {
     let free = || UdpSocket::bind("127.0.0.1:0").unwrap();
     let sockets = [free(), free(), free()];
@@ -197,6 +203,8 @@ fn a_hole_is_told_and_printed() {
 #[tokio::test]
 async fn every_transport_answers_for_every_statement() {
     let mut columns = vec![memory().await, tcp().await, udp().await, multicast().await];
+    #[cfg(feature = "airhook")]
+    columns.push(airhook().await);
     #[cfg(unix)]
     columns.extend([unix("").await, unix("?type=seqpacket").await]);
     let mut table = Table::from(columns);

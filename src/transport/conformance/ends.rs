@@ -13,7 +13,10 @@ pub(super) async fn check(subject: &Subject, column: &mut Column) {
 }
 
 /// One direction ends, the other goes on.
-async fn sees_a_half_close(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn sees_a_half_close(subject: &Subject) {
     let (mut near, mut far) = joined(subject).await;
     patient(near.write_all(b"last words")).await;
     patient(near.shutdown()).await;
@@ -30,7 +33,10 @@ async fn sees_a_half_close(subject: &Subject) {
 }
 
 /// A peer that is dropped is the end of the stream, then and ever after, and writing to it fails.
-async fn sees_the_peer_close_once(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn sees_the_peer_close_once(subject: &Subject) {
     // behaviour: EV-14, EV-15
     let (near, mut far) = joined(subject).await;
     drop(near);
@@ -53,7 +59,10 @@ async fn sees_the_peer_close_once(subject: &Subject) {
 }
 
 /// A task that reads and one that writes each get their own wake-up.
-async fn wakes_a_reader_and_a_writer_apart(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn wakes_a_reader_and_a_writer_apart(subject: &Subject) {
     let (near, mut far) = joined(subject).await;
     let (mut reads, mut writes) = tokio::io::split(near);
     let reader = tokio::spawn(async move { reads.read_exact(&mut [0; 1]).await.map(drop) });

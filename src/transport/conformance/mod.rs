@@ -36,13 +36,25 @@ mod streams;
 mod table;
 mod tools;
 
+pub use ends::{
+    sees_a_half_close, sees_the_peer_close_once, wakes_a_reader_and_a_writer_apart,
+};
+pub use places::{
+    a_busy_link_starves_no_other, a_silent_client_delays_nobody, fails_to_reach_nobody,
+    knows_its_peer, knows_itself, leaves_nothing_when_dropped_pending,
+};
+pub use streams::{
+    carries_a_megabyte_bit_by_bit, carries_messages_whole_and_in_order, echoes,
+    frees_the_buffers_of_both, holds_back_what_has_no_room, reads_into_several_buffers,
+    writes_from_several_buffers,
+};
 pub use table::{Cell, Column, STATEMENTS, Statement, Table};
 
 use super::Transport;
 use crate::endpoint::Endpoint;
 use std::sync::Arc;
 
-/// A transport to be checked.
+/// A transport to be checked. Checks of byte links can be run one by one.
 #[derive(Debug)]
 pub struct Subject {
     /// The transport object that dials.

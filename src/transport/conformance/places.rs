@@ -39,7 +39,10 @@ pub(super) async fn check(subject: &Subject, column: &mut Column) {
 }
 
 /// A transport knows its own acceptors' contacts, while they live, and nobody else's.
-async fn knows_itself(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn knows_itself(subject: &Subject) {
     // behaviour: EV-11
     let acceptor = listening(&*subject.listener, &subject.here).await;
     let contact = acceptor.contact();
@@ -56,7 +59,10 @@ async fn knows_itself(subject: &Subject) {
 
 /// A dialled link leads to the contact dialled and to no other; an accepted one to the contact of its
 /// dialler where that can be known, or was said. Whether it was.
-async fn knows_its_peer(subject: &Subject) -> bool {
+///
+/// # Panics
+/// If it is not so.
+pub async fn knows_its_peer(subject: &Subject) -> bool {
     // behaviour: EV-12
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let theirs = listening(&*subject.dialler, &subject.there).await;
@@ -90,7 +96,10 @@ async fn knows_its_peer(subject: &Subject) -> bool {
 }
 
 /// Dialling where nobody listens fails at once, and its text names the place.
-async fn fails_to_reach_nobody(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn fails_to_reach_nobody(subject: &Subject) {
     let dialled = subject.dialler.connect(&subject.nobody, None);
     let error = match tokio::time::timeout(PATIENCE, dialled).await {
         Ok(Err(e)) => e,
@@ -106,7 +115,10 @@ async fn fails_to_reach_nobody(subject: &Subject) {
 }
 
 /// Futures and acceptors that are dropped while pending leave no name, no link and no queue behind.
-async fn leaves_nothing_when_dropped_pending(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn leaves_nothing_when_dropped_pending(subject: &Subject) {
     // behaviour: EV-18
     let kind = subject.dialler.characteristics_at(&subject.here);
     let mut cx = Context::from_waker(Waker::noop());
@@ -178,7 +190,10 @@ async fn leaves_nothing_when_dropped_pending(subject: &Subject) {
 }
 
 /// While one link is flooded, another is answered.
-async fn a_busy_link_starves_no_other(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn a_busy_link_starves_no_other(subject: &Subject) {
     // behaviour: EV-23
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let (busy, sink) = meet(subject, &mut *acceptor).await;
@@ -244,7 +259,10 @@ async fn drain(link: Link) -> io::Result<()> {
 }
 
 /// One that connects and says nothing is in nobody's way.
-async fn a_silent_client_delays_nobody(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn a_silent_client_delays_nobody(subject: &Subject) {
     // behaviour: EV-24
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let contact = acceptor.contact();

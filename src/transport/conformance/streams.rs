@@ -23,7 +23,10 @@ pub(super) async fn check(subject: &Subject, column: &mut Column) {
 }
 
 /// What is written comes back, dialled at the listener's contact.
-async fn echoes(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn echoes(subject: &Subject) {
     // behaviour: EV-02, EV-13
     let (mut near, mut far) = joined(subject).await;
     patient(near.write_all(b"are you there")).await;
@@ -36,7 +39,10 @@ async fn echoes(subject: &Subject) {
 }
 
 /// Ten messages of 24 bytes and three of 100 KiB arrive complete and in order, both ways at once.
-async fn carries_messages_whole_and_in_order(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn carries_messages_whole_and_in_order(subject: &Subject) {
     // behaviour: EV-03
     let (near, far) = joined(subject).await;
     let messages: Vec<Vec<u8>> = (0..13u8)
@@ -74,7 +80,10 @@ async fn carries_messages_whole_and_in_order(subject: &Subject) {
 
 /// A sender may overwrite its buffer at once, an owned one is free when its future says so, and what a
 /// receiver keeps stays as it was while more arrives into other buffers, or the same one.
-async fn frees_the_buffers_of_both(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn frees_the_buffers_of_both(subject: &Subject) {
     // behaviour: EV-04, EV-05, EV-06
     let (mut near, mut far) = joined(subject).await;
     let owns = subject.dialler.characteristics_at(&subject.here).owned_send;
@@ -115,7 +124,10 @@ async fn frees_the_buffers_of_both(subject: &Subject) {
 }
 
 /// A vectored read fills its buffers in order, and waits, rather than spins, on a drained link.
-async fn reads_into_several_buffers(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn reads_into_several_buffers(subject: &Subject) {
     let (mut near, mut far) = joined(subject).await;
     let (mut head, mut tail) = ([0; 4], [0; 64]);
     for round in 0..20u8 {
@@ -143,7 +155,10 @@ async fn reads_into_several_buffers(subject: &Subject) {
 }
 
 /// A vectored write sends its buffers in order, empty ones among them, as far as it says.
-async fn writes_from_several_buffers(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn writes_from_several_buffers(subject: &Subject) {
     let (mut near, mut far) = joined(subject).await;
     let all = pattern(0, 5000);
     let mut sent = 0;
@@ -165,7 +180,10 @@ async fn writes_from_several_buffers(subject: &Subject) {
 }
 
 /// Two messages of 1 MB, of which each write takes what it can.
-async fn carries_a_megabyte_bit_by_bit(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn carries_a_megabyte_bit_by_bit(subject: &Subject) {
     // behaviour: EV-07
     const LEN: usize = 1 << 20;
     let (mut near, mut far) = joined(subject).await;
@@ -191,7 +209,10 @@ async fn carries_a_megabyte_bit_by_bit(subject: &Subject) {
 }
 
 /// A write that finds no room waits, and goes on where it was when there is some.
-async fn holds_back_what_has_no_room(subject: &Subject) {
+///
+/// # Panics
+/// If it is not so.
+pub async fn holds_back_what_has_no_room(subject: &Subject) {
     // behaviour: EV-08
     const MOST: usize = 64 << 20;
     let (mut near, mut far) = joined(subject).await;

@@ -177,11 +177,11 @@ impl Table {
         }
         let oldest = self.silent.iter().find_map(|order| order.values().next());
         let gone = oldest.copied().and_then(|source| self.remove(source));
-        // Keys of sources that went are no more than those that are there.
+        // Keys of sources that went: seldom, and then all at once.
         let Self {
             waiting, sources, ..
         } = self;
-        if waiting.len() >= SOURCES {
+        if waiting.len() >= 2 * SOURCES {
             waiting.retain(|key| {
                 (sources.get(&key.source)).is_some_and(|source| source.number == key.number)
             });

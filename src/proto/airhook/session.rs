@@ -1,0 +1,189 @@
+//! Who the peer is, and whether it knows us.
+//!
+//! ```text
+//!             a session without our number: a stranger, which is asked
+//!               +---+
+//!               v   |        echo        a packet with both     acknowledged
+//!   nobody known ---+----> known ------> numbers was sent ----> confirmed: packets tell no session
+//!                            ^                                        |
+//!                            +------ the echo of another session -----+
+//! ```
+//!
+//! - A session is known only when a packet tells its number *and* ours: who sends that has seen a packet
+//!   of ours. What merely tells a number changes nothing; its sender gets a packet with both numbers, and
+//!   if it is there, it answers with both.
+//! - Until the peer is confirmed, a packet that tells no session counts only if it acknowledges one of
+//!   ours that told both numbers. What an earlier instance of the peer sent acknowledges earlier ones.
+//! - After a stranger was asked, our packets tell both numbers once more until the peer acknowledges one
+//!   of them: should the stranger be the peer's next instance, it must not take them for its own.
+//! - A session that was replaced does not come back: the last [`PAST`] of them are remembered.
+//! - Until a new instance is confirmed, only [`CAUTIOUS_FLIGHT`] packets go, so that what an earlier one
+//!   acknowledges cannot be mistaken for them.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use super::error::ReceiveError;
+use super::packet::Packet;
+
+/// Replaced sessions that are remembered.
+pub(super) const PAST: usize = 16;
+/// Packets under way to a new instance of the peer that is not confirmed.
+pub(super) const CAUTIOUS_FLIGHT: usize = 16;
+
+/// Whose a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The known peer's.
+    Peer,
+    /// The first peer's, which knows us.
+    First(NonZeroU32),
+    /// A later instance's, which knows us.
+    Next(NonZeroU32),
+    /// Of one that does not know us.
+    Stranger(NonZeroU32),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    session: Option<NonZeroU32>,
+    /// It knows that we know it.
+    confirmed: bool,
+    /// The first packet with its number and ours.
+    introduced: Option<u16>,
+    /// The last one that told its number without ours.
+    stranger: Option<NonZeroU32>,
+    /// It is to be asked; before a peer is known every packet does.
+    asks: bool,
+    /// The sequence at which a stranger was asked and after which nothing was acknowledged.
+    doubted: Option<u16>,
+    /// It replaced another.
+    next: bool,
+    past: VecDeque<NonZeroU32>,
+}
+
+/// Whether sequence `a` is not before `b`.
+fn reaches(a: u16, b: u16) -> bool {
+    a.wrapping_sub(b) < 0x8000
+}
+
+impl Peer {
+    pub(super) fn whose(
+        &self,
+        ours: NonZeroU32,
+        packet: &Packet<'_>,
+    ) -> Result<Whose, ReceiveError> {
+        let echo = packet.observed_session;
+        if echo.is_some_and(|echo| echo != ours) {
+            return Err(ReceiveError::OtherSession);
+        }
+        match packet.session {
+            None if self.session.is_none() => Err(ReceiveError::NoSession),
+            None => Ok(Whose::Peer),
+            session if session == self.session => Ok(Whose::Peer),
+            Some(session) if session == ours || self.past.contains(&session) => {
+                Err(ReceiveError::PastSession)
+            }
+            Some(session) if echo.is_none() => Ok(Whose::Stranger(session)),
+            Some(session) if self.session.is_none() => Ok(Whose::First(session)),
+            Some(session) => Ok(Whose::Next(session)),
+        }
+    }
+
+    /// Whether a packet of the peer that told no session counts, if it acknowledges up to this sequence.
+    pub(super) fn admits(&self, acknowledged: u16) -> bool {
+        self.confirmed
+            || self
+                .introduced
+                .is_some_and(|introduced| reaches(acknowledged, introduced))
+    }
+
+    /// A session without our number came; `last` is the sequence of our last packet.
+    pub(super) fn meet(&mut self, stranger: NonZeroU32, last: u16) {
+        if self.session.is_some() {
+            self.asks = true;
+            self.doubted = Some(last);
+        } else if self.stranger != Some(stranger) {
+            self.introduced = None;
+        }
+        self.stranger = Some(stranger);
+    }
+
+    /// The peer is this one.
+    pub(super) fn join(&mut self, session: NonZeroU32) {
+        let asked = self.session.is_none() && self.stranger == Some(session);
+        let past = self.session.replace(session);
+        self.introduced = self.introduced.filter(|_| asked);
+        self.confirmed = false;
+        self.stranger = None;
+        self.asks = false;
+        self.doubted = None;
+        self.next = past.is_some();
+        self.past.extend(past);
+        if self.past.len() > PAST {
+            self.past.pop_front();
+        }
+    }
+
+    /// The peer has our packets up to this sequence.
+    pub(super) fn acknowledged(&mut self, sequence: u16) {
+        self.confirmed |= self.session.is_some() && self.admits(sequence);
+        if self
+            .doubted
+            .is_some_and(|at| at != sequence && reaches(sequence, at))
+        {
+            self.doubted = None;
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<NonZeroU32> {
+        self.session
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    pub(super) fn was_introduced(&self) -> bool {
+        self.introduced.is_some()
+    }
+
+    /// Whose number packets tell as the peer's.
+    pub(super) fn observed(&self) -> Option<NonZeroU32> {
+        self.session.or(self.stranger)
+    }
+
+    /// Whether packets tell the numbers.
+    pub(super) fn tells(&self) -> bool {
+        !self.confirmed || self.doubted.is_some()
+    }
+
+    /// Whether a packet with both numbers is due that no packet has told yet.
+    pub(super) fn introduces(&self) -> bool {
+        !self.confirmed && self.introduced.is_none() && self.observed().is_some()
+    }
+
+    /// A new packet has both numbers.
+    pub(super) fn introduce(&mut self, sequence: u16) {
+        if self.introduces() {
+            self.introduced = Some(sequence);
+        }
+    }
+
+    /// A stranger that is to be asked beside the known peer.
+    pub(super) fn asks(&self) -> Option<NonZeroU32> {
+        self.stranger.filter(|_| self.asks)
+    }
+
+    pub(super) fn asked(&mut self) {
+        self.asks = false;
+    }
+
+    /// The most packets under way.
+    pub(super) fn flight(&self) -> usize {
+        match self.next && !self.confirmed {
+            true => CAUTIOUS_FLIGHT,
+            false => usize::MAX,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Airhook, over links that exist only here.
