@@ -72,8 +72,13 @@ impl Asked {
         let transport = context.transports().get(endpoint.carrier());
         let transport = transport.map_err(Unfit::Scheme)?;
         check_attributes(&*transport, endpoint).map_err(Unfit::Attribute)?;
-        if transport.characteristics_at(endpoint).max_datagram.is_some() {
-            let text = "it carries datagrams, and a stream needs bytes in order: mc+airhook:// has both";
+        if transport
+            .characteristics_at(endpoint)
+            .max_datagram
+            .is_some()
+        {
+            let text =
+                "it carries datagrams, and a stream needs bytes in order: mc+airhook:// has both";
             return Err(Unfit::Unsupported(text));
         }
         if endpoint.is_secure() {

@@ -49,7 +49,11 @@ async fn udp() -> Column {
 
 #[cfg(feature = "airhook")]
 async fn airhook() -> Column {
-    let places = ["airhook://127.0.0.1:0", "airhook://127.0.0.1:0", "airhook://127.0.0.1:1"];
+    let places = [
+        "airhook://127.0.0.1:0",
+        "airhook://127.0.0.1:0",
+        "airhook://127.0.0.1:1",
+    ];
     conformance::column(&subject(mancom::transport::Airhook::new, places)).await
 }
 

@@ -16,4 +16,6 @@ mod macros;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod messages;
 mod raw;
+#[cfg(all(target_os = "linux", feature = "test-util"))]
+mod serial;
 mod types;

@@ -36,9 +36,7 @@ mod streams;
 mod table;
 mod tools;
 
-pub use ends::{
-    sees_a_half_close, sees_the_peer_close_once, wakes_a_reader_and_a_writer_apart,
-};
+pub use ends::{sees_a_half_close, sees_the_peer_close_once, wakes_a_reader_and_a_writer_apart};
 pub use places::{
     a_busy_link_starves_no_other, a_silent_client_delays_nobody, fails_to_reach_nobody,
     knows_its_peer, knows_itself, leaves_nothing_when_dropped_pending,
