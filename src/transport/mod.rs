@@ -36,7 +36,8 @@
 //!
 //! Listen queues hold 1,024 connections, a link of [`Memory`] 64 KiB each way
 //! (more on a network with a known bandwidth and delay, see [`Shape`]), a name gives at most 64
-//! addresses. A transport holds one entry for each live acceptor and nothing for a link.
+//! addresses. A transport holds one entry for each live acceptor and nothing for a link. A listener of
+//! datagrams ([`Udp`], [`Multicast`]) knows at most 4,096 sources and keeps 16 MiB for them.
 //!
 //! # Adding one
 //!

@@ -38,6 +38,25 @@ shared! {
     Limit NetworkTraffic Period Spending Traffic
 }
 
+mod datagrams {
+    use super::*;
+    use mancom::transport::{GroupLink, Multicast, Udp, UdpLink};
+
+    shared! { Multicast Udp GroupLink }
+    assert_impl_all!(UdpLink: Send, Unpin);
+}
+
+#[cfg(feature = "airhook")]
+mod airhook {
+    use super::*;
+    use mancom::proto::airstream::{Airstream, Fault, WriteError};
+    use mancom::transport::{Airhook, AirhookLink};
+
+    shared! { Airhook AirhookLink Airstream }
+    assert_impl_all!(Fault: StdError, Copy, Send, Sync);
+    assert_impl_all!(WriteError: StdError, Copy, Send, Sync);
+}
+
 #[cfg(all(unix, feature = "inspect"))]
 mod inspect {
     use super::*;

@@ -22,6 +22,8 @@ mod command;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
+mod datagrams;
+#[cfg(target_os = "linux")]
 mod estimates;
 #[cfg(target_os = "linux")]
 mod flags;
@@ -66,6 +68,7 @@ fn main() -> std::process::ExitCode {
     let cases: Vec<isolation::Case> = [
         watching::CASES,
         paths::loss::CASES,
+        datagrams::CASES,
         paths::bulk::CASES,
         paths::limits::CASES,
         paths::mixed::CASES,

@@ -326,3 +326,17 @@ impl Sender {
         });
     }
 }
+
+#[cfg(test)]
+impl Sender {
+    /// Whether nothing here is more than `queue` messages make it.
+    pub(super) fn is_bounded(&self, queue: usize) -> bool {
+        self.messages.len() <= queue
+            && self.pending.len() <= self.messages.len()
+            && self.changed.len() <= self.messages.len()
+            && self.numbers.len() <= MAX_NUMBERS
+            && self.log.len() <= MAX_PACKETS
+            && self.data_packets <= MAX_DATA_PACKETS
+            && self.queued <= self.messages.len() * MAX_MESSAGE
+    }
+}

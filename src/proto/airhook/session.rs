@@ -187,3 +187,10 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+impl Peer {
+    pub(super) fn is_bounded(&self) -> bool {
+        self.past.len() <= PAST
+    }
+}

@@ -47,6 +47,7 @@
 //!   question that goes unanswered up to 1 s.
 //! - What is under way follows the delay, for a loss says nothing here: fewer pieces while the round trip
 //!   is over twice its least and 50 ms.
+//! - A listener that was asked by nobody but a stranger says no more than 24 bytes in 5 s.
 //! - A closed stream stays for [`FAREWELL`] after its last word, to answer a peer that lost it, and no
 //!   longer than [`LINGER`] in all.
 //!
@@ -90,6 +91,9 @@ pub const LINGER: Duration = Duration::from_secs(60);
 /// The largest packet: what passes a tunnel or two over the least link of IPv6.
 pub const PACKET: usize = 1_200;
 
+/// Airhook's interval of a listener that knows nobody: a dialler asks often enough for both, and a forged
+/// source is not to be sent much.
+const WAITING: Duration = Duration::from_secs(3);
 /// Messages of ours that Airhook keeps: all that may be under way, and a few of each other kind.
 const QUEUE: usize = 2_048;
 
@@ -200,7 +204,10 @@ impl Airstream {
     fn new(now: Instant, session: NonZeroU32, phase: Phase) -> Self {
         let pace = Pace::new();
         let settings = Settings {
-            retransmit: pace.interval(),
+            retransmit: match phase {
+                Phase::Waiting => WAITING,
+                _ => pace.interval(),
+            },
             queue: QUEUE,
             ..Settings::default()
         };
@@ -461,7 +468,10 @@ impl Airstream {
     }
 
     fn keep_pace(&mut self) {
-        let retransmit = self.pace.interval();
+        let retransmit = match self.phase {
+            Phase::Waiting => WAITING,
+            _ => self.pace.interval(),
+        };
         if self.hook.settings().retransmit != retransmit {
             let settings = Settings {
                 retransmit,

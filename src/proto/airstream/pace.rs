@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(250);
 const LEAST: Duration = Duration::from_millis(20);
 const MOST: Duration = Duration::from_secs(1);
+/// The same before a round trip is known: opening has little time.
+const MOST_AT_FIRST: Duration = Duration::from_millis(500);
 /// Pieces under way.
 pub(super) const MOST_PIECES: usize = 256;
 const LEAST_PIECES: usize = 16;
@@ -50,9 +52,12 @@ impl Pace {
 
     /// Airhook's interval.
     pub(super) fn interval(&self) -> Duration {
-        let usual = self.smoothed.map_or(FIRST, |rtt| rtt + rtt / 2 + LEAST);
+        let (usual, most) = match self.smoothed {
+            Some(rtt) => (rtt + rtt / 2 + LEAST, MOST),
+            None => (FIRST, MOST_AT_FIRST),
+        };
         let factor = 1u32 << self.unanswered.min(10);
-        usual.clamp(LEAST, MOST).saturating_mul(factor).min(MOST)
+        usual.clamp(LEAST, most).saturating_mul(factor).min(most)
     }
 
     /// Pieces that may be under way.

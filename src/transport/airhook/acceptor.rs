@@ -125,7 +125,7 @@ impl Acceptor for AirhookAcceptor {
 enum Seen {
     Peer(io::Result<Link>),
     /// A peer opened a link, or was given up; by its number.
-    Opened(u64, Option<(AirhookLink, Driver)>),
+    Opened(u64, Option<Box<(AirhookLink, Driver)>>),
     Dropped,
 }
 
@@ -169,7 +169,7 @@ async fn serve(shared: Arc<Shared>, at: Endpoint) {
             }
             Seen::Opened(number, opened) => {
                 order.retain(|(other, _)| *other != number);
-                if let Some((link, driver)) = opened {
+                if let Some((link, driver)) = opened.map(|opened| *opened) {
                     tokio::spawn(driver);
                     shared.show(Ok(Link::Bytes(Box::new(link))));
                 }
@@ -183,8 +183,8 @@ async fn serve(shared: Arc<Shared>, at: Endpoint) {
 async fn open(
     number: u64,
     (link, mut driver): (AirhookLink, Driver),
-) -> (u64, Option<(AirhookLink, Driver)>) {
+) -> (u64, Option<Box<(AirhookLink, Driver)>>) {
     let opened = timeout(OPENING, poll_fn(|cx| driver.poll_open(cx))).await;
     let opened = matches!(opened, Ok(Ok(())));
-    (number, opened.then_some((link, driver)))
+    (number, opened.then(|| Box::new((link, driver))))
 }

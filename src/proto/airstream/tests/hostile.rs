@@ -162,6 +162,24 @@ fn a_plain_airhook_opens_nothing() {
     assert_eq!(net.ends[1].fault(), None);
 }
 
+#[test]
+fn a_stranger_is_told_little() {
+    let mut net = Net::new(6, Air::CLEAR);
+    // Eight bytes, whose source may be forged.
+    net.ends[1].receive(net.now, &[8, 0, 0, 1, 1, 2, 3, 4]);
+    let mut buf = [0; PACKET];
+    let mut told = 0;
+    let until = net.now + 5 * SECOND;
+    while net.now < until {
+        while let Some(n) = net.ends[1].transmit(net.now, &mut buf) {
+            told += n;
+        }
+        net.now = net.ends[1].poll_timeout().unwrap_or(until).min(until);
+        net.ends[1].handle_timeout(net.now);
+    }
+    assert!((8..=24).contains(&told), "{told} bytes");
+}
+
 proptest! {
     #[test]
     fn whatever_comes_nothing_panics_and_nothing_grows(

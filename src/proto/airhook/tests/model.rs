@@ -1,0 +1,99 @@
+//! Any sequence of sends, discards, weather and restarts against what must be true of it.
+
+use std::collections::BTreeSet;
+
+use super::link::{Link, Weather};
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Act {
+    Send { end: usize, count: u32 },
+    Discard { end: usize, back: u64 },
+    Pass(u64),
+    Dark(bool),
+    Restart(usize),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        8 => (0..2_usize, 1..40_u32).prop_map(|(end, count)| Act::Send { end, count }),
+        2 => (0..2_usize, 0..30_u64).prop_map(|(end, back)| Act::Discard { end, back }),
+        8 => (0..4_000_u64).prop_map(Act::Pass),
+        2 => any::<bool>().prop_map(Act::Dark),
+        1 => (0..2_usize).prop_map(Act::Restart),
+    ]
+}
+
+fn weather() -> impl Strategy<Value = Weather> {
+    (
+        0..=60_u64,
+        0..=30_u64,
+        0..100_u64,
+        0..2_000_u64,
+        300..2_000_usize,
+    )
+        .prop_map(|(loss, duplication, delay, jitter, largest)| Weather {
+            loss,
+            duplication,
+            delay: Duration::from_millis(delay),
+            jitter: Duration::from_millis(jitter),
+            largest: largest.max(MIN_BUFFER),
+        })
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    // behaviour: AH-02, AH-10, AH-13, AH-14, AH-16, AH-19
+    #[test]
+    fn every_message_comes_once_to_each_instance_and_all_of_them_to_the_last(
+        seed in any::<u64>(),
+        weather in weather(),
+        acts in prop::collection::vec(act(), 1..40),
+    ) {
+        let mut link = Link::new(seed, weather);
+        let mut count_sent = 0_u32;
+        let mut discarded = BTreeSet::new();
+        for act in acts {
+            match act {
+                Act::Send { end, count } => for _ in 0..count {
+                    link.send(end, format!("message {count_sent} of {end}"));
+                    count_sent += 1;
+                },
+                Act::Discard { end, back } => {
+                    let side = &mut link.ends[end];
+                    let id = side.open.keys().nth_back(usize::try_from(back).unwrap()).copied();
+                    if let Some(id) = id {
+                        discarded.insert(side.open[&id].clone());
+                        prop_assert!(side.core.discard(link.now, id));
+                        prop_assert!(!side.core.discard(link.now, id));
+                    }
+                }
+                Act::Pass(milliseconds) => link.pass(Duration::from_millis(milliseconds)),
+                Act::Dark(dark) => link.dark = dark,
+                Act::Restart(end) => link.restart(end),
+            }
+            check(&link)?;
+        }
+        link.dark = false;
+        link.settle(20_000 * SECOND);
+        check(&link)?;
+        for end in 0..2 {
+            prop_assert!(link.ends[end].open.is_empty());
+            prop_assert_eq!(link.ends[end].core.wanted(), 32_768);
+        }
+    }
+}
+
+/// None came twice, and nothing is beyond its bound.
+fn check(link: &Link) -> Result<(), TestCaseError> {
+    for end in &link.ends {
+        let distinct: BTreeSet<_> = end.received.iter().collect();
+        prop_assert_eq!(distinct.len(), end.received.len(), "twice");
+        prop_assert!(end.core.sender.is_bounded(16_384));
+        prop_assert!(end.core.receiver.missed().len() <= 255);
+        prop_assert!(end.core.peer.is_bounded());
+    }
+    Ok(())
+}
