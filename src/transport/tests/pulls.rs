@@ -17,7 +17,7 @@ async fn ends() -> ((Memory, Box<dyn ByteLink>), (Memory, Box<dyn ByteLink>)) {
 
 /// Of each second the first tenth and the second half.
 fn schedule(base: Instant) -> Option<Arc<PullSchedule>> {
-    let windows = [500 * MS..1000 * MS, 0 * MS..100 * MS];
+    let windows = [500 * MS..1000 * MS, Duration::ZERO..100 * MS];
     let schedule = PullSchedule::new(base.into_std(), 1000 * MS, windows);
     Some(Arc::new(schedule.expect("a schedule")))
 }
