@@ -226,3 +226,22 @@ async fn every_transport_answers_for_every_statement() {
         assert!(table.columns().iter().any(has), "`{scheme}` has no column");
     }
 }
+
+#[tokio::test]
+async fn a_stream_is_refused_by_name_where_only_datagrams_travel() {
+    let manager = mancom::Manager::builder().scout(Scout::fixed([]));
+    let manager = manager.build().await.unwrap();
+    let datagrams = ["udp://127.0.0.1:9", "mc+udp://127.0.0.1:9"];
+    #[cfg(unix)]
+    let datagrams = datagrams.into_iter().chain([
+        "unix:/nowhere?type=seqpacket",
+        "mc+unix:/nowhere?type=seqpacket",
+    ]);
+    for endpoint in datagrams {
+        let connected = manager.connect(endpoint).await.unwrap_err().to_string();
+        let listened = manager.listen(endpoint).await.map(drop).unwrap_err();
+        for told in [connected, listened.to_string()] {
+            assert!(told.contains("datagrams"), "{endpoint}: {told}");
+        }
+    }
+}

@@ -33,14 +33,16 @@
 //! # Limits
 //!
 //! 64 KiB each way unless [`Shape::buffer`] says otherwise, and what fits on the line (rate times
-//! delay, at most 4 MiB) where rate and delay are known. The rate is each connection's own: two on
-//! one network do not share it.
+//! delay, at most 4 MiB) where rate and delay are known; an owned buffer is the sender's, and may be
+//! more. The rate is each connection's own: two on one network do not share it.
 
 mod exchange;
 mod lane;
 mod link;
+mod owned;
 mod pair;
 mod pull;
+mod store;
 mod world;
 
 #[cfg(test)]
@@ -248,6 +250,7 @@ impl Transport for Memory {
 
     fn characteristics(&self) -> Characteristics {
         let mut all = Characteristics::stream();
+        all.owned_send = true;
         all.pull_schedule = true;
         all
     }

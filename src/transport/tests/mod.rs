@@ -16,6 +16,7 @@ mod dialling;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod listening;
+mod owned;
 mod pulls;
 #[cfg(target_os = "linux")]
 mod unix_messages;
@@ -160,6 +161,7 @@ async fn memory_conforms() {
 async fn every_transport_reports_what_it_is() {
     let (memory, _) = unsimulated();
     let mut pulled = Characteristics::stream();
+    pulled.owned_send = true;
     pulled.pull_schedule = true;
     assert_eq!(memory.characteristics(), pulled);
     assert_eq!(Tcp::new().characteristics(), Characteristics::stream());
