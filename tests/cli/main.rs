@@ -1,5 +1,6 @@
 //! The command as a script meets it: what it prints where, and how it ends.
 
+mod airhook;
 mod cat;
 mod config;
 mod label;
@@ -14,6 +15,8 @@ mod ops;
 )]
 #[path = "../netns/process.rs"]
 mod process;
+#[path = "../netns/relay.rs"]
+mod relay;
 mod run;
 #[cfg(unix)]
 mod scout;

@@ -18,6 +18,8 @@
 //! its name in the `CASES` of its file.
 
 #[cfg(target_os = "linux")]
+mod airhook;
+#[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
 mod daemon;
@@ -48,6 +50,8 @@ mod plain;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod relay;
+#[cfg(target_os = "linux")]
 mod reload;
 #[cfg(target_os = "linux")]
 mod roaming;
@@ -67,6 +71,7 @@ fn main() -> std::process::ExitCode {
     // What takes long first.
     let cases: Vec<isolation::Case> = [
         watching::CASES,
+        airhook::CASES,
         paths::loss::CASES,
         datagrams::CASES,
         paths::bulk::CASES,

@@ -41,6 +41,8 @@ pub(crate) struct Load {
     pub(crate) total: u64,
     /// Where to, as the client knows it.
     to: &'static str,
+    /// Where the server listens, if that is not told by it.
+    at: Option<&'static str>,
     /// Set when it may end before all of it was sent.
     enough: Arc<AtomicBool>,
 }
@@ -52,6 +54,7 @@ impl Load {
             label,
             total,
             to: SERVER,
+            at: None,
             enough: Arc::default(),
         }
     }
@@ -59,6 +62,12 @@ impl Load {
     /// To another endpoint.
     pub(crate) fn to(mut self, to: &'static str) -> Self {
         self.to = to;
+        self
+    }
+
+    /// From a server that listens at this endpoint.
+    pub(crate) fn listening_at(mut self, at: &'static str) -> Self {
+        self.at = Some(at);
         self
     }
 
@@ -115,7 +124,8 @@ impl Transfer {
         let (at, seen) = (progress.clone(), Arc::clone(&events));
         let (total, enough) = (load.total, Arc::clone(&load.enough));
         let (facts, theirs) = (world.facts.path(), load.clone());
-        let server = serve(&world.server, listens_at(load.to), |listener| async move {
+        let at_server = load.at.unwrap_or(listens_at(load.to));
+        let server = serve(&world.server, at_server, |listener| async move {
             let mut stream = listener.accept().await.unwrap();
             stream.set_label(theirs.label);
             match theirs.by {
@@ -192,7 +202,7 @@ impl Transfer {
 
 /// The wildcard where the client knows a name, which the server need not.
 fn listens_at(to: &'static str) -> &'static str {
-    match to.contains("://10.") {
+    match to.starts_with("mc://10.") {
         true => to,
         false => "mc://0.0.0.0:7000",
     }

@@ -5,6 +5,7 @@
 //! (`output`), how they wait (`patience`, `scan`, `signals`), how they show a network (`view`) and how they
 //! read a length of time (`duration`) and where traffic goes (`destination`).
 
+mod airhook;
 mod cat;
 mod config;
 mod destination;
@@ -65,6 +66,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Airhook(airhook::Airhook),
     Cat(cat::Cat),
     Status(status::Status),
     Watch(watch::Watch),
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
     let output = Output::new(global.json, global.no_color);
     log(global.no_color);
     let ended: Result<ExitCode, Failure> = match &cli.command {
+        Command::Airhook(airhook) => run(airhook.run()),
         Command::Cat(cat) => run(cat.run(global)),
         Command::Status(status) => run(status.run(global, &output)),
         Command::Watch(watch) => run(watch.run(global, &output)),

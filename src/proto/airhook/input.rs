@@ -21,7 +21,8 @@ impl Airhook {
     pub fn receive(&mut self, now: Instant, packet: &[u8]) -> Result<Received, ReceiveError> {
         let packet = Packet::parse(packet)?;
         self.advance(now);
-        match self.peer.whose(self.session, &packet)? {
+        let seen = self.sender.seen(packet.observed);
+        match self.peer.whose(self.session, &packet, seen)? {
             Whose::Peer => self.of_the_peer(&packet),
             Whose::Stranger(session) => {
                 self.peer.meet(session, self.sender.last());

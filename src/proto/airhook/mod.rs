@@ -49,7 +49,7 @@
 //! | a message | 1 to [`MAX_MESSAGE`] bytes | `send` fails |
 //! | messages unconfirmed, or of which the end was not taken | [`Settings::queue`] | `send` fails |
 //! | numbers under way | 255 | messages wait |
-//! | packets under way | 255, of which 253 with messages | messages wait; answers repeat the last sequence |
+//! | packets under way | 253, one more that merely acknowledges, one more for a stranger | messages wait; answers repeat the last sequence |
 //! | numbers missed | 255 | the packet is rejected |
 //! | messages not taken | [`MAX_INCOMING`] before a packet, 255 more with it | the packet is rejected, so it is sent again |
 //! | sessions that were replaced | the last 16 | an older one could come back |

@@ -1,11 +1,15 @@
 //! Packets that go.
 
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 use super::Airhook;
 use super::error::BufferTooSmall;
 use super::packet::{Cursor, Header};
 use super::types::State;
+
+/// Bytes of a packet with both session numbers and nothing else.
+const QUESTION: usize = 12;
 
 impl Airhook {
     /// Makes the packet that is due, in `buffer`: its length, or `None` if none is due. Ask again until
@@ -62,26 +66,37 @@ impl Airhook {
     }
 
     fn make(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
-        if let Some(stranger) = self.peer.asks() {
-            // As if it were the first packet: what we know is of another.
-            let header = Header {
-                observed: 0,
-                sequence: self.sender.last(),
-                observed_session: Some(stranger),
-                session: Some(self.session),
-                number: 0,
-                missed: 0,
-            };
-            let mut out = room(buffer, header.length())?;
-            header.write(std::iter::empty(), &mut out);
-            self.peer.asked();
-            self.answer = false;
-            return Ok(out.written());
+        match (self.is_novel(), self.peer.asks()) {
+            (true, _) => self.make_novel(buffer),
+            (false, Some(stranger)) => self.make_question(stranger, buffer),
+            (false, None) => self.make_probe(buffer),
         }
-        match self.is_novel() {
-            true => self.make_novel(buffer),
-            false => self.make_probe(buffer),
+    }
+
+    /// To one that is not the peer, as if it were our first: what we know is of another. It must be newer
+    /// than everything the peer's earlier instance may be sent still.
+    fn make_question(
+        &mut self,
+        stranger: NonZeroU32,
+        buffer: &mut [u8],
+    ) -> Result<usize, BufferTooSmall> {
+        let mut out = room(buffer, QUESTION)?;
+        let last = self.sender.last();
+        if self.peer.doubts(last) {
+            self.sender.skip(self.now, self.receiver.observed());
         }
+        let header = Header {
+            observed: 0,
+            sequence: self.sender.last(),
+            observed_session: Some(stranger),
+            session: Some(self.session),
+            number: 0,
+            missed: 0,
+        };
+        header.write(std::iter::empty(), &mut out);
+        self.peer.asked();
+        self.answer = false;
+        Ok(out.written())
     }
 
     fn header(&self) -> Header {

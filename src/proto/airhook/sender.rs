@@ -25,9 +25,11 @@ use super::receiver::MAX_NUMBERS;
 use super::types::{MAX_MESSAGE, MessageId, MessageStatus, State};
 
 /// Packets that the peer is not known to have; one more would leave 8 bits of its acknowledgements
-/// without a meaning.
+/// without a meaning. The last is for asking a stranger whether it is there.
 pub(super) const MAX_PACKETS: usize = 255;
-/// Packets with messages among them: the last one is kept for an acknowledgement.
+/// With so many under way none goes that merely acknowledges.
+const MAX_NEWS_PACKETS: usize = 254;
+/// With so many under way none goes with messages.
 pub(super) const MAX_DATA_PACKETS: usize = 253;
 
 #[derive(Debug)]
@@ -60,7 +62,6 @@ pub(super) struct Sender {
     last: u16,
     /// The packets after the acknowledged one, up to the last.
     log: VecDeque<Record>,
-    data_packets: usize,
     /// The messages of those packets, by number; discarded ones included.
     numbers: VecDeque<MessageId>,
     next_number: u8,
@@ -95,7 +96,6 @@ impl Sender {
             queued: 0,
             last: 1,
             log: VecDeque::from([Record::default()]),
-            data_packets: 0,
             numbers: VecDeque::new(),
             next_number: 0,
         }
@@ -211,13 +211,12 @@ impl Sender {
     pub(super) fn has_data(&self, flight: usize) -> bool {
         !self.pending.is_empty()
             && self.numbers.len() < MAX_NUMBERS
-            && self.data_packets < MAX_DATA_PACKETS
-            && self.log.len() < flight.min(MAX_PACKETS - 1)
+            && self.log.len() < flight.min(MAX_DATA_PACKETS)
     }
 
     /// Whether there may be one more packet, if only to acknowledge.
     pub(super) fn has_room(&self) -> bool {
-        self.log.len() < MAX_PACKETS
+        self.log.len() < MAX_NEWS_PACKETS
     }
 
     /// How many packets more an acknowledgement covers; `None` if it means one never sent.
@@ -225,6 +224,19 @@ impl Sender {
         let low = self.acknowledged(0).to_be_bytes()[1];
         let newly = usize::from(observed.wrapping_sub(low));
         (newly <= self.log.len()).then_some(newly)
+    }
+
+    /// The latest sequence with these low bits.
+    pub(super) fn seen(&self, observed: u8) -> u16 {
+        let unseen = self.last.to_be_bytes()[1].wrapping_sub(observed);
+        self.last.wrapping_sub(unseen.into())
+    }
+
+    /// A sequence of which the peer has no packet, if there is room for one.
+    pub(super) fn skip(&mut self, now: Instant, observed: u8) {
+        if self.log.len() < MAX_PACKETS {
+            self.record(now, observed, 0);
+        }
     }
 
     /// What the last packet said was observed, if the peer may not have it.
@@ -250,7 +262,6 @@ impl Sender {
                 break;
             };
             made = record.at.or(made);
-            self.data_packets -= usize::from(record.messages > 0);
             for _ in 0..record.messages {
                 let number = self.next_number;
                 let number = number.wrapping_sub(self.numbers.len().to_le_bytes()[0]);
@@ -284,10 +295,9 @@ impl Sender {
             self.again(now, id);
         }
         self.next_number = 0;
-        self.data_packets = 0;
         self.log.clear();
-        let unseen = self.last.to_be_bytes()[1].wrapping_sub(observed);
-        self.log.resize(usize::from(unseen), Record::default());
+        let unseen = self.last.wrapping_sub(self.seen(observed));
+        self.log.resize(unseen.into(), Record::default());
     }
 
     /// The first message that would go.
@@ -317,8 +327,11 @@ impl Sender {
             messages += 1;
             self.change(now, id, State::Sent);
         }
+        self.record(now, observed, messages);
+    }
+
+    fn record(&mut self, now: Instant, observed: u8, messages: usize) {
         self.last = self.last.wrapping_add(1);
-        self.data_packets += usize::from(messages > 0);
         self.log.push_back(Record {
             messages,
             observed,
@@ -336,7 +349,6 @@ impl Sender {
             && self.changed.len() <= self.messages.len()
             && self.numbers.len() <= MAX_NUMBERS
             && self.log.len() <= MAX_PACKETS
-            && self.data_packets <= MAX_DATA_PACKETS
             && self.queued <= self.messages.len() * MAX_MESSAGE
     }
 }

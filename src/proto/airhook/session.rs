@@ -11,11 +11,13 @@
 //!
 //! - A session is known only when a packet tells its number *and* ours: who sends that has seen a packet
 //!   of ours. What merely tells a number changes nothing; its sender gets a packet with both numbers, and
-//!   if it is there, it answers with both.
+//!   if it is there, it answers with both. Another instance of the peer must also acknowledge what we
+//!   sent since we met a stranger, so that it is there now.
 //! - Until the peer is confirmed, a packet that tells no session counts only if it acknowledges one of
 //!   ours that told both numbers. What an earlier instance of the peer sent acknowledges earlier ones.
-//! - After a stranger was asked, our packets tell both numbers once more until the peer acknowledges one
-//!   of them: should the stranger be the peer's next instance, it must not take them for its own.
+//! - Once a stranger was met, our packets tell both numbers once more until the peer acknowledges one of
+//!   them. Should the stranger be the peer's next instance, it must not take them for its own, and those
+//!   made before are older than the one that asks it.
 //! - A session that was replaced does not come back: the last [`PAST`] of them are remembered.
 //! - Until a new instance is confirmed, only [`CAUTIOUS_FLIGHT`] packets go, so that what an earlier one
 //!   acknowledges cannot be mistaken for them.
@@ -40,7 +42,7 @@ pub(super) enum Whose {
     First(NonZeroU32),
     /// A later instance's, which knows us.
     Next(NonZeroU32),
-    /// Of one that does not know us.
+    /// Of one that does not know us, or did once.
     Stranger(NonZeroU32),
 }
 
@@ -55,7 +57,7 @@ pub(super) struct Peer {
     stranger: Option<NonZeroU32>,
     /// It is to be asked; before a peer is known every packet does.
     asks: bool,
-    /// The sequence at which a stranger was asked and after which nothing was acknowledged.
+    /// The last sequence before a stranger was met, after which the peer acknowledged nothing.
     doubted: Option<u16>,
     /// It replaced another.
     next: bool,
@@ -68,10 +70,12 @@ fn reaches(a: u16, b: u16) -> bool {
 }
 
 impl Peer {
+    /// `seen` is the latest sequence of ours that the packet can mean to acknowledge.
     pub(super) fn whose(
         &self,
         ours: NonZeroU32,
         packet: &Packet<'_>,
+        seen: u16,
     ) -> Result<Whose, ReceiveError> {
         let echo = packet.observed_session;
         if echo.is_some_and(|echo| echo != ours) {
@@ -84,9 +88,23 @@ impl Peer {
             Some(session) if session == ours || self.past.contains(&session) => {
                 Err(ReceiveError::PastSession)
             }
-            Some(session) if echo.is_none() => Ok(Whose::Stranger(session)),
+            Some(session) if echo.is_none() || !self.is_there(session, seen) => {
+                Ok(Whose::Stranger(session))
+            }
             Some(session) if self.session.is_none() => Ok(Whose::First(session)),
             Some(session) => Ok(Whose::Next(session)),
+        }
+    }
+
+    /// Whether a session that knows us, and has seen this sequence of ours, is there now.
+    fn is_there(&self, session: NonZeroU32, seen: u16) -> bool {
+        match self.session {
+            Some(_) => self
+                .doubted
+                .is_some_and(|met| met != seen && reaches(seen, met)),
+            // Who answers our first packets is no stranger. Two that call at the same time have seen
+            // nothing of each other that they could acknowledge.
+            None => self.stranger.is_none_or(|stranger| stranger == session),
         }
     }
 
@@ -102,7 +120,7 @@ impl Peer {
     pub(super) fn meet(&mut self, stranger: NonZeroU32, last: u16) {
         if self.session.is_some() {
             self.asks = true;
-            self.doubted = Some(last);
+            self.doubted.get_or_insert(last);
         } else if self.stranger != Some(stranger) {
             self.introduced = None;
         }
@@ -173,6 +191,11 @@ impl Peer {
     /// A stranger that is to be asked beside the known peer.
     pub(super) fn asks(&self) -> Option<NonZeroU32> {
         self.stranger.filter(|_| self.asks)
+    }
+
+    /// Whether every packet after `last`, and only those, tells both numbers.
+    pub(super) fn doubts(&self, last: u16) -> bool {
+        self.doubted == Some(last)
     }
 
     pub(super) fn asked(&mut self) {

@@ -122,12 +122,7 @@ impl Shared {
 
     pub(super) fn close(&self) {
         let mut state = self.lock();
-        // Outside a runtime the driver is gone too.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            state.stream.close(now());
-        } else {
-            state.stream.close(Instant::now());
-        }
+        state.stream.close(now());
         let driver = state.driver.take();
         drop(state);
         wake([driver]);

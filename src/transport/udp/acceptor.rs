@@ -46,7 +46,7 @@ impl Acceptor for UdpAcceptor {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Link>> {
         let key = ready!(self.hub.poll_accept(cx));
         let share = Share::new(Arc::clone(&self.hub), key);
-        let local = self.hub.local().ip();
+        let local = key.own.unwrap_or(self.hub.local().ip());
         let link = UdpLink::accepted(share, (key.source, local), &self.at, self.max);
         Poll::Ready(Ok(Link::Datagrams(Box::new(link))))
     }

@@ -1,5 +1,6 @@
 //! One socket for many links: a task reads it and splits what comes by its source.
 
+use super::own::{Receiver, send_to};
 use super::table::{Key, Table, Taken};
 use super::{MAX_DATAGRAM, check_size};
 use crate::transport::error::fail;
@@ -9,12 +10,15 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
 /// Datagrams read before the other tasks of the runtime have their turn.
 const TURN: usize = 64;
+/// After as many failures in a row.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A socket that listens, or did: its task ends with the last that holds it.
 #[derive(Debug)]
@@ -46,11 +50,12 @@ impl Hub {
     /// Listens with a bound socket; its one acceptor is to be made now.
     pub(in crate::transport) fn open(socket: UdpSocket) -> io::Result<Arc<Self>> {
         let local = socket.local_addr()?;
+        let receiver = Receiver::new(&socket)?;
         let shared = Arc::new(Shared {
             socket,
             table: Mutex::new(Table::opened()),
         });
-        let task = tokio::spawn(split(Arc::clone(&shared))).abort_handle();
+        let task = tokio::spawn(split(Arc::clone(&shared), receiver)).abort_handle();
         Ok(Arc::new(Self {
             shared,
             local,
@@ -85,22 +90,31 @@ impl Hub {
     }
 }
 
-async fn split(shared: Arc<Shared>) {
+async fn split(shared: Arc<Shared>, mut receiver: Receiver) {
     let mut buf = vec![0; MAX_DATAGRAM + 1];
+    let mut failures = 0;
     loop {
         if shared.socket.readable().await.is_err() {
             return;
         }
         for _ in 0..TURN {
-            match shared.socket.try_recv_from(&mut buf) {
-                Ok((n, from)) => {
-                    let wakers = shared.lock().hear(from, &buf[..n]);
+            match receiver.try_recv(&shared.socket, &mut buf) {
+                Ok((n, from, own)) => {
+                    failures = 0;
+                    let wakers = shared.lock().hear((from, own), &buf[..n]);
                     wakers.into_iter().flatten().for_each(Waker::wake);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 // What an earlier datagram met on its way; it concerns one source, and nobody knows which.
-                Err(e) => tracing::trace!(target: "mancom::transport", error = %e, "udp"),
+                Err(e) => {
+                    failures += 1;
+                    tracing::trace!(target: "mancom::transport", error = %e, "udp");
+                }
             }
+        }
+        if failures >= TURN {
+            tokio::time::sleep(PAUSE).await;
+            failures = 0;
         }
         tokio::task::yield_now().await;
     }
@@ -137,8 +151,9 @@ impl Share {
                 ended?;
             }
             let shared = &self.hub.shared;
-            match shared.socket.try_send_to(datagram, self.key.source) {
-                Ok(_) => return Poll::Ready(Ok(())),
+            let way = (self.key.source, self.key.own);
+            match send_to(&shared.socket, datagram, way) {
+                Ok(()) => return Poll::Ready(Ok(())),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     let shared = Arc::clone(shared);
                     let waiting = async move { shared.socket.writable().await };

@@ -32,6 +32,7 @@ use tokio::net::UdpSocket;
 mod acceptor;
 mod hub;
 mod link;
+mod own;
 mod table;
 #[cfg(test)]
 pub(super) mod tests;
@@ -52,7 +53,8 @@ pub(super) const MAX_DATAGRAM: usize = 65_507;
 /// there again, with the same transport, takes the socket over.
 ///
 /// There is no close: a link that is dropped is forgotten, and its source is a new one when it is heard
-/// again.
+/// again. A listener at a wildcard address answers from the address that it was asked at, on Linux;
+/// elsewhere from the one that the routes choose, so name one there if the host has several.
 ///
 /// Attributes: `advertise=HOST`, the host that a listener's contact names; `max=BYTES`, the largest
 /// datagram that is sent, if less than 65,507.

@@ -1,7 +1,7 @@
 //! Which datagram of a shared socket belongs to which link: a table of sources, bounded in every way.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
 
 /// Sources known at once.
@@ -19,6 +19,8 @@ pub(super) const TOTAL: usize = 16 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) source: SocketAddr,
+    /// At which address of ours it was first heard, if there are several.
+    pub(super) own: Option<IpAddr>,
     number: u64,
 }
 
@@ -66,7 +68,11 @@ impl Table {
     }
 
     /// Takes a datagram in; whom to wake: who waits for it, and whose place its source took.
-    pub(super) fn hear(&mut self, from: SocketAddr, datagram: &[u8]) -> [Option<Waker>; 2] {
+    pub(super) fn hear(
+        &mut self,
+        (from, own): (SocketAddr, Option<IpAddr>),
+        datagram: &[u8],
+    ) -> [Option<Waker>; 2] {
         self.count += 1;
         let heard = self.count;
         let mut gone = None;
@@ -77,6 +83,7 @@ impl Table {
             gone = self.make_room();
             self.waiting.push_back(Key {
                 source: from,
+                own,
                 number: heard,
             });
             self.sources.insert(

@@ -152,6 +152,28 @@ async fn links_outlive_their_acceptor_and_its_place_can_be_taken_again() {
     assert!(freed.is_ok(), "the socket closes with its last link");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_at_every_address_answers_from_the_one_it_was_asked_at() {
+    let udp = Udp::new();
+    let any = [
+        ("udp://0.0.0.0:0", "127.0.0.5"),
+        ("udp://[::]:0", "127.0.0.6"),
+        ("udp://[::]:0", "::1"),
+    ];
+    for (at, asked) in any {
+        let mut acceptor = udp.listen(&endpoint(at), None).await.expect("a port");
+        let to = acceptor.contact().with_host(asked).expect("a host");
+        let mut near = dialled(&udp, &to).await;
+        send(&mut *near, b"?").await.expect("loopback");
+        let mut far = accept(&mut *acceptor).await;
+        assert_eq!(far.local().expect("known").to_string(), asked);
+        // A connected socket takes an answer from there alone.
+        send(&mut *far, b"!").await.expect("loopback");
+        assert_eq!(recv(&mut *near).await.expect("an answer"), b"!");
+    }
+}
+
 #[tokio::test]
 async fn a_dialled_link_leads_where_it_was_dialled() {
     let udp = Udp::new();
@@ -196,10 +218,10 @@ fn source(n: usize) -> SocketAddr {
 #[test]
 fn a_flood_of_sources_stays_within_the_table() {
     let mut table = Table::opened();
-    table.hear(source(0), b"first");
+    table.hear((source(0), None), b"first");
     let kept = table.accept(Waker::noop()).expect("it waits");
     for n in 1..3 * SOURCES {
-        table.hear(source(n), b"hello");
+        table.hear((source(n), None), b"hello");
         let (sources, waiting, bytes) = table.sizes();
         assert!(sources <= SOURCES && waiting <= 2 * SOURCES && bytes <= TOTAL);
     }
@@ -221,12 +243,12 @@ fn of_accepted_sources_the_one_silent_for_longest_goes() {
     let mut table = Table::opened();
     let keys: Vec<_> = (0..SOURCES)
         .map(|n| {
-            table.hear(source(n), b"hello");
+            table.hear((source(n), None), b"hello");
             table.accept(Waker::noop()).expect("it waits")
         })
         .collect();
-    table.hear(source(0), b"still here");
-    table.hear(source(SOURCES), b"one more");
+    table.hear((source(0), None), b"still here");
+    table.hear((source(SOURCES), None), b"one more");
     assert_eq!(table.take(keys[1], Waker::noop()), Taken::Gone);
     assert!(matches!(
         table.take(keys[0], Waker::noop()),
@@ -234,7 +256,7 @@ fn of_accepted_sources_the_one_silent_for_longest_goes() {
     ));
     assert_eq!(table.sizes().0, SOURCES);
     // Heard again it is another link, and the old one has no part in it.
-    table.hear(source(1), b"back");
+    table.hear((source(1), None), b"back");
     assert_eq!(table.take(keys[1], Waker::noop()), Taken::Gone);
     table.forget(keys[1]);
     assert_eq!(table.sizes().0, SOURCES);
@@ -244,18 +266,18 @@ fn of_accepted_sources_the_one_silent_for_longest_goes() {
 fn what_nobody_reads_stays_within_its_bounds() {
     let mut table = Table::opened();
     for _ in 0..2 * UNACCEPTED {
-        table.hear(source(1), b"hello");
+        table.hear((source(1), None), b"hello");
     }
     assert_eq!(table.sizes().2, 5 * UNACCEPTED);
     let one = table.accept(Waker::noop()).expect("it waits");
     for _ in 0..2 * DATAGRAMS {
-        table.hear(source(1), b"hello");
+        table.hear((source(1), None), b"hello");
     }
     assert_eq!(table.sizes().2, 5 * DATAGRAMS);
     let large = vec![0; 60_000];
     for n in 0..2 * TOTAL / BYTES {
         for _ in 0..4 {
-            table.hear(source(100 + n), &large);
+            table.hear((source(100 + n), None), &large);
         }
         table.accept(Waker::noop());
         assert!(table.sizes().2 <= TOTAL);
@@ -264,7 +286,7 @@ fn what_nobody_reads_stays_within_its_bounds() {
     table.close();
     assert!(
         table
-            .hear(source(9), b"nobody accepts")
+            .hear((source(9), None), b"nobody accepts")
             .iter()
             .all(Option::is_none)
     );

@@ -57,6 +57,8 @@ pub(super) struct Link {
     /// Nothing comes through.
     pub(super) dark: bool,
     chance: Seeded,
+    /// Which instance sent a message.
+    authors: BTreeMap<Bytes, NonZeroU32>,
     /// By arrival: to whom, and what.
     flying: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
     count: u64,
@@ -74,6 +76,7 @@ impl Link {
             weather,
             dark: false,
             chance,
+            authors: BTreeMap::new(),
             flying: BTreeMap::new(),
             count: 0,
             buffer: vec![0; weather.largest],
@@ -84,6 +87,8 @@ impl Link {
         let message = message.into();
         let side = &mut self.ends[end];
         let id = side.core.send(self.now, message.clone()).expect("room");
+        let author = side.core.status().session;
+        self.authors.insert(message.clone(), author);
         side.open.insert(id, message);
         id
     }
@@ -166,8 +171,9 @@ impl Link {
         self.look(to);
     }
 
-    /// Its program takes what is new. What it is told was confirmed has come.
-    // behaviour: AH-13
+    /// Its program takes what is new. What it is told was confirmed has come, and what comes is of the
+    /// instance it was told of.
+    // behaviour: AH-13, AH-20
     fn look(&mut self, end: usize) {
         while let Some(event) = self.ends[end].core.poll_event() {
             let now = self.now;
@@ -179,6 +185,8 @@ impl Link {
             match event {
                 Event::Session(session) => side.sessions.push(session),
                 Event::Message(message) => {
+                    let author = self.authors.get(&message);
+                    assert_eq!(author, side.sessions.last(), "of an earlier instance");
                     side.received_at = now;
                     side.ever.insert(message.clone());
                     side.received.push(message);
