@@ -86,6 +86,7 @@ fn remove(path: &Path, this: FileId) {
 }
 
 /// Listens at `path`, a file with the permissions `mode`; replaces a stale one, of `owner` if one is named.
+#[cfg(any(test, feature = "daemon"))]
 pub(crate) async fn listen(
     path: &Path,
     mode: u32,
@@ -94,7 +95,7 @@ pub(crate) async fn listen(
     listen_for(Type::STREAM, path, mode, owner).await
 }
 
-/// The same for sockets of another type; tokio's listener does not mind which.
+/// As `listen`, for sockets of another type; tokio's listener does not mind which.
 pub(crate) async fn listen_for(
     kind: Type,
     path: &Path,
