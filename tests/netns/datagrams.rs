@@ -6,15 +6,15 @@ use crate::process::{Program, until};
 use crate::transfer::{By, Load, MIB, Transfer};
 use crate::waiting::lasting;
 use crate::world::World;
+use mancom::proto::pair::Seeded;
 use mancom::transport::{Acceptor, Bind, DatagramLink, Link as Way, Multicast, Transport};
 use mancom::{Endpoint, Label};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::io::ReadBuf;
@@ -167,11 +167,11 @@ fn a_session_over_airhook_goes_from_network_to_network() {
 // ---- a relay that loses
 
 /// Passes datagrams on to the listener behind it, and back, but for those that it loses.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Relay {
     dark: Arc<AtomicBool>,
     passed: Arc<AtomicU64>,
-    chance: Arc<AtomicU64>,
+    chance: Arc<Mutex<Seeded>>,
 }
 
 impl Relay {
@@ -216,17 +216,9 @@ impl Relay {
         }
     }
 
-    /// Knuth's 64-bit generator (MMIX).
     fn loses(&self) -> bool {
-        let next = |state: u64| {
-            let product = state.wrapping_mul(6_364_136_223_846_793_005);
-            product.wrapping_add(1_442_695_040_888_963_407)
-        };
-        let order = Ordering::Relaxed;
-        let drawn = self
-            .chance
-            .fetch_update(order, order, |state| Some(next(state)));
-        self.dark.load(order) || (drawn.unwrap() >> 33) % 100 < LOSS
+        let drawn = self.chance.lock().unwrap().below(100);
+        self.dark.load(Ordering::Relaxed) || drawn < LOSS
     }
 }
 
@@ -251,7 +243,11 @@ fn cat_over_airhook_survives_a_fifth_lost_and_ten_seconds_of_nothing() {
     let total = soak().unwrap_or(2_000_000);
     let limit = LIMIT.max(Duration::from_secs(total / 50_000));
     let (there, back) = (counter(total), counter(total / 10));
-    let relay = Relay::default();
+    let relay = Relay {
+        dark: Arc::default(),
+        passed: Arc::default(),
+        chance: Arc::new(Mutex::new(Seeded::new(1))),
+    };
     relay.start(&server);
     let at = format!("mc+airhook://{BEHIND}");
     let listen = ["cat", "--listen", &at];

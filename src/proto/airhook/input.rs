@@ -36,6 +36,7 @@ impl Airhook {
                 self.admit(&receiver, newly, &packet)?;
                 self.receiver = receiver;
                 self.peer.join(session);
+                self.sender.found();
                 self.incoming.push_back(Event::Session(session));
                 self.take(newly, &packet);
                 Ok(Received::New)

@@ -8,9 +8,6 @@ use super::error::BufferTooSmall;
 use super::packet::{Cursor, Header};
 use super::types::State;
 
-/// Bytes of a packet with both session numbers and nothing else.
-const QUESTION: usize = 12;
-
 impl Airhook {
     /// Makes the packet that is due, in `buffer`: its length, or `None` if none is due. Ask again until
     /// then: there may be more messages than fit into one.
@@ -55,7 +52,8 @@ impl Airhook {
     }
 
     fn has_data(&self) -> bool {
-        self.sender.has_data(self.peer.flight())
+        self.sender
+            .has_data(self.peer.flight(), self.peer.is_cautious())
     }
 
     /// Whether the next packet has something to say that none has said before.
@@ -80,19 +78,19 @@ impl Airhook {
         stranger: NonZeroU32,
         buffer: &mut [u8],
     ) -> Result<usize, BufferTooSmall> {
-        let mut out = room(buffer, QUESTION)?;
-        let last = self.sender.last();
-        if self.peer.doubts(last) {
-            self.sender.skip(self.now, self.receiver.observed());
-        }
-        let header = Header {
+        let mut header = Header {
             observed: 0,
             sequence: self.sender.last(),
             observed_session: Some(stranger),
             session: Some(self.session),
-            number: 0,
+            number: self.sender.base(),
             missed: 0,
         };
+        let mut out = room(buffer, header.length())?;
+        if self.peer.doubts(header.sequence) {
+            self.sender.skip(self.now, self.receiver.observed());
+            header.sequence = self.sender.last();
+        }
         header.write(std::iter::empty(), &mut out);
         self.peer.asked();
         self.answer = false;
@@ -118,8 +116,9 @@ impl Airhook {
         let first_length = first.map_or(0, |message| 1 + message.len());
         let mut out = room(buffer, header.length() + first_length)?;
         header.write(self.receiver.missed(), &mut out);
+        let (data, cautious) = (first_length > 0, self.peer.is_cautious());
         self.sender
-            .fill(self.now, header.observed, first_length > 0, &mut out);
+            .fill(self.now, header.observed, data, cautious, &mut out);
         self.receiver.carry(header.sequence);
         self.peer.introduce(header.sequence);
         self.news = false;

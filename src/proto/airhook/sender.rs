@@ -65,6 +65,8 @@ pub(super) struct Sender {
     /// The messages of those packets, by number; discarded ones included.
     numbers: VecDeque<MessageId>,
     next_number: u8,
+    /// The first number to every peer but the first.
+    base: u8,
 }
 
 /// Which numbers a packet says were missed.
@@ -98,6 +100,7 @@ impl Sender {
             log: VecDeque::from([Record::default()]),
             numbers: VecDeque::new(),
             next_number: 0,
+            base: 0,
         }
     }
 
@@ -207,10 +210,26 @@ impl Sender {
         !self.numbers.is_empty() || !self.pending.is_empty()
     }
 
+    /// The first number to every peer but the first.
+    pub(super) fn base(&self) -> u8 {
+        self.base
+    }
+
+    /// A peer is known. What was sent before, any stranger may count as missed.
+    pub(super) fn found(&mut self) {
+        self.base = self.next_number;
+    }
+
+    /// Whether there is a number for a message. A peer that is told of numbers from `base` on counts
+    /// those below as missed: until it is known that it has said so, none of them may be used.
+    fn has_number(&self, cautious: bool) -> bool {
+        self.numbers.len() < MAX_NUMBERS && !(cautious && self.next_number == u8::MAX)
+    }
+
     /// Whether a packet may have messages and there are some; `flight` bounds the packets under way.
-    pub(super) fn has_data(&self, flight: usize) -> bool {
+    pub(super) fn has_data(&self, flight: usize, cautious: bool) -> bool {
         !self.pending.is_empty()
-            && self.numbers.len() < MAX_NUMBERS
+            && self.has_number(cautious)
             && self.log.len() < flight.min(MAX_DATA_PACKETS)
     }
 
@@ -288,13 +307,13 @@ impl Sender {
     }
 
     /// The peer is a new one that has seen nothing before the packet it observed: what was sent is
-    /// pending again, and numbers restart. Sequences go on, so that packets to the old peer that are
+    /// pending again, and numbers begin at `base`. Sequences go on, so that packets to the old peer that are
     /// still under way are old to the new one.
     pub(super) fn restart(&mut self, now: Instant, observed: u8) {
         for id in std::mem::take(&mut self.numbers) {
             self.again(now, id);
         }
-        self.next_number = 0;
+        self.next_number = self.base;
         self.log.clear();
         let unseen = self.last.wrapping_sub(self.seen(observed));
         self.log.resize(unseen.into(), Record::default());
@@ -307,9 +326,16 @@ impl Sender {
     }
 
     /// A new packet, with as many messages as fit if it may have any.
-    pub(super) fn fill(&mut self, now: Instant, observed: u8, data: bool, out: &mut Cursor<'_>) {
+    pub(super) fn fill(
+        &mut self,
+        now: Instant,
+        observed: u8,
+        data: bool,
+        cautious: bool,
+        out: &mut Cursor<'_>,
+    ) {
         let mut messages = 0;
-        while data && self.numbers.len() < MAX_NUMBERS {
+        while data && self.has_number(cautious) {
             let Some(&id) = self.pending.first() else {
                 break;
             };

@@ -18,6 +18,9 @@
 //! - Once a stranger was met, our packets tell both numbers once more until the peer acknowledges one of
 //!   them. Should the stranger be the peer's next instance, it must not take them for its own, and those
 //!   made before are older than the one that asks it.
+//! - While two strangers are about and none is known, no messages go: whoever is not the peer in the end
+//!   must not have had any. Message numbers begin, for every instance but the first, where those to
+//!   nobody in particular ended: so a stranger that took us for its peer then has not seen later ones.
 //! - A session that was replaced does not come back: the last [`PAST`] of them are remembered.
 //! - Until a new instance is confirmed, only [`CAUTIOUS_FLIGHT`] packets go, so that what an earlier one
 //!   acknowledges cannot be mistaken for them.
@@ -55,6 +58,8 @@ pub(super) struct Peer {
     introduced: Option<u16>,
     /// The last one that told its number without ours.
     stranger: Option<NonZeroU32>,
+    /// There was another before it, and no peer is known yet.
+    contested: bool,
     /// It is to be asked; before a peer is known every packet does.
     asks: bool,
     /// The last sequence before a stranger was met, after which the peer acknowledged nothing.
@@ -123,6 +128,7 @@ impl Peer {
             self.doubted.get_or_insert(last);
         } else if self.stranger != Some(stranger) {
             self.introduced = None;
+            self.contested |= self.stranger.is_some();
         }
         self.stranger = Some(stranger);
     }
@@ -202,12 +208,18 @@ impl Peer {
         self.asks = false;
     }
 
-    /// The most packets under way.
+    /// The most packets under way with messages.
     pub(super) fn flight(&self) -> usize {
-        match self.next && !self.confirmed {
-            true => CAUTIOUS_FLIGHT,
-            false => usize::MAX,
+        match self.session {
+            None if self.contested => 0,
+            Some(_) if self.is_cautious() => CAUTIOUS_FLIGHT,
+            _ => usize::MAX,
         }
+    }
+
+    /// Whether the peer is another than before, and not confirmed.
+    pub(super) fn is_cautious(&self) -> bool {
+        self.next && !self.confirmed
     }
 }
 

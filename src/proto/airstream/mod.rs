@@ -65,20 +65,22 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::airhook::{Airhook, Event, MessageId, Received, Settings, State};
 
+mod error;
 mod incoming;
+mod input;
 mod life;
 mod message;
 mod outgoing;
 mod pace;
+mod say;
 #[cfg(test)]
 mod tests;
 
+pub use error::{Fault, WriteError};
 use incoming::Incoming;
-use message::{Body, Message};
+use message::Body;
 use outgoing::Outgoing;
 use pace::Pace;
 
@@ -96,42 +98,6 @@ pub const PACKET: usize = 1_200;
 const WAITING: Duration = Duration::from_secs(3);
 /// Messages of ours that Airhook keeps: all that may be under way, and a few of each other kind.
 const QUEUE: usize = 2_048;
-
-/// Why a stream ended before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// See [`SILENCE`].
-    #[error("nothing was heard for {} s", SILENCE.as_secs())]
-    Silent,
-    /// The peer ended it before its time.
-    #[error("the peer reset the stream")]
-    Reset,
-    /// The peer was started anew.
-    #[error("the peer is another instance than before")]
-    Restarted,
-    /// The peer does not keep to the protocol.
-    #[error("the peer sends what it may not send")]
-    Nonsense,
-    /// It was closed, and the peer took in [`LINGER`] not all that was written.
-    #[error("the peer did not take all within {} s", LINGER.as_secs())]
-    Lingered,
-}
-
-/// Why nothing can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// Our direction was ended.
-    #[error("the stream was ended here")]
-    Ended,
-    /// The peer reads no more.
-    #[error("the peer reads no more")]
-    Stopped,
-    /// The stream is over.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
 
 /// What a message of ours said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,109 +341,5 @@ impl Airstream {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.settle(now);
-    }
-
-    // ---- within
-
-    fn say_open(&mut self, now: Instant) {
-        let limit = self.incoming.tell();
-        self.say(now, Said::Open, Body::Open { limit });
-    }
-
-    fn say(&mut self, now: Instant, said: Said, body: Body<'_>) {
-        let message = Message {
-            tag: self.tag,
-            body,
-        };
-        self.send(now, said, message.encode());
-    }
-
-    fn send(&mut self, now: Instant, said: Said, message: Bytes) {
-        match self.hook.send(now, message) {
-            Ok(id) => {
-                self.count += 1;
-                let number = self.count;
-                self.owed.insert(id, Owed { number, said });
-            }
-            // The bounds of what is under way are far below those of the queue.
-            Err(_) => self.fail(Fault::Nonsense),
-        }
-    }
-
-    fn take(&mut self, now: Instant, bytes: &[u8]) {
-        let Some(message) = Message::decode(bytes) else {
-            return;
-        };
-        match (self.phase, &message.body) {
-            (Phase::Over, _) => return,
-            (Phase::Waiting, Body::Open { limit }) => {
-                self.tag = message.tag;
-                self.phase = Phase::Open;
-                self.outgoing.allow(*limit);
-                let limit = self.incoming.tell();
-                self.say(now, Said::Accept, Body::Accept { limit });
-                return;
-            }
-            // Of nobody here, or of a stream before this one.
-            (Phase::Waiting, _) => return,
-            _ if message.tag != self.tag => return,
-            _ => {}
-        }
-        match message.body {
-            // Once more, for an earlier one went to another instance of ours.
-            Body::Open { .. } => {}
-            Body::Accept { limit } => {
-                if self.phase == Phase::Opening {
-                    self.phase = Phase::Open;
-                    self.outgoing.allow(limit);
-                }
-            }
-            Body::Data { offset, bytes } => {
-                if !self.incoming.data(offset, bytes) {
-                    self.reset(now, Fault::Nonsense);
-                }
-            }
-            Body::End { offset } => {
-                if !self.incoming.end(offset) {
-                    self.reset(now, Fault::Nonsense);
-                }
-            }
-            Body::Limit { limit } => self.outgoing.allow(limit),
-            Body::Stop => self.outgoing.stop(),
-            Body::Reset => self.fail(Fault::Reset),
-        }
-    }
-
-    /// One of our messages has arrived.
-    fn confirmed_by(&mut self, id: MessageId) {
-        let Some(owed) = self.owed.remove(&id) else {
-            return;
-        };
-        match owed.said {
-            Said::Data => self.outgoing.confirm(owed.number),
-            Said::Limit => self.telling = false,
-            _ => {}
-        }
-    }
-
-    /// Messages that are not confirmed: how many, and how many were sent since the oldest of them.
-    fn under_way(&self) -> (usize, u64) {
-        let oldest = self.owed.values().next();
-        let span = oldest.map_or(0, |oldest| self.count - oldest.number + 1);
-        (self.owed.len(), span)
-    }
-
-    fn keep_pace(&mut self) {
-        let retransmit = match self.phase {
-            Phase::Waiting => WAITING,
-            _ => self.pace.interval(),
-        };
-        if self.hook.settings().retransmit != retransmit {
-            let settings = Settings {
-                retransmit,
-                ..self.hook.settings().clone()
-            };
-            self.hook.set_settings(settings);
-        }
     }
 }

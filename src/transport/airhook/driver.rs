@@ -1,16 +1,17 @@
 //! The task of a link: datagrams in and out, and timers.
 
 use super::AirhookLink;
+use super::shared::{Shared, keep, now, told, wake};
 use crate::endpoint::Endpoint;
 use crate::proto::airhook::MIN_BUFFER;
-use crate::proto::airstream::{Airstream, Fault, PACKET, WriteError};
+use crate::proto::airstream::{Airstream, PACKET};
 use crate::transport::error::fail;
 use crate::transport::{DatagramLink, Link};
 use std::io;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
@@ -25,162 +26,6 @@ const REFUSED: Duration = Duration::from_secs(1);
 const FAILURES: u32 = 64;
 /// While the socket takes nothing.
 const BUSY: Duration = Duration::from_millis(20);
-
-/// A stream, and who waits for it.
-#[derive(Debug)]
-pub(super) struct Shared(Mutex<State>);
-
-#[derive(Debug)]
-struct State {
-    stream: Airstream,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-    driver: Option<Waker>,
-    /// What became of the datagrams' link.
-    broken: Option<(io::ErrorKind, String)>,
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        let now = now();
-        match state.stream.read(now, buf.initialize_unfilled()) {
-            Ok(Some(n)) => {
-                buf.advance(n);
-                let driver = state.due(now);
-                drop(state);
-                wake([driver]);
-                Poll::Ready(Ok(()))
-            }
-            Ok(None) => match state.failure() {
-                Some(error) => Poll::Ready(Err(error)),
-                None => {
-                    keep(&mut state.reader, cx);
-                    Poll::Pending
-                }
-            },
-            Err(fault) => Poll::Ready(Err(told(fault))),
-        }
-    }
-
-    pub(super) fn poll_write(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        let now = now();
-        if let Some(error) = state.failure() {
-            return Poll::Ready(Err(error));
-        }
-        let mut taken = 0;
-        for bytes in bufs {
-            match state.stream.write(now, bytes) {
-                Ok(n) => {
-                    taken += n;
-                    if n < bytes.len() {
-                        break;
-                    }
-                }
-                Err(_) if taken > 0 => break,
-                Err(WriteError::Fault(fault)) => return Poll::Ready(Err(told(fault))),
-                Err(ended) => {
-                    let error = io::Error::new(io::ErrorKind::BrokenPipe, ended);
-                    return Poll::Ready(Err(error));
-                }
-            }
-        }
-        if taken == 0 && bufs.iter().any(|bytes| !bytes.is_empty()) {
-            keep(&mut state.writer, cx);
-            return Poll::Pending;
-        }
-        let driver = state.due(now);
-        drop(state);
-        wake([driver]);
-        Poll::Ready(Ok(taken))
-    }
-
-    pub(super) fn shutdown(&self) {
-        let mut state = self.lock();
-        state.stream.shutdown(now());
-        let driver = state.driver.take();
-        drop(state);
-        wake([driver]);
-    }
-
-    pub(super) fn close(&self) {
-        let mut state = self.lock();
-        state.stream.close(now());
-        let driver = state.driver.take();
-        drop(state);
-        wake([driver]);
-    }
-
-    pub(super) fn confirmed(&self) -> u64 {
-        self.lock().stream.confirmed()
-    }
-
-    pub(super) fn limit_unsent(&self, bytes: usize) {
-        self.lock().stream.limit_unsent(bytes);
-    }
-}
-
-impl State {
-    /// The driver, if there is something for it to do.
-    fn due(&mut self, now: Instant) -> Option<Waker> {
-        let due = self.stream.poll_timeout().is_some_and(|at| at <= now);
-        if due { self.driver.take() } else { None }
-    }
-
-    /// Those for whom something changed.
-    fn ready(&mut self) -> [Option<Waker>; 2] {
-        let broken = self.broken.is_some();
-        let reads = broken || self.stream.is_readable();
-        let writes = broken || self.stream.is_writable();
-        [
-            self.reader.take_if(|_| reads),
-            self.writer.take_if(|_| writes),
-        ]
-    }
-
-    fn failure(&self) -> Option<io::Error> {
-        let (kind, text) = self.broken.as_ref()?;
-        Some(fail(*kind, text))
-    }
-}
-
-fn keep(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(kept) if kept.will_wake(cx.waker()) => {}
-        _ => *slot = Some(cx.waker().clone()),
-    }
-}
-
-/// No waker runs under the lock.
-fn wake<const N: usize>(wakers: [Option<Waker>; N]) {
-    wakers.into_iter().flatten().for_each(Waker::wake);
-}
-
-fn told(fault: Fault) -> io::Error {
-    let kind = match fault {
-        Fault::Silent => io::ErrorKind::TimedOut,
-        Fault::Nonsense => io::ErrorKind::InvalidData,
-        _ => io::ErrorKind::ConnectionReset,
-    };
-    io::Error::new(kind, fault)
-}
 
 /// Carries out what a stream decides, until it is over.
 pub(super) struct Driver {
@@ -235,13 +80,7 @@ impl Driver {
                 return Err(fail(io::ErrorKind::Unsupported, text));
             }
         };
-        let shared = Arc::new(Shared(Mutex::new(State {
-            stream,
-            reader: None,
-            writer: None,
-            driver: None,
-            broken: None,
-        })));
+        let shared = Arc::new(Shared::new(stream));
         let peer = link.peer().unwrap_or_else(|| given.clone());
         let handle = AirhookLink::new(Arc::clone(&shared), peer, dialled, link.local());
         let driver = Self {
@@ -401,7 +240,10 @@ impl Future for Driver {
                 this.timer.as_mut().reset(deadline);
             }
             ready!(this.timer.as_mut().poll(cx));
-            this.shared.lock().stream.handle_timeout(self::now());
+            this.shared
+                .lock()
+                .stream
+                .handle_timeout(super::shared::now());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One link: a stream that its driver shares.
 
-use super::driver::Shared;
+use super::shared::Shared;
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 use std::fmt;

@@ -33,6 +33,7 @@ use std::time::Duration;
 mod acceptor;
 mod driver;
 mod link;
+mod shared;
 #[cfg(test)]
 mod tests;
 
