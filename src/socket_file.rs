@@ -86,16 +86,27 @@ fn remove(path: &Path, this: FileId) {
 }
 
 /// Listens at `path`, a file with the permissions `mode`; replaces a stale one, of `owner` if one is named.
+#[cfg(any(test, feature = "daemon"))]
 pub(crate) async fn listen(
     path: &Path,
     mode: u32,
     owner: Option<u32>,
 ) -> Result<(UnixListener, SocketFile), Refusal> {
+    listen_for(Type::STREAM, path, mode, owner).await
+}
+
+/// As `listen`, for sockets of another type; tokio's listener does not mind which.
+pub(crate) async fn listen_for(
+    kind: Type,
+    path: &Path,
+    mode: u32,
+    owner: Option<u32>,
+) -> Result<(UnixListener, SocketFile), Refusal> {
     let lock = lock(path).await?;
-    let bound = match bind(path, mode) {
+    let bound = match bind(kind, path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             sweep(path, owner).await?;
-            bind(path, mode)
+            bind(kind, path, mode)
         }
         done => done,
     };
@@ -128,9 +139,9 @@ async fn lock(path: &Path) -> Result<Option<Lock>, Refusal> {
     Err(Refusal::InUse)
 }
 
-fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, FileId)> {
+fn bind(kind: Type, path: &Path, mode: u32) -> io::Result<(UnixListener, FileId)> {
     let address = SockAddr::unix(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address)?;
     let id = id(&fs::symlink_metadata(path)?);

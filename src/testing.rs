@@ -17,3 +17,5 @@
 //! meet at its `mem:` names, and tests that run in parallel, each with its own, cannot.
 
 pub use crate::scout::{Networks, scripted};
+#[doc(inline)]
+pub use crate::transport::conformance;

@@ -30,18 +30,19 @@
 //!
 //! 2,048 bytes of text, 253 of a host name, 64 attributes.
 
+mod attributes;
 mod error;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
+pub use attributes::{AttributeError, Attributes};
 pub use error::{EndpointError, EndpointFault};
 
 /// Bytes of an endpoint's text.
@@ -65,7 +66,7 @@ pub(crate) const MAX_ATTRIBUTES: usize = 64;
 pub struct Endpoint {
     scheme: String,
     place: Place,
-    attributes: BTreeMap<String, String>,
+    attributes: Attributes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,20 +231,18 @@ impl Endpoint {
     /// The value of an attribute; empty for one without a value.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.get(name).map(String::as_str)
+        self.attributes.text(name)
     }
 
     /// Whether an attribute is there, with or without a value.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.attributes.contains_key(name)
+        self.attributes.text(name).is_some()
     }
 
     /// Every attribute and its value, in order of name.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.attributes
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.attributes.iter()
     }
 
     /// Whether it is a session of mancom's rather than a plain transport.
@@ -337,24 +336,30 @@ impl Endpoint {
     ///
     /// If the name is empty, a text has a NUL, or there would be too much.
     pub fn with_attribute(mut self, name: &str, value: &str) -> Result<Self, EndpointError> {
-        let fault = |fault| Err(EndpointError::new(name, None, fault));
-        if name.is_empty() {
-            return fault(EndpointFault::NoAttributeName);
-        }
-        if name.contains('\0') || value.contains('\0') {
-            return fault(EndpointFault::Encoding);
-        }
-        self.attributes.insert(name.into(), value.into());
-        if self.attributes.len() > MAX_ATTRIBUTES {
-            return fault(EndpointFault::TooManyAttributes);
-        }
+        self.attributes.set(name, value)?;
         self.bounded()
+    }
+
+    /// The same with these attributes too; where both have one of a name, the new one counts.
+    ///
+    /// # Errors
+    ///
+    /// If there would be too much.
+    pub fn with_attributes(mut self, more: &Attributes) -> Result<Self, EndpointError> {
+        self.attributes.merge(more)?;
+        self.bounded()
+    }
+
+    /// The attributes, to be read by type.
+    #[must_use]
+    pub fn typed(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// The same without its attributes, as one endpoint is compared with another.
     #[must_use]
     pub fn without_attributes(mut self) -> Self {
-        self.attributes.clear();
+        self.attributes = Attributes::new();
         self
     }
 
@@ -427,12 +432,8 @@ impl fmt::Display for Endpoint {
             Place::Name(name) if self.scheme == "channel" => write!(f, "{}", Encoded(name, NAME))?,
             Place::Name(name) => write!(f, "//{}", Encoded(name, NAME))?,
         }
-        for (i, (name, value)) in self.attributes().enumerate() {
-            f.write_char(if i == 0 { '?' } else { '&' })?;
-            write!(f, "{}", Encoded(name, NAME))?;
-            if !value.is_empty() {
-                write!(f, "={}", Encoded(value, VALUE))?;
-            }
+        if !self.attributes.is_empty() {
+            write!(f, "?{}", self.attributes)?;
         }
         Ok(())
     }

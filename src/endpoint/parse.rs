@@ -1,10 +1,10 @@
 //! Reading an endpoint's text.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{
-    Endpoint, EndpointError, EndpointFault as Fault, Host, MAX_ATTRIBUTES, MAX_TEXT, Place, Shape,
+    Attributes, Endpoint, EndpointError, EndpointFault as Fault, Host, MAX_ATTRIBUTES, MAX_TEXT,
+    Place, Shape,
 };
 
 /// Bytes of a host name (RFC 1035 section 2.3.4, in text).
@@ -17,11 +17,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
     if text.len() > MAX_TEXT {
         return Err(EndpointError::new(text, None, Fault::TooLong));
     }
-    read(text).map_err(|(part, fault)| {
-        let offset = part.as_ptr() as usize - text.as_ptr() as usize;
-        let column = text[..offset].chars().count() + 1;
-        EndpointError::new(text, Some(column), fault)
-    })
+    read(text).map_err(|fault| located(text, fault))
 }
 
 fn read(text: &str) -> Found<'_, Endpoint> {
@@ -53,7 +49,7 @@ fn read(text: &str) -> Found<'_, Endpoint> {
     };
     Ok(Endpoint {
         place,
-        attributes: query.map_or(Ok(BTreeMap::new()), attributes)?,
+        attributes: query.map_or(Ok(Attributes::new()), |query| attributes(query, '&'))?,
         scheme,
     })
 }
@@ -170,21 +166,41 @@ fn name<'a>(scheme: &str, text: &'a str) -> Found<'a, Place> {
     decoded(text).map(Place::Name)
 }
 
-fn attributes(query: &str) -> Found<'_, BTreeMap<String, String>> {
-    let mut all = BTreeMap::new();
+/// Attributes on their own.
+pub(super) fn attributes_of(text: &str, separator: char) -> Result<Attributes, EndpointError> {
+    if text.len() > MAX_TEXT {
+        return Err(EndpointError::new(text, None, Fault::TooLong));
+    }
+    let blank = |c: char| c.is_ascii_control() || c == ' ';
+    let found = match text.find(blank) {
+        Some(at) => Err((&text[at..], Fault::Blank)),
+        None => attributes(text, separator),
+    };
+    found.map_err(|fault| located(text, fault))
+}
+
+/// A fault of a part of this text.
+fn located(text: &str, (part, fault): (&str, Fault)) -> EndpointError {
+    let offset = part.as_ptr() as usize - text.as_ptr() as usize;
+    let column = text[..offset].chars().count() + 1;
+    EndpointError::new(text, Some(column), fault)
+}
+
+fn attributes(query: &str, separator: char) -> Found<'_, Attributes> {
+    let mut all = Attributes::new();
     if query.is_empty() {
         return Ok(all);
     }
-    for term in query.split('&') {
+    for term in query.split(separator) {
         let (name, value) = term.split_once('=').unwrap_or((term, ""));
         if name.is_empty() {
             return Err((term, Fault::NoAttributeName));
         }
         let key = decoded(name)?;
-        if all.contains_key(&key) {
+        if all.0.contains_key(&key) {
             return Err((term, Fault::Repeated(cut(&key))));
         }
-        all.insert(key, decoded(value)?);
+        all.0.insert(key, decoded(value)?);
         if all.len() > MAX_ATTRIBUTES {
             return Err((term, Fault::TooManyAttributes));
         }

@@ -211,6 +211,74 @@ fn texts_and_endpoints_convert() {
     assert!(take("").is_err());
 }
 
+#[test]
+fn attributes_are_read_as_numbers_flags_and_addresses() {
+    // behaviour: EV-17
+    let list =
+        Attributes::from_list("port=5000,reuse,from=10.0.0.7,slow=no,path=a%2Cb").expect("a list");
+    assert_eq!(list.get("port"), Ok(Some(5000_u16)));
+    assert_eq!(list.get::<u8>("port").expect_err("too large").wanted, "u8");
+    assert_eq!(list.flag("reuse"), Ok(true));
+    assert_eq!(
+        (list.flag("slow"), list.flag("fast")),
+        (Ok(false), Ok(false))
+    );
+    assert_eq!(list.get("from"), Ok(Some(IpAddr::from([10, 0, 0, 7]))));
+    assert_eq!(list.get::<u16>("to"), Ok(None));
+    assert_eq!(list.text("path"), Some("a,b"));
+    let error = list.flag("port").expect_err("no flag");
+    assert_eq!(
+        error.to_string(),
+        "the attribute `port=5000` is not yes or no"
+    );
+    // The same of an endpoint.
+    let at = read("tcp://h?port=5000&reuse");
+    assert_eq!(at.typed().get("port"), Ok(Some(5000_u16)));
+    assert_eq!(at.typed().flag("reuse"), Ok(true));
+    for (text, column, fault) in [
+        ("a,,b", 3, EndpointFault::NoAttributeName),
+        ("a,a=1", 3, EndpointFault::Repeated("a".into())),
+        ("a b", 2, EndpointFault::Blank),
+        ("a,b=%f", 3 + 2, EndpointFault::Encoding),
+    ] {
+        let error = Attributes::from_list(text).expect_err(text);
+        assert_eq!(
+            (error.column(), error.fault()),
+            (Some(column), &fault),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn attributes_are_set_and_merged_within_their_bounds() {
+    // behaviour: EV-32
+    let mut first = Attributes::new();
+    first
+        .set("b", 1)
+        .and_then(|()| first.set("a", "x"))
+        .expect("room");
+    first.set("b", 2).expect("it replaces");
+    assert_eq!(first.to_string(), "a=x&b=2");
+    let second: Attributes = "c&b=3".parse().expect("attributes");
+    first.merge(&second).expect("room");
+    assert_eq!(first.to_string(), "a=x&b=3&c");
+    assert!(first.remove("c") && !first.remove("c"));
+    let at = read("tcp://h?a=1&z").with_attributes(&first).expect("room");
+    assert_eq!(at.to_string(), "tcp://h?a=x&b=3&z");
+
+    // What is too much changes nothing.
+    let before = first.clone();
+    assert!(first.set("", 1).is_err() && first.set("n", "\0").is_err());
+    assert!(first.set("b", "é".repeat(MAX_TEXT / 6)).is_err());
+    assert!(first.set("n", "é".repeat(MAX_TEXT / 6)).is_err());
+    assert_eq!(first, before);
+    let full: Vec<_> = (0..MAX_ATTRIBUTES).map(|i| i.to_string()).collect();
+    let mut full: Attributes = full.join("&").parse().expect("as many as there may be");
+    assert!(full.merge(&before).is_err() && full.text("a").is_none());
+    full.set("7", "another value").expect("it is there already");
+}
+
 // behaviour: G6
 #[cfg(feature = "serde")]
 #[test]
@@ -265,6 +333,24 @@ proptest! {
         let printed = endpoint.to_string();
         prop_assert_eq!(&read(&printed), &endpoint, "{}", &printed);
         prop_assert_eq!(&read(&printed).to_string(), &printed);
+    }
+
+    // behaviour: EV-32
+    #[test]
+    fn the_text_of_attributes_reads_back_whatever_the_order(
+        all in proptest::collection::btree_map("[^\\x00]{1,8}", "[^\\x00]{0,8}", 0..8),
+    ) {
+        let (mut up, mut down) = (Attributes::new(), Attributes::new());
+        for (name, value) in &all {
+            up.set(name, value).expect("room");
+        }
+        for (name, value) in all.iter().rev() {
+            down.set(name, value).expect("room");
+        }
+        prop_assert_eq!(up.to_string(), down.to_string());
+        prop_assert_eq!(&up.to_string().parse::<Attributes>().expect("its own text"), &up);
+        let list = up.to_string().replace(',', "%2C").replace('&', ",");
+        prop_assert_eq!(Attributes::from_list(&list).expect("a list"), up);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::deferral::{self, Op, Operation};
 use crate::label::matching::Policy;
 use crate::scout::Scout;
 use crate::stream::{self, tracker::Tracker};
-use crate::transport::{self, Transport};
+use crate::transport::{self, PullSchedule, Transport};
 
 /// Made by [`Manager::builder`]; every setting has a default.
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ pub struct ManagerBuilder {
     scout: Option<Scout>,
     own_scout: bool,
     transports: Vec<Arc<dyn Transport>>,
+    pulls: Option<PullSchedule>,
     config: Source,
     policy: Option<Policy>,
     settings: stream::Settings,
@@ -65,6 +66,13 @@ impl ManagerBuilder {
     /// One more way to carry bytes. It replaces another of the same scheme, the library's own included.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transports.push(Arc::new(transport));
+        self
+    }
+
+    /// When those transports that fetch what has arrived, rather than be told of it, may do so. Default: at
+    /// any time.
+    pub fn pull_schedule(mut self, schedule: PullSchedule) -> Self {
+        self.pulls = Some(schedule);
         self
     }
 
@@ -210,6 +218,7 @@ impl ManagerBuilder {
             None => of_host(&config),
         };
         let mut transports = built_in(&scout);
+        transports.install_pull_schedule(self.pulls);
         for transport in self.transports {
             transports.register(transport);
         }

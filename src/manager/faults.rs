@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::config::ConfigError;
 use super::{BuildError, ShutdownError};
 use crate::deferral::MatchError;
-use crate::endpoint::EndpointError;
+use crate::endpoint::{AttributeError, EndpointError};
 use crate::error::{Error, Fault};
 use crate::label::LabelError;
 use crate::label::matching::{Blocked, RuleError};
+use crate::proto::pull::PullScheduleError;
 use crate::stream::{AcceptError, ConnectError, ListenError, MessageError, SessionError};
 
 /// Into [`Error`], and back out of an `io::Error` in which one travelled, be it alone or as `Error`.
@@ -41,6 +42,7 @@ macro_rules! operations {
 operations! {
     MatchError ConnectError ListenError AcceptError SessionError MessageError
     BuildError ConfigError ShutdownError LabelError RuleError EndpointError
+    AttributeError PullScheduleError
 }
 
 /// Into `io::Error`, for those whose own module does not.
@@ -57,6 +59,7 @@ macro_rules! into_io {
 into_io! {
     ConnectError ListenError AcceptError SessionError MessageError
     BuildError ConfigError ShutdownError LabelError RuleError EndpointError
+    AttributeError PullScheduleError
 }
 
 impl Fault for BuildError {
@@ -99,6 +102,18 @@ impl Fault for RuleError {
 }
 
 impl Fault for EndpointError {
+    fn kind(&self) -> io::ErrorKind {
+        io::ErrorKind::InvalidInput
+    }
+}
+
+impl Fault for AttributeError {
+    fn kind(&self) -> io::ErrorKind {
+        io::ErrorKind::InvalidInput
+    }
+}
+
+impl Fault for PullScheduleError {
     fn kind(&self) -> io::ErrorKind {
         io::ErrorKind::InvalidInput
     }

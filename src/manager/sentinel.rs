@@ -87,6 +87,10 @@ impl Transport for Guarded {
         self.real.characteristics()
     }
 
+    fn characteristics_at(&self, at: &Endpoint) -> Characteristics {
+        self.real.characteristics_at(at)
+    }
+
     fn connect<'a>(
         &'a self,
         _to: &'a Endpoint,

@@ -25,5 +25,6 @@ pub mod airstream;
 pub(crate) mod codec;
 #[cfg(any(test, feature = "test-util"))]
 pub mod pair;
+pub mod pull;
 pub mod schedule;
 pub mod session;

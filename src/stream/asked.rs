@@ -72,6 +72,15 @@ impl Asked {
         let transport = context.transports().get(endpoint.carrier());
         let transport = transport.map_err(Unfit::Scheme)?;
         check_attributes(&*transport, endpoint).map_err(Unfit::Attribute)?;
+        if transport
+            .characteristics_at(endpoint)
+            .max_datagram
+            .is_some()
+        {
+            let text =
+                "it carries datagrams, and a stream needs bytes in order: mc+airhook:// has both";
+            return Err(Unfit::Unsupported(text));
+        }
         if endpoint.is_secure() {
             let text = "TLS (mcs://, tls://) comes with part 4 of mancom";
             return Err(Unfit::Unsupported(text));

@@ -42,7 +42,8 @@
 //! # Adding one
 //!
 //! Implement [`Transport`], [`Acceptor`] and [`ByteLink`], put it into the [`Registry`], and run it
-//! through `transport::conformance` (feature `test-util`), as the built-in ones are.
+//! through `testing::conformance` (feature `test-util`), as the built-in ones are; `examples/serial` does
+//! all of it.
 
 use crate::{endpoint::Endpoint, network::Network};
 use bytes::Bytes;
@@ -52,6 +53,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -76,10 +78,12 @@ mod unix;
 mod vectored;
 
 #[cfg(any(test, feature = "test-util"))]
+#[doc(hidden)] // It is `testing::conformance`.
 pub mod conformance;
 #[cfg(test)]
 mod tests;
 
+pub use crate::proto::pull::{PullSchedule, PullScheduleError};
 #[cfg(feature = "airhook")]
 pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
@@ -90,8 +94,10 @@ pub(crate) use resolve::in_hosts_file;
 pub use resolve::resolve;
 pub use tcp::{Tcp, TcpLink, connect_any};
 pub use udp::{Udp, UdpLink};
+#[cfg(target_os = "linux")]
+pub use unix::{MAX_DESCRIPTORS, Received};
 #[cfg(unix)]
-pub use unix::{Unix, UnixLink};
+pub use unix::{SeqpacketLink, Unix, UnixLink};
 
 /// A boxed future, as the object-safe traits of this module return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -125,8 +131,12 @@ pub struct Characteristics {
     pub peer_credentials: bool,
     /// [`ByteLink::send_owned`] is implemented.
     pub owned_send: bool,
+    /// What is sent reaches everybody of a group, whoever that is.
+    pub multicast: bool,
     /// A pull schedule is honoured.
     pub pull_schedule: bool,
+    /// A place takes one link, and the next when that is gone: a line between two ends.
+    pub one_at_a_time: bool,
 }
 
 impl Characteristics {
@@ -141,7 +151,9 @@ impl Characteristics {
             passes_descriptors: false,
             peer_credentials: false,
             owned_send: false,
+            multicast: false,
             pull_schedule: false,
+            one_at_a_time: false,
         }
     }
 
@@ -172,6 +184,17 @@ pub trait Transport: Debug + Send + Sync + 'static {
 
     /// What its links can do. Constant for one transport.
     fn characteristics(&self) -> Characteristics;
+
+    /// What the links of this endpoint can do, where its attributes decide something of it: a Unix
+    /// socket carries bytes or messages. The default is [`characteristics`](Self::characteristics).
+    fn characteristics_at(&self, _at: &Endpoint) -> Characteristics {
+        self.characteristics()
+    }
+
+    /// From now on its links, also those there are, fetch what has arrived only in the windows of this
+    /// schedule; `None` is at any time. The default does nothing:
+    /// [`Characteristics::pull_schedule`] says who honours one.
+    fn install_pull_schedule(&self, _schedule: Option<&Arc<PullSchedule>>) {}
 
     /// Connects to `to`, bound to the network and the address of `on`, or unbound on this host.
     ///
@@ -244,8 +267,8 @@ pub trait Transport: Debug + Send + Sync + 'static {
     ///
     /// Used to reuse a connection, so a wrong `true` sends bytes to a stranger and a wrong `false`
     /// costs a connection: when in doubt it is false. A transport that cannot tell the dialler of
-    /// an accepted link (TCP and Unix sockets do not) says false of those; the layer above knows
-    /// more once the peer named itself.
+    /// an accepted link (TCP and Unix sockets do not) says false of those, until the peer named itself
+    /// to the layer above and that called [`Link::named`].
     fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool;
 }
 
@@ -271,6 +294,18 @@ pub trait Acceptor: Send {
     fn contact(&self) -> Endpoint;
 }
 
+/// Who is at the other end of a link on this host, as its system vouches for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The user's number.
+    pub user: u32,
+    /// Its group's.
+    pub group: u32,
+    /// The process, where it is told; it may be another one's when it is used.
+    pub process: Option<u32>,
+}
+
 /// One connection.
 pub enum Link {
     /// An ordered, reliable byte stream.
@@ -288,6 +323,23 @@ impl Link {
             Link::Datagrams(link) => &**link,
         };
         any.downcast_ref()
+    }
+
+    /// The peer said that it listens at `contact`: [`ByteLink::named`], [`DatagramLink::named`].
+    pub fn named(&mut self, contact: &Endpoint) -> bool {
+        match self {
+            Link::Bytes(link) => link.named(contact),
+            Link::Datagrams(link) => link.named(contact),
+        }
+    }
+
+    /// Whose process is at the other end: [`ByteLink::credentials`], [`DatagramLink::credentials`].
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        match self {
+            Link::Bytes(link) => link.credentials(),
+            Link::Datagrams(link) => link.credentials(),
+        }
     }
 }
 
@@ -338,6 +390,19 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
 
     /// The local address, where there is one.
     fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The peer said, to whoever uses this link, that it listens at `contact`; from then on
+    /// [`Transport::same_peer`] goes by it. True if it was taken note of: not where what the system says
+    /// of the link contradicts it (another host's address, another user's socket file), and never by the
+    /// default. It is the peer's word, so whoever must be sure of the peer asks for its identity.
+    fn named(&mut self, _contact: &Endpoint) -> bool {
+        false
+    }
+
+    /// Whose process is at the other end. `None` where the system does not tell.
+    fn credentials(&self) -> Option<Credentials> {
         None
     }
 
@@ -420,5 +485,15 @@ pub trait DatagramLink: Any + Send {
     /// (RFC 791).
     fn max_datagram(&self) -> usize {
         548
+    }
+
+    /// As [`ByteLink::named`].
+    fn named(&mut self, _contact: &Endpoint) -> bool {
+        false
+    }
+
+    /// As [`ByteLink::credentials`].
+    fn credentials(&self) -> Option<Credentials> {
+        None
     }
 }

@@ -1,6 +1,6 @@
 //! Transports by scheme.
 
-use super::{Memory, Multicast, Tcp, Transport, Udp};
+use super::{Memory, Multicast, PullSchedule, Tcp, Transport, Udp};
 use crate::endpoint::Endpoint;
 use crate::label::nearest;
 use crate::scout::Scout;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     by_scheme: BTreeMap<&'static str, Arc<dyn Transport>>,
+    pulls: Option<Arc<PullSchedule>>,
 }
 
 impl Registry {
@@ -45,8 +46,22 @@ impl Registry {
 
     /// Adds a transport under its scheme; the one that was there before is returned and not used
     /// again for new connections.
+    ///
+    /// It is given the [pull schedule](Self::install_pull_schedule) in force.
     pub fn register(&mut self, transport: Arc<dyn Transport>) -> Option<Arc<dyn Transport>> {
+        if self.pulls.is_some() {
+            transport.install_pull_schedule(self.pulls.as_ref());
+        }
         self.by_scheme.insert(transport.scheme(), transport)
+    }
+
+    /// Has every transport that pulls, those registered later too, do so only in the windows of this
+    /// schedule; `None` is at any time. Those that do not pull are not affected.
+    pub fn install_pull_schedule(&mut self, schedule: Option<PullSchedule>) {
+        self.pulls = schedule.map(Arc::new);
+        for transport in self.by_scheme.values() {
+            transport.install_pull_schedule(self.pulls.as_ref());
+        }
     }
 
     /// The transport of a scheme.

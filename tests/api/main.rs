@@ -1,5 +1,7 @@
 //! What holds for the public interface and the source as a whole.
 
+#[cfg(feature = "test-util")]
+mod conformance;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod connect;
 mod futures;
@@ -14,4 +16,6 @@ mod macros;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod messages;
 mod raw;
+#[cfg(all(target_os = "linux", feature = "test-util"))]
+mod serial;
 mod types;

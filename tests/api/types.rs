@@ -2,6 +2,7 @@
 
 use mancom::account::{Limit, NetworkTraffic, Period, Spending};
 use mancom::deferral::Pending;
+use mancom::endpoint::{AttributeError, Attributes};
 use mancom::label::matching::{
     Admission, Assumption, Blocked, PathFacts, Policy, Reason, Refusal, Rule, RuleError, Shift,
     Standing, Traffic,
@@ -9,7 +10,9 @@ use mancom::label::matching::{
 use mancom::manager::config::{Config, ConfigError, ConfigFault, Monitor, NamedLabel, Watch};
 use mancom::scout::{Estimate, Sample};
 use mancom::stream::{ConnectReport, Fate, MessageWriter, Phases, SendMessage, Try, WriteMessage};
-use mancom::transport::Measured;
+use mancom::transport::{
+    Characteristics, Credentials, Measured, PullSchedule, PullScheduleError, Registry,
+};
 use mancom::{
     AcceptError, BuildError, Connect, ConnectError, Endpoint, EndpointError, Error, Label,
     LabelError, Listen, ListenError, Listener, Manager, ManagerBuilder, MatchError, Matching,
@@ -31,6 +34,7 @@ shared! {
     Message MessageId MessageWriter Fate
     Admission Assumption Blocked PathFacts Policy Reason Refusal Rule Shift Standing
     Measured ConnectReport Phases Try
+    Attributes Characteristics Credentials PullSchedule Registry
     Limit NetworkTraffic Period Spending Traffic
 }
 
@@ -111,6 +115,7 @@ macro_rules! errors {
 errors! {
     MatchError ConnectError ListenError AcceptError SessionError MessageError
     BuildError     ShutdownError LabelError EndpointError ConfigError
+    AttributeError PullScheduleError
 }
 #[cfg(all(unix, feature = "daemon"))]
 assert_impl_all!(mancom::scout::daemon::DaemonError: StdError, Send, Sync);
@@ -118,6 +123,10 @@ assert_impl_all!(mancom::scout::daemon::DaemonError: StdError, Send, Sync);
 assert_impl_all!(Error: From<mancom::scout::daemon::DaemonError>);
 #[cfg(all(unix, feature = "daemon"))]
 shared! { mancom::scout::daemon::Server mancom::scout::daemon::Fallback }
+#[cfg(unix)]
+shared! { mancom::transport::UnixLink mancom::transport::SeqpacketLink }
+#[cfg(target_os = "linux")]
+shared! { mancom::transport::Received }
 assert_impl_all!(ConfigFault: StdError, Send, Sync, Unpin);
 assert_impl_all!(ConfigError: Clone);
 assert_impl_all!(RuleError: StdError, Send, Sync, Unpin);

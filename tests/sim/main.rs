@@ -2,6 +2,7 @@
 
 mod defaults;
 mod ends;
+mod evpath;
 mod labels;
 mod limits;
 mod messages;

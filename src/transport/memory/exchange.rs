@@ -1,6 +1,7 @@
 //! Who listens at which name.
 
 use super::link::MemoryLink;
+use super::pull::Pulls;
 use crate::transport::error::fail;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
@@ -35,6 +36,7 @@ struct Inner {
 pub(super) struct Listening {
     pub(super) owner: u64,
     pub(super) queue: mpsc::Sender<MemoryLink>,
+    pub(super) pulls: Arc<Pulls>,
     /// The endpoint listened at.
     pub(super) at: crate::Endpoint,
 }

@@ -3,6 +3,8 @@
 //! Times are of the connection's own clock, which stands still while its network is stalled. What
 //! would have arrived during a stall therefore arrives after it, as late as if the stall had not been.
 
+use super::store::Store;
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
 use std::task::Waker;
@@ -77,7 +79,7 @@ pub(super) struct Lane {
     course: Course,
     buffer: usize,
     random: u64,
-    bytes: VecDeque<u8>,
+    bytes: Store,
     /// Of `bytes`, how many can be read.
     arrived: usize,
     /// The rest: when, how many.
@@ -94,6 +96,8 @@ pub(super) struct Lane {
     read: u64,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
+    /// Owned sends, each for room, or for its buffer to be read.
+    pub(super) owners: Vec<Waker>,
 }
 
 impl Lane {
@@ -102,7 +106,7 @@ impl Lane {
             course,
             buffer: buffer.max(1),
             random: seed,
-            bytes: VecDeque::new(),
+            bytes: Store::default(),
             arrived: 0,
             flying: VecDeque::new(),
             line_free: Duration::ZERO,
@@ -113,6 +117,7 @@ impl Lane {
             read: 0,
             reader: None,
             writer: None,
+            owners: Vec::new(),
         }
     }
 
@@ -132,6 +137,44 @@ impl Lane {
 
     /// Takes as much of `bytes` as there is room for.
     pub(super) fn write(&mut self, now: Moment, bytes: &[u8]) -> Step<io::Result<usize>> {
+        match self.room(now) {
+            Step::Done(Ok(room)) => {
+                let taken = &bytes[..bytes.len().min(room)];
+                self.bytes.push(taken);
+                self.depart(now, taken.len());
+                Step::Done(Ok(taken.len()))
+            }
+            other => other,
+        }
+    }
+
+    /// Takes all of `bytes`, which are the sender's, where there is room at all; the reader has them when
+    /// it read so many in all.
+    pub(super) fn write_owned(&mut self, now: Moment, bytes: &Bytes) -> Step<io::Result<u64>> {
+        match self.room(now) {
+            Step::Done(Ok(_)) => {
+                self.bytes.push_owned(bytes.clone());
+                self.depart(now, bytes.len());
+                Step::Done(Ok(self.read + self.bytes.len() as u64))
+            }
+            Step::Done(Err(error)) => Step::Done(Err(error)),
+            Step::Wait(at) => Step::Wait(at),
+        }
+    }
+
+    /// Whether the reader has the first so many bytes, or never will.
+    pub(super) fn was_read(&self, now: Moment, position: u64) -> Step<io::Result<()>> {
+        if self.read >= position {
+            return Step::Done(Ok(()));
+        }
+        match self.deserted {
+            Some(at) if now.reached(at) => Step::Done(Err(io::ErrorKind::BrokenPipe.into())),
+            deserted => now.wait_for(deserted),
+        }
+    }
+
+    /// How much may be written, more than nothing.
+    fn room(&self, now: Moment) -> Step<io::Result<usize>> {
         if self.end.is_some() || self.deserted.is_some_and(|at| now.reached(at)) {
             return Step::Done(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -139,17 +182,22 @@ impl Lane {
         if self.deserted.is_some() || room == 0 {
             return now.wait_for(self.deserted);
         }
-        let taken = &bytes[..bytes.len().min(room)];
-        self.bytes.extend(taken);
+        Step::Done(Ok(room))
+    }
+
+    /// Sends on their way what was just stored.
+    fn depart(&mut self, now: Moment, bytes: usize) {
         self.arrivals(now);
         if self.course.is_straight() && !now.stalled && self.flying.is_empty() {
-            self.arrived += taken.len();
-        } else {
-            taken
-                .chunks(SEGMENT)
-                .for_each(|segment| self.send(now, segment.len()));
+            self.arrived += bytes;
+            return;
         }
-        Step::Done(Ok(taken.len()))
+        let mut left = bytes;
+        while left > 0 {
+            let segment = left.min(SEGMENT);
+            self.send(now, segment);
+            left -= segment;
+        }
     }
 
     fn send(&mut self, now: Moment, bytes: usize) {
@@ -167,11 +215,7 @@ impl Lane {
         self.arrivals(now);
         if self.arrived > 0 {
             let n = self.arrived.min(into.len());
-            let (front, back) = self.bytes.as_slices();
-            let split = n.min(front.len());
-            into[..split].copy_from_slice(&front[..split]);
-            into[split..n].copy_from_slice(&back[..n - split]);
-            self.bytes.drain(..n);
+            self.bytes.take(&mut into[..n]);
             self.arrived -= n;
             self.read += n as u64;
             return Step::Done(n);
@@ -208,7 +252,7 @@ impl Lane {
 
     /// Loses everything that was not read.
     pub(super) fn clear(&mut self) {
-        self.bytes = VecDeque::new();
+        self.bytes = Store::default();
         self.flying = VecDeque::new();
         self.arrived = 0;
     }

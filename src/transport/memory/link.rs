@@ -1,10 +1,13 @@
 //! One end of a connection in memory.
 
 use super::lane::Step;
+use super::owned::{OwnedSend, State};
 use super::pair::{End, Pair, Wakers};
+use super::pull::Gate;
 use super::world::{Look, View, World};
 use crate::endpoint::Endpoint;
 use crate::transport::{BoxFuture, ByteLink};
+use bytes::Bytes;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
@@ -21,6 +24,7 @@ pub struct MemoryLink {
     peer: Endpoint,
     /// The transport object at the other end.
     pub(super) far: u64,
+    gate: Gate,
     reading: Attention,
     writing: Attention,
 }
@@ -39,7 +43,7 @@ impl MemoryLink {
         pair: Arc<Mutex<Pair>>,
         end: End,
         peer: Endpoint,
-        far: u64,
+        (far, gate): (u64, Gate),
         view: Option<&View>,
     ) -> Self {
         Self {
@@ -47,6 +51,7 @@ impl MemoryLink {
             end,
             peer,
             far,
+            gate,
             reading: Attention::new(view),
             writing: Attention::new(view),
         }
@@ -63,6 +68,7 @@ impl MemoryLink {
         }
         let budget = ready!(poll_proceed(cx));
         loop {
+            ready!(self.gate.poll_open(cx));
             let (now, look) = (Instant::now(), self.reading.look());
             let mut wakers = Wakers::default();
             let mut pair = lock(&self.pair);
@@ -114,7 +120,7 @@ impl MemoryLink {
     }
 }
 
-fn lock(pair: &Mutex<Pair>) -> MutexGuard<'_, Pair> {
+pub(super) fn lock(pair: &Mutex<Pair>) -> MutexGuard<'_, Pair> {
     pair.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -217,6 +223,20 @@ impl ByteLink for MemoryLink {
         self.read(cx, bufs)
     }
 
+    /// Handed over whole as soon as there is any room, so nothing is ever written into its middle; free
+    /// when the other end has read it.
+    fn send_owned(
+        self: Pin<&mut Self>,
+        bytes: Bytes,
+    ) -> Option<BoxFuture<'static, io::Result<()>>> {
+        Some(Box::pin(OwnedSend {
+            pair: Arc::clone(&self.pair),
+            end: self.end,
+            attention: Attention::new(self.writing.view.as_ref()),
+            state: State::Waits(bytes),
+        }))
+    }
+
     fn peer(&self) -> Endpoint {
         self.peer.clone()
     }
@@ -237,14 +257,14 @@ impl Drop for MemoryLink {
 
 /// What wakes one direction of one end besides the other end: a change of the network, a time. Each
 /// direction has its own, for two tasks may wait.
-struct Attention {
+pub(super) struct Attention {
     view: Option<View>,
     change: Option<BoxFuture<'static, World>>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Attention {
-    fn new(view: Option<&View>) -> Self {
+    pub(super) fn new(view: Option<&View>) -> Self {
         Self {
             view: view.cloned(),
             change: None,
@@ -252,13 +272,13 @@ impl Attention {
         }
     }
 
-    fn look(&self) -> Look {
+    pub(super) fn look(&self) -> Look {
         self.view.as_ref().map_or_else(Look::unbound, View::look)
     }
 
     /// Ready when it is worth another look. The receivers inside `change` have seen no more than
     /// the look before, so a change between the two is not lost.
-    fn poll_wait(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<()> {
+    pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<()> {
         if let Some(view) = &self.view {
             let change = self.change.get_or_insert_with(|| watch(view.world.clone()));
             if let Poll::Ready(world) = change.as_mut().poll(cx) {

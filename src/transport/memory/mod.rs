@@ -26,18 +26,23 @@
 //!   no delay, no rate, no cut and no timer.
 //! * No task: a link watches the networks itself while it is polled. Stalls that begin and end
 //!   between two polls of both ends did not happen.
+//! * Under a [pull schedule](PullSchedule) reading is a pull: outside the windows of its own transport
+//!   object an end reads nothing, the end of the stream and errors included.
 //! * Dialling takes one round trip, and no more than 5 s.
 //!
 //! # Limits
 //!
 //! 64 KiB each way unless [`Shape::buffer`] says otherwise, and what fits on the line (rate times
-//! delay, at most 4 MiB) where rate and delay are known. The rate is each connection's own: two on
-//! one network do not share it.
+//! delay, at most 4 MiB) where rate and delay are known; an owned buffer is the sender's, and may be
+//! more. The rate is each connection's own: two on one network do not share it.
 
 mod exchange;
 mod lane;
 mod link;
+mod owned;
 mod pair;
+mod pull;
+mod store;
 mod world;
 
 #[cfg(test)]
@@ -47,11 +52,12 @@ pub use exchange::{Exchange, Faults};
 pub use link::MemoryLink;
 
 use super::error::fail;
-use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, PullSchedule, Transport};
 use crate::endpoint::Endpoint;
 use crate::scout::Scout;
 use exchange::{BACKLOG, Listed, Listening};
 use pair::{End, Making, Pair};
+use pull::{Gate, Pulls};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -70,6 +76,7 @@ pub struct Memory {
     world: Option<World>,
     owner: u64,
     shape: Shape,
+    pulls: Arc<Pulls>,
 }
 
 /// How the links of a [`Memory`] behave beyond what their network says; the dialler's counts.
@@ -137,6 +144,7 @@ impl Memory {
             exchange,
             world,
             shape: Shape::default(),
+            pulls: Arc::new(Pulls::new(None)),
         }
     }
 
@@ -188,10 +196,11 @@ impl Memory {
             Arc::clone(&pair),
             End::Listener,
             at,
-            self.owner,
+            (self.owner, Gate::of(&listening.pulls)),
             view,
         ));
-        let near = MemoryLink::new(pair, End::Dialler, to.clone(), listening.owner, view);
+        let far = (listening.owner, Gate::of(&self.pulls));
+        let near = MemoryLink::new(pair, End::Dialler, to.clone(), far, view);
         Ok(Link::Bytes(Box::new(near)))
     }
 }
@@ -240,7 +249,14 @@ impl Transport for Memory {
     }
 
     fn characteristics(&self) -> Characteristics {
-        Characteristics::stream()
+        let mut all = Characteristics::stream();
+        all.owned_send = true;
+        all.pull_schedule = true;
+        all
+    }
+
+    fn install_pull_schedule(&self, schedule: Option<&Arc<PullSchedule>>) {
+        self.pulls.send_replace(schedule.cloned());
     }
 
     fn connect<'a>(
@@ -271,6 +287,7 @@ impl Transport for Memory {
             let listening = Listening {
                 owner: self.owner,
                 queue,
+                pulls: Arc::clone(&self.pulls),
                 at: at.clone(),
             };
             let listed = self.exchange.listen(place, listening)?;

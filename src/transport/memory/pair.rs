@@ -3,6 +3,7 @@
 use super::lane::{Course, Lane, Moment, Step};
 use super::world::{Condition, Look};
 use crate::transport::error::fail;
+use bytes::Bytes;
 use std::io;
 use std::task::Waker;
 use std::time::Duration;
@@ -20,6 +21,10 @@ impl Wakers {
 
     fn add(&mut self, waker: &mut Option<Waker>) {
         self.0.extend(waker.take());
+    }
+
+    fn add_all(&mut self, wakers: &mut Vec<Waker>) {
+        self.0.append(wakers);
     }
 }
 
@@ -135,6 +140,7 @@ impl Pair {
         for lane in &mut self.lanes {
             wakers.add(&mut lane.reader);
             wakers.add(&mut lane.writer);
+            wakers.add_all(&mut lane.owners);
         }
     }
 
@@ -160,6 +166,7 @@ impl Pair {
             Step::Wait(at) => Step::Wait(at),
             Step::Done(n) => {
                 wakers.add(&mut lane.writer);
+                wakers.add_all(&mut lane.owners);
                 if let Some(left) = &mut self.left {
                     *left -= n as u64;
                     if *left == 0 {
@@ -190,6 +197,34 @@ impl Pair {
         step
     }
 
+    pub(super) fn write_owned(
+        &mut self,
+        end: End,
+        now: Instant,
+        bytes: &Bytes,
+        wakers: &mut Wakers,
+    ) -> Step<io::Result<u64>> {
+        let moment = self.clock.moment(now);
+        if let Some(cut) = &self.cut {
+            return Step::Done(Err(cut.error()));
+        }
+        let lane = &mut self.lanes[end.out()];
+        let step = lane.write_owned(moment, bytes);
+        if matches!(step, Step::Done(Ok(_))) {
+            wakers.add(&mut lane.reader);
+        }
+        step
+    }
+
+    pub(super) fn was_read(&self, end: End, now: Instant, position: u64) -> Step<io::Result<()>> {
+        let moment = self.clock.moment(now);
+        match (&self.cut, self.lanes[end.out()].was_read(moment, position)) {
+            (_, Step::Done(Ok(()))) => Step::Done(Ok(())),
+            (Some(cut), _) => Step::Done(Err(cut.error())),
+            (None, step) => step,
+        }
+    }
+
     pub(super) fn finish(&mut self, end: End, now: Instant, wakers: &mut Wakers) -> io::Result<()> {
         if let Some(cut) = &self.cut {
             return Err(cut.error());
@@ -216,6 +251,13 @@ impl Pair {
 
     pub(super) fn wait_writing(&mut self, end: End, waker: &Waker) {
         keep(&mut self.lanes[end.out()].writer, waker);
+    }
+
+    pub(super) fn wait_owned(&mut self, end: End, waker: &Waker) {
+        let owners = &mut self.lanes[end.out()].owners;
+        if !owners.iter().any(|kept| kept.will_wake(waker)) {
+            owners.push(waker.clone());
+        }
     }
 
     /// Bytes this end wrote that the other end read.

@@ -24,7 +24,8 @@ impl World {
     }
 }
 
-async fn news<T>(of: &mut watch::Receiver<T>) {
+/// Returns when there is another value; never, once its sender is gone.
+pub(super) async fn news<T>(of: &mut watch::Receiver<T>) {
     if of.changed().await.is_err() {
         pending::<()>().await;
     }

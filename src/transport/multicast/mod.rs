@@ -65,7 +65,9 @@ impl Transport for Multicast {
     }
 
     fn characteristics(&self) -> Characteristics {
-        Characteristics::datagrams(MAX_DATAGRAM)
+        let mut all = Characteristics::datagrams(MAX_DATAGRAM);
+        all.multicast = true;
+        all
     }
 
     fn connect<'a>(

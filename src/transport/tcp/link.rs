@@ -20,6 +20,8 @@ pub struct TcpLink {
     local: Option<IpAddr>,
     /// The host as it was dialled; `None` for an accepted link.
     dialled: Option<String>,
+    /// Where an accepted link's peer said that it listens.
+    named: Option<SocketAddr>,
     written: u64,
 }
 
@@ -47,12 +49,16 @@ impl TcpLink {
             remote,
             stream,
             dialled: None,
+            named: None,
             written: 0,
         }
     }
 
-    /// Whether this link was dialled to where `contact` leads.
-    pub(super) fn dialled_at(&self, contact: &Endpoint) -> bool {
+    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
+    pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
+        if self.named.is_some() && self.named == contact.socket_addr() {
+            return true;
+        }
         let Some(host) = &self.dialled else {
             return false;
         };
@@ -130,6 +136,14 @@ impl ByteLink for TcpLink {
 
     fn local(&self) -> Option<IpAddr> {
         self.local
+    }
+
+    /// Taken note of if it is an address, and the one that the link comes from.
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        let at = contact.socket_addr().filter(|at| at.port() > 0);
+        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
+        self.named = known.or(self.named);
+        known.is_some()
     }
 
     #[cfg(target_os = "linux")]

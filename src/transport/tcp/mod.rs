@@ -122,10 +122,11 @@ impl Transport for Tcp {
     }
 
     /// Known of links that were dialled: address (or name) and port are those of the contact. A
-    /// link that was accepted comes from a port that says nothing of where its dialler listens.
+    /// link that was accepted comes from a port that says nothing of where its dialler listens, until
+    /// its peer named itself, at the address that the link comes from.
     fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool {
         link.downcast_ref::<TcpLink>()
-            .is_some_and(|link| link.dialled_at(contact))
+            .is_some_and(|link| link.leads_to(contact))
     }
 }
 

@@ -16,6 +16,10 @@ mod dialling;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod listening;
+mod owned;
+mod pulls;
+#[cfg(target_os = "linux")]
+mod unix_messages;
 #[cfg(unix)]
 mod unix_sockets;
 
@@ -156,7 +160,10 @@ async fn memory_conforms() {
 #[tokio::test]
 async fn every_transport_reports_what_it_is() {
     let (memory, _) = unsimulated();
-    assert_eq!(memory.characteristics(), Characteristics::stream());
+    let mut pulled = Characteristics::stream();
+    pulled.owned_send = true;
+    pulled.pull_schedule = true;
+    assert_eq!(memory.characteristics(), pulled);
     assert_eq!(Tcp::new().characteristics(), Characteristics::stream());
     let datagrams = Characteristics::datagrams(1200);
     assert!(!datagrams.reliable && datagrams.messages);

@@ -19,6 +19,8 @@ pub struct UdpLink {
     local: Option<IpAddr>,
     /// The host as it was dialled; `None` for an accepted link.
     dialled: Option<String>,
+    /// Where an accepted link's peer said that it listens.
+    named: Option<SocketAddr>,
     max: usize,
 }
 
@@ -35,6 +37,7 @@ impl UdpLink {
             peer: to.clone().with_ip(remote.ip()).with_port(remote.port()),
             way: Way::Own(socket),
             remote,
+            named: None,
             max,
         }
     }
@@ -52,12 +55,16 @@ impl UdpLink {
             remote,
             local: Some(local.to_canonical()).filter(|ip| !ip.is_unspecified()),
             dialled: None,
+            named: None,
             max,
         }
     }
 
-    /// Whether this link was dialled to where `contact` leads.
-    pub(super) fn dialled_at(&self, contact: &Endpoint) -> bool {
+    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
+    pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
+        if self.named.is_some() && self.named == contact.socket_addr() {
+            return true;
+        }
         let Some(host) = &self.dialled else {
             return false;
         };
@@ -109,5 +116,13 @@ impl DatagramLink for UdpLink {
 
     fn max_datagram(&self) -> usize {
         self.max
+    }
+
+    /// Taken note of if it is an address, and the one that the link comes from.
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        let at = contact.socket_addr().filter(|at| at.port() > 0);
+        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
+        self.named = known.or(self.named);
+        known.is_some()
     }
 }

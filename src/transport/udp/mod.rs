@@ -229,7 +229,7 @@ impl Transport for Udp {
     /// where its dialler listens.
     fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool {
         link.downcast_ref::<UdpLink>()
-            .is_some_and(|link| link.dialled_at(contact))
+            .is_some_and(|link| link.leads_to(contact))
     }
 }
 

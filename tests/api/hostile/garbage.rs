@@ -45,7 +45,7 @@ fn unwelcome() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-// behaviour: K4, K5
+// behaviour: K4, K5, EV-22
 #[tokio::test]
 async fn garbage_ends_a_handshake_at_every_state_and_nothing_else() {
     let manager = manager(|settings| settings.handshake = Duration::from_millis(500)).await;
@@ -116,7 +116,7 @@ fn broken_frames() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-// behaviour: K4, K5, K9
+// behaviour: K4, K5, K9, EV-21
 #[tokio::test]
 async fn a_broken_frame_ends_its_path_and_the_session_takes_the_next() {
     let manager = manager(|_| ()).await;

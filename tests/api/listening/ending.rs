@@ -113,6 +113,7 @@ async fn after_the_last_session_every_descriptor_is_closed() {
     until(|| descriptors() <= first_of_all + 3).await;
 }
 
+// behaviour: EV-31
 #[tokio::test]
 async fn shutdown_of_the_manager_stops_listeners_and_drains_sessions() {
     let (near, far) = (manager(|_| ()).await, manager(|_| ()).await);

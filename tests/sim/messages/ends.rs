@@ -136,7 +136,7 @@ async fn a_close_turns_away_those_who_wait_for_room(networks: Networks) -> Outco
     Ok(())
 }
 
-// behaviour: I4 S2
+// behaviour: I4 S2 EV-19
 #[mancom::test]
 async fn a_session_that_dies_says_what_may_have_arrived() -> Outcome {
     let (manager, networks, _faults) = world().await;

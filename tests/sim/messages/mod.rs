@@ -58,7 +58,7 @@ pub(crate) async fn nothing_comes(to: &Session) {
     assert!(message.is_err(), "{message:?}");
 }
 
-// behaviour: I5 I6
+// behaviour: I5 I6 EV-01
 #[mancom::test]
 async fn a_message_arrives_whole_with_its_label_and_its_number(networks: Networks) -> Outcome {
     networks.up(wifi());
