@@ -40,11 +40,8 @@ impl Door {
     pub(super) fn greet(self: &Arc<Self>, link: Link, via: Option<NetworkId>) {
         let Link::Bytes(link) = link else { return };
         let network = self.network_of(&*link, via);
-        if self.plain {
-            let plain = Plain::new(link, network, None, None, &self.context);
-            plain.limit(self.asks.rate_limit);
-            self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
-            return;
+        if self.plain && self.asks.secure.is_clear() {
+            return self.show_plain(link, network);
         }
         let source = Source::of(link.peer().ip());
         let arrival = Arrival {
@@ -69,7 +66,20 @@ impl Door {
         });
     }
 
+    fn show_plain(&self, link: Box<dyn ByteLink>, network: Option<Network>) {
+        let plain = Plain::new(link, network, None, None, &self.context);
+        plain.limit(self.asks.rate_limit);
+        self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
+    }
+
     async fn handshake(self: &Arc<Self>, mut arrival: Arrival) -> Result<(), DialError> {
+        arrival.link = self.asks.secure.accepted(arrival.link).await?;
+        if self.plain {
+            if self.wait_for_room().await {
+                self.show_plain(arrival.link, arrival.network);
+            }
+            return Ok(());
+        }
         match Greeting::parse(&dial::receive(&mut *arrival.link).await?)? {
             Greeting::Attach(hello) => self.attach(arrival, hello).await,
             Greeting::New(hello) => {
@@ -116,7 +126,8 @@ impl Door {
             dial::send(&mut *arrival.link, &refuse_new()).await?;
             return Err(HandshakeError::Closed.into());
         }
-        let offer = dial::offer(&self.context, &self.asks, arrival.network.as_ref());
+        let (network, link) = (arrival.network.as_ref(), &*arrival.link);
+        let offer = dial::offer(&self.context, &self.asks, network, link);
         let (state, reply) = hello.reply(dial::entropy()?, offer)?;
         dial::send(&mut *arrival.link, &reply).await?;
         let (agreed, accepted) = state.confirm(&dial::receive(&mut *arrival.link).await?)?;
@@ -194,7 +205,7 @@ impl Door {
             network,
         } = arrival;
         let (id, path) = (hello.session(), hello.path());
-        let offer = dial::offer(&self.context, &self.asks, network.as_ref());
+        let offer = dial::offer(&self.context, &self.asks, network.as_ref(), &*link);
         let credentials = self.credentials(id);
         let (state, challenge) = hello.challenge(dial::entropy()?, credentials.as_ref(), offer);
         dial::send(&mut *link, &challenge).await?;

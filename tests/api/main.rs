@@ -14,4 +14,6 @@ mod macros;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod messages;
 mod raw;
+#[cfg(feature = "tls")]
+mod tls;
 mod types;

@@ -126,6 +126,7 @@ pub(crate) fn offer() -> Offer {
         anonymous: false,
         security: Security::Clear,
         exporter: Vec::new(),
+        peer: None,
     }
 }
 

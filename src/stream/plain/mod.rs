@@ -67,6 +67,9 @@ pub(super) struct Plain {
     operation: OnceLock<Operation>,
     /// How its first connection came about.
     report: OnceLock<Arc<ConnectReport>>,
+    /// Who is at the far end of the first, if it proved that.
+    #[cfg(feature = "tls")]
+    peer: Option<crate::proto::session::handshake::Peer>,
 }
 
 impl Drop for Plain {
@@ -99,6 +102,8 @@ impl Plain {
             (Some(_), Some(target)) => target.context.settings().send_buffer,
             _ => 0,
         };
+        #[cfg(feature = "tls")]
+        let peer = crate::tls::channel_of(&*link).peer;
         let label = target.as_ref().map_or(Label::ANY, |target| target.label);
         let worth_tending = hook.is_some() || network.is_some();
         let news = Arc::new(Notify::new());
@@ -121,6 +126,8 @@ impl Plain {
             tending: OnceLock::new(),
             operation: OnceLock::new(),
             report: OnceLock::new(),
+            #[cfg(feature = "tls")]
+            peer,
         });
         plain.with(|state| plain.set_terms(state));
         if let Some(target) = target {
@@ -133,6 +140,11 @@ impl Plain {
     /// At most so many bytes a second from here on.
     pub(super) fn limit(&self, rate: Option<u64>) {
         self.with(|state| state.limit.set_rate(rate));
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn peer(&self) -> Option<crate::proto::session::handshake::Peer> {
+        self.peer.clone()
     }
 
     pub(super) fn set_report(&self, report: ConnectReport) {

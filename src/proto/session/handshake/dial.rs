@@ -91,6 +91,7 @@ impl DialHello {
             id,
             hellos,
             security: self.offer.level(),
+            peer: self.offer.peer.clone(),
             dialler: keys.dialler_attach,
             listener: keys.listener_attach,
         };
@@ -169,14 +170,13 @@ impl DialAttach {
     /// Takes the challenge; gives the proof to send, framed.
     ///
     /// # Errors
-    /// As [`DialHello::reply`], and `LessSafe` when this path is below the session's level.
+    /// As [`DialHello::reply`]; `LessSafe` when this path is below the session's level, and `OtherPeer`
+    /// when it leads to somebody else.
     pub fn challenge(self, message: &[u8]) -> Result<(DialProof, Vec<u8>), HandshakeError> {
         let mut reader = expect(message, Kind::Challenge)?;
         let listener_nonce = reader.array()?;
         let theirs = facts(&mut reader).map_err(|_| HandshakeError::Malformed)?;
-        if self.offer.level() < self.credentials.security {
-            return Err(HandshakeError::LessSafe);
-        }
+        self.credentials.admit(&self.offer)?;
         let transcript = Transcript {
             id: self.credentials.id,
             path: self.path,

@@ -4,7 +4,7 @@ use super::keys::{
     CookieKey, Credentials, Entropy, Exchange, Key, LEN, Schedule, Transcript, hash_hellos,
 };
 use super::message::{
-    Kind, REFUSED_LEVEL, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed, open, read_path,
+    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed, open, read_path,
     refused,
 };
 use super::{Agreed, FIRST_PATH, HandshakeError, MAX_COOKIE, Offer, agree};
@@ -128,6 +128,7 @@ impl NewHello {
             id,
             hellos,
             security: offer.level(),
+            peer: offer.peer.clone(),
             dialler: dialler_attach,
             listener: listener_attach,
         };
@@ -205,13 +206,16 @@ impl AttachHello {
         offer: Offer,
     ) -> (AwaitProof, Vec<u8>) {
         let known = credentials.is_some_and(|credentials| credentials.id == self.session);
-        let (dialler, listener, hellos, floor) = match credentials {
-            Some(c) => (c.dialler.clone(), c.listener.clone(), c.hellos, c.security),
+        let (dialler, listener, hellos, admitted) = match credentials {
+            Some(c) => {
+                let admitted = c.admit(&offer);
+                (c.dialler.clone(), c.listener.clone(), c.hellos, admitted)
+            }
             None => (
                 Key::new(entropy.part(1)),
                 Key::new(entropy.part(2)),
                 [0; LEN],
-                offer.level(),
+                Ok(()),
             ),
         };
         let told = offer.told_facts();
@@ -233,7 +237,7 @@ impl AttachHello {
             dialler,
             listener,
             known,
-            safe: offer.level() >= floor,
+            admitted,
         };
         (state, framed(&body))
     }
@@ -246,7 +250,8 @@ pub struct AwaitProof {
     dialler: Key,
     listener: Key,
     known: bool,
-    safe: bool,
+    /// Whether the path is as safe as the session, and its dialler the session's.
+    admitted: Result<(), HandshakeError>,
 }
 
 impl AwaitProof {
@@ -254,7 +259,8 @@ impl AwaitProof {
     ///
     /// # Errors
     /// The error and the framed refusal to send. An unknown session and a bad proof are one error and
-    /// one code; that a path is less safe than its session is told only to who proved the session.
+    /// one code; that a path is less safe than its session, or somebody else's, is told only to who
+    /// proved the session.
     pub fn proof(self, message: &[u8]) -> Result<(PathFacts, Vec<u8>), (HandshakeError, Vec<u8>)> {
         let bad = |error| Err((error, refused(REFUSED_UNKNOWN)));
         let proof = match expect(message, Kind::Proof).map(|mut reader| reader.array()) {
@@ -267,8 +273,12 @@ impl AwaitProof {
         if !(verified & self.known) {
             return bad(HandshakeError::BadProof);
         }
-        if !self.safe {
-            return Err((HandshakeError::LessSafe, refused(REFUSED_LEVEL)));
+        if let Err(error) = self.admitted {
+            let code = match error {
+                HandshakeError::OtherPeer => REFUSED_PEER,
+                _ => REFUSED_LEVEL,
+            };
+            return Err((error, refused(code)));
         }
         let accepted = carrying(Kind::Accepted, &self.transcript.prove(&self.listener));
         Ok((self.transcript.dialler_facts, accepted))

@@ -75,6 +75,8 @@ pub(super) fn expect(message: &[u8], wanted: Kind) -> Result<Reader<'_>, Handsha
         Err(match reader.u16()? {
             REFUSED_UNKNOWN => HandshakeError::UnknownSession,
             REFUSED_NEW => HandshakeError::Closed,
+            REFUSED_LEVEL => HandshakeError::LessSafe,
+            REFUSED_PEER => HandshakeError::OtherPeer,
             code => HandshakeError::Refused(code),
         })
     } else {
@@ -88,6 +90,9 @@ pub(super) const REFUSED_UNKNOWN: u16 = 1;
 pub(super) const REFUSED_LEVEL: u16 = 2;
 /// The listener was stopped.
 pub(super) const REFUSED_NEW: u16 = 3;
+
+/// The proof is right, and the dialler is not the one the session was born with.
+pub(super) const REFUSED_PEER: u16 = 4;
 
 /// What a listener that takes no new sessions answers to a hello or its confirmation, framed.
 pub fn refuse_new() -> Vec<u8> {

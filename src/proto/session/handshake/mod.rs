@@ -39,7 +39,7 @@
 //! | 6 | attach | session id 16, path id u8 (0 to 7), epoch u32, nonce 32, facts 4 |
 //! | 7 | challenge | nonce 32, facts 4 |
 //! | 8 | proof | proof 32 |
-//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions |
+//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions, 4 another peer than the session's |
 //!
 //! terms: `nonce 32 | x25519 public 32 | grace u64 in ms | receive window u32 | streams u16 | facts 4`.
 //! facts: `kinds u8 | metered u8 | roaming u8 | constrained u8`, see [`super::frame`]. Bytes after the
@@ -59,6 +59,7 @@
 //!
 //! In clear an active attacker on the path can read, change and take over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 mod dial;
@@ -118,7 +119,13 @@ pub struct Offer {
     pub security: Security,
     /// The TLS exporter of this path; empty in clear.
     pub exporter: Vec<u8>,
+    /// Who the far end of this path proved to be, if it did.
+    pub peer: Option<Peer>,
 }
+
+/// Who an end of a path proved to be: its public key, as TLS has it (SubjectPublicKeyInfo, DER).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Peer(pub Arc<[u8]>);
 
 /// What both sides agreed on.
 #[derive(Debug, Clone)]
@@ -174,6 +181,9 @@ pub enum HandshakeError {
     /// The path is below the level the session was born with.
     #[error("the path is less safe than the session")]
     LessSafe,
+    /// Who proved to be at the path's far end is not who the session was born with.
+    #[error("the far end of the path is not the one the session began with")]
+    OtherPeer,
 }
 
 fn agree(ours: &Terms, theirs: &Terms, credentials: Credentials) -> Agreed {

@@ -14,6 +14,7 @@ fn offer() -> Offer {
         anonymous: false,
         security: Security::Clear,
         exporter: Vec::new(),
+        peer: None,
     }
 }
 
@@ -284,8 +285,35 @@ fn a_path_less_safe_than_the_session_is_refused_by_both_ends() {
     assert_eq!(error, HandshakeError::LessSafe);
     assert_eq!(
         state.accepted(body(&refusal)),
-        Err(HandshakeError::Refused(2))
+        Err(HandshakeError::LessSafe)
     );
+}
+
+#[test]
+fn a_path_to_somebody_else_than_the_session_began_with_is_refused_by_both_ends() {
+    let with = |peer: Option<&[u8]>| Offer {
+        peer: peer.map(|key| Peer(key.into())),
+        ..offer()
+    };
+    let [alice, bob] = [with(Some(b"alice")), with(Some(b"bob"))];
+    // The dialler is Alice, and knows the listener as Bob.
+    let [dialler, listener] =
+        handshake(&mut Seeded::new(1), bob.clone(), alice.clone()).map(|a| a.credentials);
+    for other in [with(None), with(Some(b"mallory"))] {
+        let (proved, _) = challenged(&dialler, Some(&listener), [other.clone(), alice.clone()]);
+        assert_eq!(proved.map(|_| ()), Err(HandshakeError::OtherPeer));
+        let (proved, awaiting) = challenged(&dialler, Some(&listener), [bob.clone(), other]);
+        let (state, proof) = proved.expect("it is answered");
+        let (error, refusal) = awaiting.proof(body(&proof)).expect_err("refused");
+        assert_eq!(error, HandshakeError::OtherPeer);
+        assert_eq!(
+            state.accepted(body(&refusal)),
+            Err(HandshakeError::OtherPeer)
+        );
+    }
+    let (proved, awaiting) = challenged(&dialler, Some(&listener), [bob, alice]);
+    let (_, proof) = proved.expect("it is answered");
+    assert!(awaiting.proof(body(&proof)).is_ok());
 }
 
 #[test]

@@ -1,0 +1,341 @@
+//! TLS over any connection, as a connection.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use super::explain::explained;
+use super::verify::spki;
+use crate::endpoint::Endpoint;
+use crate::proto::session::handshake::{Peer, Security};
+use crate::transport::{ByteLink, Measured};
+
+/// The exporter's label (RFC 8446, section 7.5).
+const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
+/// So much of what came is taken at once while bulk comes: TLS alone would ask for 4 KiB a time.
+const AHEAD: usize = 64 << 10;
+/// So many places are remembered at which it is known how much went out.
+const MARKS: usize = 64;
+
+/// What a connection is to those who decide whether it may carry a session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Channel {
+    /// `None` in clear.
+    pub(crate) security: Option<Security>,
+    pub(crate) exporter: Vec<u8>,
+    /// Who the far end proved to be.
+    pub(crate) peer: Option<Peer>,
+}
+
+/// That of this connection.
+pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
+    let link: &dyn Any = link;
+    let link = link.downcast_ref::<TlsLink>();
+    link.map_or_else(Channel::default, |link| link.channel.clone())
+}
+
+/// A connection in TLS.
+///
+/// What it took may wait in it while what is below takes no more: it goes on whenever this is written to,
+/// flushed or read.
+pub(crate) struct TlsLink {
+    stream: TlsStream<Below>,
+    channel: Channel,
+    /// Bytes written to it.
+    written: u64,
+    /// How many bytes below so many of ours were all of: ascending; the first is known to have arrived.
+    marks: VecDeque<(u64, u64)>,
+    /// Who waits until what is below takes more: it knows one, and here two may wait.
+    waiting: Arc<Waiting>,
+    waker: Waker,
+}
+
+impl fmt::Debug for TlsLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLink")
+            .field("peer", &self.peer())
+            .field("channel", &self.channel.security)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reader that has something to write, and a writer.
+#[derive(Default)]
+struct Waiting {
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+}
+
+impl TlsLink {
+    /// `bare`: the far end shows bare keys; `proves`: this end proved itself if it was asked to.
+    pub(super) fn new(stream: TlsStream<Below>, bare: bool, proves: bool) -> io::Result<Self> {
+        let failed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let (_, tls) = stream.get_ref();
+        let shown = tls.peer_certificates().and_then(|chain| chain.first());
+        let peer = shown.map(|shown| spki(shown, bare)).transpose();
+        let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
+        let both = proves && peer.is_some();
+        let exporter = match &stream {
+            TlsStream::Client(stream) => {
+                let (_, tls) = stream.get_ref();
+                tls.export_keying_material([0; 32], EXPORTER, None)
+            }
+            TlsStream::Server(stream) => {
+                let (_, tls) = stream.get_ref();
+                tls.export_keying_material([0; 32], EXPORTER, None)
+            }
+        };
+        let waiting = Arc::new(Waiting::default());
+        Ok(Self {
+            channel: Channel {
+                security: Some(if both { Security::TlsMutual } else { Security::Tls }),
+                exporter: exporter.map_err(failed)?.to_vec(),
+                peer,
+            },
+            written: 0,
+            marks: VecDeque::from([(0, 0)]),
+            waker: Waker::from(Arc::clone(&waiting)),
+            waiting,
+            stream,
+        })
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    fn below(&self) -> &Below {
+        self.stream.get_ref().0
+    }
+
+    fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let n = ready!(wrote).map_err(explained)?;
+        self.written += n as u64;
+        self.mark();
+        Poll::Ready(Ok(n))
+    }
+
+    /// Notes how far it is, where all that was written went below.
+    fn mark(&mut self) {
+        let (below, tls) = self.stream.get_ref();
+        if tls.wants_write() || self.marks.back().is_some_and(|last| last.1 == self.written) {
+            return;
+        }
+        let mark = (below.written, self.written);
+        if self.marks.len() == MARKS {
+            let arrived = below.link.acknowledged().unwrap_or(0);
+            while self.marks.get(1).is_some_and(|next| next.0 <= arrived) {
+                self.marks.pop_front();
+            }
+        }
+        if self.marks.len() == MARKS {
+            // Nothing arrives: every other one will do.
+            let mut place = 0;
+            self.marks.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+        }
+        self.marks.push_back(mark);
+    }
+
+    fn flush(&mut self, waiting: impl FnOnce(&Waiting)) -> Poll<io::Result<()>> {
+        waiting(&self.waiting);
+        let mut cx = Context::from_waker(&self.waker);
+        let flushed = Pin::new(&mut self.stream).poll_flush(&mut cx);
+        self.mark();
+        flushed.map_err(explained)
+    }
+}
+
+impl AsyncRead for TlsLink {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.stream.get_ref().1.wants_write() {
+            // What it is told of an error here it is told by reading, if there is nothing to read.
+            let _ = self.flush(|waiting| waiting.reader.register(cx.waker()));
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        read.map_err(explained)
+    }
+}
+
+impl AsyncWrite for TlsLink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.waiting.writer.register(cx.waker());
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        let wrote = Pin::new(&mut self.stream).poll_write(&mut cx, bytes);
+        self.wrote(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.waiting.writer.register(cx.waker());
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(&mut cx, bufs);
+        self.wrote(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flush(|waiting| waiting.writer.register(cx.waker()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.waiting.writer.register(cx.waker());
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        let shut = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
+        shut.map_err(explained)
+    }
+}
+
+impl ByteLink for TlsLink {
+    fn peer(&self) -> Endpoint {
+        self.below().link.peer()
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        self.below().link.local()
+    }
+
+    /// What is known to have arrived; the rest of a record that went in part is not.
+    fn acknowledged(&self) -> Option<u64> {
+        let arrived = self.below().link.acknowledged()?;
+        let marks = self.marks.iter().rev();
+        let last = marks.map(|mark| *mark).find(|mark| mark.0 <= arrived);
+        Some(last.map_or(0, |(_, ours)| ours))
+    }
+
+    /// What is below measures its own bytes, a little more than ours.
+    fn measure(&self) -> Option<Measured> {
+        self.below().link.measure()
+    }
+
+    fn limit_unsent(&mut self, bytes: u32) {
+        self.stream.get_mut().0.link.limit_unsent(bytes);
+    }
+}
+
+/// The connection below: it counts what is written, and takes more than it is asked for while bulk comes.
+pub(super) struct Below {
+    link: Box<dyn ByteLink>,
+    written: u64,
+    /// What came and was not asked for yet.
+    ahead: Vec<u8>,
+    taken: usize,
+    came: usize,
+    /// The last read filled what it was given.
+    bulk: bool,
+}
+
+impl Below {
+    pub(super) fn new(link: Box<dyn ByteLink>) -> Self {
+        Self {
+            link,
+            written: 0,
+            ahead: Vec::new(),
+            taken: 0,
+            came: 0,
+            bulk: false,
+        }
+    }
+
+    fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let n = ready!(wrote)?;
+        self.written += n as u64;
+        Poll::Ready(Ok(n))
+    }
+}
+
+impl AsyncRead for Below {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.taken == this.came {
+            if !this.bulk || buf.remaining() >= AHEAD {
+                this.ahead = Vec::new();
+                let read = Pin::new(&mut this.link).poll_read(cx, buf);
+                this.bulk = read.is_ready() && buf.remaining() == 0;
+                return read;
+            }
+            this.ahead.resize(AHEAD, 0);
+            let mut into = ReadBuf::new(&mut this.ahead);
+            let read = Pin::new(&mut this.link).poll_read(cx, &mut into);
+            (this.taken, this.came) = (0, into.filled().len());
+            this.bulk = read.is_ready() && this.came >= buf.remaining();
+            ready!(read)?;
+        }
+        let rest = &this.ahead[this.taken..this.came];
+        let n = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..n]);
+        this.taken += n;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Below {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.link).poll_write(cx, bytes);
+        self.wrote(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.link).poll_write_vectored(cx, bufs);
+        self.wrote(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.link.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_shutdown(cx)
+    }
+}
