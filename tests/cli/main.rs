@@ -2,6 +2,7 @@
 
 mod cat;
 mod config;
+mod key;
 mod label;
 #[cfg(unix)]
 mod limits;
