@@ -10,7 +10,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::explain::explained;
+use super::explain::unspoken;
 use super::known::Known;
 use super::link::{Below, TlsLink};
 use super::verify::OfListeners;
@@ -92,7 +92,7 @@ impl Dialling {
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.connect(self.name.clone(), Below::new(link));
-        let stream = TlsStream::from(connecting.await.map_err(explained)?);
+        let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
         let link = TlsLink::new(stream, self.bare, self.proves)?;
         if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
             let learned = known.learn(PublicKey::of(&peer.0));

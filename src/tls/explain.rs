@@ -6,10 +6,6 @@ use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 /// The same error in words; the source stays.
 pub(super) fn explained(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::UnexpectedEof && error.to_string().contains("handshake") {
-        let text = "the far end closed the connection in the TLS handshake: it may not speak TLS";
-        return io::Error::new(io::ErrorKind::ConnectionReset, text);
-    }
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match tls.map(text) {
         Some(text) => io::Error::new(
@@ -20,6 +16,24 @@ pub(super) fn explained(error: io::Error) -> io::Error {
             },
         ),
         None => error,
+    }
+}
+
+/// The same of an error that ended a handshake.
+pub(super) fn unspoken(error: io::Error) -> io::Error {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => {
+            let text =
+                "the far end closed the connection in the TLS handshake: it may not speak TLS";
+            let source = Explained {
+                text: text.into(),
+                source: error,
+            };
+            io::Error::new(ConnectionReset, source)
+        }
+        _ => explained(error),
     }
 }
 
@@ -72,6 +86,9 @@ fn certificate(fault: &CertificateError) -> String {
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("the far end's certificate is for another name (`?name=HOST` asks for one): {fault}")
+        }
+        CertificateError::BadSignature => {
+            "the far end's certificate is not signed by the authority that it names".into()
         }
         fault => format!("the far end's certificate: {fault}"),
     }

@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
-use super::explain::explained;
+use super::explain::unspoken;
 use super::link::{Below, TlsLink};
 use super::verify::OfDiallers;
 use super::wish::{Defaults, Wish};
@@ -78,13 +78,13 @@ impl Listening {
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let acceptor = rustls::server::Acceptor::default();
         let started = LazyConfigAcceptor::new(acceptor, Below::new(link)).await;
-        let started = started.map_err(explained)?;
+        let started = started.map_err(unspoken)?;
         let (config, bare) = self.choose(&started.client_hello());
         match started.into_stream(config).into_fallible().await {
             Ok(stream) => Ok(Box::new(TlsLink::new(TlsStream::from(stream), bare, true)?)),
             Err((error, below)) => {
                 part(below).await;
-                Err(explained(error))
+                Err(unspoken(error))
             }
         }
     }
