@@ -50,11 +50,16 @@ pub(super) struct Asks {
 pub(super) enum Unfit {
     Scheme(UnknownScheme),
     Attribute(UnknownAttribute),
-    Plaintext { endpoint: String },
+    Plaintext {
+        endpoint: String,
+    },
     NoRate,
     #[cfg_attr(feature = "tls", expect(dead_code, reason = "it can all be had"))]
     Unsupported(&'static str),
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is nothing to be wrong"))]
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "there is nothing to be wrong")
+    )]
     Tls(TlsError),
 }
 
@@ -97,7 +102,10 @@ impl Asked {
     /// A session goes in clear beyond this host only where that was asked for; `near` is the endpoint
     /// with a name of the hosts file resolved.
     pub(super) fn check_clear(&self, given: &Endpoint, near: &Endpoint) -> Result<(), Unfit> {
-        let beyond = near.is_session() && !near.is_secure() && !near.is_host_scope() && near.carrier() != "mem";
+        let beyond = near.is_session()
+            && !near.is_secure()
+            && !near.is_host_scope()
+            && near.carrier() != "mem";
         if beyond && !self.plaintext {
             let endpoint = given.to_string();
             return Err(Unfit::Plaintext { endpoint });

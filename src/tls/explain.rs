@@ -6,7 +6,9 @@ use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 /// The same error in words; the source stays.
 pub(super) fn explained(error: io::Error) -> io::Error {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
     match tls.map(text) {
         Some(text) => io::Error::new(
             error.kind(),
@@ -85,7 +87,9 @@ fn certificate(fault: &CertificateError) -> String {
             "the far end's certificate is not valid yet: is the clock right here?".into()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the far end's certificate is for another name (`?name=HOST` asks for one): {fault}")
+            format!(
+                "the far end's certificate is for another name (`?name=HOST` asks for one): {fault}"
+            )
         }
         CertificateError::BadSignature => {
             "the far end's certificate is not signed by the authority that it names".into()

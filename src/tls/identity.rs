@@ -107,7 +107,10 @@ impl Identity {
         let certificates = read_file(chain)?;
         let identity = Self::read(&text, &certificates, Some(key), Some(chain))?;
         match identity.0.chain.is_empty() {
-            true => Err(TlsError::content(Some(chain), "there is no certificate in PEM")),
+            true => Err(TlsError::content(
+                Some(chain),
+                "there is no certificate in PEM",
+            )),
             false => Ok(identity),
         }
     }
@@ -133,9 +136,13 @@ impl Identity {
         let drawn = getrandom::fill(&mut der[16..]);
         drawn.map_err(|error| TlsError::content(None, format!("no entropy: {error}")))?;
         let body = Zeroizing::new(encode(der.as_slice(), STANDARD));
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *body);
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            *body
+        );
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der.to_vec()));
-        let identity = Self::of(&key, Vec::new()).map_err(|fault| TlsError::content(None, fault))?;
+        let identity =
+            Self::of(&key, Vec::new()).map_err(|fault| TlsError::content(None, fault))?;
         Ok((identity, Zeroizing::new(pem)))
     }
 
@@ -215,7 +222,10 @@ fn bounded(path: &Path, file: &mut File) -> Result<Zeroizing<Vec<u8>>, TlsError>
     let read = file.take(LARGEST + 1).read_to_end(&mut text);
     read.map_err(|error| TlsError::file(path, error))?;
     if text.len() as u64 > LARGEST {
-        return Err(TlsError::content(Some(path), format!("over {LARGEST} bytes")));
+        return Err(TlsError::content(
+            Some(path),
+            format!("over {LARGEST} bytes"),
+        ));
     }
     Ok(text)
 }
@@ -225,7 +235,9 @@ fn bounded(path: &Path, file: &mut File) -> Result<Zeroizing<Vec<u8>>, TlsError>
 fn refuse_readable(path: &Path, file: &File) -> Result<(), TlsError> {
     use std::os::unix::fs::PermissionsExt;
 
-    let found = file.metadata().map_err(|error| TlsError::file(path, error))?;
+    let found = file
+        .metadata()
+        .map_err(|error| TlsError::file(path, error))?;
     let mode = found.permissions().mode() & 0o7777;
     match found.is_file() && mode & 0o077 != 0 {
         true => Err(TlsError::OthersMayRead {

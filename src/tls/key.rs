@@ -124,7 +124,9 @@ fn bytes(text: &str) -> Result<[u8; 32], KeyError> {
             '_' => '/',
             letter => letter,
         };
-        let found = STANDARD.iter().position(|known| char::from(*known) == plain);
+        let found = STANDARD
+            .iter()
+            .position(|known| char::from(*known) == plain);
         found.ok_or(KeyError::Letter(letter))
     };
     let values: Vec<usize> = letters.chars().map(value).collect::<Result<_, _>>()?;
@@ -155,7 +157,11 @@ pub(super) fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
         let bits = at(0) << 16 | at(1) << 8 | at(2);
         for place in 0..4 {
             let letter = alphabet[(bits >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= group.len() { letter.into() } else { '=' });
+            text.push(if place <= group.len() {
+                letter.into()
+            } else {
+                '='
+            });
         }
     }
     text
@@ -198,7 +204,12 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_the_standard() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(encode(bytes.as_bytes(), STANDARD), text);
         }
     }

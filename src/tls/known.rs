@@ -61,7 +61,11 @@ impl Known {
         if now.key.is_some() {
             return now.judge(&shown);
         }
-        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let gap = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
         let text = format!("{text}{gap}{} {shown}\n", self.host);
         self.replace(text.as_bytes()).map_err(failed)
     }

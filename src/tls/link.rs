@@ -104,7 +104,11 @@ impl TlsLink {
         let waiting = Arc::new(Waiting::default());
         Ok(Self {
             channel: Channel {
-                security: Some(if both { Security::TlsMutual } else { Security::Tls }),
+                security: Some(if both {
+                    Security::TlsMutual
+                } else {
+                    Security::Tls
+                }),
                 exporter: exporter.map_err(failed)?.to_vec(),
                 peer,
             },

@@ -53,7 +53,6 @@ mod trust;
 mod verify;
 mod wish;
 
-
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;

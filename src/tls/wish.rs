@@ -74,12 +74,21 @@ impl Wish {
         };
         let required = self.trust.required || trust.required;
         let mut said = self.trust;
-        for pin in endpoint.attribute("pin").into_iter().flat_map(|pins| pins.split(',')) {
+        for pin in endpoint
+            .attribute("pin")
+            .into_iter()
+            .flat_map(|pins| pins.split(','))
+        {
             let pin = pin.parse();
-            let pin = pin.map_err(|error| TlsError::content(None, format!("{endpoint}: {error}")))?;
+            let pin =
+                pin.map_err(|error| TlsError::content(None, format!("{endpoint}: {error}")))?;
             said.pins.push(pin);
         }
-        let trust = if said.is_unsaid() { trust.clone() } else { said };
+        let trust = if said.is_unsaid() {
+            trust.clone()
+        } else {
+            said
+        };
         Ok(Self {
             identity,
             trust: Trust { required, ..trust },

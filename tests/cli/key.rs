@@ -63,7 +63,10 @@ fn a_private_key_that_others_may_read_is_refused() {
         let (code, _, stderr) = answer(arguments);
         assert_eq!(code, 1, "{stderr}");
         assert!(stderr.contains("others may read"), "{stderr}");
-        assert!(stderr.contains("mode 640") && stderr.contains("chmod 600"), "{stderr}");
+        assert!(
+            stderr.contains("mode 640") && stderr.contains("chmod 600"),
+            "{stderr}"
+        );
     }
 }
 
@@ -102,8 +105,16 @@ fn cat_meets_whom_it_is_told_to_and_nobody_else() {
     assert_eq!(server.status.code(), Some(0), "{}", server.stderr);
     assert_eq!(client.stdout, b"from the listener");
     assert_eq!(server.stdout, b"from the dialler");
-    assert!(client.stderr.contains(&format!("the other side is {}", alice.1)));
-    assert!(server.stderr.contains(&format!("the other side is {}", bob.1)));
+    assert!(
+        client
+            .stderr
+            .contains(&format!("the other side is {}", alice.1))
+    );
+    assert!(
+        server
+            .stderr
+            .contains(&format!("the other side is {}", bob.1))
+    );
 
     let (client, _) = meet(&listen, &["--identity", bob_file, "--pin", &bob.1]);
     assert_eq!(client.status.code(), Some(1), "{}", client.stderr);
@@ -111,13 +122,25 @@ fn cat_meets_whom_it_is_told_to_and_nobody_else() {
     assert!(client.stderr.contains(&said), "{}", client.stderr);
 
     let (client, _) = meet(&listen, &["--pin", &alice.1]);
-    assert!(client.stderr.contains("requires a certificate or key"), "{}", client.stderr);
+    assert!(
+        client.stderr.contains("requires a certificate or key"),
+        "{}",
+        client.stderr
+    );
 
     let (client, _) = meet(&listen, &["--identity", alice_file, "--pin", &alice.1]);
-    assert!(client.stderr.contains("does not accept this side's"), "{}", client.stderr);
+    assert!(
+        client.stderr.contains("does not accept this side's"),
+        "{}",
+        client.stderr
+    );
 
     let (client, _) = meet(&listen, &[]);
-    assert!(client.stderr.contains("--pin") && client.stderr.contains("--ca"), "{}", client.stderr);
+    assert!(
+        client.stderr.contains("--pin") && client.stderr.contains("--ca"),
+        "{}",
+        client.stderr
+    );
 
     let hosts = file("known");
     let first = ["--trust-first-use", hosts.to_str().unwrap()];
@@ -131,7 +154,10 @@ fn cat_meets_whom_it_is_told_to_and_nobody_else() {
 fn a_listener_in_tls_wants_an_identity_and_a_key_is_a_key() {
     let (code, _, stderr) = answer(&["cat", "--listen", "mcs://127.0.0.1:0"]);
     assert_eq!(code, 2, "{stderr}");
-    assert!(stderr.contains("--identity") && stderr.contains("mancom key new"), "{stderr}");
+    assert!(
+        stderr.contains("--identity") && stderr.contains("mancom key new"),
+        "{stderr}"
+    );
     let (code, _, stderr) = answer(&["cat", "mcs://127.0.0.1:9", "--pin", "ed25519:abc"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("32 bytes"), "{stderr}");
@@ -157,12 +183,25 @@ fn the_configuration_may_name_them() {
     let (code, _, stderr) = answer(&["cat", "mcs://127.0.0.1:9", "--config", &absent]);
     assert_eq!(code, 1, "{stderr}");
     let place = format!("{absent}:2:1: tls.identity: ");
-    assert!(stderr.contains(&place) && stderr.contains("gone"), "{stderr}");
+    assert!(
+        stderr.contains(&place) && stderr.contains("gone"),
+        "{stderr}"
+    );
 
-    std::fs::write(file("wrong.toml"), "[tls]\npins = ['ed25519:abc']\npin = 1\n").unwrap();
+    std::fs::write(
+        file("wrong.toml"),
+        "[tls]\npins = ['ed25519:abc']\npin = 1\n",
+    )
+    .unwrap();
     let wrong = file("wrong.toml");
     let (code, _, stderr) = answer(&["config", "check", wrong.to_str().unwrap()]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("wrong.toml:2:9: tls.pins: a public key is 32 bytes"), "{stderr}");
-    assert!(stderr.contains("wrong.toml:3:1: tls.pin: unknown key `pin`"), "{stderr}");
+    assert!(
+        stderr.contains("wrong.toml:2:9: tls.pins: a public key is 32 bytes"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("wrong.toml:3:1: tls.pin: unknown key `pin`"),
+        "{stderr}"
+    );
 }

@@ -3,7 +3,7 @@
 use crate::isolation::{Case, cases, need};
 use crate::lab::{Host, Lab, Link};
 use crate::process::{Finished, Program, until};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,15 @@ fn pinned_keys_meet_and_outlive_their_networks() {
     let [alice, bob] = keys(&client, &folder);
     let at = format!("mcs://{AT}");
     let (there, back) = (pattern(20_000_000, 1), pattern(20_000_000, 2));
-    let listen = ["cat", "--listen", &at, "--identity", &alice.0, "--pin", &bob.1];
+    let listen = [
+        "cat",
+        "--listen",
+        &at,
+        "--identity",
+        &alice.0,
+        "--pin",
+        &bob.1,
+    ];
     let mut listening = Program::start(&mut mancom(&server, &listen), back.clone());
     until_taken(&server, &mut listening);
     let connect = ["cat", &at, "--identity", &bob.0, "--pin", &alice.1];
@@ -93,8 +101,16 @@ fn pinned_keys_meet_and_outlive_their_networks() {
     assert_eq!(listening.status.code(), Some(0));
     assert!(connected.stdout == back, "what came back is what was sent");
     assert!(listening.stdout == there, "what went there is what arrived");
-    assert!(connected.stderr.contains(&format!("the other side is {}", alice.1)));
-    assert!(listening.stderr.contains(&format!("the other side is {}", bob.1)));
+    assert!(
+        connected
+            .stderr
+            .contains(&format!("the other side is {}", alice.1))
+    );
+    assert!(
+        listening
+            .stderr
+            .contains(&format!("the other side is {}", bob.1))
+    );
     let ups = connected.stderr.matches("up").count();
     assert!(ups > 1, "more than one path came");
 }
@@ -133,6 +149,10 @@ impl Certified {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // OpenSSL takes who has the issuer's name for the issuer.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let write = |name: &str, text: String| {
@@ -145,7 +165,10 @@ impl Certified {
             let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
             let key = KeyPair::generate().unwrap();
             let certificate = params.signed_by(&key, &issuer).unwrap();
-            write(name, format!("{}{}", key.serialize_pem(), certificate.pem()))
+            write(
+                name,
+                format!("{}{}", key.serialize_pem(), certificate.pem()),
+            )
         };
         let (server, client) = (certify("server.example"), certify("client.example"));
         let authority = write("authority", issuer.pem());
@@ -169,14 +192,28 @@ fn s_client(listen: &[&str], more: &[&str], certified: &Certified) -> [Finished;
     let lab = Lab::new();
     let (client, server, _link) = pair(&lab);
     let at = format!("tls://{AT}?alpn=mancom-test");
-    let listen = [&["cat", "--listen", &at, "--identity", &certified.server], listen].concat();
+    let listen = [
+        &["cat", "--listen", &at, "--identity", &certified.server],
+        listen,
+    ]
+    .concat();
     let mut listening = Program::start(&mut mancom(&server, &listen), b"a greeting\n".to_vec());
     until_taken(&server, &mut listening);
     let connect = [
         &[
-            "s_client", "-connect", AT, "-servername", "server.example", "-verify_return_error",
-            "-verify_hostname", "server.example", "-CAfile", &certified.authority, "-alpn",
-            "mancom-test", "-ign_eof",
+            "s_client",
+            "-connect",
+            AT,
+            "-servername",
+            "server.example",
+            "-verify_return_error",
+            "-verify_hostname",
+            "server.example",
+            "-CAfile",
+            &certified.authority,
+            "-alpn",
+            "mancom-test",
+            "-ign_eof",
         ],
         more,
     ]
@@ -222,8 +259,20 @@ fn openssl_s_server_answers_a_dialler() {
     let certified = Certified::new();
     for version in ["-tls1_3", "-tls1_2"] {
         let serve = [
-            "s_server", "-accept", AT, "-cert", &certified.server, "-key", &certified.server, "-rev",
-            "-Verify", "1", "-verify_return_error", "-CAfile", &certified.authority, version,
+            "s_server",
+            "-accept",
+            AT,
+            "-cert",
+            &certified.server,
+            "-key",
+            &certified.server,
+            "-rev",
+            "-Verify",
+            "1",
+            "-verify_return_error",
+            "-CAfile",
+            &certified.authority,
+            version,
         ];
         let mut serving = Program::start(&mut openssl(&server, &serve), Vec::new());
         until_taken(&server, &mut serving);
@@ -232,7 +281,12 @@ fn openssl_s_server_answers_a_dialler() {
             let cat = [&["cat", &at], arguments].concat();
             Program::start(&mut mancom(&client, &cat), b"drawer\n".to_vec()).finish(LIMIT)
         };
-        let own = ["--identity", &certified.client, "--ca", &certified.authority];
+        let own = [
+            "--identity",
+            &certified.client,
+            "--ca",
+            &certified.authority,
+        ];
         let answered = talk(&own);
         assert_eq!(answered.status.code(), Some(0), "{}", answered.stderr);
         assert_eq!(answered.stdout, b"reward\n", "{}", answered.stderr);

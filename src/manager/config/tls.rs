@@ -116,6 +116,8 @@ impl Written {
 #[cfg(feature = "config")]
 fn keys(entry: &Entry<'_>) -> Vec<PublicKey> {
     let keys = entry.list();
-    let keys = keys.iter().filter_map(|key| key.tried(str::parse::<PublicKey>));
+    let keys = keys
+        .iter()
+        .filter_map(|key| key.tried(str::parse::<PublicKey>));
     keys.filter_map(|text| text.parse().ok()).collect()
 }

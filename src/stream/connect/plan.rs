@@ -17,8 +17,8 @@ use crate::stream::context::Context;
 use crate::stream::error::{Attempt, Attempts, ConnectError};
 use crate::stream::hooks::DynHook;
 use crate::stream::pace::Pace;
-use crate::stream::secure::Secure;
 use crate::stream::report::{ConnectReport, Stopwatch};
+use crate::stream::secure::Secure;
 use crate::stream::whereabouts::{check_place, destination, is_far, nearer};
 
 /// The pause after the first round over all matching networks; later ones are 1.6 times longer.

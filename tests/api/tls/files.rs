@@ -14,8 +14,14 @@ fn a_key_is_read_as_it_was_made() {
     let file = folder.path().join("key.pem");
     let made = Identity::create(&file).unwrap();
     let again = Identity::create(&file).unwrap_err();
-    assert!(again.to_string().contains("there is a file already"), "{again}");
-    assert_eq!(Identity::from_file(&file).unwrap().public_key(), made.public_key());
+    assert!(
+        again.to_string().contains("there is a file already"),
+        "{again}"
+    );
+    assert_eq!(
+        Identity::from_file(&file).unwrap().public_key(),
+        made.public_key()
+    );
     let shown = format!("{made:?}");
     assert!(shown.contains(&made.public_key().to_string()), "{shown}");
     let secret = fs::read_to_string(&file).unwrap();
@@ -37,11 +43,23 @@ fn what_is_no_identity_is_told_why() {
     let other = authority.pem("b", |_| {});
     let (other, _) = other.split_once("-----BEGIN CERT").unwrap();
     let mixed = format!("{other}{certificate}");
-    assert!(fault(&mixed).contains("is for another key"), "{}", fault(&mixed));
+    assert!(
+        fault(&mixed).contains("is for another key"),
+        "{}",
+        fault(&mixed)
+    );
     let cut = &key[..key.len() / 2];
-    assert!(fault(cut).contains("no private key in PEM"), "{}", fault(cut));
+    assert!(
+        fault(cut).contains("no private key in PEM"),
+        "{}",
+        fault(cut)
+    );
     let garbage = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    assert!(fault(garbage).contains("neither Ed25519 nor"), "{}", fault(garbage));
+    assert!(
+        fault(garbage).contains("neither Ed25519 nor"),
+        "{}",
+        fault(garbage)
+    );
     let torn = format!("{key}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     assert!(fault(&torn).contains("cannot be read"), "{}", fault(&torn));
 }
@@ -64,7 +82,10 @@ fn a_key_and_its_certificates_may_be_two_files() {
     fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
     assert!(Identity::from_files(&key_file, &chain).is_ok());
     let none = Identity::from_files(&key_file, &empty).unwrap_err();
-    assert!(none.to_string().contains("there is no certificate"), "{none}");
+    assert!(
+        none.to_string().contains("there is no certificate"),
+        "{none}"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +98,10 @@ async fn an_authority_s_file_is_read_when_it_is_needed() {
     fs::write(&absent, "nothing in PEM").unwrap();
     let listen = manager.listen("mcs://127.0.0.1:0").identity(&key());
     let error = soon(listen.ca(&absent).into_future()).await.unwrap_err();
-    assert!(error.to_string().contains("no certificate in PEM"), "{error}");
+    assert!(
+        error.to_string().contains("no certificate in PEM"),
+        "{error}"
+    );
     let listen = manager.listen("mcs://127.0.0.1:0");
     let error = soon(listen.into_future()).await.unwrap_err();
     assert!(error.to_string().contains("give an identity"), "{error}");
@@ -110,7 +134,11 @@ async fn the_first_key_is_believed_and_no_other_after_it() {
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
-    assert_eq!(fs::read_to_string(&known).unwrap(), text, "it is left as it is");
+    assert_eq!(
+        fs::read_to_string(&known).unwrap(),
+        text,
+        "it is left as it is"
+    );
 
     // One more far end is added to what is there.
     let other = echoing(&manager, &two).await;
@@ -123,7 +151,10 @@ async fn the_first_key_is_believed_and_no_other_after_it() {
     fs::write(&known, format!("{place} nonsense\n")).unwrap();
     let connect = manager.connect(&at).trust_first_use(&known);
     let error = soon(connect.into_future()).await.unwrap_err().to_string();
-    assert!(error.contains("line 1: `nonsense` is no public key"), "{error}");
+    assert!(
+        error.contains("line 1: `nonsense` is no public key"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -66,7 +66,10 @@ async fn server(authority: &Authority) -> (u16, tokio::task::JoinHandle<Option<V
     let port = listener.local_addr().unwrap().port();
     let served = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.ok()?;
+        let mut stream = TlsAcceptor::from(Arc::new(config))
+            .accept(stream)
+            .await
+            .ok()?;
         let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         let mut text = [0; 6];
         stream.read_exact(&mut text).await.ok()?;
@@ -86,7 +89,10 @@ async fn protocols_are_agreed_on_and_a_torn_connection_is_no_end() {
     let connect = manager.connect(&at).ca(authority.file());
     let mut stream = soon(connect.into_future()).await.unwrap();
     works(&mut stream).await;
-    assert_eq!(soon(served).await.unwrap().as_deref(), Some(&b"http/1.1"[..]));
+    assert_eq!(
+        soon(served).await.unwrap().as_deref(),
+        Some(&b"http/1.1"[..])
+    );
     let error = soon(stream.read_to_end(&mut Vec::new())).await.unwrap_err();
     assert!(error.to_string().contains("close_notify"), "{error}");
 
@@ -107,7 +113,12 @@ async fn an_unknown_attribute_is_refused_and_those_of_tls_are_known() {
     let error = soon(manager.connect("tls://localhost:9?pin=x").into_future()).await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("begins with `ed25519:`"), "{error}");
-    let error = soon(manager.connect("mcs://localhost:9?name=a%20b").into_future()).await;
+    let error = soon(
+        manager
+            .connect("mcs://localhost:9?name=a%20b")
+            .into_future(),
+    )
+    .await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("`a b` is no name"), "{error}");
 }

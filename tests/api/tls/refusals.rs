@@ -35,7 +35,10 @@ async fn a_wrong_pin_names_the_key_that_is_shown() {
     for server in [key(), authority.certify("localhost", |_| {})] {
         let at = echoing(&manager, &server).await;
         let text = refused(manager.connect(&at).pin(key().public_key())).await;
-        let shown = format!("shows the key {}, which is none of those pinned", server.public_key());
+        let shown = format!(
+            "shows the key {}, which is none of those pinned",
+            server.public_key()
+        );
         assert!(text.contains(&shown), "{text}");
     }
 }
@@ -48,11 +51,17 @@ async fn an_unknown_authority_is_told() {
     let at = echoing(&manager, &server).await;
     let at = format!("{at}?name=localhost");
     let text = refused(manager.connect(&at).ca(Authority::new().file())).await;
-    assert!(text.contains("of an authority that is not trusted here"), "{text}");
+    assert!(
+        text.contains("of an authority that is not trusted here"),
+        "{text}"
+    );
     assert!(text.contains("--ca") && text.contains("--pin"), "{text}");
     // Nor does the host know it.
     let text = refused(manager.connect(&at)).await;
-    assert!(text.contains("of an authority that is not trusted here"), "{text}");
+    assert!(
+        text.contains("of an authority that is not trusted here"),
+        "{text}"
+    );
 }
 
 // behaviour: K7
@@ -118,7 +127,12 @@ async fn who_shows_nothing_or_the_wrong_thing_to_a_listener_is_told() {
 async fn tls_and_clear_do_not_mix_and_say_so() {
     let manager = manager(|_| {}).await;
     let (clear, at) = crate::raw::listen(&manager).await;
-    let text = refused(manager.connect(format!("mcs://{at}")).pin(key().public_key())).await;
+    let text = refused(
+        manager
+            .connect(format!("mcs://{at}"))
+            .pin(key().public_key()),
+    )
+    .await;
     assert!(text.contains("may not speak TLS"), "{text}");
     drop(clear);
     let server = key();
@@ -133,7 +147,12 @@ async fn tls_and_clear_do_not_mix_and_say_so() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         let _ = stream.read(&mut [0; 64]).await;
     });
-    let text = refused(manager.connect(format!("mcs://{at}")).pin(key().public_key())).await;
+    let text = refused(
+        manager
+            .connect(format!("mcs://{at}"))
+            .pin(key().public_key()),
+    )
+    .await;
     assert!(text.contains("does not speak TLS"), "{text}");
 }
 
@@ -142,7 +161,10 @@ async fn a_bare_key_and_an_authority_do_not_mix_and_say_so() {
     let (manager, authority) = (manager(|_| {}).await, Authority::new());
     let at = echoing(&manager, &key()).await;
     let text = refused(manager.connect(&at).ca(authority.file())).await;
-    assert!(text.contains("bare key (RFC 7250)") && text.contains("--pin"), "{text}");
+    assert!(
+        text.contains("bare key (RFC 7250)") && text.contains("--pin"),
+        "{text}"
+    );
 }
 
 // ---- by hand
@@ -183,7 +205,9 @@ impl ServerCertVerifier for Gullible {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let provider = rustls::crypto::ring::default_provider();
-        provider.signature_verification_algorithms.supported_schemes()
+        provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -193,9 +217,13 @@ async fn dial(at: &str) -> Dialled {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().unwrap();
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Gullible));
+    let config = config
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Gullible));
     let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
-    let stream = TcpStream::connect(at.trim_start_matches("mcs://")).await.unwrap();
+    let stream = TcpStream::connect(at.trim_start_matches("mcs://"))
+        .await
+        .unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     soon(connector.connect(name, stream)).await.unwrap()
 }
@@ -341,7 +369,11 @@ async fn what_was_recorded_is_worth_nothing_on_another_connection() {
     again.message().await.unwrap();
     again.send(&proof).await;
     let answer = again.message().await.unwrap();
-    assert_eq!(answer[6..], [9, 0, 1], "refused: unknown session or bad proof");
+    assert_eq!(
+        answer[6..],
+        [9, 0, 1],
+        "refused: unknown session or bad proof"
+    );
     assert!(first.is_open().await);
 }
 
@@ -413,7 +445,10 @@ async fn a_session_has_no_path_to_another_listener_that_is_believed_too() {
             });
         }
     });
-    let connect = manager.connect(&at).pin(one.public_key()).pin(two.public_key());
+    let connect = manager
+        .connect(&at)
+        .pin(one.public_key())
+        .pin(two.public_key());
     let mut stream = soon(connect.into_future()).await.unwrap();
     works(&mut stream).await;
     // Somebody else answers: TLS is fine with that, the session is not.

@@ -58,7 +58,9 @@ async fn an_authority_vouches_for_a_name_and_for_a_client() {
     let server = authority.certify("localhost", |_| {});
     let client = authority.certify("a laptop", |_| {});
     let listen = manager.listen("mcs://127.0.0.1:0").identity(&server);
-    let listener = soon(listen.ca(authority.file()).into_future()).await.unwrap();
+    let listener = soon(listen.ca(authority.file()).into_future())
+        .await
+        .unwrap();
     let port = listener.contact().port().unwrap();
     crate::raw::echo(listener);
     for at in [
@@ -83,7 +85,11 @@ async fn a_certificate_s_key_can_be_pinned_whatever_the_certificate_says() {
     let at = echoing(&manager, &server).await;
     for at in [at.clone(), format!("{at}?pin={key}")] {
         let connect = manager.connect(&at);
-        let connect = if at.contains("pin") { connect } else { connect.pin(key) };
+        let connect = if at.contains("pin") {
+            connect
+        } else {
+            connect.pin(key)
+        };
         works(&mut soon(connect.into_future()).await.unwrap()).await;
     }
 }
@@ -94,7 +100,9 @@ async fn a_manager_s_identity_and_pins_are_those_of_its_streams() {
     let builder = mancom::Manager::builder().scout(mancom::Scout::fixed([]));
     let far = builder.identity(&server).client(client.public_key());
     let far = far.build().await.unwrap();
-    let listener = soon(far.listen("mcs://127.0.0.1:0").into_future()).await.unwrap();
+    let listener = soon(far.listen("mcs://127.0.0.1:0").into_future())
+        .await
+        .unwrap();
     let at = super::contact(listener);
     let builder = mancom::Manager::builder().scout(mancom::Scout::fixed([]));
     let near = builder.identity(&client).pin(server.public_key());

@@ -4,8 +4,8 @@ use super::keys::{
     CookieKey, Credentials, Entropy, Exchange, Key, LEN, Schedule, Transcript, hash_hellos,
 };
 use super::message::{
-    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed, open, read_path,
-    refused,
+    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed,
+    open, read_path, refused,
 };
 use super::{Agreed, FIRST_PATH, HandshakeError, MAX_COOKIE, Offer, agree};
 use crate::label::matching::PathFacts;
