@@ -18,8 +18,8 @@ use crate::label::matching::{Destination, PathFacts, admit};
 use crate::network::Network;
 use crate::proto::session::PathId;
 use crate::proto::session::handshake::{
-    Agreed, Credentials, DialAttach, DialHello, Entropy, HandshakeError, MAX_MESSAGE, Offer,
-    Replied,
+    Agreed, Credentials, DialAttach, DialHello, DialProved, Entropy, HandshakeError, MAX_MESSAGE,
+    Offer, Replied,
 };
 use crate::transport::{self, Bind, ByteLink, Link};
 
@@ -242,6 +242,12 @@ pub(super) async fn attach(
     let handshake = async {
         let mut link = asks.secure.dialled(link).await?;
         let offer = offer(context, &asks, on, &*link);
+        if !offer.exporter.is_empty() {
+            let (state, message) = DialProved::new(entropy()?, credentials, path, &offer)?;
+            send(&mut *link, &message).await?;
+            let facts = state.accepted(&receive(&mut *link).await?)?;
+            return Ok((link, facts));
+        }
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);
         send(&mut *link, &message).await?;
         let (state, message) = state.challenge(&receive(&mut *link).await?)?;

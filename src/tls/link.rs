@@ -124,6 +124,13 @@ impl TlsLink {
         &self.channel
     }
 
+    /// Whether a ticket of an earlier connection made it cheap.
+    #[cfg(test)]
+    pub(super) fn is_resumed(&self) -> bool {
+        let kind = self.stream.get_ref().1.handshake_kind();
+        kind == Some(rustls::HandshakeKind::Resumed)
+    }
+
     fn below(&self) -> &Below {
         self.stream.get_ref().0
     }

@@ -53,6 +53,9 @@ mod trust;
 mod verify;
 mod wish;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -62,6 +65,8 @@ pub use identity::Identity;
 pub use key::{KeyError, PublicKey};
 
 pub(crate) use dial::Dialling;
+#[cfg(test)]
+use link::Channel;
 pub(crate) use link::channel_of;
 pub(crate) use listen::Listening;
 pub(crate) use trust::Trust;

@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = cases![secure:
     a_wrong_pin_is_told_between_hosts,
     openssl_s_client_talks_to_a_listener,
     a_listener_lets_openssl_in_by_its_certificate,
+    a_listener_tells_openssl_that_it_wants_a_certificate,
     openssl_s_server_answers_a_dialler,
 ];
 
@@ -245,6 +246,13 @@ fn a_listener_lets_openssl_in_by_its_certificate() {
     println!("{}\n{}", connected.stderr, listening.stderr);
     assert_eq!(listening.stdout, b"a question\n");
     assert!(listening.stderr.contains("the other side is sha256:"));
+}
+
+// behaviour: K7
+fn a_listener_tells_openssl_that_it_wants_a_certificate() {
+    need("openssl");
+    let certified = Certified::new();
+    let listen = ["--ca", &certified.authority];
     let [connected, listening] = s_client(&listen, &[], &certified);
     println!("{}\n{}", connected.stderr, listening.stderr);
     assert!(listening.stdout.is_empty());

@@ -9,7 +9,7 @@ use super::message::{
 };
 use super::{Agreed, FIRST_PATH, HandshakeError, MAX_COOKIE, Offer, agree};
 use crate::label::matching::PathFacts;
-use crate::proto::codec::Put;
+use crate::proto::codec::{Put, Reader};
 use crate::proto::session::frame::{facts, put_facts};
 use crate::proto::session::{PathId, Role, SessionId};
 
@@ -20,6 +20,8 @@ pub enum Greeting {
     New(NewHello),
     /// Somebody says a session is theirs.
     Attach(AttachHello),
+    /// Somebody proves that, on a path in TLS.
+    Proved(ProvedHello),
 }
 
 impl Greeting {
@@ -41,13 +43,11 @@ impl Greeting {
                 hello: message.to_vec(),
             }))
         } else if kind == Kind::Attach as u8 {
-            let (session, path) = read_path(&mut reader)?;
-            Ok(Self::Attach(AttachHello {
-                session,
-                path,
-                nonce: reader.array()?,
-                facts: facts(&mut reader).map_err(|_| HandshakeError::Malformed)?,
-            }))
+            Ok(Self::Attach(AttachHello::read(&mut reader)?))
+        } else if kind == Kind::Proved as u8 {
+            let hello = AttachHello::read(&mut reader)?;
+            let proof = reader.array()?;
+            Ok(Self::Proved(ProvedHello { hello, proof }))
         } else {
             Err(HandshakeError::Malformed)
         }
@@ -185,6 +185,16 @@ pub struct AttachHello {
 }
 
 impl AttachHello {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
+        let (session, path) = read_path(reader)?;
+        Ok(Self {
+            session,
+            path,
+            nonce: reader.array()?,
+            facts: facts(reader).map_err(|_| HandshakeError::Malformed)?,
+        })
+    }
+
     /// The session it names.
     pub fn session(&self) -> SessionId {
         self.session
@@ -205,10 +215,26 @@ impl AttachHello {
         credentials: Option<&Credentials>,
         offer: Offer,
     ) -> (AwaitProof, Vec<u8>) {
+        let told = offer.told_facts();
+        let state = self.awaiting(&entropy, credentials, &offer, entropy.part(0), told);
+        let mut body = begin(Kind::Challenge);
+        body.put(&state.transcript.listener_nonce);
+        put_facts(&mut body, &told);
+        (state, framed(&body))
+    }
+
+    fn awaiting(
+        self,
+        entropy: &Entropy,
+        credentials: Option<&Credentials>,
+        offer: &Offer,
+        listener_nonce: [u8; LEN],
+        listener_facts: PathFacts,
+    ) -> AwaitProof {
         let known = credentials.is_some_and(|credentials| credentials.id == self.session);
         let (dialler, listener, hellos, admitted) = match credentials {
             Some(c) => {
-                let admitted = c.admit(&offer);
+                let admitted = c.admit(offer);
                 (c.dialler.clone(), c.listener.clone(), c.hellos, admitted)
             }
             None => (
@@ -218,28 +244,68 @@ impl AttachHello {
                 Ok(()),
             ),
         };
-        let told = offer.told_facts();
         let transcript = Transcript {
             id: self.session,
             path: self.path,
             dialler_nonce: self.nonce,
-            listener_nonce: entropy.part(0),
+            listener_nonce,
             hellos,
             dialler_facts: self.facts,
-            listener_facts: told,
+            listener_facts,
             exporter: offer.exporter.clone(),
         };
-        let mut body = begin(Kind::Challenge);
-        body.put(&transcript.listener_nonce);
-        put_facts(&mut body, &told);
-        let state = AwaitProof {
+        AwaitProof {
             transcript,
             dialler,
             listener,
             known,
             admitted,
-        };
-        (state, framed(&body))
+        }
+    }
+}
+
+/// A dialler's claim to a session, and its proof.
+#[derive(Debug)]
+pub struct ProvedHello {
+    hello: AttachHello,
+    proof: [u8; LEN],
+}
+
+impl ProvedHello {
+    /// The session it names.
+    pub fn session(&self) -> SessionId {
+        self.hello.session
+    }
+
+    /// The path, and the epoch it is to begin.
+    pub fn path(&self) -> PathId {
+        self.hello.path
+    }
+
+    /// Judges it: the dialler's facts and the framed answer to send. `None` for an unknown session, as of
+    /// [`AttachHello::challenge`].
+    ///
+    /// # Errors
+    /// As [`AwaitProof::proof`]; on a path in clear, where it is as good as a recording, `BadProof`.
+    pub fn answer(
+        self,
+        entropy: Entropy,
+        credentials: Option<&Credentials>,
+        offer: &Offer,
+    ) -> Result<(PathFacts, Vec<u8>), (HandshakeError, Vec<u8>)> {
+        let unknown = PathFacts::default();
+        let fresh = !offer.exporter.is_empty();
+        let mut state = (self.hello).awaiting(&entropy, credentials, offer, [0; LEN], unknown);
+        state.known &= fresh;
+        state.judge(&self.proof)?;
+        let (nonce, told) = (entropy.part(0), offer.told_facts());
+        state.transcript.listener_nonce = nonce;
+        state.transcript.listener_facts = told;
+        let mut body = begin(Kind::AcceptedAtOnce);
+        body.put(&nonce);
+        put_facts(&mut body, &told);
+        body.put(&state.transcript.prove(&state.listener));
+        Ok((state.transcript.dialler_facts, framed(&body)))
     }
 }
 
@@ -268,19 +334,24 @@ impl AwaitProof {
             Ok(Err(short)) => return bad(short.into()),
             Err(error) => return bad(error),
         };
+        self.judge(&proof)?;
+        let accepted = carrying(Kind::Accepted, &self.transcript.prove(&self.listener));
+        Ok((self.transcript.dialler_facts, accepted))
+    }
+
+    fn judge(&self, proof: &[u8; LEN]) -> Result<(), (HandshakeError, Vec<u8>)> {
         // Both are worked out before either is looked at: an unknown session takes as long.
-        let verified = self.transcript.verify(&self.dialler, &proof);
+        let verified = self.transcript.verify(&self.dialler, proof);
         if !(verified & self.known) {
-            return bad(HandshakeError::BadProof);
+            return Err((HandshakeError::BadProof, refused(REFUSED_UNKNOWN)));
         }
-        if let Err(error) = self.admitted {
+        if let Err(error) = &self.admitted {
             let code = match error {
                 HandshakeError::OtherPeer => REFUSED_PEER,
                 _ => REFUSED_LEVEL,
             };
-            return Err((error, refused(code)));
+            return Err((error.clone(), refused(code)));
         }
-        let accepted = carrying(Kind::Accepted, &self.transcript.prove(&self.listener));
-        Ok((self.transcript.dialler_facts, accepted))
+        Ok(())
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Challenge = 7,
     Proof = 8,
     Refused = 9,
+    Proved = 10,
+    AcceptedAtOnce = 11,
 }
 
 impl From<Short> for HandshakeError {
