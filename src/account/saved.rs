@@ -22,6 +22,8 @@ use crate::proto::schedule::budget::Budget;
 const HEAD: &str = "mancom budgets 1";
 /// A longer file is none of ours.
 const LARGEST: u64 = 1 << 20;
+/// Later than the year 9999 nothing begins, in seconds after 1970.
+const LATEST: u64 = 253_402_300_800;
 /// Who waits for the lock looks again after this.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -149,7 +151,7 @@ fn read_text(text: &str) -> (Vec<Entry>, bool) {
 
 fn entry(line: &str) -> Option<Entry> {
     let mut fields = line.splitn(4, '\t');
-    let began = fields.next()?.parse().ok()?;
+    let began = fields.next()?.parse().ok().filter(|at| *at < LATEST)?;
     let used = fields.next()?.parse().ok()?;
     Some(Entry {
         network: fields.next()?.to_owned(),
@@ -214,6 +216,8 @@ mod tests {
             "junk",
             "mancom budgets 2\n1\t2\ta\tb\n",
             "mancom budgets 1\n1\tx\ta\tb\n\t\n9",
+            "mancom budgets 1\n18446744073709551615\t5\twlan0\tmonth any on if=*\n",
+            "mancom budgets 1\n253402300800\t5\twlan0\tmonth any on if=*\n",
         ] {
             assert_eq!(read_text(text), (vec![], false));
         }

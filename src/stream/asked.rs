@@ -168,7 +168,7 @@ macro_rules! setters {
         /// urgency for the same network, and of a `connect` also among operations of one label that wait for
         /// a network. It never goes before urgency, and starves nobody: of each urgency that sessions of more
         /// priority hold back, a chunk (a millisecond of the network, 1,400 bytes to 256 KiB) goes every 5 s.
-        /// Default: 0.
+        /// What is held back so holds back nothing less urgent of other sessions itself. Default: 0.
         pub fn priority(mut self, priority: i8) -> Self {
             self.asked.priority = priority;
             self

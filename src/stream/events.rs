@@ -74,8 +74,8 @@ pub enum PathEvent {
     Waiting {
         /// Why: no network matches, or those that match were tried in vain.
         why: Arc<str>,
-        /// How much of the grace is left.
-        grace: Duration,
+        /// How much of the grace is left; `None` while a path is open, that others may use.
+        grace: Option<Duration>,
     },
     /// The session ended.
     Closed {
@@ -91,9 +91,10 @@ impl fmt::Display for PathEvent {
             Self::Down { path, why } => write!(f, "{path} down: {why}"),
             Self::Suspect(path) => write!(f, "{path} suspect: no progress"),
             Self::Trusted(path) => write!(f, "{path} moves again"),
-            Self::Waiting { why, grace } => {
-                write!(f, "no path, {} s of grace left: {why}", grace.as_secs())
-            }
+            Self::Waiting { why, grace } => match grace {
+                Some(left) => write!(f, "no path, {} s of grace left: {why}", left.as_secs()),
+                None => write!(f, "waits: {why}"),
+            },
             Self::Closed { why } => write!(f, "session over: {why}"),
         }
     }

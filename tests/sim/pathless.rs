@@ -258,7 +258,7 @@ async fn the_deadline_of_a_session_without_a_path_is_its_grace_whatever_else_is_
         .await
         .into_iter()
         .find_map(|event| match event {
-            PathEvent::Waiting { grace, .. } => Some(grace),
+            PathEvent::Waiting { grace, .. } => grace,
             _ => None,
         });
     let told = told.expect("it says that it waits");

@@ -385,12 +385,12 @@ impl ReceiveHalf {
         self.granted
     }
 
-    /// Whether to acknowledge now rather than after the delay.
     /// Bytes received since the last acknowledgement.
     pub(super) fn unacknowledged(&self) -> u64 {
         self.since_ack
     }
 
+    /// Whether to acknowledge now rather than after the delay.
     pub(super) fn ack_now(&mut self, threshold: u64) -> bool {
         self.since_ack >= threshold || self.frames_since_ack >= ACK_FRAMES
     }

@@ -106,6 +106,9 @@ impl Plan {
             let Matched {
                 networks, label, ..
             } = self.wait().await?;
+            // Whether an address is this host's own was not known before the first look was whole.
+            let (endpoint, others) = self.asks.place();
+            self.destination = destination(endpoint, others, &*self.context);
             pace.begin(Clock::now());
             let ways: Vec<Option<Network>> = match self.destination {
                 Destination::Host => vec![None],

@@ -90,7 +90,7 @@ pub(super) struct Roamer {
     given_up: Vec<PathId>,
     /// Open paths that nothing wants, and since when.
     surplus: Vec<(PathId, Instant)>,
-    told: Option<Arc<str>>,
+    told: Option<waiting::Told>,
     forgotten: (u32, Option<Instant>),
     /// Where the session last worked: nobody else is believed that it is forgotten.
     last_network: Option<NetworkId>,

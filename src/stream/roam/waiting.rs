@@ -11,6 +11,36 @@ use super::ways::Want;
 use super::{Roamer, pinned};
 use crate::deferral::Want as Wanting;
 use crate::label::Label;
+use crate::label::matching::{Blocked, Reason};
+use crate::network::NetworkId;
+
+/// What was told last of a session that waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Blocked(Refusals),
+    /// Networks match, and were tried in vain.
+    Tried(String),
+}
+
+/// Why no network matches, whichever snapshot said so.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusals {
+    label: Label,
+    reasons: Vec<Reason>,
+    networks: Vec<(NetworkId, Vec<Reason>)>,
+}
+
+impl Refusals {
+    fn of(blocked: &Blocked) -> Self {
+        let networks = blocked.networks.iter();
+        let refused = networks.map(|refusal| (refusal.network.id(), refusal.reasons.clone()));
+        Self {
+            label: blocked.label,
+            reasons: blocked.reasons.clone(),
+            networks: refused.collect(),
+        }
+    }
+}
 
 impl Roamer {
     /// Stands in line for the most urgent label that waits for a network, or, while nothing carries, held
@@ -25,9 +55,10 @@ impl Roamer {
         let detached = view.open.is_empty();
         if let Some((label, blocked)) = matches.blocked {
             self.stand(driver, view, label, None);
-            let why = blocked.to_string().into();
+            let why = blocked.to_string();
+            let told = Told::Blocked(Refusals::of(&blocked));
             driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
-            return self.tell_waiting(driver, why);
+            return self.tell_waiting(driver, told, &why);
         }
         driver.with(|state, _| state.blocked = None);
         let held_back = match detached && self.dials.general().next().is_none() {
@@ -45,8 +76,9 @@ impl Roamer {
             .filter_map(|want| self.rests.why(want.id()))
             .collect();
         if !tried.is_empty() {
-            let why = tried.join("; ").into();
-            self.tell_waiting(driver, why);
+            let why = tried.join("; ");
+            let told = Told::Tried(why.clone());
+            self.tell_waiting(driver, told, &why);
         }
         self.stand(driver, view, view.labels[0].0, Some(until));
     }
@@ -69,13 +101,16 @@ impl Roamer {
         self.standing.wait(self.context.registry(), want, until);
     }
 
-    pub(super) fn tell_waiting(&mut self, driver: &Arc<Driver>, why: Arc<str>) {
-        if self.told.as_ref() == Some(&why) {
+    /// Tells it once: another snapshot that refuses it alike is no news.
+    fn tell_waiting(&mut self, driver: &Arc<Driver>, told: Told, why: &str) {
+        if self.told.as_ref() == Some(&told) {
             return;
         }
-        self.told = Some(Arc::clone(&why));
+        self.told = Some(told);
         driver.with(|state, now| {
-            let grace = state.grace_left(now);
+            let detached = state.open_paths().next().is_none();
+            let grace = detached.then(|| state.grace_left(now));
+            let why = Arc::from(why);
             tracing::info!(target: "mancom::session", %why, "waiting for a network");
             state.publish(PathEvent::Waiting { why, grace });
         });

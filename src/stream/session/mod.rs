@@ -242,7 +242,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `AlreadySent` once a byte of it was sent, what became of it if it was given up, `Unknown` for one that
+    /// `AlreadySent` once a byte of it was sent, or what comes after it is under way and the peer has no
+    /// room for another of the new urgency; what became of it if it was given up; `Unknown` for one that
     /// was not sent here.
     ///
     /// # Cancel safety

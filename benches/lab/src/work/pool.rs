@@ -98,6 +98,7 @@ pub(super) fn run(
             judge: Some(given.judge),
         });
     }
+    let workers = shares.min(queue.len());
     let hall = Hall::new(shares, queue);
     let results = Mutex::new((open, done, Ok(())));
     let measured = |study: usize, place, sample| {
@@ -112,7 +113,7 @@ pub(super) fn run(
     };
     thread::scope(|scope| {
         scope.spawn(|| hall.watch.run());
-        let workers: Vec<_> = (0..shares)
+        let workers: Vec<_> = (0..workers)
             .map(|_| scope.spawn(|| hall.work(&measured)))
             .collect();
         for worker in workers {

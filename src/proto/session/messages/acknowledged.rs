@@ -11,6 +11,7 @@ impl Outgoing {
         let Some(record) = self.remove(id) else {
             return;
         };
+        self.name_to_followers(&record);
         if !record.settled() {
             self.remember(id, &record);
             self.settle(id, Fate::Delivered);

@@ -78,7 +78,7 @@ impl Session {
         if let Order::After(ids) = order {
             out.named(ids)?;
         }
-        if !out.has_room(label.urgency(), 0) {
+        if !out.has_room_to_write(label.urgency()) {
             return Ok(None);
         }
         let id = out.begin_writing(label, order.clone(), expires);
@@ -188,7 +188,8 @@ impl Session {
     /// order, unless it has a number on the wire already.
     ///
     /// # Errors
-    /// `Sent` once a byte of it was sent, `Unknown`.
+    /// `Sent` once a byte of it was sent, or of what comes after it while the peer has no room for another
+    /// of the new urgency; `Unknown`.
     pub fn relabel_message(
         &mut self,
         _now: Instant,
@@ -205,7 +206,9 @@ impl Session {
             _ => {}
         }
         self.take_back(id.0);
-        self.messages.out.relabel(id.0, label);
+        if !self.messages.out.relabel(id.0, label) {
+            return Err(Refused::Sent);
+        }
         self.raise_planned();
         Ok(())
     }

@@ -11,24 +11,29 @@ use crate::label::Label;
 use crate::proto::session::Event;
 
 impl Outgoing {
-    /// Gives a message of which nothing was written another label.
-    pub(super) fn relabel(&mut self, id: u64, label: Label) {
-        self.uncharge(id);
+    /// Gives a message of which nothing was written another label. `false`, and nothing is done, where
+    /// it has no room among those of the other urgency any more, and what comes after it was begun: that
+    /// may hold the room, and comes after it.
+    pub(super) fn relabel(&mut self, id: u64, label: Label) -> bool {
+        if !self.move_charge(id, label.urgency() as usize) {
+            return false;
+        }
         let Some(record) = self.records.get_mut(&id) else {
-            return;
+            return false;
         };
         let old = std::mem::replace(&mut record.label, label);
         self.queues[record.rank].remove(&old, id);
         let urgency = label.urgency();
         // What has a number on the wire keeps its place: others may have named it there, and it must
-        // not name what has a higher one. All before it was sent whole, so it waits for no room of theirs.
+        // not name what has a higher one. All before it was sent whole, so it waits for no room of theirs,
+        // and what comes after it waits for it again if it lost its own.
         if record.seq.is_none() && record.link.is_some() && urgency != old.urgency() {
             self.move_to_end(id, urgency);
         }
         self.census.leave(&old);
         self.census.enter(&label);
         let Some(record) = self.records.get(&id) else {
-            return;
+            return false;
         };
         let followers = record.followers.iter();
         let ranks = followers.filter_map(|id| Some(self.records.get(id)?.rank));
@@ -39,6 +44,7 @@ impl Outgoing {
         }
         self.raise(&after, rank);
         self.queue(id);
+        true
     }
 
     /// Nothing more of it is sent, and nothing new comes after it unnamed.

@@ -57,6 +57,7 @@
 //! | --- | --- | --- |
 //! | a message | the peer's receive window | `TooLong`; the path ends |
 //! | messages not settled | [`MAX_UNSETTLED`] an urgency | `send` waits |
+//! | of those, messages being written | [`MAX_WRITTEN`] an urgency | beginning another waits |
 //! | messages that one names | [`MAX_AFTER`] | `TooManyNamed` |
 //! | bytes to be sent | [`Config::send_buffer`](super::Config::send_buffer) an urgency, and one message written piece by piece | `send` waits |
 //! | bytes received | the window, an urgency | the path ends |
@@ -106,6 +107,8 @@ pub(super) use state::State;
 pub const MAX_UNSETTLED: usize = 4096;
 /// What the smallest message takes of the credit, bytes: about what it costs to keep.
 pub const LEAST_CHARGE: u64 = 256;
+/// Of those, messages that are being written piece by piece.
+pub const MAX_WRITTEN: usize = MAX_UNSETTLED / 2;
 /// Messages that one message may name to come after.
 pub const MAX_AFTER: usize = 4096;
 /// Pieces of messages of one urgency kept because they arrived early.

@@ -182,18 +182,22 @@ impl Outgoing {
         self.lanes[urgency as usize].delivered.map(|(_, seq)| seq)
     }
 
-    /// A message was delivered. The peer's program may not have it yet, so its number is remembered for
-    /// what comes after it.
+    /// A message is closed. The peer's program may not have it yet, or, if it is forgotten, what it came
+    /// after: so what comes after it has to name it by its number from now on.
+    pub(super) fn name_to_followers(&mut self, record: &Record) {
+        for follower in &record.followers {
+            // Its head may have to be sent again, so this one may be on its way already.
+            if let Some(follower) = self.records.get_mut(follower) {
+                follower.place.seqs.extend(record.seq);
+            }
+        }
+    }
+
+    /// A message was delivered: its number is remembered for what comes after it.
     pub(super) fn remember(&mut self, id: u64, record: &Record) {
         let Some(seq) = record.seq else {
             return;
         };
-        for follower in &record.followers {
-            // Its head may have to be sent again, so this one may be on its way already.
-            if let Some(follower) = self.records.get_mut(follower) {
-                follower.place.seqs.push(seq);
-            }
-        }
         if let Some((chain, link)) = record.link {
             let last = &mut self.lanes[chain].delivered;
             *last = (*last).max(Some((link, seq)));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::MAX_UNSETTLED;
 use super::outgoing::{Outgoing, URGENCIES};
+use super::{MAX_UNSETTLED, MAX_WRITTEN};
 use crate::label::{Label, Urgency};
 use crate::proto::session::Event;
 
@@ -81,6 +81,17 @@ impl Outgoing {
         fits
     }
 
+    /// Whether another message may be begun to be written; if not, `MessageRoom` follows. Of those there
+    /// are at most half of all, so that what is never finished keeps nobody from sending.
+    pub(super) fn has_room_to_write(&mut self, urgency: Urgency) -> bool {
+        let lane = &mut self.lanes[urgency as usize];
+        if lane.writers.len() >= MAX_WRITTEN {
+            lane.wanted = Some(0);
+            return false;
+        }
+        self.has_room(urgency, 0)
+    }
+
     /// Something went: whoever waits for room may try again.
     pub(super) fn freed(&mut self, lane: usize) {
         if let Some(length) = self.lanes[lane].wanted
@@ -118,6 +129,31 @@ impl Outgoing {
         {
             self.lanes[record.own()].charged -= record.charge;
         }
+    }
+
+    /// The credit that a message took is of another urgency from now on. Where there is none it has to
+    /// take it anew, before all that comes after it: `false` if some of that was begun already.
+    pub(super) fn move_charge(&mut self, id: u64, urgency: usize) -> bool {
+        let Some(record) = self.records.get(&id) else {
+            return false;
+        };
+        let (own, charge) = (record.own(), record.charge);
+        if !record.begun || own == urgency {
+            return true;
+        }
+        let lane = &mut self.lanes[urgency];
+        if lane.charged.saturating_add(charge) <= lane.granted {
+            lane.charged += charge;
+            self.lanes[own].charged -= charge;
+            return true;
+        }
+        let is_begun = |id: &u64| self.records.get(id).is_some_and(|record| record.begun);
+        if record.followers.iter().any(is_begun) {
+            return false;
+        }
+        self.uncharge(id);
+        self.unmark_sent(id);
+        true
     }
 
     /// Its payload is not needed any more.

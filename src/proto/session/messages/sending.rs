@@ -111,6 +111,26 @@ impl Outgoing {
         }
     }
 
+    /// What comes after it, none of which was begun, waits for it again.
+    pub(super) fn unmark_sent(&mut self, id: u64) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::take(&mut record.sent_whole) {
+            return;
+        }
+        let followers = std::mem::take(&mut record.followers);
+        for &follower in &followers {
+            if let Some(record) = self.records.get_mut(&follower) {
+                record.unsent += 1;
+                self.queue(follower);
+            }
+        }
+        if let Some(record) = self.records.get_mut(&id) {
+            record.followers = followers;
+        }
+    }
+
     pub(super) fn untake(&mut self, id: u64, part: Part, slot: u8) {
         if let Some(record) = self.records.get_mut(&id)
             && record.is_live()

@@ -24,11 +24,12 @@ pub(super) struct Writing {
     too_long: bool,
 }
 
-/// What a message in the making takes of the buffer beside its bytes.
+/// What a message in the making takes of the buffer beside its bytes, before the first of them: while
+/// nothing is written it must not keep the longest of the others out.
 fn overhead(order: &Order) -> usize {
     match order {
-        Order::After(ids) => OVERHEAD + OVERHEAD_NAMED * ids.len(),
-        Order::Sent | Order::AfterAll => OVERHEAD,
+        Order::After(ids) => OVERHEAD_NAMED * ids.len(),
+        Order::Sent | Order::AfterAll => 0,
     }
 }
 
@@ -80,6 +81,10 @@ impl Outgoing {
         self.check_overrun(lane);
         let taken = self.lanes[lane].take(id, piece.len(), self.limit);
         if let Some(writing) = self.writing.get_mut(&id) {
+            if taken > 0 && writing.bytes.is_empty() {
+                writing.overhead += OVERHEAD;
+                self.lanes[lane].used += OVERHEAD;
+            }
             writing.bytes.extend_from_slice(&piece[..taken]);
         }
         Ok(taken)

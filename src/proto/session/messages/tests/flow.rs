@@ -368,3 +368,32 @@ fn a_message_that_is_given_another_urgency_as_it_is_written_stays_in_its_buffer(
     }
     assert!(taken > 64 << 10 && taken <= 2 * (64 << 10), "{taken} bytes");
 }
+
+// behaviour: I9
+#[test]
+fn messages_that_are_begun_and_not_written_keep_nobody_from_sending() {
+    let mut pair = pair(1);
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    let begun = std::iter::from_fn(|| {
+        let begun = session.begin_message(now, Label::ANY, &Order::Sent, None);
+        begun.expect("the session lives")
+    });
+    let begun: Vec<MessageId> = begun.take(2 * MAX_WRITTEN).collect();
+    assert_eq!(begun.len(), MAX_WRITTEN);
+    let small = send(&mut pair, Label::ANY, 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), [small]);
+    let longest = send(&mut pair, Label::ANY, 64 << 10, Order::Sent);
+    assert_eq!(arrive(&mut pair), [longest]);
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    while session.poll_event().is_some() {}
+    let none = session.begin_message(now, Label::ANY, &Order::Sent, None);
+    assert_eq!(none, Ok(None));
+    assert_eq!(session.cancel_message(now, begun[0]), Ok(Fate::Cancelled));
+    let room = std::iter::from_fn(|| session.poll_event());
+    let room = room.filter(|event| *event == Event::MessageRoom(Urgency::Default));
+    assert_eq!(room.count(), 1, "another may be begun");
+    let another = session.begin_message(now, Label::ANY, &Order::Sent, None);
+    assert!(matches!(another, Ok(Some(_))));
+}

@@ -18,9 +18,13 @@ fn with_lifetime(pair: &mut Pair, label: Label, length: usize, lifetime: Duratio
 
 /// A path that takes a little at a time, so that most of what is sent waits.
 fn narrow(paths: u8) -> Pair {
+    narrow_of(paths, small())
+}
+
+fn narrow_of(paths: u8, config: Config) -> Pair {
     let config = Config {
         max_frame: 2000,
-        ..small()
+        ..config
     };
     let mut pair = pair_of(paths, config);
     pair.weather.capacity = 4 << 10;
@@ -120,6 +124,28 @@ fn what_comes_after_all_still_does_when_those_between_are_cancelled_the_last_fir
         assert_eq!(arrive(&mut pair), [first, last]);
         is_clean(&mut pair);
     }
+}
+
+// behaviour: I3 I9
+#[test]
+fn what_comes_after_a_forgotten_message_does_not_overtake_what_that_came_after() {
+    let mut pair = narrow(1);
+    let first = send(&mut pair, Label::ANY, 10, Order::Sent);
+    let between = send(&mut pair, Label::ANY, 60_000, Order::AfterAll);
+    let label = Label::INTERACTIVE.prohibit(Prop::Metered);
+    let last = send(&mut pair, label, 10, Order::AfterAll);
+    pair.run(millis(10));
+    // It waits for a path until the other is forgotten, and nobody receives meanwhile.
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    assert_eq!(cancel(&mut pair, between), Fate::Sent);
+    pair.run(secs(5));
+    assert_eq!(fate(&mut pair, between), Fate::Cancelled);
+    let records = &pair.session(Dialler).messages.out.records;
+    assert!(records.keys().eq([&last.0]), "the others are closed");
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [first, last]);
+    is_clean(&mut pair);
 }
 
 // behaviour: I9
@@ -295,6 +321,78 @@ fn a_planned_message_takes_its_new_label_and_one_under_way_keeps_its_own() {
     let labels: Vec<Label> = received.iter().map(|message| message.label).collect();
     assert_eq!(labels, [Label::ANY, Label::BACKGROUND]);
     is_clean(&mut pair);
+}
+
+/// One that is planned and not written, and one after it, of this label and length, behind what fills
+/// the path.
+fn planned(pair: &mut Pair, after: (Label, usize)) -> [MessageId; 3] {
+    let front = send(pair, Label::ANY, 20_000, Order::Sent);
+    let id = send(pair, Label::ANY, 5_000, Order::After(Vec::new()));
+    let behind = send(pair, after.0, after.1, Order::After(vec![id]));
+    pair.run(millis(1));
+    let records = &pair.session(Dialler).messages.out.records;
+    assert!(records[&id.0].begun && !records[&id.0].written);
+    [front, id, behind]
+}
+
+// behaviour: I12
+#[test]
+fn with_another_label_a_planned_message_keeps_the_room_that_what_comes_after_it_would_take() {
+    let mut pair = narrow_of(
+        1,
+        Config {
+            send_buffer: 256 << 10,
+            ..small()
+        },
+    );
+    let [front, id, behind] = planned(&mut pair, (Label::ANY, 5_000));
+    let path = pair.paths()[0];
+    meter(&mut pair, path, true);
+    let now = pair.now();
+    let session = pair.session(Dialler);
+    assert_eq!(session.relabel_message(now, id, UNMETERED), Ok(()));
+    let last = send(&mut pair, Label::ANY, 57_000, Order::After(vec![id]));
+    assert_eq!(arrive(&mut pair), [front]);
+    meter(&mut pair, path, false);
+    assert_eq!(arrive(&mut pair), [id, behind]);
+    assert_eq!(arrive(&mut pair), [last]);
+    is_clean(&mut pair);
+}
+
+// behaviour: I12
+#[test]
+fn a_planned_message_takes_the_room_of_another_urgency_before_what_comes_after_it() {
+    for begun in [false, true] {
+        let mut pair = narrow(1);
+        // Nobody receives: the credit of that urgency is spent.
+        let urgent = send(&mut pair, Label::INTERACTIVE, 63_000, Order::Sent);
+        pair.run(secs(10));
+        let path = pair.paths()[0];
+        meter(&mut pair, path, true);
+        let label = if begun { Label::ANY } else { UNMETERED };
+        let [front, id, behind] = planned(&mut pair, (label, 5_000));
+        let now = pair.now();
+        let session = pair.session(Dialler);
+        let relabelled = session.relabel_message(now, id, Label::INTERACTIVE);
+        if begun {
+            assert_eq!(
+                relabelled,
+                Err(Refused::Sent),
+                "what comes after it holds room"
+            );
+        } else {
+            assert_eq!(relabelled, Ok(()));
+            let records = &session.messages.out.records;
+            assert!(!records[&id.0].begun && records[&behind.0].unsent == 1);
+        }
+        meter(&mut pair, path, false);
+        let received = arrive(&mut pair);
+        assert_eq!(received[0], urgent);
+        let mut rest = [&received[1..], &arrive(&mut pair)].concat();
+        rest.sort_unstable();
+        assert_eq!(rest, [front, id, behind]);
+        is_clean(&mut pair);
+    }
 }
 
 // behaviour: I12
