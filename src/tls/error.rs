@@ -53,21 +53,8 @@ pub enum TlsError {
         name: String,
     },
     /// A key is known already for this far end, and it is another.
-    #[error(
-        "{}:{line}: {host} was known by the key {known} and now shows {shown}: somebody else answers there, or its key was changed; remove the line if you know that it was", path.display()
-    )]
-    Changed {
-        /// The list of known far ends.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The far end.
-        host: String,
-        /// The key it was known by.
-        known: PublicKey,
-        /// The key it shows.
-        shown: PublicKey,
-    },
+    #[error(transparent)]
+    Changed(Box<Changed>),
     /// Something that configuration names cannot be used.
     #[error("{at}: {source}")]
     Configured {
@@ -77,6 +64,25 @@ pub enum TlsError {
         #[source]
         source: Box<TlsError>,
     },
+}
+
+/// A far end that was known by one key shows another.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "{}:{line}: {host} was known by the key {known} and now shows {shown}: somebody else answers there, or its key was changed; remove the line if you know that it was", path.display()
+)]
+#[non_exhaustive]
+pub struct Changed {
+    /// The list of known far ends.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    /// The far end.
+    pub host: String,
+    /// The key it was known by.
+    pub known: PublicKey,
+    /// The key it shows.
+    pub shown: PublicKey,
 }
 
 impl TlsError {
@@ -98,7 +104,7 @@ impl TlsError {
         match self {
             Self::File { source, .. } => source.kind(),
             Self::OthersMayRead { .. } => io::ErrorKind::PermissionDenied,
-            Self::Content { .. } | Self::Changed { .. } => io::ErrorKind::InvalidData,
+            Self::Content { .. } | Self::Changed(_) => io::ErrorKind::InvalidData,
             Self::NoIdentity { .. } | Self::Name { .. } => io::ErrorKind::InvalidInput,
             Self::Configured { source, .. } => source.kind(),
         }

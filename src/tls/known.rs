@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::identity::read_file;
-use super::{PublicKey, TlsError};
+use super::{Changed, PublicKey, TlsError};
 
 /// What is known of one far end.
 #[derive(Debug, Clone)]
@@ -35,13 +35,16 @@ impl Known {
     /// Whether this key is the one that is known, or none is.
     pub(super) fn judge(&self, shown: &PublicKey) -> Result<(), TlsError> {
         match self.key {
-            Some((known, line)) if !known.is_same(shown) => Err(TlsError::Changed {
-                path: self.path.clone(),
-                line,
-                host: self.host.clone(),
-                known,
-                shown: *shown,
-            }),
+            Some((known, line)) if !known.is_same(shown) => {
+                let changed = Changed {
+                    path: self.path.clone(),
+                    line,
+                    host: self.host.clone(),
+                    known,
+                    shown: *shown,
+                };
+                Err(TlsError::Changed(Box::new(changed)))
+            }
             _ => Ok(()),
         }
     }

@@ -245,7 +245,7 @@ impl ByteLink for TlsLink {
     fn acknowledged(&self) -> Option<u64> {
         let arrived = self.below().link.acknowledged()?;
         let marks = self.marks.iter().rev();
-        let last = marks.map(|mark| *mark).find(|mark| mark.0 <= arrived);
+        let last = marks.copied().find(|mark| mark.0 <= arrived);
         Some(last.map_or(0, |(_, ours)| ours))
     }
 

@@ -60,7 +60,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-pub use error::TlsError;
+pub use error::{Changed, TlsError};
 pub use identity::Identity;
 pub use key::{KeyError, PublicKey};
 

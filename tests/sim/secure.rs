@@ -1,7 +1,7 @@
 //! Sessions in TLS over networks that come and go.
 
-use crate::support::{Chance, Outcome};
-use mancom::stream::PathEvent;
+use crate::support::{Chance, Outcome, with};
+use mancom::stream::{PathEvent, Settings};
 use mancom::testing::Networks;
 use mancom::{Identity, Label, Listener, Manager, McStream, Network};
 use std::time::Duration;
@@ -119,23 +119,23 @@ async fn a_third_path_costs_no_round_trip_more_in_tls_than_in_clear(networks: Ne
     Ok(())
 }
 
-// behaviour: K12
 #[mancom::test]
 async fn a_listener_that_forgot_a_session_is_believed_at_once(networks: Networks) -> Outcome {
-    networks.up(network(0));
     let server = Identity::generate().unwrap();
-    let listen = || mancom::listen("mcs+mem://far").identity(&server);
-    let listener = listen().await?;
-    let connect = mancom::connect("mcs+mem://far").label(Label::INTERACTIVE);
+    // It keeps none that has no path.
+    let mut settings = Settings::default();
+    settings.detached = 0;
+    let (far, scripted) = with(settings).await;
+    drop(networks);
+    scripted.up(network(0));
+    let listener = far.listen("mcs+mem://far").identity(&server).await?;
+    let connect = far.connect("mcs+mem://far").label(Label::INTERACTIVE);
     let mut near = connect.pin(server.public_key()).await?;
-    let far = listener.accept().await?;
-    // The listener's process is another one: the same key, and nothing it knows of.
-    networks.down("eth0");
-    far.abort();
-    drop(listener);
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    let _listener = listen().await?;
-    networks.up(network(0));
+    let accepted = listener.accept().await?;
+    scripted.down("eth0");
+    let error = accepted.session().accept().await.unwrap_err();
+    assert!(error.to_string().contains("given up"), "{error}");
+    scripted.up(network(0));
     let begin = Instant::now();
     let error = near.read(&mut [0; 1]).await.unwrap_err();
     assert!(error.to_string().contains("no longer knows"), "{error}");
