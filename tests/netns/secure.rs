@@ -1,15 +1,18 @@
 //! `mcs://` and `tls://` on real interfaces: pinned keys, networks that go, and OpenSSL at the far end.
 
 use crate::isolation::{Case, cases, need};
-use crate::lab::{Host, Lab, Link};
+use crate::lab::{Host, Lab, Link, join};
 use crate::process::{Finished, Program, until};
+use mancom::{Identity, PublicKey};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const CASES: &[Case] = cases![secure:
     pinned_keys_meet_and_outlive_their_networks,
@@ -188,76 +191,101 @@ fn openssl(host: &Host, arguments: &[&str]) -> Command {
     command
 }
 
-/// What `openssl s_client` comes to with a listener of ours that has these arguments.
-fn s_client(listen: &[&str], more: &[&str], certified: &Certified) -> [Finished; 2] {
-    let lab = Lab::new();
-    let (client, server, _link) = pair(&lab);
-    let at = format!("tls://{AT}?alpn=mancom-test");
-    let listen = [
-        &["cat", "--listen", &at, "--identity", &certified.server],
-        listen,
-    ]
-    .concat();
-    let mut listening = Program::start(&mut mancom(&server, &listen), b"a greeting\n".to_vec());
-    until_taken(&server, &mut listening);
-    let connect = [
-        &[
-            "s_client",
-            "-connect",
-            AT,
-            "-servername",
-            "server.example",
-            "-verify_return_error",
-            "-verify_hostname",
-            "server.example",
-            "-CAfile",
-            &certified.authority,
-            "-alpn",
-            "mancom-test",
-            "-ign_eof",
-        ],
-        more,
-    ]
-    .concat();
-    let connected = Program::start(&mut openssl(&client, &connect), b"a question\n".to_vec());
-    let connected = connected.finish(LIMIT);
-    listening.signal("TERM");
-    [connected, listening.finish(LIMIT)]
+/// What `openssl s_client` does with a listener there.
+fn s_client(client: &Host, certified: &Certified, more: &[&str]) -> Finished {
+    let asks = format!(
+        "s_client -connect {AT} -servername server.example -verify_return_error \
+         -verify_hostname server.example -CAfile {} -alpn mancom-test -ign_eof",
+        certified.authority
+    );
+    let arguments: Vec<&str> = asks
+        .split_whitespace()
+        .chain(more.iter().copied())
+        .collect();
+    Program::start(&mut openssl(client, &arguments), QUESTION.to_vec()).finish(LIMIT)
+}
+
+const QUESTION: &[u8] = b"a question\n";
+
+/// One stream of a listener: the question, answered, and who asked.
+fn answers(
+    server: &Host,
+    identity: String,
+    clients: Option<String>,
+) -> JoinHandle<(Vec<u8>, Option<PublicKey>)> {
+    let (listening, told) = std::sync::mpsc::channel();
+    let answering = server.spawn_async(move || async move {
+        let at = format!("tls://{AT}?alpn=mancom-test");
+        let identity = Identity::from_file(identity).unwrap();
+        let mut listen = mancom::listen(at).identity(&identity);
+        if let Some(clients) = clients {
+            listen = listen.ca(clients);
+        }
+        let listener = listen.await.unwrap();
+        listening.send(()).unwrap();
+        let mut stream = listener.accept().await.unwrap();
+        let mut question = vec![0; QUESTION.len()];
+        stream.read_exact(&mut question).await.unwrap();
+        stream.write_all(b"an answer\n").await.unwrap();
+        stream.shutdown().await.unwrap();
+        (question, stream.session().peer())
+    });
+    told.recv_timeout(LIMIT).expect("it listens");
+    answering
 }
 
 fn openssl_s_client_talks_to_a_listener() {
     need("openssl");
-    let [connected, listening] = s_client(&[], &[], &Certified::new());
+    let (lab, certified) = (Lab::new(), Certified::new());
+    let (client, server, _link) = pair(&lab);
+    let answering = answers(&server, certified.server.clone(), None);
+    let connected = s_client(&client, &certified, &[]);
     let said = String::from_utf8_lossy(&connected.stdout);
-    println!("{said}\n{}\n{}", connected.stderr, listening.stderr);
-    assert!(said.contains("a greeting"));
+    println!("{said}\n{}", connected.stderr);
+    assert!(said.contains("an answer"));
     assert!(said.contains("Verify return code: 0 (ok)"));
     assert!(said.contains("TLSv1.3") && said.contains("ALPN protocol: mancom-test"));
-    assert_eq!(listening.stdout, b"a question\n");
+    assert_eq!(join(answering), (QUESTION.to_vec(), None));
 }
 
 // behaviour: K7
 fn a_listener_lets_openssl_in_by_its_certificate() {
     need("openssl");
-    let certified = Certified::new();
-    let listen = ["--ca", &certified.authority];
+    let (lab, certified) = (Lab::new(), Certified::new());
+    let (client, server, _link) = pair(&lab);
+    let authority = Some(certified.authority.clone());
+    let answering = answers(&server, certified.server.clone(), authority);
     let own = ["-cert", &certified.client, "-key", &certified.client];
-    let [connected, listening] = s_client(&listen, &own, &certified);
-    println!("{}\n{}", connected.stderr, listening.stderr);
-    assert_eq!(listening.stdout, b"a question\n");
-    assert!(listening.stderr.contains("the other side is sha256:"));
+    let connected = s_client(&client, &certified, &own);
+    println!("{}", connected.stderr);
+    let key = Identity::from_file(&certified.client).unwrap().public_key();
+    assert_eq!(join(answering), (QUESTION.to_vec(), Some(key)));
 }
 
 // behaviour: K7
 fn a_listener_tells_openssl_that_it_wants_a_certificate() {
     need("openssl");
-    let certified = Certified::new();
-    let listen = ["--ca", &certified.authority];
-    let [connected, listening] = s_client(&listen, &[], &certified);
-    println!("{}\n{}", connected.stderr, listening.stderr);
-    assert!(listening.stdout.is_empty());
-    let said = connected.stderr.contains("certificate required");
-    assert!(said, "it is told why");
+    let (lab, certified) = (Lab::new(), Certified::new());
+    let (client, server, _link) = pair(&lab);
+    let at = format!("tls://{AT}?alpn=mancom-test");
+    let ca = [
+        "--identity",
+        &certified.server,
+        "--ca",
+        &certified.authority,
+    ];
+    let listen = [&["cat", "--listen", &at][..], &ca].concat();
+    let mut listening = Program::start(&mut mancom(&server, &listen), Vec::new());
+    until_taken(&server, &mut listening);
+    let connected = s_client(&client, &certified, &[]);
+    assert!(
+        connected.stderr.contains("certificate required"),
+        "{}",
+        connected.stderr
+    );
+    assert!(listening.is_running(), "nobody came in");
+    listening.signal("TERM");
+    assert!(listening.finish(LIMIT).stdout.is_empty());
 }
 
 fn openssl_s_server_answers_a_dialler() {
@@ -310,5 +338,4 @@ fn openssl_s_server_answers_a_dialler() {
             server.run(|| std::net::TcpListener::bind(AT).is_ok())
         });
     }
-    assert!(Path::new(&certified.client).exists());
 }

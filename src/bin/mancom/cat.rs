@@ -74,7 +74,7 @@ impl Tls {
             Some(certificate) => Identity::from_files(key, certificate),
             None => Identity::from_file(key),
         };
-        Ok(Some(read.map_err(mancom::ConnectError::from)?))
+        Ok(Some(read?))
     }
 }
 

@@ -242,10 +242,18 @@ async fn session(at: &str) -> (Raw<Dialled>, mancom::proto::session::handshake::
         exporter: exporter(&stream),
         ..offer()
     };
-    let (mut raw, agreed) = crate::raw::session_with(Raw(stream), offer).await.unwrap();
-    // The first word; after it there is nothing to say.
-    raw.frame().await.unwrap();
-    (raw, agreed)
+    crate::raw::session_with(Raw(stream), offer).await.unwrap()
+}
+
+/// Whether the path is open, whatever was said on it.
+async fn lives(path: &mut Raw<Dialled>) -> bool {
+    loop {
+        match tokio::time::timeout(Duration::from_millis(50), path.frame()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return false,
+            Err(_) => return true,
+        }
+    }
 }
 
 async fn certified(manager: &Manager) -> (Authority, String) {
@@ -273,7 +281,7 @@ async fn a_stolen_id_opens_nothing_in_tls_either() {
         answers.push((challenge.len(), thief.message().await.unwrap()));
     }
     assert_eq!(answers[0], answers[1], "known and unknown look the same");
-    assert!(first.is_open().await, "the session notices nothing");
+    assert!(lives(&mut first).await, "the session notices nothing");
 }
 
 // behaviour: K8
@@ -303,7 +311,7 @@ async fn an_attach_bound_to_another_connection_is_refused() {
         let ended = state.accepted(&raw.message().await.unwrap());
         assert_eq!(ended.map(drop), expected);
     }
-    assert!(first.is_open().await);
+    assert!(lives(&mut first).await);
 }
 
 /// Sits between: TLS with the dialler under its own key, TLS with the listener, and passes on what is
@@ -374,7 +382,7 @@ async fn what_was_recorded_is_worth_nothing_on_another_connection() {
         [9, 0, 1],
         "refused: unknown session or bad proof"
     );
-    assert!(first.is_open().await);
+    assert!(lives(&mut first).await);
 }
 
 // behaviour: K3, K4
