@@ -121,6 +121,15 @@ impl Secure {
     }
 }
 
+/// Says goodbye on a connection that nobody holds any more: a far end in TLS takes one that ends without
+/// a word for torn.
+pub(super) fn finish(link: Box<dyn ByteLink>) {
+    #[cfg(feature = "tls")]
+    crate::tls::finish(link);
+    #[cfg(not(feature = "tls"))]
+    drop(link);
+}
+
 /// How safe a connection is, its exporter, and who is at its far end.
 pub(super) fn channel(link: &dyn ByteLink) -> (Security, Vec<u8>, Option<Peer>) {
     #[cfg(feature = "tls")]

@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::runtime::Handle;
 use tokio_rustls::TlsStream;
 
 use super::explain::explained;
@@ -41,6 +43,25 @@ pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
     let link: &dyn Any = link;
     let link = link.downcast_ref::<TlsLink>();
     link.map_or_else(Channel::default, |link| link.channel.clone())
+}
+
+/// How long what a connection took may take to go once nobody holds it.
+const PARTING: Duration = Duration::from_secs(30);
+
+/// Ends a connection as it should be, in the background if it takes a while. One in clear is dropped: its
+/// system sends what it took.
+pub(crate) fn finish(mut link: Box<dyn ByteLink>) {
+    let is_secure = (&*link as &dyn Any).is::<TlsLink>();
+    if !is_secure || std::thread::panicking() {
+        return;
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    let pending = Pin::new(&mut link).poll_shutdown(&mut cx).is_pending();
+    if let (true, Ok(runtime)) = (pending, Handle::try_current()) {
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(PARTING, link.shutdown()).await;
+        });
+    }
 }
 
 /// A connection in TLS.
@@ -166,7 +187,7 @@ impl TlsLink {
         self.marks.push_back(mark);
     }
 
-    fn flush(&mut self, waiting: impl FnOnce(&Waiting)) -> Poll<io::Result<()>> {
+    fn push_on(&mut self, waiting: impl FnOnce(&Waiting)) -> Poll<io::Result<()>> {
         waiting(&self.waiting);
         let mut cx = Context::from_waker(&self.waker);
         let flushed = Pin::new(&mut self.stream).poll_flush(&mut cx);
@@ -183,7 +204,7 @@ impl AsyncRead for TlsLink {
     ) -> Poll<io::Result<()>> {
         if self.stream.get_ref().1.wants_write() {
             // What it is told of an error here it is told by reading, if there is nothing to read.
-            let _ = self.flush(|waiting| waiting.reader.register(cx.waker()));
+            let _ = self.push_on(|waiting| waiting.reader.register(cx.waker()));
         }
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         read.map_err(explained)
@@ -220,7 +241,7 @@ impl AsyncWrite for TlsLink {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.flush(|waiting| waiting.writer.register(cx.waker()))
+        self.push_on(|waiting| waiting.writer.register(cx.waker()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -29,6 +29,15 @@
 //!   proved, and the exporter is another each time. Early data is neither sent nor taken.
 //! * Nothing of a certificate is asked of its authority: there is no revocation but by trust.
 //!
+//! # Attributes
+//!
+//! | attribute | of | is |
+//! | --- | --- | --- |
+//! | `name=HOST` | diallers | the name to ask for, and to be in a certificate; default: the host |
+//! | `pin=KEY,KEY` | both | as `.pin()` of the builders; a listener's contact is without it |
+//! | `alpn=NAME,NAME` | `tls` | the protocols to agree on, best first; `mcs` has its own |
+//! | `bare` | diallers, `tls` | asks for a bare key (RFC 7250), as `mcs` does where only keys are trusted |
+//!
 //! # Limits
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
@@ -67,7 +76,7 @@ pub use key::{KeyError, PublicKey};
 pub(crate) use dial::Dialling;
 #[cfg(test)]
 use link::Channel;
-pub(crate) use link::channel_of;
+pub(crate) use link::{channel_of, finish};
 pub(crate) use listen::Listening;
 pub(crate) use trust::Trust;
 pub use wish::Defaults;

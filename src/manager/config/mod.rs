@@ -86,8 +86,8 @@
 //! behind a link, once they were quiet for 50 ms; on SIGHUP if asked
 //! ([`Manager::reload_on_hangup`](super::Manager::reload_on_hangup)); and by
 //! [`Manager::reload`](super::Manager::reload). Facts, policy, limits and names take effect (what was spent
-//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), and operations that wait
-//! are judged again once. Those already made keep their label and deadline. Where anything is wrong the old
+//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), `[tls]` for what is begun
+//! later, and operations that wait are judged again once. Those already made keep their label and deadline. Where anything is wrong the old
 //! configuration stays in force and every fault is logged.
 //!
 //! # Text

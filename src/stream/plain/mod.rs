@@ -41,6 +41,7 @@ use super::context::Context;
 use super::error::SessionError;
 use super::hooks::DynHook;
 use super::report::ConnectReport;
+use super::secure;
 use super::tend::{self, Target};
 use crate::deferral::{Operation, Registry};
 use crate::label::Label;
@@ -77,7 +78,14 @@ impl Drop for Plain {
         if let Some(task) = self.tending.get() {
             task.abort();
         }
-        self.with(State::close_events);
+        let link = self.with(|state| {
+            state.close_events();
+            // Who aborted it says no goodbye.
+            state.link.take().filter(|_| state.failed.is_none())
+        });
+        if let Some(link) = link {
+            secure::finish(link);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mancom::{Manager, SessionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,6 +49,31 @@ async fn a_plain_stream_in_tls_carries_bytes_and_says_who_is_there() {
     let mut rest = Vec::new();
     soon(stream.read_to_end(&mut rest)).await.unwrap();
     assert_eq!(rest, b"the last");
+}
+
+#[tokio::test]
+async fn what_was_written_arrives_also_where_the_stream_is_dropped_at_once() {
+    let (manager, authority) = (manager(|_| {}).await, Authority::new());
+    let identity = authority.certify("localhost", |_| {});
+    let listen = manager.listen("tls://127.0.0.1:0").identity(&identity);
+    let listener = soon(listen.into_future()).await.unwrap();
+    assert_eq!(listener.contact().attribute("pin"), None);
+    let at = format!("tls://localhost:{}", listener.contact().port().unwrap());
+    let connect = manager.connect(&at).ca(authority.file()).into_future();
+    let (near, far) = tokio::join!(soon(connect), soon(listener.accept()));
+    let (mut near, mut far) = (near.unwrap(), far.unwrap());
+    // More than a socket takes while it is not read.
+    let mut total = 0;
+    let filled = tokio::time::timeout(Duration::from_secs(1), async {
+        loop {
+            total += near.write(&[7; 64 << 10]).await.unwrap();
+        }
+    });
+    assert!(filled.await.is_err(), "it fills up");
+    drop(near);
+    let mut came = Vec::new();
+    soon(far.read_to_end(&mut came)).await.unwrap();
+    assert_eq!(came.len(), total);
 }
 
 /// A plain TLS server, and the protocol that was agreed on with each dialler.
