@@ -90,7 +90,7 @@ impl Limit {
     /// the traffic no more until the next period. Of less than 64 bytes nothing is left.
     ///
     /// What the peer may send already when they are spent still comes: at most a receive window (4 MiB
-    /// unless [`Settings`](crate::Settings) says otherwise) of each stream, and of each urgency of messages.
+    /// unless [`Settings`](crate::stream::Settings) says otherwise) of each stream, and of each urgency of messages.
     #[must_use]
     pub fn bytes(mut self, bytes: u64, per: Period) -> Self {
         self.bytes = Some((bytes, per));

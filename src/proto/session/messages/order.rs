@@ -37,13 +37,16 @@ impl Outgoing {
         Ok(place)
     }
 
-    /// After the last of those sent without `after` in this urgency.
+    /// After the last of those sent without `after` in this urgency: of those that are not delivered,
+    /// and of those that are, if that was sent later.
     fn end_of(&self, urgency: Urgency) -> Place {
-        let tail = self.tail(urgency);
-        let delivered = self.delivered_tail(urgency).filter(|_| tail.is_none());
+        let lane = &self.lanes[urgency as usize];
+        let tail = lane.chain.last_key_value();
+        let is_last = |(link, _): &(u64, u64)| tail.is_none_or(|(last, _)| last < link);
+        let delivered = lane.delivered.filter(is_last);
         Place {
-            after: tail.into_iter().collect(),
-            seqs: delivered.into_iter().collect(),
+            after: tail.map(|(_, id)| *id).into_iter().collect(),
+            seqs: delivered.map(|(_, seq)| seq).into_iter().collect(),
             below: 0,
         }
     }

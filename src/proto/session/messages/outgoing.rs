@@ -171,17 +171,6 @@ impl Outgoing {
         (urgency, link)
     }
 
-    /// The last of those sent without `after` in this urgency.
-    pub(super) fn tail(&self, urgency: Urgency) -> Option<u64> {
-        let (_, id) = self.lanes[urgency as usize].chain.last_key_value()?;
-        Some(*id)
-    }
-
-    /// The number of the last of them that was delivered.
-    pub(super) fn delivered_tail(&self, urgency: Urgency) -> Option<u64> {
-        self.lanes[urgency as usize].delivered.map(|(_, seq)| seq)
-    }
-
     /// A message is closed. The peer's program may not have it yet, or, if it is forgotten, what it came
     /// after: so what comes after it has to name it by its number from now on.
     pub(super) fn name_to_followers(&mut self, record: &Record) {

@@ -304,3 +304,29 @@ fn a_message_names_no_more_than_it_may() {
     assert_eq!(refused, Err(Refused::TooManyNamed));
     assert_eq!(arrive(&mut pair), [first, second]);
 }
+
+// behaviour: I3
+#[test]
+fn the_end_of_an_order_is_also_what_was_delivered_before_those_sent_earlier() {
+    let mut out = outgoing::Outgoing::new(64 << 10, 64 << 10);
+    let mut send = |acknowledged: Option<(u64, u64)>| {
+        let id = out.next_id;
+        out.next_id += 1;
+        let placed = out.place(id, Urgency::Interactive, &Order::Sent);
+        let placed = placed.expect("it names nothing");
+        out.insert(id, (Label::INTERACTIVE, 0), bytes(10), placed, None);
+        let part = out.part(id, 100).expect("it has something to send");
+        out.take(id, part, 0);
+        let acknowledged = out.acknowledge(0, 0, acknowledged.into_iter());
+        assert_eq!(acknowledged, Ok(()));
+        out.records
+            .get(&id)
+            .map(|record| record.place.after.clone())
+    };
+    assert_eq!(send(None), Some(vec![]));
+    // The acknowledgement of the first is under way.
+    assert_eq!(send(Some((1, 2))), None, "delivered");
+    let third = send(None);
+    assert_eq!(third, Some(vec![0]));
+    assert_eq!(out.records[&2].place.seqs, [1]);
+}
