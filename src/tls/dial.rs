@@ -10,9 +10,10 @@ use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use tokio_rustls::{TlsConnector, TlsStream};
 
+use super::below::Below;
 use super::explain::unspoken;
 use super::known::Known;
-use super::link::{Below, TlsLink};
+use super::link::TlsLink;
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
 use super::{PublicKey, TlsError, alpn, provider};

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::runtime::Handle;
 use tokio_rustls::TlsStream;
 
+use super::below::Below;
 use super::explain::explained;
 use super::verify::spki;
 use crate::endpoint::Endpoint;
@@ -23,8 +24,6 @@ use crate::transport::{ByteLink, Measured};
 
 /// The exporter's label (RFC 8446, section 7.5).
 const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
-/// So much of what came is taken at once while bulk comes: TLS alone would ask for 4 KiB a time.
-const AHEAD: usize = 64 << 10;
 /// So many places are remembered at which it is known how much went out.
 const MARKS: usize = 64;
 
@@ -169,9 +168,9 @@ impl TlsLink {
         if tls.wants_write() || self.marks.back().is_some_and(|last| last.1 == self.written) {
             return;
         }
-        let mark = (below.written, self.written);
+        let mark = (below.written(), self.written);
         if self.marks.len() == MARKS {
-            let arrived = below.link.acknowledged().unwrap_or(0);
+            let arrived = below.link().acknowledged().unwrap_or(0);
             while self.marks.get(1).is_some_and(|next| next.0 <= arrived) {
                 self.marks.pop_front();
             }
@@ -255,16 +254,16 @@ impl AsyncWrite for TlsLink {
 
 impl ByteLink for TlsLink {
     fn peer(&self) -> Endpoint {
-        self.below().link.peer()
+        self.below().link().peer()
     }
 
     fn local(&self) -> Option<IpAddr> {
-        self.below().link.local()
+        self.below().link().local()
     }
 
     /// What is known to have arrived; the rest of a record that went in part is not.
     fn acknowledged(&self) -> Option<u64> {
-        let arrived = self.below().link.acknowledged()?;
+        let arrived = self.below().link().acknowledged()?;
         let marks = self.marks.iter().rev();
         let last = marks.copied().find(|mark| mark.0 <= arrived);
         Some(last.map_or(0, |(_, ours)| ours))
@@ -272,102 +271,10 @@ impl ByteLink for TlsLink {
 
     /// What is below measures its own bytes, a little more than ours.
     fn measure(&self) -> Option<Measured> {
-        self.below().link.measure()
+        self.below().link().measure()
     }
 
     fn limit_unsent(&mut self, bytes: u32) {
-        self.stream.get_mut().0.link.limit_unsent(bytes);
-    }
-}
-
-/// The connection below: it counts what is written, and takes more than it is asked for while bulk comes.
-pub(super) struct Below {
-    link: Box<dyn ByteLink>,
-    written: u64,
-    /// What came and was not asked for yet.
-    ahead: Vec<u8>,
-    taken: usize,
-    came: usize,
-    /// The last read filled what it was given.
-    bulk: bool,
-}
-
-impl Below {
-    pub(super) fn new(link: Box<dyn ByteLink>) -> Self {
-        Self {
-            link,
-            written: 0,
-            ahead: Vec::new(),
-            taken: 0,
-            came: 0,
-            bulk: false,
-        }
-    }
-
-    fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let n = ready!(wrote)?;
-        self.written += n as u64;
-        Poll::Ready(Ok(n))
-    }
-}
-
-impl AsyncRead for Below {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.taken == this.came {
-            if !this.bulk || buf.remaining() >= AHEAD {
-                this.ahead = Vec::new();
-                let read = Pin::new(&mut this.link).poll_read(cx, buf);
-                this.bulk = read.is_ready() && buf.remaining() == 0;
-                return read;
-            }
-            this.ahead.resize(AHEAD, 0);
-            let mut into = ReadBuf::new(&mut this.ahead);
-            let read = Pin::new(&mut this.link).poll_read(cx, &mut into);
-            (this.taken, this.came) = (0, into.filled().len());
-            this.bulk = read.is_ready() && this.came >= buf.remaining();
-            ready!(read)?;
-        }
-        let rest = &this.ahead[this.taken..this.came];
-        let n = rest.len().min(buf.remaining());
-        buf.put_slice(&rest[..n]);
-        this.taken += n;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Below {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.link).poll_write(cx, bytes);
-        self.wrote(wrote)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.link).poll_write_vectored(cx, bufs);
-        self.wrote(wrote)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.link.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.link).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.link).poll_shutdown(cx)
+        self.stream.get_mut().0.limit_unsent(bytes);
     }
 }

@@ -13,8 +13,9 @@ use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
+use super::below::Below;
 use super::explain::unspoken;
-use super::link::{Below, TlsLink};
+use super::link::TlsLink;
 use super::verify::OfDiallers;
 use super::wish::{Defaults, Wish};
 use super::{Identity, TlsError, alpn, provider};

@@ -10,6 +10,22 @@
 //!               the session's handshake, whose proofs cover the exporter
 //! ```
 //!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use mancom::{Identity, Manager, Scout};
+//!
+//! let manager = Manager::builder().scout(Scout::fixed([])).build().await?;
+//! let (server, client) = (Identity::generate()?, Identity::generate()?);
+//! let listen = manager.listen("mcs://127.0.0.1:0").identity(&server);
+//! let listener = listen.pin(client.public_key()).await?;       // this client and nobody else
+//! let connect = manager.connect(listener.contact()).identity(&client);
+//! let stream = connect.pin(server.public_key()).await?;        // this server and no other
+//! assert_eq!(stream.session().peer(), Some(server.public_key()));
+//! let accepted = listener.accept().await?;
+//! assert_eq!(accepted.session().peer(), Some(client.public_key()));
+//! # Ok::<_, mancom::Error>(()) }).unwrap();
+//! ```
+//!
 //! # Rules
 //!
 //! * Every path of an `mcs://` session is a TLS 1.3 connection of its own. The proofs of the session's
@@ -50,6 +66,7 @@
 //! the host (`rustls-native-certs`): what its administrator added and withdrew counts, and no bundle of
 //! ours grows old.
 
+mod below;
 mod dial;
 mod error;
 mod explain;

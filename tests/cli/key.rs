@@ -188,11 +188,8 @@ fn the_configuration_may_name_them() {
         "{stderr}"
     );
 
-    std::fs::write(
-        file("wrong.toml"),
-        "[tls]\npins = ['ed25519:abc']\npin = 1\n",
-    )
-    .unwrap();
+    let text = "[tls]\npins = ['ed25519:abc']\npin = 1\nclients = []\nca = 'ca.pem'\n";
+    std::fs::write(file("wrong.toml"), text).unwrap();
     let wrong = file("wrong.toml");
     let (code, _, stderr) = answer(&["config", "check", wrong.to_str().unwrap()]);
     assert_eq!(code, 2);
@@ -202,6 +199,14 @@ fn the_configuration_may_name_them() {
     );
     assert!(
         stderr.contains("wrong.toml:3:1: tls.pin: unknown key `pin`"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("wrong.toml:4:11: tls.clients: there is no key"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("wrong.toml:5:6: tls.ca: an absolute path"),
         "{stderr}"
     );
 }

@@ -326,6 +326,11 @@ fn openssl_s_server_answers_a_dialler() {
         let answered = talk(&own);
         assert_eq!(answered.status.code(), Some(0), "{}", answered.stderr);
         assert_eq!(answered.stdout, b"reward\n", "{}", answered.stderr);
+        // The same authority, as one of the host's own.
+        let mut cat = mancom(&client, &["cat", &at, "--identity", &certified.client]);
+        cat.env("SSL_CERT_FILE", &certified.authority);
+        let answered = Program::start(&mut cat, b"drawer\n".to_vec()).finish(LIMIT);
+        assert_eq!(answered.stdout, b"reward\n", "{}", answered.stderr);
         let unproved = talk(&["--ca", &certified.authority]);
         assert_eq!(unproved.status.code(), Some(1), "{}", unproved.stderr);
         println!("{}", unproved.stderr);

@@ -46,7 +46,7 @@
 //! certificate = "/etc/mancom/chain.pem" # its certificates, if they are in a file of their own
 //! pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"] # listeners to believe, else
 //! ca = "/etc/mancom/ca.pem"     # such with a certificate of these; default: what the host trusts
-//! clients = []                  # whom to let in, by key, or
+//! clients = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"] # whom to let in, by key, or
 //! client_ca = "/etc/mancom/ca.pem" # by authority; default: everybody
 //! require_client = true         # nobody without a key; default: as `clients` and `client_ca` imply
 //!

@@ -116,6 +116,9 @@ impl Written {
 #[cfg(feature = "config")]
 fn keys(entry: &Entry<'_>) -> Vec<PublicKey> {
     let keys = entry.list();
+    if keys.is_empty() && entry.is_array() {
+        entry.fault("there is no key: name one, or leave it out");
+    }
     let keys = keys
         .iter()
         .filter_map(|key| key.tried(str::parse::<PublicKey>));

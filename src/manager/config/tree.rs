@@ -231,6 +231,11 @@ impl<'a> Entry<'a> {
         array.iter().map(entry).collect()
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) fn is_array(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Array(_))
+    }
+
     /// The values of an array.
     #[cfg(feature = "tls")]
     pub(super) fn list(&self) -> Vec<Entry<'a>> {

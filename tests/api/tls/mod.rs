@@ -1,5 +1,6 @@
 //! TLS beneath sessions and plain streams: who gets in, who does not, and how each refusal reads.
 
+mod attacks;
 mod files;
 mod plain;
 mod refusals;
@@ -10,7 +11,7 @@ use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mancom::{Identity, Listener, Manager, McStream};
+use mancom::{Connect, Identity, Listener, Manager, McStream};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
@@ -77,6 +78,11 @@ pub(super) fn contact(listener: Listener) -> String {
     let at = listener.contact().to_string();
     echo(listener);
     at
+}
+
+/// Why a connect failed, in one line.
+pub(super) async fn refused(connect: Connect) -> String {
+    soon(connect.into_future()).await.unwrap_err().to_string()
 }
 
 /// It carries bytes.
