@@ -160,6 +160,7 @@
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |
 //! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
+//! | `tls` (default) | `mcs://` and `tls://`: [identities, pins and authorities](tls) |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `metrics` | what waits, and bytes by network, as gauges and counters of the `metrics` facade |
@@ -190,6 +191,9 @@ pub mod stream;
 
 pub mod manager;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
 #[cfg(feature = "test-util")]
 pub mod testing;
 
@@ -207,6 +211,8 @@ pub use stream::{
     AcceptError, Connect, ConnectError, Listen, ListenError, Listener, McStream, Message,
     MessageError, MessageId, Session, SessionError,
 };
+#[cfg(feature = "tls")]
+pub use tls::{Identity, PublicKey, TlsError};
 
 /// The program's `main`: a tokio runtime with a [`Manager`] of this host in it.
 ///

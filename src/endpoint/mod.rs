@@ -363,6 +363,14 @@ impl Endpoint {
         self
     }
 
+    /// The same without these attributes.
+    #[cfg(feature = "tls")]
+    pub(crate) fn without(mut self, attributes: &[&str]) -> Self {
+        self.attributes
+            .retain(|name, _| !attributes.contains(&name.as_str()));
+        self
+    }
+
     fn bounded(self) -> Result<Self, EndpointError> {
         let text = self.to_string();
         if text.len() > MAX_TEXT {

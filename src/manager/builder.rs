@@ -32,6 +32,8 @@ pub struct ManagerBuilder {
     settings: stream::Settings,
     limits: Vec<Limit>,
     state: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    tls: crate::tls::Defaults,
     #[cfg(all(unix, feature = "inspect"))]
     inspect: super::inspect::Wish,
 }
@@ -130,6 +132,44 @@ impl ManagerBuilder {
     /// own is given, what is spent is not kept.
     pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.state = Some(folder.into());
+        self
+    }
+
+    /// Proves itself with this wherever a builder of TLS says nothing else. Default: what the configuration
+    /// says, else nothing.
+    #[cfg(feature = "tls")]
+    pub fn identity(mut self, identity: &crate::tls::Identity) -> Self {
+        self.tls.identity = Some(crate::tls::Kept::Given(identity.clone()));
+        self
+    }
+
+    /// Believes listeners that prove this key, wherever a builder says nothing of whom to believe; may be
+    /// called again for more. Default: what the configuration says, else whom the host trusts.
+    #[cfg(feature = "tls")]
+    pub fn pin(mut self, key: crate::tls::PublicKey) -> Self {
+        self.tls.listeners.pins.push(key);
+        self
+    }
+
+    /// Believes listeners whose certificate is of an authority in this file (PEM), in the same way.
+    #[cfg(feature = "tls")]
+    pub fn ca(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.listeners.authorities.push(file.into());
+        self
+    }
+
+    /// Lets in diallers that prove this key and nobody else, wherever a builder says nothing of whom to
+    /// let in; may be called again for more. Default: what the configuration says, else everybody.
+    #[cfg(feature = "tls")]
+    pub fn client(mut self, key: crate::tls::PublicKey) -> Self {
+        self.tls.diallers.pins.push(key);
+        self
+    }
+
+    /// Lets in diallers whose certificate is of an authority in this file (PEM), in the same way.
+    #[cfg(feature = "tls")]
+    pub fn client_ca(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.diallers.authorities.push(file.into());
         self
     }
 
@@ -257,6 +297,8 @@ impl ManagerBuilder {
             scout,
             transports,
             settings: self.settings,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
             tracker,
             config: RwLock::new(Arc::new(config)),
             #[cfg(feature = "config")]

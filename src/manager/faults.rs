@@ -62,6 +62,40 @@ into_io! {
     AttributeError PullScheduleError
 }
 
+#[cfg(feature = "tls")]
+mod tls {
+    use std::io;
+
+    use super::{Error, Fault};
+    use crate::tls::{KeyError, TlsError};
+
+    into_io! { TlsError KeyError }
+
+    impl From<TlsError> for Error {
+        fn from(error: TlsError) -> Self {
+            Error::new(error)
+        }
+    }
+
+    impl From<KeyError> for Error {
+        fn from(error: KeyError) -> Self {
+            Error::new(error)
+        }
+    }
+
+    impl Fault for TlsError {
+        fn kind(&self) -> io::ErrorKind {
+            self.kind()
+        }
+    }
+
+    impl Fault for KeyError {
+        fn kind(&self) -> io::ErrorKind {
+            io::ErrorKind::InvalidInput
+        }
+    }
+}
+
 impl Fault for BuildError {
     fn kind(&self) -> io::ErrorKind {
         match self {

@@ -93,6 +93,8 @@ struct Inner {
     accounts: Arc<Accounts>,
     limits: limits::Keeper,
     config: RwLock<Arc<config::Config>>,
+    #[cfg(feature = "tls")]
+    tls: crate::tls::Defaults,
     #[cfg(feature = "config")]
     reload: reload::Reload,
     #[cfg(all(unix, feature = "inspect"))]
@@ -330,6 +332,11 @@ impl Context for Inner {
         config
             .unwrap_or_else(PoisonError::into_inner)
             .defaults(label)
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> crate::tls::Defaults {
+        self.config().tls(&self.tls)
     }
 
     fn tasks(&self) -> &Tracker {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::config::rate;
 use super::context::Context;
+use super::secure::{Secure, TlsError, Wish};
 use super::whereabouts::{is_far, nearer};
 use crate::deferral::Operation;
 use crate::endpoint::Endpoint;
@@ -21,6 +22,8 @@ pub(super) struct Asked {
     pub(super) anonymous: bool,
     pub(super) priority: i8,
     pub(super) rate_limit: Option<u64>,
+    /// What is asked of TLS.
+    pub(super) tls: Wish,
     pub(super) operation: Operation,
 }
 
@@ -38,6 +41,8 @@ pub(super) struct Asks {
     pub(super) priority: i8,
     /// Payload bytes a second, at most.
     pub(super) rate_limit: Option<u64>,
+    /// What is put upon its connections.
+    pub(super) secure: Secure,
 }
 
 /// Why it cannot be had; the errors of both operations say it each as their own.
@@ -45,9 +50,17 @@ pub(super) struct Asks {
 pub(super) enum Unfit {
     Scheme(UnknownScheme),
     Attribute(UnknownAttribute),
-    Plaintext { endpoint: String },
+    Plaintext {
+        endpoint: String,
+    },
     NoRate,
+    #[cfg_attr(feature = "tls", expect(dead_code, reason = "it can all be had"))]
     Unsupported(&'static str),
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "there is nothing to be wrong")
+    )]
+    Tls(TlsError),
 }
 
 impl Asked {
@@ -58,6 +71,7 @@ impl Asked {
             anonymous: false,
             priority: 0,
             rate_limit: None,
+            tls: Wish::default(),
             operation: Operation::named(kind),
         }
     }
@@ -71,18 +85,20 @@ impl Asked {
         let rate = rate(self.rate_limit).ok_or(Unfit::NoRate)?;
         let transport = context.transports().get(endpoint.carrier());
         let transport = transport.map_err(Unfit::Scheme)?;
-        check_attributes(&*transport, endpoint).map_err(Unfit::Attribute)?;
-        if transport
-            .characteristics_at(endpoint)
-            .max_datagram
-            .is_some()
-        {
+        let below = match endpoint.is_secure() {
+            #[cfg(feature = "tls")]
+            true => endpoint.clone().without(&crate::tls::ATTRIBUTES),
+            #[cfg(not(feature = "tls"))]
+            true => {
+                let text = "TLS (mcs://, tls://) needs the feature `tls` of mancom";
+                return Err(Unfit::Unsupported(text));
+            }
+            false => endpoint.clone(),
+        };
+        check_attributes(&*transport, &below).map_err(Unfit::Attribute)?;
+        if transport.characteristics_at(&below).max_datagram.is_some() {
             let text =
                 "it carries datagrams, and a stream needs bytes in order: mc+airhook:// has both";
-            return Err(Unfit::Unsupported(text));
-        }
-        if endpoint.is_secure() {
-            let text = "TLS (mcs://, tls://) comes with part 4 of mancom";
             return Err(Unfit::Unsupported(text));
         }
         Ok((transport, rate))
@@ -91,7 +107,10 @@ impl Asked {
     /// A session goes in clear beyond this host only where that was asked for; `near` is the endpoint
     /// with a name of the hosts file resolved.
     pub(super) fn check_clear(&self, given: &Endpoint, near: &Endpoint) -> Result<(), Unfit> {
-        let beyond = near.is_session() && !near.is_host_scope() && near.carrier() != "mem";
+        let beyond = near.is_session()
+            && !near.is_secure()
+            && !near.is_host_scope()
+            && near.carrier() != "mem";
         if beyond && !self.plaintext {
             let endpoint = given.to_string();
             return Err(Unfit::Plaintext { endpoint });
@@ -171,6 +190,33 @@ macro_rules! setters {
             self
         }
 
+        /// Proves itself with this to the far end. A listener in TLS needs one; without one a dialler says
+        /// nothing of who it is. Default: that of the [manager](crate::ManagerBuilder::identity) or of its
+        /// configuration.
+        #[cfg(feature = "tls")]
+        pub fn identity(mut self, identity: &crate::tls::Identity) -> Self {
+            self.asked.tls.identity = Some(identity.clone());
+            self
+        }
+
+        /// Believes a far end in TLS that proves this key, bare or in a certificate, of which nothing else
+        /// counts then; may be called again for more. With any pin or [authority](Self::ca) those are all that
+        /// is believed, and a listener lets in nobody else. The endpoint's attribute `pin=KEY,KEY` is the same.
+        #[cfg(feature = "tls")]
+        pub fn pin(mut self, key: crate::tls::PublicKey) -> Self {
+            self.asked.tls.trust.pins.push(key);
+            self
+        }
+
+        /// Believes a far end in TLS whose certificate is of an authority in this file (PEM); may be called
+        /// again for more. A dialler then wants a certificate for the host's name, or that of the endpoint's
+        /// attribute `name=HOST`. The file is read once, when this is awaited.
+        #[cfg(feature = "tls")]
+        pub fn ca(mut self, file: impl Into<std::path::PathBuf>) -> Self {
+            self.asked.tls.trust.authorities.push(file.into());
+            self
+        }
+
         /// The operation's handle.
         pub fn operation(&self) -> crate::deferral::Operation {
             self.asked.operation.clone()
@@ -191,6 +237,10 @@ macro_rules! from_unfit {
                     Unfit::Plaintext { endpoint } => Self::Plaintext { endpoint },
                     Unfit::NoRate => Self::NoRate,
                     Unfit::Unsupported(what) => Self::Unsupported(what),
+                    #[cfg(feature = "tls")]
+                    Unfit::Tls(error) => Self::Tls(error),
+                    #[cfg(not(feature = "tls"))]
+                    Unfit::Tls(never) => match never {},
                 }
             }
         }

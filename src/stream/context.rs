@@ -21,6 +21,9 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn settings(&self) -> &Settings;
     /// What the configuration says of operations with this label now.
     fn defaults(&self, label: &Label) -> LabelDefaults;
+    /// What TLS starts from.
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> crate::tls::Defaults;
     /// Where sessions register, so that a shutdown can wait for them.
     fn tasks(&self) -> &Tracker;
     /// What the sessions over these networks tell each other.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::asked::Asks;
 use super::context::Context;
 use super::report::{Phase, Stopwatch};
+use super::secure::{Secure, channel};
 use super::whereabouts::{is_name_of_tcp, is_own};
 use crate::endpoint::Endpoint;
 use crate::label::Label;
@@ -17,8 +18,8 @@ use crate::label::matching::{Destination, PathFacts, admit};
 use crate::network::Network;
 use crate::proto::session::PathId;
 use crate::proto::session::handshake::{
-    Agreed, Credentials, DialAttach, DialHello, Entropy, HandshakeError, MAX_MESSAGE, Offer,
-    Replied, Security,
+    Agreed, Credentials, DialAttach, DialHello, DialProved, Entropy, HandshakeError, MAX_MESSAGE,
+    Offer, Replied,
 };
 use crate::transport::{self, Bind, ByteLink, Link};
 
@@ -100,6 +101,23 @@ pub(super) async fn reach(
     }
 }
 
+/// As [`reach`], and in TLS where that is asked for.
+pub(super) async fn reach_securely(
+    context: &Arc<dyn Context>,
+    (place, secure): ((&Endpoint, &[SocketAddr]), &Secure),
+    on: Option<&Network>,
+    label: &Label,
+    watch: &mut Stopwatch,
+) -> io::Result<Box<dyn ByteLink>> {
+    let link = reach(context, place, on, label, watch).await?;
+    if secure.is_clear() {
+        return Ok(link);
+    }
+    watch.begin(Phase::Handshake);
+    let handshake = async { Ok(secure.dialled(link).await?) };
+    within(context, handshake).await.map_err(DialError::into_io)
+}
+
 /// Where a name led.
 enum Place {
     /// This host, which is dialled unbound: what is bound to a device never gets there.
@@ -156,7 +174,13 @@ pub(super) fn entropy() -> io::Result<Entropy> {
     Ok(Entropy(bytes))
 }
 
-pub(super) fn offer(context: &Arc<dyn Context>, asks: &Asks, on: Option<&Network>) -> Offer {
+pub(super) fn offer(
+    context: &Arc<dyn Context>,
+    asks: &Asks,
+    on: Option<&Network>,
+    link: &dyn ByteLink,
+) -> Offer {
+    let (security, exporter, peer) = channel(link);
     let facts = match on {
         Some(network) if !asks.anonymous => PathFacts::of(network),
         _ => PathFacts::default(),
@@ -168,8 +192,9 @@ pub(super) fn offer(context: &Arc<dyn Context>, asks: &Asks, on: Option<&Network
         max_streams: settings.streams(),
         facts,
         anonymous: asks.anonymous,
-        security: Security::Clear,
-        exporter: Vec::new(),
+        security,
+        exporter,
+        peer,
     }
 }
 
@@ -181,23 +206,25 @@ pub(super) async fn hello(
     label: &Label,
     watch: &mut Stopwatch,
 ) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
-    let mut link = reach(context, asks.place(), on, label, watch).await?;
+    let link = reach(context, asks.place(), on, label, watch).await?;
     watch.begin(Phase::Handshake);
     let handshake = async {
-        let (mut state, mut message) = DialHello::new(entropy()?, offer(context, asks, on));
+        let mut link = asks.secure.dialled(link).await?;
+        let offer = offer(context, asks, on, &*link);
+        let (mut state, mut message) = DialHello::new(entropy()?, offer);
         loop {
             send(&mut *link, &message).await?;
             match state.reply(&receive(&mut *link).await?)? {
                 Replied::Again(again, bytes) => (state, message) = (again, bytes),
                 Replied::Confirm(confirm, bytes) => {
                     send(&mut *link, &bytes).await?;
-                    return Ok::<_, DialError>(confirm.accepted(&receive(&mut *link).await?)?);
+                    let agreed = confirm.accepted(&receive(&mut *link).await?)?;
+                    return Ok::<_, DialError>((link, agreed));
                 }
             }
         }
     };
-    let agreed = within(context, handshake).await?;
-    Ok((link, agreed))
+    within(context, handshake).await
 }
 
 /// One more path of a session.
@@ -210,23 +237,31 @@ pub(super) async fn attach(
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
     let watch = &mut Stopwatch::new();
     let asks = asks.clone().now().await;
-    let mut link = reach(context, asks.place(), on, label, watch).await?;
+    let link = reach(context, asks.place(), on, label, watch).await?;
+    let hearsay = asks.is_hearsay(&*link).then(|| link.peer());
     let handshake = async {
-        let offer = offer(context, &asks, on);
+        let mut link = asks.secure.dialled(link).await?;
+        let offer = offer(context, &asks, on, &*link);
+        if !offer.exporter.is_empty() {
+            let (state, message) = DialProved::new(entropy()?, credentials, path, &offer)?;
+            send(&mut *link, &message).await?;
+            let facts = state.accepted(&receive(&mut *link).await?)?;
+            return Ok((link, facts));
+        }
         let (state, message) = DialAttach::new(entropy()?, credentials, path, &offer);
         send(&mut *link, &message).await?;
         let (state, message) = state.challenge(&receive(&mut *link).await?)?;
         send(&mut *link, &message).await?;
-        Ok(state.accepted(&receive(&mut *link).await?)?)
+        let facts = state.accepted(&receive(&mut *link).await?)?;
+        Ok::<_, DialError>((link, facts))
     };
-    match within(context, handshake).await {
-        Ok(facts) => Ok((link, facts)),
+    match (within(context, handshake).await, hearsay) {
         // Another listener has that address now: it says nothing of this session.
-        Err(DialError::Handshake(HandshakeError::UnknownSession)) if asks.is_hearsay(&*link) => {
-            let text = format!("another listener answers at {}", link.peer());
+        (Err(DialError::Handshake(HandshakeError::UnknownSession)), Some(peer)) => {
+            let text = format!("another listener answers at {peer}");
             Err(io::Error::new(io::ErrorKind::ConnectionRefused, text).into())
         }
-        Err(error) => Err(error),
+        (ended, _) => ended,
     }
 }
 

@@ -17,11 +17,12 @@ use super::driver::{self, Driver, Turn};
 use super::plain::Plain;
 use crate::clock::Clock;
 use crate::label::Label;
+use crate::label::matching::PathFacts;
 use crate::network::{Network, NetworkId};
 use crate::proto::session::handshake::{
-    Agreed, AttachHello, Credentials, Greeting, HandshakeError, NewHello, refuse_new,
+    Agreed, AttachHello, Credentials, Greeting, HandshakeError, NewHello, ProvedHello, refuse_new,
 };
-use crate::proto::session::{CloseReason, Session as Core, SessionId};
+use crate::proto::session::{CloseReason, PathId, Session as Core, SessionId};
 use crate::transport::{ByteLink, Link};
 
 /// How long a session waits for its first stream before it is given up.
@@ -40,11 +41,8 @@ impl Door {
     pub(super) fn greet(self: &Arc<Self>, link: Link, via: Option<NetworkId>) {
         let Link::Bytes(link) = link else { return };
         let network = self.network_of(&*link, via);
-        if self.plain {
-            let plain = Plain::new(link, network, None, None, &self.context);
-            plain.limit(self.asks.rate_limit);
-            self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
-            return;
+        if self.plain && self.asks.secure.is_clear() {
+            return self.show_plain(link, network);
         }
         let source = Source::of(link.peer().ip());
         let arrival = Arrival {
@@ -69,9 +67,23 @@ impl Door {
         });
     }
 
+    fn show_plain(&self, link: Box<dyn ByteLink>, network: Option<Network>) {
+        let plain = Plain::new(link, network, None, None, &self.context);
+        plain.limit(self.asks.rate_limit);
+        self.show(Ok(McStream::plain_stream(plain, Label::ANY)));
+    }
+
     async fn handshake(self: &Arc<Self>, mut arrival: Arrival) -> Result<(), DialError> {
+        arrival.link = self.asks.secure.accepted(arrival.link).await?;
+        if self.plain {
+            if self.wait_for_room().await {
+                self.show_plain(arrival.link, arrival.network);
+            }
+            return Ok(());
+        }
         match Greeting::parse(&dial::receive(&mut *arrival.link).await?)? {
             Greeting::Attach(hello) => self.attach(arrival, hello).await,
+            Greeting::Proved(hello) => self.attach_at_once(arrival, hello).await,
             Greeting::New(hello) => {
                 let hello = self.with_cookie(&mut arrival, hello).await?;
                 self.begin(arrival, hello).await
@@ -116,7 +128,8 @@ impl Door {
             dial::send(&mut *arrival.link, &refuse_new()).await?;
             return Err(HandshakeError::Closed.into());
         }
-        let offer = dial::offer(&self.context, &self.asks, arrival.network.as_ref());
+        let (network, link) = (arrival.network.as_ref(), &*arrival.link);
+        let offer = dial::offer(&self.context, &self.asks, network, link);
         let (state, reply) = hello.reply(dial::entropy()?, offer)?;
         dial::send(&mut *arrival.link, &reply).await?;
         let (agreed, accepted) = state.confirm(&dial::receive(&mut *arrival.link).await?)?;
@@ -194,11 +207,41 @@ impl Door {
             network,
         } = arrival;
         let (id, path) = (hello.session(), hello.path());
-        let offer = dial::offer(&self.context, &self.asks, network.as_ref());
+        let offer = dial::offer(&self.context, &self.asks, network.as_ref(), &*link);
         let credentials = self.credentials(id);
         let (state, challenge) = hello.challenge(dial::entropy()?, credentials.as_ref(), offer);
         dial::send(&mut *link, &challenge).await?;
-        let (facts, accepted) = match state.proof(&dial::receive(&mut *link).await?) {
+        let proved = state.proof(&dial::receive(&mut *link).await?);
+        let arrival = Arrival {
+            link,
+            source,
+            network,
+        };
+        self.join(arrival, (id, path), proved).await
+    }
+
+    async fn attach_at_once(&self, arrival: Arrival, hello: ProvedHello) -> Result<(), DialError> {
+        let (id, path) = (hello.session(), hello.path());
+        let (network, link) = (arrival.network.as_ref(), &*arrival.link);
+        let offer = dial::offer(&self.context, &self.asks, network, link);
+        let credentials = self.credentials(id);
+        let proved = hello.answer(dial::entropy()?, credentials.as_ref(), &offer);
+        self.join(arrival, (id, path), proved).await
+    }
+
+    /// What came of a proof: a path of the session, or a refusal.
+    async fn join(
+        &self,
+        arrival: Arrival,
+        (id, path): (SessionId, PathId),
+        proved: Result<(PathFacts, Vec<u8>), (HandshakeError, Vec<u8>)>,
+    ) -> Result<(), DialError> {
+        let Arrival {
+            mut link,
+            source,
+            network,
+        } = arrival;
+        let (facts, accepted) = match proved {
             Ok(proved) => proved,
             Err((error, refusal)) => {
                 dial::send(&mut *link, &refusal).await?;

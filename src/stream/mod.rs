@@ -37,6 +37,7 @@ mod pace;
 mod plain;
 pub(crate) mod report;
 mod roam;
+mod secure;
 pub(crate) mod session;
 mod split;
 mod standing;

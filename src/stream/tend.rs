@@ -30,6 +30,7 @@ use super::pace::{Pace, backoff};
 use super::plain::{Fresh, Look, Plain};
 use super::report::Stopwatch;
 use super::roam::changed;
+use super::secure::Secure;
 use crate::clock::Clock;
 use crate::deferral::{Operation, Want};
 use crate::endpoint::Endpoint;
@@ -46,6 +47,7 @@ const SETUP: Duration = Duration::from_secs(30);
 pub(super) struct Target {
     pub(super) context: Arc<dyn Context>,
     pub(super) endpoint: Endpoint,
+    pub(super) secure: Secure,
     pub(super) destination: Destination,
     /// Only the network of this name.
     pub(super) only: Option<Arc<str>>,
@@ -273,11 +275,14 @@ impl Tending {
         carried: Carried,
     ) -> io::Result<(Fresh, Resume)> {
         let Target {
-            context, endpoint, ..
-        } = &self.target;
-        let mut link = dial::reach(
             context,
-            (endpoint, &[]),
+            endpoint,
+            secure,
+            ..
+        } = &self.target;
+        let mut link = dial::reach_securely(
+            context,
+            ((endpoint, &[]), secure),
             network.as_ref(),
             label,
             &mut Stopwatch::new(),

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
     ],
     &["proto", "account"],
     &["scout"],
-    &["transport"],
+    &["transport", "tls"],
     &["deferral"],
     &["stream", "hooks", "peer"],
     &["manager", "testing"],

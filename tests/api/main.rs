@@ -18,4 +18,6 @@ mod messages;
 mod raw;
 #[cfg(all(target_os = "linux", feature = "test-util"))]
 mod serial;
+#[cfg(feature = "tls")]
+mod tls;
 mod types;

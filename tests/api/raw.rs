@@ -126,6 +126,7 @@ pub(crate) fn offer() -> Offer {
         anonymous: false,
         security: Security::Clear,
         exporter: Vec::new(),
+        peer: None,
     }
 }
 
@@ -201,12 +202,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 }
 
 /// A whole first handshake, by hand.
-pub(crate) async fn session<S>(mut raw: Raw<S>) -> Result<(Raw<S>, Agreed), HandshakeError>
+pub(crate) async fn session<S>(raw: Raw<S>) -> Result<(Raw<S>, Agreed), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    session_with(raw, offer()).await
+}
+
+pub(crate) async fn session_with<S>(
+    mut raw: Raw<S>,
+    offer: Offer,
+) -> Result<(Raw<S>, Agreed), HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let gone = |_| HandshakeError::Malformed;
-    let (mut state, mut message) = DialHello::new(entropy(), offer());
+    let (mut state, mut message) = DialHello::new(entropy(), offer);
     loop {
         raw.throw(&message).await;
         match state.reply(&raw.message().await.map_err(gone)?)? {

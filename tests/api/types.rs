@@ -84,6 +84,29 @@ mod inspect {
     assert_impl_all!(InspectError: StdError, Send, Sync);
 }
 
+/// Errors, and what they turn into. behaviour: D9
+macro_rules! errors {
+    ($($type:ty)*) => {$(
+        assert_impl_all!($type: StdError, Send, Sync, Unpin);
+        assert_impl_all!(Error: From<$type>);
+        assert_impl_all!(io::Error: From<$type>);
+    )*};
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use super::*;
+    use mancom::tls::{Changed, Defaults, KeyError};
+    use mancom::{Identity, PublicKey, TlsError};
+
+    shared! { Identity PublicKey Defaults }
+    errors! { TlsError KeyError }
+    assert_impl_all!(Identity: Clone);
+    assert_impl_all!(PublicKey: Copy, Ord, std::hash::Hash, std::fmt::Display, std::str::FromStr);
+    assert_impl_all!(TlsError: Clone);
+    assert_impl_all!(Changed: StdError, Clone, Send, Sync);
+}
+
 assert_impl_all!(Manager: Clone);
 assert_impl_all!(Session: Clone);
 assert_impl_all!(Network: Clone);
@@ -104,14 +127,6 @@ assert_impl_all!(ManagerBuilder: Send);
 assert_impl_all!(Op<Result<McStream, ConnectError>>: Future, Send, Unpin);
 assert_impl_all!(Op<Result<Manager, BuildError>>: Future, Send, Unpin);
 
-/// Errors, and what they turn into. behaviour: D9
-macro_rules! errors {
-    ($($type:ty)*) => {$(
-        assert_impl_all!($type: StdError, Send, Sync, Unpin);
-        assert_impl_all!(Error: From<$type>);
-        assert_impl_all!(io::Error: From<$type>);
-    )*};
-}
 errors! {
     MatchError ConnectError ListenError AcceptError SessionError MessageError
     BuildError     ShutdownError LabelError EndpointError ConfigError

@@ -3,6 +3,7 @@
 mod airhook;
 mod cat;
 mod config;
+mod key;
 mod label;
 #[cfg(unix)]
 mod limits;

@@ -58,6 +58,8 @@ mod roaming;
 #[cfg(target_os = "linux")]
 mod scout;
 #[cfg(target_os = "linux")]
+mod secure;
+#[cfg(target_os = "linux")]
 mod transfer;
 #[cfg(target_os = "linux")]
 mod waiting;
@@ -80,6 +82,7 @@ fn main() -> std::process::ExitCode {
         paths::listener::CASES,
         paths::labels::CASES,
         roaming::CASES,
+        secure::CASES,
         isolation::CASES,
         lab_works::CASES,
         plain::CASES,

@@ -14,6 +14,8 @@ mod reload;
 mod resources;
 mod roaming;
 mod run;
+#[cfg(feature = "tls")]
+mod secure;
 mod sharing;
 mod support;
 mod waiting;

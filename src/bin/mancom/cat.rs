@@ -12,9 +12,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::say;
 use crate::patience::patiently;
 use crate::{Global, duration, label};
-use mancom::{Endpoint, Label, Manager, McStream};
+use mancom::{Endpoint, Identity, Label, Manager, McStream, PublicKey};
 use std::future::IntoFuture;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{copy_bidirectional_with_sizes, join, stdin, stdout};
 
@@ -22,7 +23,7 @@ use tokio::io::{copy_bidirectional_with_sizes, join, stdin, stdout};
 #[derive(Debug, clap::Args)]
 #[command(after_help = crate::exit::HELP)]
 pub(crate) struct Cat {
-    /// Where to connect or listen: `mc://host:7000`, `unix:/run/x.sock`, `tcp://host:80`.
+    /// Where to connect or listen: `mcs://host:7000`, `mc://host:7000`, `unix:/run/x.sock`, `tls://host:443`.
     endpoint: String,
     /// Listen at the endpoint, for exactly one stream.
     #[arg(long)]
@@ -36,6 +37,62 @@ pub(crate) struct Cat {
     /// How long the stream may be without any network, as 30, 10m or 12h.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     grace: Option<Duration>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+/// Who both sides are, of `mcs://` and `tls://`; what is not said here is as the configuration says.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "TLS")]
+struct Tls {
+    /// Prove who we are with the private key in this file (PEM), as `mancom key new` makes it.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// The certificates of the identity, where they are not in its file.
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    certificate: Option<PathBuf>,
+    /// Believe a far end with this public key, and with --listen let nobody else in; may be repeated.
+    #[arg(long, value_name = "KEY")]
+    pin: Vec<PublicKey>,
+    /// Believe a far end with a certificate of an authority in this file (PEM).
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Believe the key that a far end shows first, keep it in this file, and believe no other later.
+    #[arg(long, value_name = "FILE", conflicts_with = "listen")]
+    trust_first_use: Option<PathBuf>,
+    /// Let in nobody who shows no key; any will do without --pin and --ca.
+    #[arg(long, requires = "listen")]
+    require_client: bool,
+}
+
+impl Tls {
+    fn identity(&self) -> Result<Option<Identity>, mancom::Error> {
+        let Some(key) = &self.identity else {
+            return Ok(None);
+        };
+        let read = match &self.certificate {
+            Some(certificate) => Identity::from_files(key, certificate),
+            None => Identity::from_file(key),
+        };
+        Ok(Some(read?))
+    }
+}
+
+/// What both builders are asked in the same words.
+macro_rules! asked {
+    ($tls:expr, $builder:expr) => {{
+        let mut builder = $builder;
+        if let Some(identity) = $tls.identity()? {
+            builder = builder.identity(&identity);
+        }
+        for pin in &$tls.pin {
+            builder = builder.pin(*pin);
+        }
+        if let Some(file) = &$tls.ca {
+            builder = builder.ca(file);
+        }
+        builder
+    }};
 }
 
 /// Bytes in one read of either side.
@@ -56,6 +113,9 @@ impl Cat {
         } else {
             self.connect(&manager, endpoint, label).await?
         };
+        if let Some(peer) = stream.session().peer() {
+            say(format_args!("the other side is {peer}"));
+        }
         tell_of_paths(&stream);
         carry(stream).await?;
         // The bytes are where they belong; what is left is only a courtesy to the other side.
@@ -76,6 +136,10 @@ impl Cat {
         if self.plaintext {
             connect = connect.plaintext();
         }
+        connect = asked!(self.tls, connect);
+        if let Some(file) = &self.tls.trust_first_use {
+            connect = connect.trust_first_use(file);
+        }
         Ok(patiently(connect.into_future()).await?)
     }
 
@@ -95,6 +159,10 @@ impl Cat {
         }
         if self.plaintext {
             listen = listen.plaintext();
+        }
+        listen = asked!(self.tls, listen);
+        if self.tls.require_client {
+            listen = listen.require_client();
         }
         let listener = listen.await?;
         say(format_args!("listening at {}", listener.contact()));

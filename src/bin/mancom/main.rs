@@ -11,6 +11,7 @@ mod config;
 mod destination;
 mod duration;
 mod exit;
+mod key;
 mod label;
 #[cfg(unix)]
 mod limits;
@@ -82,6 +83,7 @@ enum Command {
     Limits(limits::Limits),
     #[cfg(unix)]
     Nudge(nudge::Nudge),
+    Key(key::Key),
     Config(config::Config),
 }
 
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Command::Nudge(nudge) => run(nudge.run(global, &output)),
         Command::Label(label) => label.run(global, &output).map(ExitCode::from),
+        Command::Key(key) => key.run(global, &output).map(ExitCode::from),
         Command::Config(config) => config.run(global, &output).map(ExitCode::from),
     };
     ended.unwrap_or_else(|failure| {

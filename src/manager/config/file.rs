@@ -189,6 +189,8 @@ impl Config {
                 enabled: above.monitor.enabled.or(self.monitor.enabled),
                 folder: above.monitor.folder.or(self.monitor.folder),
             },
+            #[cfg(feature = "tls")]
+            tls: self.tls.under(above.tls),
         }
     }
 }

@@ -41,6 +41,15 @@
 //! socket = "/run/mancom/scout.sock" # the networks as a system-wide scout sees them; default: as this process does
 //! fallback = true               # the default: as this process does while that cannot be reached
 //!
+//! [tls]                         # of mcs:// and tls://, where code and command line say nothing
+//! identity = "/etc/mancom/key.pem"   # this host's private key, as `mancom key new` makes it
+//! certificate = "/etc/mancom/chain.pem" # its certificates, if they are in a file of their own
+//! pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"] # listeners to believe, else
+//! ca = "/etc/mancom/ca.pem"     # such with a certificate of these; default: what the host trusts
+//! clients = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"] # whom to let in, by key, or
+//! client_ca = "/etc/mancom/ca.pem" # by authority; default: everybody
+//! require_client = true         # nobody without a key; default: as `clients` and `client_ca` imply
+//!
 //! [monitor]                     # read once, too
 //! enabled = true                # the inspection socket; default: where `#[mancom::main]` runs
 //! folder = "/run/user/1000/mancom" # of the sockets; default: `mancom` in `$XDG_RUNTIME_DIR`
@@ -77,8 +86,8 @@
 //! behind a link, once they were quiet for 50 ms; on SIGHUP if asked
 //! ([`Manager::reload_on_hangup`](super::Manager::reload_on_hangup)); and by
 //! [`Manager::reload`](super::Manager::reload). Facts, policy, limits and names take effect (what was spent
-//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), and operations that wait
-//! are judged again once. Those already made keep their label and deadline. Where anything is wrong the old
+//! of a limit stays spent, as long as its `label`, `on` and `per` are the same), `[tls]` for what is begun
+//! later, and operations that wait are judged again once. Those already made keep their label and deadline. Where anything is wrong the old
 //! configuration stays in force and every fault is logged.
 //!
 //! # Text
@@ -97,6 +106,8 @@ pub(super) mod file;
 mod limit;
 #[cfg(feature = "config")]
 mod text;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "config")]
 mod tree;
 #[cfg(feature = "config")]
@@ -132,6 +143,8 @@ pub struct Config {
     unknown_denied: Option<bool>,
     scout: Watch,
     monitor: Monitor,
+    #[cfg(feature = "tls")]
+    tls: tls::Written,
 }
 
 /// `[scout]`: where the networks come from.
@@ -248,6 +261,12 @@ impl Config {
     /// What others may see of this process.
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
+    }
+
+    /// What TLS starts from, with what code says above it.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&self, given: &crate::tls::Defaults) -> crate::tls::Defaults {
+        self.tls.beneath(given)
     }
 
     /// What it states of networks, for a [`Scout`](crate::Scout) of one's own.

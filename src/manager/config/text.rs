@@ -21,8 +21,8 @@ const KINDS: [(&str, Kind); 8] = [
     ("other", Kind::Other),
 ];
 
-const TOP: [&str; 8] = [
-    "labels", "networks", "policy", "limit", "state", "scout", "monitor", "unknown",
+const TOP: [&str; 9] = [
+    "labels", "networks", "policy", "limit", "state", "scout", "monitor", "tls", "unknown",
 ];
 const UNKNOWN: [(&str, bool); 2] = [("allow", false), ("deny", true)];
 const NETWORK: [&str; 9] = [
@@ -53,7 +53,16 @@ const MONITOR: [&str; 2] = ["enabled", "folder"];
 /// All of them.
 #[cfg(test)]
 pub(super) const KEYS: &[&[&str]] = &[
-    &TOP, &NETWORK, &LABEL, &POLICY, &LIMIT, &STATE, &SCOUT, &MONITOR,
+    &TOP,
+    &NETWORK,
+    &LABEL,
+    &POLICY,
+    &LIMIT,
+    &STATE,
+    &SCOUT,
+    &MONITOR,
+    #[cfg(feature = "tls")]
+    &super::tls::TLS,
 ];
 
 /// What a text says, also where something in it is wrong.
@@ -111,6 +120,11 @@ impl Config {
                 Some("state") => config.read_state(&entry),
                 Some("scout") => config.read_scout(&entry),
                 Some("monitor") => config.read_monitor(&entry),
+                #[cfg(feature = "tls")]
+                Some("tls") => config.tls.read(&entry),
+                // It is for those who have it; here nothing can come of it.
+                #[cfg(not(feature = "tls"))]
+                Some("tls") => {}
                 Some(_) => config.unknown_denied = entry.word("word", &UNKNOWN),
                 None => {}
             }

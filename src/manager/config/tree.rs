@@ -231,6 +231,27 @@ impl<'a> Entry<'a> {
         array.iter().map(entry).collect()
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) fn is_array(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Array(_))
+    }
+
+    /// The values of an array.
+    #[cfg(feature = "tls")]
+    pub(super) fn list(&self) -> Vec<Entry<'a>> {
+        let DeValue::Array(array) = self.value.get_ref() else {
+            return self.mistyped("an array of strings").unwrap_or_default();
+        };
+        let entry = |value: &'a Spanned<DeValue<'a>>| Entry {
+            source: self.source,
+            field: self.field.clone(),
+            key: self.key,
+            place: value.span(),
+            value,
+        };
+        array.iter().map(entry).collect()
+    }
+
     pub(super) fn string(&self) -> Option<&'a str> {
         match self.value.get_ref() {
             DeValue::String(text) => Some(text),

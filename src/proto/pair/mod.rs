@@ -88,6 +88,7 @@ pub fn offer(config: &Config) -> Offer {
         anonymous: false,
         security: Security::Clear,
         exporter: Vec::new(),
+        peer: None,
     }
 }
 

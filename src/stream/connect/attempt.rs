@@ -71,7 +71,8 @@ impl Plan {
             let (link, agreed) = dial::hello(context, &self.asks, on, label, watch).await?;
             Ok(First::Session(link, Box::new(agreed)))
         } else {
-            let link = dial::reach(context, self.asks.place(), on, label, watch).await?;
+            let place = (self.asks.place(), &self.asks.secure);
+            let link = dial::reach_securely(context, place, on, label, watch).await?;
             Ok(First::Plain(link))
         }
     }

@@ -47,16 +47,18 @@ impl Plan {
         hook: Option<Box<dyn DynHook>>,
     ) -> McStream {
         let context = Arc::clone(&self.context);
+        let rate_limit = self.asks.rate_limit;
         let target = Target {
             context: self.context,
             endpoint: self.asks.endpoint.clone(),
+            secure: self.asks.secure,
             destination: self.destination,
             only: self.only,
             label,
             grace: self.asks.grace,
         };
         let plain = Plain::new(link, way, hook, Some(target), &context);
-        plain.limit(self.asks.rate_limit);
+        plain.limit(rate_limit);
         plain.set_report(self.report);
         McStream::plain_stream(plain, label)
     }

@@ -124,6 +124,16 @@ impl Connect {
         self
     }
 
+    /// Believes whatever key a far end in TLS shows when it is met for the first time, writes it down in this
+    /// file, and believes no other from then on. Who is in between that first time is believed: pin the key
+    /// where it can be known. A line a far end, `HOST:PORT KEY`; the file is made when it is needed. Default:
+    /// no. With a [pin](Self::pin) or an [authority](Self::ca) those count beside it.
+    #[cfg(feature = "tls")]
+    pub fn trust_first_use(mut self, file: impl Into<std::path::PathBuf>) -> Self {
+        self.asked.tls.trust.first_use = Some(file.into());
+        self
+    }
+
     setters!();
 }
 

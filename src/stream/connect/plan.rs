@@ -12,12 +12,13 @@ use crate::label::Label;
 use crate::label::matching::{Blocked, Destination};
 use crate::network::Network;
 use crate::stream::McStream;
-use crate::stream::asked::Asks;
+use crate::stream::asked::{Asks, Unfit};
 use crate::stream::context::Context;
 use crate::stream::error::{Attempt, Attempts, ConnectError};
 use crate::stream::hooks::DynHook;
 use crate::stream::pace::Pace;
 use crate::stream::report::{ConnectReport, Stopwatch};
+use crate::stream::secure::Secure;
 use crate::stream::whereabouts::{check_place, destination, is_far, nearer};
 
 /// The pause after the first round over all matching networks; later ones are 1.6 times longer.
@@ -51,6 +52,8 @@ impl Plan {
         check_place(&given)?;
         let (endpoint, others) = nearer(given.clone()).await;
         asked.check_clear(&given, &endpoint)?;
+        let secure = Secure::to_dial(&context, &given, asked.tls).await;
+        let secure = secure.map_err(Unfit::Tls)?;
         let defaults = context.defaults(&connect.label);
         let within = connect.within.or(defaults.within);
         let relax = connect.relax.or(defaults.relax);
@@ -75,6 +78,7 @@ impl Plan {
                 anonymous: asked.anonymous,
                 priority: asked.priority,
                 rate_limit,
+                secure,
             },
             label: connect.label,
             deadline: within.and_then(|limit| started.checked_add(limit)),

@@ -429,6 +429,7 @@ impl Driver {
                 network,
                 bulk: false,
                 direct: false,
+                unflushed: false,
                 gauge: Gauge::default(),
                 fees: Fees::default(),
                 dead: None,

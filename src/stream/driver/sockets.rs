@@ -44,6 +44,8 @@ pub(super) struct Link {
     /// The last read went straight into a reader's buffer: a header is likely to come next, and payload
     /// for that buffer behind it.
     pub(super) direct: bool,
+    /// It took what it has not passed on.
+    pub(super) unflushed: bool,
     pub(super) gauge: Gauge,
     pub(super) fees: Fees,
     pub(super) dead: Option<Arc<str>>,

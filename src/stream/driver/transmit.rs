@@ -53,6 +53,10 @@ impl State {
         let mut some = false;
         for link in links.iter_mut().filter(|link| link.dead.is_none()) {
             let mut wrote = false;
+            if link.unflushed {
+                // What is left in it of an earlier write; an error is for the next write to tell.
+                link.unflushed = Pin::new(&mut *link.io).poll_flush(&mut cx).is_pending();
+            }
             let failed = loop {
                 if !core.wants_transmit(link.path) {
                     break None;
@@ -81,7 +85,7 @@ impl State {
             }
             some |= wrote;
             if wrote && failed.is_none() {
-                let _ = Pin::new(&mut *link.io).poll_flush(&mut cx);
+                link.unflushed = Pin::new(&mut *link.io).poll_flush(&mut cx).is_pending();
                 let sampled = link.gauge.sample(now, link.network.as_ref(), &*link.io);
                 samples.extend(sampled);
             }

@@ -46,6 +46,10 @@ pub enum ConnectError {
     /// What was asked for is not built into this version.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// A key, a certificate or a list of what is trusted cannot be used.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// No network matched, or the wait for one ended.
     #[error(transparent)]
     Match(#[from] MatchError),
@@ -110,6 +114,8 @@ impl ConnectError {
             | Self::Plaintext { .. }
             | Self::NoRate => io::ErrorKind::InvalidInput,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.kind(),
             Self::NoRuntime => io::ErrorKind::Unsupported,
             Self::Manager(_) => io::ErrorKind::InvalidInput,
             Self::Match(error) => error.kind(),

@@ -43,6 +43,10 @@ pub enum ListenError {
     /// What was asked for is not built into this version.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// A key, a certificate or a list of what is trusted cannot be used.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// The system refused: the address is in use, or not this host's, or forbidden.
     #[error("cannot listen at {endpoint}: {source}")]
     Io {
@@ -71,6 +75,8 @@ impl ListenError {
             | Self::Plaintext { .. }
             | Self::NoRate => io::ErrorKind::InvalidInput,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.kind(),
             Self::Io { source, .. } => source.kind(),
             Self::NoRuntime => io::ErrorKind::Unsupported,
             Self::Manager(_) => io::ErrorKind::InvalidInput,

@@ -20,10 +20,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::McStream;
-use super::asked::{Asked, Asks, setters};
+use super::asked::{Asked, Asks, Unfit, setters};
 use super::context::Context;
 use super::door::Door;
 use super::error::{AcceptError, ListenError};
+use super::secure::Secure;
 use super::whereabouts::near;
 use crate::deferral::{Op, Operation};
 use crate::endpoint::{Endpoint, EndpointError};
@@ -79,6 +80,15 @@ impl Listen {
         self
     }
 
+    /// Lets in only who proves some key in TLS, which [`Session::peer`](crate::Session::peer) tells. Default:
+    /// with a [pin](Self::pin) or an [authority](Self::ca) who proves one of those, else everybody, and
+    /// `mcs://` asks for a key that it can do without.
+    #[cfg(feature = "tls")]
+    pub fn require_client(mut self) -> Self {
+        self.asked.tls.trust.required = true;
+        self
+    }
+
     setters!();
 }
 
@@ -97,6 +107,11 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let asked = listen.asked;
     let (transport, rate_limit) = asked.check(&*context, &endpoint)?;
     asked.check_clear(&endpoint, &near(endpoint.clone()).await)?;
+    let secure = Secure::to_listen(&context, &endpoint, asked.tls).await;
+    let secure = secure.map_err(Unfit::Tls)?;
+    // Whom it lets in is nothing for those who dial it.
+    #[cfg(feature = "tls")]
+    let endpoint = endpoint.without(&["bare", "pin"]);
     let sockets = match listen.label {
         None => Sockets::open(&*transport, &endpoint).await?,
         Some(label) => {
@@ -118,6 +133,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
         anonymous: asked.anonymous,
         priority: asked.priority,
         rate_limit,
+        secure,
     };
     let door = Door::new(context, asks).map_err(failed)?;
     if listen.advertise {

@@ -41,6 +41,7 @@ use super::context::Context;
 use super::error::SessionError;
 use super::hooks::DynHook;
 use super::report::ConnectReport;
+use super::secure;
 use super::tend::{self, Target};
 use crate::deferral::{Operation, Registry};
 use crate::label::Label;
@@ -67,6 +68,9 @@ pub(super) struct Plain {
     operation: OnceLock<Operation>,
     /// How its first connection came about.
     report: OnceLock<Arc<ConnectReport>>,
+    /// Who is at the far end of the first, if it proved that.
+    #[cfg(feature = "tls")]
+    peer: Option<crate::proto::session::handshake::Peer>,
 }
 
 impl Drop for Plain {
@@ -74,7 +78,14 @@ impl Drop for Plain {
         if let Some(task) = self.tending.get() {
             task.abort();
         }
-        self.with(State::close_events);
+        let link = self.with(|state| {
+            state.close_events();
+            // Who aborted it says no goodbye.
+            state.link.take().filter(|_| state.failed.is_none())
+        });
+        if let Some(link) = link {
+            secure::finish(link);
+        }
     }
 }
 
@@ -99,6 +110,8 @@ impl Plain {
             (Some(_), Some(target)) => target.context.settings().send_buffer,
             _ => 0,
         };
+        #[cfg(feature = "tls")]
+        let peer = crate::tls::channel_of(&*link).peer;
         let label = target.as_ref().map_or(Label::ANY, |target| target.label);
         let worth_tending = hook.is_some() || network.is_some();
         let news = Arc::new(Notify::new());
@@ -121,6 +134,8 @@ impl Plain {
             tending: OnceLock::new(),
             operation: OnceLock::new(),
             report: OnceLock::new(),
+            #[cfg(feature = "tls")]
+            peer,
         });
         plain.with(|state| plain.set_terms(state));
         if let Some(target) = target {
@@ -133,6 +148,11 @@ impl Plain {
     /// At most so many bytes a second from here on.
     pub(super) fn limit(&self, rate: Option<u64>) {
         self.with(|state| state.limit.set_rate(rate));
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn peer(&self) -> Option<crate::proto::session::handshake::Peer> {
+        self.peer.clone()
     }
 
     pub(super) fn set_report(&self, report: ConnectReport) {

@@ -10,10 +10,11 @@ use super::dials::{Attempt, Dialled};
 use super::view::{LANES, View};
 use crate::clock::Clock;
 use crate::network::{Network, NetworkId};
-use crate::proto::session::handshake::HandshakeError;
+use crate::proto::session::handshake::{HandshakeError, Security};
 use crate::proto::session::{CloseReason, PathId};
 
-/// Refusals as unknown, this far apart, before a session in clear believes them.
+/// Refusals as unknown, this far apart, before a session in clear believes them. In TLS it is the listener
+/// itself that says it, and one will do.
 const FORGOTTEN: (u32, Duration) = (3, Duration::from_secs(1));
 
 impl Roamer {
@@ -95,7 +96,7 @@ impl Roamer {
     }
 
     /// "Unknown session" ends one attempt; said three times where the session last worked, while it
-    /// works nowhere else, it is believed.
+    /// works nowhere else, it is believed; in TLS at once.
     pub(super) fn count_forgotten(
         &mut self,
         driver: &Arc<Driver>,
@@ -105,6 +106,9 @@ impl Roamer {
         let DialError::Handshake(HandshakeError::UnknownSession) = error else {
             return;
         };
+        if driver.credentials().security() > Security::Clear {
+            return driver.abort(CloseReason::Forgotten);
+        }
         let now = Clock::now();
         let works = driver.with(|state, _| {
             let mut open = state

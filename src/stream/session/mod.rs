@@ -270,6 +270,17 @@ impl Session {
         }
     }
 
+    /// Who the far end proved to be, in TLS: the same on every path. `None` in clear, and at a listener
+    /// whose dialler showed no key.
+    #[cfg(feature = "tls")]
+    pub fn peer(&self) -> Option<crate::tls::PublicKey> {
+        let key = match &*self.0 {
+            Held::Session(driver) => driver.credentials().peer().cloned(),
+            Held::Plain(plain) => plain.peer(),
+        };
+        key.map(|key| crate::tls::PublicKey::of(&key.0))
+    }
+
     /// The paths open now.
     pub fn paths(&self) -> Vec<PathInfo> {
         match &*self.0 {

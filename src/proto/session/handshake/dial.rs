@@ -91,6 +91,7 @@ impl DialHello {
             id,
             hellos,
             security: self.offer.level(),
+            peer: self.offer.peer.clone(),
             dialler: keys.dialler_attach,
             listener: keys.listener_attach,
         };
@@ -169,14 +170,13 @@ impl DialAttach {
     /// Takes the challenge; gives the proof to send, framed.
     ///
     /// # Errors
-    /// As [`DialHello::reply`], and `LessSafe` when this path is below the session's level.
+    /// As [`DialHello::reply`]; `LessSafe` when this path is below the session's level, and `OtherPeer`
+    /// when it leads to somebody else.
     pub fn challenge(self, message: &[u8]) -> Result<(DialProof, Vec<u8>), HandshakeError> {
         let mut reader = expect(message, Kind::Challenge)?;
         let listener_nonce = reader.array()?;
         let theirs = facts(&mut reader).map_err(|_| HandshakeError::Malformed)?;
-        if self.offer.level() < self.credentials.security {
-            return Err(HandshakeError::LessSafe);
-        }
+        self.credentials.admit(&self.offer)?;
         let transcript = Transcript {
             id: self.credentials.id,
             path: self.path,
@@ -194,6 +194,73 @@ impl DialAttach {
             facts: theirs,
         };
         Ok((state, proof))
+    }
+}
+
+/// An attach with its proof is out; the listener's own comes next.
+#[derive(Debug)]
+pub struct DialProved {
+    transcript: Transcript,
+    listener: Key,
+}
+
+impl DialProved {
+    /// Starts one more path of a session in TLS, in one flight: the state and the message, framed.
+    ///
+    /// Of the offer only the facts, the security level, the exporter and the peer count.
+    ///
+    /// # Errors
+    /// `LessSafe` when this path is below the session's level or in clear, and `OtherPeer` when it leads
+    /// to somebody else.
+    pub fn new(
+        entropy: Entropy,
+        credentials: &Credentials,
+        path: PathId,
+        offer: &Offer,
+    ) -> Result<(Self, Vec<u8>), HandshakeError> {
+        credentials.admit(offer)?;
+        if offer.exporter.is_empty() {
+            return Err(HandshakeError::LessSafe);
+        }
+        let transcript = Transcript {
+            id: credentials.id,
+            path,
+            dialler_nonce: entropy.part(0),
+            listener_nonce: [0; LEN],
+            hellos: credentials.hellos,
+            dialler_facts: offer.told_facts(),
+            listener_facts: PathFacts::default(),
+            exporter: offer.exporter.clone(),
+        };
+        let mut body = begin(Kind::Proved);
+        put_path(&mut body, credentials.id, path);
+        body.put(&transcript.dialler_nonce);
+        crate::proto::session::frame::put_facts(&mut body, &transcript.dialler_facts);
+        body.put(&transcript.prove(&credentials.dialler));
+        let listener = credentials.listener.clone();
+        Ok((
+            Self {
+                transcript,
+                listener,
+            },
+            framed(&body),
+        ))
+    }
+
+    /// Takes the listener's proof; gives the facts of its network on this path.
+    ///
+    /// # Errors
+    /// As [`DialProof::accepted`].
+    pub fn accepted(mut self, message: &[u8]) -> Result<PathFacts, HandshakeError> {
+        let mut reader = expect(message, Kind::AcceptedAtOnce)?;
+        self.transcript.listener_nonce = reader.array()?;
+        let theirs = facts(&mut reader).map_err(|_| HandshakeError::Malformed)?;
+        self.transcript.listener_facts = theirs;
+        let proof = reader.array()?;
+        match self.transcript.verify(&self.listener, &proof) {
+            true => Ok(theirs),
+            false => Err(HandshakeError::BadProof),
+        }
     }
 }
 

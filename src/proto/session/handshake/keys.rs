@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{HandshakeError, Security, VERSION};
+use super::{HandshakeError, Offer, Peer, Security, VERSION};
 use crate::label::matching::PathFacts;
 use crate::proto::codec::Put;
 use crate::proto::session::frame::put_facts;
@@ -51,6 +51,7 @@ pub struct Credentials {
     /// SHA-256 over the hello and the reply of the first handshake, lengths included.
     pub(super) hellos: [u8; LEN],
     pub(super) security: Security,
+    pub(super) peer: Option<Peer>,
     pub(super) dialler: Key,
     pub(super) listener: Key,
 }
@@ -70,6 +71,22 @@ impl Credentials {
     pub fn security(&self) -> Security {
         self.security
     }
+
+    /// Who the far end proved to be when the session was born, if it did; paths to others are refused.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
+    /// Whether a path that is offered so may be the session's.
+    pub(super) fn admit(&self, offer: &Offer) -> Result<(), HandshakeError> {
+        if offer.level() < self.security {
+            return Err(HandshakeError::LessSafe);
+        }
+        match (&self.peer, &offer.peer) {
+            (Some(born), now) if now.as_ref() != Some(born) => Err(HandshakeError::OtherPeer),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -78,6 +95,7 @@ impl fmt::Debug for Credentials {
             .field("role", &self.role)
             .field("id", &self.id)
             .field("security", &self.security)
+            .field("peer", &self.peer)
             .finish_non_exhaustive()
     }
 }

@@ -4,12 +4,12 @@ use super::keys::{
     CookieKey, Credentials, Entropy, Exchange, Key, LEN, Schedule, Transcript, hash_hellos,
 };
 use super::message::{
-    Kind, REFUSED_LEVEL, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed, open, read_path,
-    refused,
+    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed,
+    open, read_path, refused,
 };
 use super::{Agreed, FIRST_PATH, HandshakeError, MAX_COOKIE, Offer, agree};
 use crate::label::matching::PathFacts;
-use crate::proto::codec::Put;
+use crate::proto::codec::{Put, Reader};
 use crate::proto::session::frame::{facts, put_facts};
 use crate::proto::session::{PathId, Role, SessionId};
 
@@ -20,6 +20,8 @@ pub enum Greeting {
     New(NewHello),
     /// Somebody says a session is theirs.
     Attach(AttachHello),
+    /// Somebody proves that, on a path in TLS.
+    Proved(ProvedHello),
 }
 
 impl Greeting {
@@ -41,13 +43,11 @@ impl Greeting {
                 hello: message.to_vec(),
             }))
         } else if kind == Kind::Attach as u8 {
-            let (session, path) = read_path(&mut reader)?;
-            Ok(Self::Attach(AttachHello {
-                session,
-                path,
-                nonce: reader.array()?,
-                facts: facts(&mut reader).map_err(|_| HandshakeError::Malformed)?,
-            }))
+            Ok(Self::Attach(AttachHello::read(&mut reader)?))
+        } else if kind == Kind::Proved as u8 {
+            let hello = AttachHello::read(&mut reader)?;
+            let proof = reader.array()?;
+            Ok(Self::Proved(ProvedHello { hello, proof }))
         } else {
             Err(HandshakeError::Malformed)
         }
@@ -128,6 +128,7 @@ impl NewHello {
             id,
             hellos,
             security: offer.level(),
+            peer: offer.peer.clone(),
             dialler: dialler_attach,
             listener: listener_attach,
         };
@@ -184,6 +185,16 @@ pub struct AttachHello {
 }
 
 impl AttachHello {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
+        let (session, path) = read_path(reader)?;
+        Ok(Self {
+            session,
+            path,
+            nonce: reader.array()?,
+            facts: facts(reader).map_err(|_| HandshakeError::Malformed)?,
+        })
+    }
+
     /// The session it names.
     pub fn session(&self) -> SessionId {
         self.session
@@ -204,38 +215,97 @@ impl AttachHello {
         credentials: Option<&Credentials>,
         offer: Offer,
     ) -> (AwaitProof, Vec<u8>) {
+        let told = offer.told_facts();
+        let state = self.awaiting(&entropy, credentials, &offer, entropy.part(0), told);
+        let mut body = begin(Kind::Challenge);
+        body.put(&state.transcript.listener_nonce);
+        put_facts(&mut body, &told);
+        (state, framed(&body))
+    }
+
+    fn awaiting(
+        self,
+        entropy: &Entropy,
+        credentials: Option<&Credentials>,
+        offer: &Offer,
+        listener_nonce: [u8; LEN],
+        listener_facts: PathFacts,
+    ) -> AwaitProof {
         let known = credentials.is_some_and(|credentials| credentials.id == self.session);
-        let (dialler, listener, hellos, floor) = match credentials {
-            Some(c) => (c.dialler.clone(), c.listener.clone(), c.hellos, c.security),
+        let (dialler, listener, hellos, admitted) = match credentials {
+            Some(c) => {
+                let admitted = c.admit(offer);
+                (c.dialler.clone(), c.listener.clone(), c.hellos, admitted)
+            }
             None => (
                 Key::new(entropy.part(1)),
                 Key::new(entropy.part(2)),
                 [0; LEN],
-                offer.level(),
+                Ok(()),
             ),
         };
-        let told = offer.told_facts();
         let transcript = Transcript {
             id: self.session,
             path: self.path,
             dialler_nonce: self.nonce,
-            listener_nonce: entropy.part(0),
+            listener_nonce,
             hellos,
             dialler_facts: self.facts,
-            listener_facts: told,
+            listener_facts,
             exporter: offer.exporter.clone(),
         };
-        let mut body = begin(Kind::Challenge);
-        body.put(&transcript.listener_nonce);
-        put_facts(&mut body, &told);
-        let state = AwaitProof {
+        AwaitProof {
             transcript,
             dialler,
             listener,
             known,
-            safe: offer.level() >= floor,
-        };
-        (state, framed(&body))
+            admitted,
+        }
+    }
+}
+
+/// A dialler's claim to a session, and its proof.
+#[derive(Debug)]
+pub struct ProvedHello {
+    hello: AttachHello,
+    proof: [u8; LEN],
+}
+
+impl ProvedHello {
+    /// The session it names.
+    pub fn session(&self) -> SessionId {
+        self.hello.session
+    }
+
+    /// The path, and the epoch it is to begin.
+    pub fn path(&self) -> PathId {
+        self.hello.path
+    }
+
+    /// Judges it: the dialler's facts and the framed answer to send. `None` for an unknown session, as of
+    /// [`AttachHello::challenge`].
+    ///
+    /// # Errors
+    /// As [`AwaitProof::proof`]; on a path in clear, where it is as good as a recording, `BadProof`.
+    pub fn answer(
+        self,
+        entropy: Entropy,
+        credentials: Option<&Credentials>,
+        offer: &Offer,
+    ) -> Result<(PathFacts, Vec<u8>), (HandshakeError, Vec<u8>)> {
+        let unknown = PathFacts::default();
+        let fresh = !offer.exporter.is_empty();
+        let mut state = (self.hello).awaiting(&entropy, credentials, offer, [0; LEN], unknown);
+        state.known &= fresh;
+        state.judge(&self.proof)?;
+        let (nonce, told) = (entropy.part(0), offer.told_facts());
+        state.transcript.listener_nonce = nonce;
+        state.transcript.listener_facts = told;
+        let mut body = begin(Kind::AcceptedAtOnce);
+        body.put(&nonce);
+        put_facts(&mut body, &told);
+        body.put(&state.transcript.prove(&state.listener));
+        Ok((state.transcript.dialler_facts, framed(&body)))
     }
 }
 
@@ -246,7 +316,8 @@ pub struct AwaitProof {
     dialler: Key,
     listener: Key,
     known: bool,
-    safe: bool,
+    /// Whether the path is as safe as the session, and its dialler the session's.
+    admitted: Result<(), HandshakeError>,
 }
 
 impl AwaitProof {
@@ -254,7 +325,8 @@ impl AwaitProof {
     ///
     /// # Errors
     /// The error and the framed refusal to send. An unknown session and a bad proof are one error and
-    /// one code; that a path is less safe than its session is told only to who proved the session.
+    /// one code; that a path is less safe than its session, or somebody else's, is told only to who
+    /// proved the session.
     pub fn proof(self, message: &[u8]) -> Result<(PathFacts, Vec<u8>), (HandshakeError, Vec<u8>)> {
         let bad = |error| Err((error, refused(REFUSED_UNKNOWN)));
         let proof = match expect(message, Kind::Proof).map(|mut reader| reader.array()) {
@@ -262,15 +334,24 @@ impl AwaitProof {
             Ok(Err(short)) => return bad(short.into()),
             Err(error) => return bad(error),
         };
-        // Both are worked out before either is looked at: an unknown session takes as long.
-        let verified = self.transcript.verify(&self.dialler, &proof);
-        if !(verified & self.known) {
-            return bad(HandshakeError::BadProof);
-        }
-        if !self.safe {
-            return Err((HandshakeError::LessSafe, refused(REFUSED_LEVEL)));
-        }
+        self.judge(&proof)?;
         let accepted = carrying(Kind::Accepted, &self.transcript.prove(&self.listener));
         Ok((self.transcript.dialler_facts, accepted))
+    }
+
+    fn judge(&self, proof: &[u8; LEN]) -> Result<(), (HandshakeError, Vec<u8>)> {
+        // Both are worked out before either is looked at: an unknown session takes as long.
+        let verified = self.transcript.verify(&self.dialler, proof);
+        if !(verified & self.known) {
+            return Err((HandshakeError::BadProof, refused(REFUSED_UNKNOWN)));
+        }
+        if let Err(error) = &self.admitted {
+            let code = match error {
+                HandshakeError::OtherPeer => REFUSED_PEER,
+                _ => REFUSED_LEVEL,
+            };
+            return Err((error.clone(), refused(code)));
+        }
+        Ok(())
     }
 }

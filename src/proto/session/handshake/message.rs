@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Challenge = 7,
     Proof = 8,
     Refused = 9,
+    Proved = 10,
+    AcceptedAtOnce = 11,
 }
 
 impl From<Short> for HandshakeError {
@@ -75,6 +77,8 @@ pub(super) fn expect(message: &[u8], wanted: Kind) -> Result<Reader<'_>, Handsha
         Err(match reader.u16()? {
             REFUSED_UNKNOWN => HandshakeError::UnknownSession,
             REFUSED_NEW => HandshakeError::Closed,
+            REFUSED_LEVEL => HandshakeError::LessSafe,
+            REFUSED_PEER => HandshakeError::OtherPeer,
             code => HandshakeError::Refused(code),
         })
     } else {
@@ -88,6 +92,9 @@ pub(super) const REFUSED_UNKNOWN: u16 = 1;
 pub(super) const REFUSED_LEVEL: u16 = 2;
 /// The listener was stopped.
 pub(super) const REFUSED_NEW: u16 = 3;
+
+/// The proof is right, and the dialler is not the one the session was born with.
+pub(super) const REFUSED_PEER: u16 = 4;
 
 /// What a listener that takes no new sessions answers to a hello or its confirmation, framed.
 pub fn refuse_new() -> Vec<u8> {

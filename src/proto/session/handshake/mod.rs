@@ -20,6 +20,15 @@
 //!    |<-------------------------|                 DialAttach -> DialProof -> facts
 //! ```
 //!
+//! In TLS an attach takes one flight each way, for the exporter is as fresh as a listener's nonce:
+//!
+//! ```text
+//!    | attach with a proof      |
+//!    |------------------------->| Greeting        state of the dialler:
+//!    |    accepted, or refused  |                 DialProved -> facts
+//!    |<-------------------------|
+//! ```
+//!
 //! The dialler proves first, and sends nothing of the session before the listener's proof verified: a
 //! rogue at the listener's address learns nothing and changes nothing. Session frames follow `accepted`
 //! directly.
@@ -39,7 +48,9 @@
 //! | 6 | attach | session id 16, path id u8 (0 to 7), epoch u32, nonce 32, facts 4 |
 //! | 7 | challenge | nonce 32, facts 4 |
 //! | 8 | proof | proof 32 |
-//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions |
+//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions, 4 another peer than the session's |
+//! | 10 | attach with a proof | as attach, proof 32; in TLS alone |
+//! | 11 | accepted at once | nonce 32, facts 4, proof 32 |
 //!
 //! terms: `nonce 32 | x25519 public 32 | grace u64 in ms | receive window u32 | streams u16 | facts 4`.
 //! facts: `kinds u8 | metered u8 | roaming u8 | constrained u8`, see [`super::frame`]. Bytes after the
@@ -55,10 +66,12 @@
 //! HMAC-SHA256 under the prover's key over version, session id, path id, epoch, the dialler's nonce,
 //! the listener's nonce, `H`, both sides' facts, and the TLS exporter behind its length (none in
 //! clear); it is compared in constant time. The nonces are fresh, so that a recorded attach is worth
-//! nothing; the id opens nothing without the keys. The path and epoch of a first handshake are 0 and 1.
+//! nothing, and where a dialler proves before it has heard the listener's, which then counts as zero and its
+//! facts as unknown, the exporter is; the id opens nothing without the keys. The path and epoch of a first handshake are 0 and 1.
 //!
 //! In clear an active attacker on the path can read, change and take over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 mod dial;
@@ -68,9 +81,9 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use dial::{DialAttach, DialConfirm, DialHello, DialProof, Replied};
+pub use dial::{DialAttach, DialConfirm, DialHello, DialProof, DialProved, Replied};
 pub use keys::{CookieKey, Credentials, Entropy};
-pub use listen::{AttachHello, AwaitConfirm, AwaitProof, Greeting, NewHello};
+pub use listen::{AttachHello, AwaitConfirm, AwaitProof, Greeting, NewHello, ProvedHello};
 pub use message::refuse_new;
 
 use super::{PathId, Role, SessionId};
@@ -118,7 +131,13 @@ pub struct Offer {
     pub security: Security,
     /// The TLS exporter of this path; empty in clear.
     pub exporter: Vec<u8>,
+    /// Who the far end of this path proved to be, if it did.
+    pub peer: Option<Peer>,
 }
+
+/// Who an end of a path proved to be: its public key, as TLS has it (SubjectPublicKeyInfo, DER).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Peer(pub Arc<[u8]>);
 
 /// What both sides agreed on.
 #[derive(Debug, Clone)]
@@ -174,6 +193,9 @@ pub enum HandshakeError {
     /// The path is below the level the session was born with.
     #[error("the path is less safe than the session")]
     LessSafe,
+    /// Who proved to be at the path's far end is not who the session was born with.
+    #[error("the far end of the path is not the one the session began with")]
+    OtherPeer,
 }
 
 fn agree(ours: &Terms, theirs: &Terms, credentials: Credentials) -> Agreed {

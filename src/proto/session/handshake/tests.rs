@@ -14,6 +14,7 @@ fn offer() -> Offer {
         anonymous: false,
         security: Security::Clear,
         exporter: Vec::new(),
+        peer: None,
     }
 }
 
@@ -284,8 +285,97 @@ fn a_path_less_safe_than_the_session_is_refused_by_both_ends() {
     assert_eq!(error, HandshakeError::LessSafe);
     assert_eq!(
         state.accepted(body(&refusal)),
-        Err(HandshakeError::Refused(2))
+        Err(HandshakeError::LessSafe)
     );
+}
+
+#[test]
+fn a_path_to_somebody_else_than_the_session_began_with_is_refused_by_both_ends() {
+    let with = |peer: Option<&[u8]>| Offer {
+        peer: peer.map(|key| Peer(key.into())),
+        ..offer()
+    };
+    let [alice, bob] = [with(Some(b"alice")), with(Some(b"bob"))];
+    // The dialler is Alice, and knows the listener as Bob.
+    let [dialler, listener] =
+        handshake(&mut Seeded::new(1), bob.clone(), alice.clone()).map(|a| a.credentials);
+    for other in [with(None), with(Some(b"mallory"))] {
+        let (proved, _) = challenged(&dialler, Some(&listener), [other.clone(), alice.clone()]);
+        assert_eq!(proved.map(|_| ()), Err(HandshakeError::OtherPeer));
+        let (proved, awaiting) = challenged(&dialler, Some(&listener), [bob.clone(), other]);
+        let (state, proof) = proved.expect("it is answered");
+        let (error, refusal) = awaiting.proof(body(&proof)).expect_err("refused");
+        assert_eq!(error, HandshakeError::OtherPeer);
+        assert_eq!(
+            state.accepted(body(&refusal)),
+            Err(HandshakeError::OtherPeer)
+        );
+    }
+    let (proved, awaiting) = challenged(&dialler, Some(&listener), [bob, alice]);
+    let (_, proof) = proved.expect("it is answered");
+    assert!(awaiting.proof(body(&proof)).is_ok());
+}
+
+/// An attach in one flight: what the listener makes of it, and the dialler's state.
+#[allow(clippy::type_complexity, reason = "it is what both give")]
+fn proved(
+    dialler: &Credentials,
+    listener: Option<&Credentials>,
+    offers: [Offer; 2],
+) -> (
+    DialProved,
+    Result<(PathFacts, Vec<u8>), (HandshakeError, Vec<u8>)>,
+) {
+    let (state, message) = DialProved::new(entropy(7), dialler, PATH, &offers[0]).expect("in TLS");
+    let Ok(Greeting::Proved(greeting)) = Greeting::parse(body(&message)) else {
+        panic!("an attach with a proof is read as one");
+    };
+    assert_eq!((greeting.session(), greeting.path()), (dialler.id(), PATH));
+    (state, greeting.answer(entropy(8), listener, &offers[1]))
+}
+
+// behaviour: K1, K2, K8
+#[test]
+fn in_tls_an_attach_takes_one_flight_and_is_bound_to_its_connection() {
+    let bound = |exporter: &[u8], kinds: Kinds| Offer {
+        exporter: exporter.to_vec(),
+        facts: PathFacts {
+            kinds,
+            ..PathFacts::default()
+        },
+        ..offer()
+    };
+    let [wifi, wired] = [Kind::Wifi, Kind::Ethernet].map(Kinds::of);
+    let [dialler, listener] = credentials();
+    let fine = [bound(b"one", wifi), bound(b"one", wired)];
+    let (state, answer) = proved(&dialler, Some(&listener), fine.clone());
+    let (facts, accepted) = answer.expect("proved");
+    assert_eq!(facts.kinds, wifi);
+    assert_eq!(
+        state.accepted(body(&accepted)).expect("proved").kinds,
+        wired
+    );
+
+    // Spliced, unknown, or in clear at the listener.
+    let spliced = [bound(b"one", wifi), bound(b"two", wired)];
+    let clear = [bound(b"one", wifi), bound(b"", wired)];
+    for (offers, known) in [(spliced, true), (fine, false), (clear, true)] {
+        let (state, answer) = proved(&dialler, known.then_some(&listener), offers);
+        let (error, refusal) = answer.expect_err("refused");
+        assert_eq!(error, HandshakeError::BadProof);
+        let told = state.accepted(body(&refusal));
+        assert_eq!(told, Err(HandshakeError::UnknownSession));
+    }
+    let in_clear = DialProved::new(entropy(7), &dialler, PATH, &offer());
+    assert_eq!(in_clear.map(drop), Err(HandshakeError::LessSafe));
+
+    // A rogue listener does not hold the keys.
+    let (state, message) =
+        DialProved::new(entropy(7), &dialler, PATH, &bound(b"one", wifi)).expect("in TLS");
+    let mut rogue = message::begin(message::Kind::AcceptedAtOnce);
+    rogue.extend([0; 68]);
+    assert_eq!(state.accepted(&rogue), Err(HandshakeError::BadProof));
+    assert!(message.len() <= MAX_MESSAGE);
 }
 
 #[test]
@@ -345,7 +435,7 @@ proptest! {
     fn no_message_panics_any_state(
         mut message in prop::collection::vec(any::<u8>(), 0..200),
         headed: bool,
-        kind in 0..11u8,
+        kind in 0..13u8,
     ) {
         if headed {
             message.splice(0..0, [b'm', b'c', b'o', b'm', 0, 1, kind]);
@@ -360,6 +450,9 @@ proptest! {
             }
             Ok(Greeting::Attach(attach)) => {
                 let _ = attach.challenge(entropy(1), Some(&listener), offer());
+            }
+            Ok(Greeting::Proved(proved)) => {
+                let _ = proved.answer(entropy(1), Some(&listener), &offer());
             }
             Err(_) => {}
         }

@@ -1,0 +1,112 @@
+//! TLS on the dialler's connections.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resumption};
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::version::{TLS12, TLS13};
+use tokio_rustls::{TlsConnector, TlsStream};
+
+use super::below::Below;
+use super::explain::unspoken;
+use super::known::Known;
+use super::link::TlsLink;
+use super::verify::OfListeners;
+use super::wish::{Defaults, Wish};
+use super::{PublicKey, TlsError, alpn, provider};
+use crate::endpoint::Endpoint;
+use crate::transport::ByteLink;
+
+/// Tickets kept; a listener gives two with each connection, and each serves once.
+const TICKETS: usize = 8;
+
+/// What every connection of one `connect` is made with.
+#[derive(Debug)]
+pub(crate) struct Dialling {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    bare: bool,
+    known: Option<Known>,
+    proves: bool,
+}
+
+impl Dialling {
+    /// What an endpoint as given, a builder and its manager ask for. Reads files.
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        wish: Wish,
+        defaults: &Defaults,
+    ) -> Result<Self, TlsError> {
+        let Wish { identity, trust } = wish.over(defaults, &defaults.listeners, endpoint)?;
+        let name = endpoint.attribute("name").or(endpoint.host());
+        let name = name.unwrap_or("localhost");
+        let server = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name {
+            name: name.to_owned(),
+        })?;
+        // An authority says of certificates whose they are; without one keys are all that counts.
+        let keys = !trust.is_unsaid() && trust.authorities.is_empty();
+        let bare = endpoint.has("bare") || endpoint.is_session() && keys;
+        let known = match &trust.first_use {
+            Some(path) => Some(Known::read(path, place(endpoint, name))?),
+            None => None,
+        };
+        let (provider, proves) = (provider(), identity.is_some());
+        let verifier = OfListeners::new(trust, known.clone(), bare, &provider)?;
+        let versions: &[_] = match endpoint.is_session() || bare {
+            true => &[&TLS13],
+            false => &[&TLS13, &TLS12],
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(|error| TlsError::content(None, error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let resolver: Arc<dyn ResolvesClientCert> = match identity.is_certified() {
+                    true => Arc::new(SingleCertAndKey::from(identity.certified())),
+                    false => Arc::new(AlwaysResolvesClientRawPublicKeys::new(identity.bare())),
+                };
+                builder.with_client_cert_resolver(resolver)
+            }
+        };
+        config.alpn_protocols = alpn(endpoint);
+        config.resumption = Resumption::in_memory_sessions(TICKETS);
+        Ok(Self {
+            config: Arc::new(config),
+            name: server,
+            bare,
+            known,
+            proves,
+        })
+    }
+
+    /// Puts TLS upon a fresh connection.
+    ///
+    /// # Errors
+    /// What the far end shows is not believed, it does not believe this end, or it does not speak TLS;
+    /// the text says which.
+    pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connecting = connector.connect(self.name.clone(), Below::new(link));
+        let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
+        let link = TlsLink::new(stream, self.bare, self.proves)?;
+        if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
+            let learned = known.learn(PublicKey::of(&peer.0));
+            learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+        Ok(Box::new(link))
+    }
+}
+
+/// What a far end is known as.
+fn place(endpoint: &Endpoint, name: &str) -> String {
+    match (endpoint.port(), endpoint.path(), endpoint.name()) {
+        (Some(port), ..) => format!("{name}:{port}"),
+        _ => endpoint.clone().without_attributes().to_string(),
+    }
+}

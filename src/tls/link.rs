@@ -1,0 +1,280 @@
+//! TLS over any connection, as a connection.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::runtime::Handle;
+use tokio_rustls::TlsStream;
+
+use super::below::Below;
+use super::explain::explained;
+use super::verify::spki;
+use crate::endpoint::Endpoint;
+use crate::proto::session::handshake::{Peer, Security};
+use crate::transport::{ByteLink, Measured};
+
+/// The exporter's label (RFC 8446, section 7.5).
+const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
+/// So many places are remembered at which it is known how much went out.
+const MARKS: usize = 64;
+
+/// What a connection is to those who decide whether it may carry a session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Channel {
+    /// `None` in clear.
+    pub(crate) security: Option<Security>,
+    pub(crate) exporter: Vec<u8>,
+    /// Who the far end proved to be.
+    pub(crate) peer: Option<Peer>,
+}
+
+/// That of this connection.
+pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
+    let link: &dyn Any = link;
+    let link = link.downcast_ref::<TlsLink>();
+    link.map_or_else(Channel::default, |link| link.channel.clone())
+}
+
+/// How long what a connection took may take to go once nobody holds it.
+const PARTING: Duration = Duration::from_secs(30);
+
+/// Ends a connection as it should be, in the background if it takes a while. One in clear is dropped: its
+/// system sends what it took.
+pub(crate) fn finish(mut link: Box<dyn ByteLink>) {
+    let is_secure = (&*link as &dyn Any).is::<TlsLink>();
+    if !is_secure || std::thread::panicking() {
+        return;
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    let pending = Pin::new(&mut link).poll_shutdown(&mut cx).is_pending();
+    if let (true, Ok(runtime)) = (pending, Handle::try_current()) {
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(PARTING, link.shutdown()).await;
+        });
+    }
+}
+
+/// A connection in TLS.
+///
+/// What it took may wait in it while what is below takes no more: it goes on whenever this is written to,
+/// flushed or read.
+pub(crate) struct TlsLink {
+    stream: TlsStream<Below>,
+    channel: Channel,
+    /// Bytes written to it.
+    written: u64,
+    /// How many bytes below so many of ours were all of: ascending; the first is known to have arrived.
+    marks: VecDeque<(u64, u64)>,
+    /// Who waits until what is below takes more: it knows one, and here two may wait.
+    waiting: Arc<Waiting>,
+    waker: Waker,
+}
+
+impl fmt::Debug for TlsLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLink")
+            .field("peer", &self.peer())
+            .field("channel", &self.channel.security)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reader that has something to write, and a writer.
+#[derive(Default)]
+struct Waiting {
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+}
+
+impl TlsLink {
+    /// `bare`: the far end shows bare keys; `proves`: this end proved itself if it was asked to.
+    pub(super) fn new(stream: TlsStream<Below>, bare: bool, proves: bool) -> io::Result<Self> {
+        let failed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let (_, tls) = stream.get_ref();
+        let shown = tls.peer_certificates().and_then(|chain| chain.first());
+        let peer = shown.map(|shown| spki(shown, bare)).transpose();
+        let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
+        let both = proves && peer.is_some();
+        let exporter = match &stream {
+            TlsStream::Client(stream) => {
+                let (_, tls) = stream.get_ref();
+                tls.export_keying_material([0; 32], EXPORTER, None)
+            }
+            TlsStream::Server(stream) => {
+                let (_, tls) = stream.get_ref();
+                tls.export_keying_material([0; 32], EXPORTER, None)
+            }
+        };
+        let waiting = Arc::new(Waiting::default());
+        Ok(Self {
+            channel: Channel {
+                security: Some(if both {
+                    Security::TlsMutual
+                } else {
+                    Security::Tls
+                }),
+                exporter: exporter.map_err(failed)?.to_vec(),
+                peer,
+            },
+            written: 0,
+            marks: VecDeque::from([(0, 0)]),
+            waker: Waker::from(Arc::clone(&waiting)),
+            waiting,
+            stream,
+        })
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Whether a ticket of an earlier connection made it cheap.
+    #[cfg(test)]
+    pub(super) fn is_resumed(&self) -> bool {
+        let kind = self.stream.get_ref().1.handshake_kind();
+        kind == Some(rustls::HandshakeKind::Resumed)
+    }
+
+    fn below(&self) -> &Below {
+        self.stream.get_ref().0
+    }
+
+    fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let n = ready!(wrote).map_err(explained)?;
+        self.written += n as u64;
+        self.mark();
+        Poll::Ready(Ok(n))
+    }
+
+    /// Notes how far it is, where all that was written went below.
+    fn mark(&mut self) {
+        let (below, tls) = self.stream.get_ref();
+        if tls.wants_write() || self.marks.back().is_some_and(|last| last.1 == self.written) {
+            return;
+        }
+        let mark = (below.written(), self.written);
+        if self.marks.len() == MARKS {
+            let arrived = below.link().acknowledged().unwrap_or(0);
+            while self.marks.get(1).is_some_and(|next| next.0 <= arrived) {
+                self.marks.pop_front();
+            }
+        }
+        if self.marks.len() == MARKS {
+            // Nothing arrives: every other one will do.
+            let mut place = 0;
+            self.marks.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+        }
+        self.marks.push_back(mark);
+    }
+
+    fn push_on(&mut self, waiting: impl FnOnce(&Waiting)) -> Poll<io::Result<()>> {
+        waiting(&self.waiting);
+        let mut cx = Context::from_waker(&self.waker);
+        let flushed = Pin::new(&mut self.stream).poll_flush(&mut cx);
+        self.mark();
+        flushed.map_err(explained)
+    }
+}
+
+impl AsyncRead for TlsLink {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.stream.get_ref().1.wants_write() {
+            // What it is told of an error here it is told by reading, if there is nothing to read.
+            let _ = self.push_on(|waiting| waiting.reader.register(cx.waker()));
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        read.map_err(explained)
+    }
+}
+
+impl AsyncWrite for TlsLink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.waiting.writer.register(cx.waker());
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        let wrote = Pin::new(&mut self.stream).poll_write(&mut cx, bytes);
+        self.wrote(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.waiting.writer.register(cx.waker());
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(&mut cx, bufs);
+        self.wrote(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.push_on(|waiting| waiting.writer.register(cx.waker()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.waiting.writer.register(cx.waker());
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        let shut = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
+        shut.map_err(explained)
+    }
+}
+
+impl ByteLink for TlsLink {
+    fn peer(&self) -> Endpoint {
+        self.below().link().peer()
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        self.below().link().local()
+    }
+
+    /// What is known to have arrived; the rest of a record that went in part is not.
+    fn acknowledged(&self) -> Option<u64> {
+        let arrived = self.below().link().acknowledged()?;
+        let marks = self.marks.iter().rev();
+        let last = marks.copied().find(|mark| mark.0 <= arrived);
+        Some(last.map_or(0, |(_, ours)| ours))
+    }
+
+    /// What is below measures its own bytes, a little more than ours.
+    fn measure(&self) -> Option<Measured> {
+        self.below().link().measure()
+    }
+
+    fn limit_unsent(&mut self, bytes: u32) {
+        self.stream.get_mut().0.limit_unsent(bytes);
+    }
+}

@@ -1,0 +1,223 @@
+//! Two ends over a pipe.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+
+use super::wish::{Defaults, Wish};
+use super::{Channel, Dialling, Identity, Listening, Trust, channel_of};
+use crate::endpoint::Endpoint;
+use crate::proto::session::handshake::Security;
+use crate::transport::ByteLink;
+
+/// One end of a pipe; so many bytes of those written to it are acknowledged.
+struct Pipe(DuplexStream, Arc<AtomicU64>);
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl ByteLink for Pipe {
+    fn peer(&self) -> Endpoint {
+        "tcp://192.0.2.1:7".parse().expect("an endpoint")
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        Some(self.1.load(Ordering::Relaxed))
+    }
+}
+
+/// What both ends are made with: a listener and a dialler with bare keys that know each other.
+struct Ends {
+    listening: Listening,
+    dialling: Dialling,
+    acknowledged: Arc<AtomicU64>,
+}
+
+type Linked = Box<dyn ByteLink>;
+
+impl Ends {
+    fn new() -> Self {
+        let endpoint: Endpoint = "mcs://192.0.2.1:7".parse().expect("an endpoint");
+        let [server, client] = [(); 2].map(|()| Identity::generate().expect("entropy"));
+        let wish = |own: &Identity, other: &Identity| Wish {
+            identity: Some(own.clone()),
+            trust: Trust {
+                pins: vec![other.public_key()],
+                ..Trust::default()
+            },
+        };
+        let defaults = Defaults::default();
+        let listening = Listening::new(&endpoint, wish(&server, &client), &defaults);
+        let dialling = Dialling::new(&endpoint, wish(&client, &server), &defaults);
+        Self {
+            listening: listening.expect("an identity"),
+            dialling: dialling.expect("a name"),
+            acknowledged: Arc::default(),
+        }
+    }
+
+    /// Both ends of one more connection, over a pipe of this size.
+    async fn linked(&self, size: usize) -> (Linked, Linked) {
+        let (near, far) = tokio::io::duplex(size);
+        let near = Box::new(Pipe(near, Arc::clone(&self.acknowledged)));
+        let far = Box::new(Pipe(far, Arc::default()));
+        let dialled = self.dialling.secure(near);
+        let accepted = self.listening.secure(far);
+        let (near, far) = tokio::join!(dialled, accepted);
+        (near.expect("they know each other"), far.expect("both"))
+    }
+}
+
+fn resumed(link: &Linked) -> bool {
+    let link: &dyn std::any::Any = &**link;
+    let link = link.downcast_ref::<super::link::TlsLink>();
+    link.expect("it is in TLS").is_resumed()
+}
+
+// behaviour: K8
+#[tokio::test]
+async fn both_ends_have_one_exporter_and_each_connection_another() {
+    let ends = Ends::new();
+    let mut exporters = Vec::new();
+    for _ in 0..4 {
+        let (mut near, mut far) = ends.linked(64 << 10).await;
+        let [one, other] = [&near, &far].map(|link| channel_of(&**link));
+        let Channel { security, .. } = one;
+        assert_eq!(security, Some(Security::TlsMutual));
+        assert_eq!(other.security, Some(Security::TlsMutual));
+        assert_eq!(one.exporter, other.exporter);
+        assert!(one.peer.is_some() && one.peer != other.peer);
+        exporters.push(one.exporter);
+        // The tickets come with what is read.
+        far.write_all(b"x").await.expect("written");
+        far.flush().await.expect("flushed");
+        near.read_u8().await.expect("read");
+    }
+    exporters.sort();
+    exporters.dedup();
+    assert_eq!(exporters.len(), 4);
+}
+
+#[tokio::test]
+async fn further_connections_are_resumed_and_still_say_who_is_there() {
+    let ends = Ends::new();
+    let mut peers = Vec::new();
+    for at in 0..5 {
+        let (mut near, mut far) = ends.linked(64 << 10).await;
+        assert_eq!(
+            [resumed(&near), resumed(&far)],
+            [at > 0; 2],
+            "connection {at}"
+        );
+        peers.push([&near, &far].map(|link| channel_of(&**link).peer));
+        far.write_all(b"x").await.expect("written");
+        far.flush().await.expect("flushed");
+        near.read_u8().await.expect("read");
+    }
+    assert!(peers.windows(2).all(|two| two[0] == two[1]));
+    assert!(peers[0].iter().all(Option::is_some));
+}
+
+#[tokio::test]
+async fn what_waits_in_it_goes_on_without_a_flush_when_it_is_read() {
+    let ends = Ends::new();
+    // It holds a part of what is written; the rest waits in TLS.
+    let (mut near, far) = ends.linked(1 << 10).await;
+    near.write_all(&[7; 20_000]).await.expect("written");
+    let (mut read, mut write) = tokio::io::split(far);
+    let answering = tokio::spawn(async move {
+        let mut all = vec![0; 20_000];
+        read.read_exact(&mut all).await.expect("all of it");
+        write.write_all(b"done").await.expect("written");
+        write.flush().await.expect("flushed");
+        (read, write)
+    });
+    let mut answer = [0; 4];
+    near.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"done");
+    answering.await.expect("answered");
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_never_more_than_arrived() {
+    let ends = Ends::new();
+    let (mut near, mut far) = ends.linked(1 << 20).await;
+    assert_eq!(near.acknowledged(), Some(0));
+    let draining = tokio::spawn(async move {
+        let mut all = Vec::new();
+        let _ = far.read_to_end(&mut all).await;
+        all.len()
+    });
+    for _ in 0..500 {
+        near.write_all(&[7; 1000]).await.expect("written");
+        near.flush().await.expect("flushed");
+    }
+    assert_eq!(near.acknowledged(), Some(0), "nothing was acknowledged");
+    // Each write is a record of 1,000 bytes and 22 more, behind the handshake.
+    for below in [100_000, 300_000, 400_000] {
+        ends.acknowledged.store(below, Ordering::Relaxed);
+        let known = near.acknowledged().expect("known");
+        assert!(known <= below * 1000 / 1022, "{known} of {below}");
+    }
+    ends.acknowledged.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(near.acknowledged(), Some(500_000));
+    near.shutdown().await.expect("shut down");
+    drop(near);
+    assert_eq!(draining.await.expect("drained"), 500_000);
+}
+
+// behaviour: K4, K5
+#[tokio::test]
+async fn a_first_message_that_never_ends_is_cut_off() {
+    let ends = Ends::new();
+    let (mut near, far) = tokio::io::duplex(64 << 10);
+    let far = ends.listening.secure(Box::new(Pipe(far, Arc::default())));
+    let endless = async {
+        // A ClientHello that claims 16 MiB, in records that go on.
+        let mut record = vec![0x16, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff];
+        record.resize(5 + 0x4000, 0);
+        let mut sent = 0;
+        while near.write_all(&record).await.is_ok() && sent < 4 << 20 {
+            sent += record.len();
+            record[5..9].fill(0);
+        }
+        sent
+    };
+    let (refused, sent) = tokio::join!(far, endless);
+    assert!(refused.is_err());
+    assert!(sent < 1 << 20, "{sent} bytes were taken");
+}

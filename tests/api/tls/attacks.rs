@@ -1,0 +1,324 @@
+//! Far ends that do with TLS what they should not: thieves, recordings, those between.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mancom::proto::session::handshake::{DialAttach, HandshakeError, Security};
+
+use mancom::Manager;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    self, ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::{Authority, echoing, key, refused, works};
+use crate::raw::{Raw, attach_to, entropy, manager, offer, soon};
+
+/// Believes everybody.
+#[derive(Debug)]
+struct Gullible;
+
+impl ServerCertVerifier for Gullible {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let provider = rustls::crypto::ring::default_provider();
+        provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+type Dialled = tokio_rustls::client::TlsStream<TcpStream>;
+
+async fn dial(at: &str) -> Dialled {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Gullible));
+    let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+    let stream = TcpStream::connect(at.trim_start_matches("mcs://"))
+        .await
+        .unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    soon(connector.connect(name, stream)).await.unwrap()
+}
+
+fn exporter(stream: &Dialled) -> Vec<u8> {
+    let (_, tls) = stream.get_ref();
+    let bytes = tls.export_keying_material([0; 32], b"EXPORTER-mancom-path", None);
+    bytes.unwrap().to_vec()
+}
+
+/// A session made by hand in TLS, its connection, and what an attach needs.
+async fn session(at: &str) -> (Raw<Dialled>, mancom::proto::session::handshake::Agreed) {
+    let stream = dial(at).await;
+    let offer = mancom::proto::session::handshake::Offer {
+        security: Security::Tls,
+        exporter: exporter(&stream),
+        ..offer()
+    };
+    crate::raw::session_with(Raw(stream), offer).await.unwrap()
+}
+
+/// Whether the path is open, whatever was said on it.
+async fn lives(path: &mut Raw<Dialled>) -> bool {
+    loop {
+        match tokio::time::timeout(Duration::from_millis(50), path.frame()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+async fn certified(manager: &Manager) -> (Authority, String) {
+    let authority = Authority::new();
+    let server = authority.certify("localhost", |_| {});
+    let at = echoing(manager, &server).await;
+    (authority, at)
+}
+
+// behaviour: K1, K13
+#[tokio::test]
+async fn a_stolen_id_opens_nothing_in_tls_either() {
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let (mut first, agreed) = session(&at).await;
+    let mut answers = Vec::new();
+    let path = crate::raw::numbers(&agreed).next_path(1);
+    let (_, attach) = DialAttach::new(entropy(), &agreed.credentials, path, &offer());
+    let stolen: [u8; 16] = attach[9..25].try_into().unwrap();
+    for id in [stolen, [9; 16]] {
+        let mut thief = Raw(dial(&at).await);
+        thief.send(&attach_to(id)).await;
+        let challenge = thief.message().await.unwrap();
+        thief.send(&crate::raw::message(8, &[7; 32])).await;
+        answers.push((challenge.len(), thief.message().await.unwrap()));
+    }
+    assert_eq!(answers[0], answers[1], "known and unknown look the same");
+    assert!(lives(&mut first).await, "the session notices nothing");
+}
+
+// behaviour: K8
+#[tokio::test]
+async fn an_attach_bound_to_another_connection_is_refused() {
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let (mut first, agreed) = session(&at).await;
+    let (one, other) = (dial(&at).await, dial(&at).await);
+    for (stream, bound, expected) in [
+        (one, None, Err(HandshakeError::UnknownSession)),
+        (other, Some(()), Ok(())),
+    ] {
+        let own = exporter(&stream);
+        let foreign = exporter(&dial(&at).await);
+        let offer = mancom::proto::session::handshake::Offer {
+            security: Security::Tls,
+            exporter: if bound.is_some() { own } else { foreign },
+            ..offer()
+        };
+        let path = crate::raw::numbers(&agreed).next_path(1);
+        let (state, message) = DialAttach::new(entropy(), &agreed.credentials, path, &offer);
+        let mut raw = Raw(stream);
+        raw.send(&message).await;
+        let (state, message) = state.challenge(&raw.message().await.unwrap()).unwrap();
+        raw.send(&message).await;
+        let ended = state.accepted(&raw.message().await.unwrap());
+        assert_eq!(ended.map(drop), expected);
+    }
+    assert!(lives(&mut first).await);
+}
+
+/// Sits between: TLS with the dialler under its own key, TLS with the listener, and passes on what is
+/// said inside.
+async fn between(authority: &Authority, to: String) -> String {
+    let pem = authority.pem("localhost", |_| {});
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes());
+    let chain = chain.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(chain, key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut near = acceptor.accept(stream).await.unwrap();
+            let mut far = dial(&to).await;
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        }
+    });
+    format!("mcs://{at}?name=localhost")
+}
+
+// behaviour: K8
+#[tokio::test]
+async fn a_channel_spliced_by_somebody_who_is_believed_fails() {
+    let manager = manager(|_| {}).await;
+    let (authority, at) = certified(&manager).await;
+    let at = between(&authority, at).await;
+    let text = refused(manager.connect(&at).ca(authority.file())).await;
+    // The listener refuses our confirmation, or we its own; whoever is first.
+    assert!(
+        text.contains("a proof that does not verify") || text.contains("during the handshake"),
+        "{text}"
+    );
+}
+
+// behaviour: K2
+#[tokio::test]
+async fn what_was_recorded_is_worth_nothing_on_another_connection() {
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let (mut first, agreed) = session(&at).await;
+    // What a proved attach said inside.
+    let stream = dial(&at).await;
+    let offer = mancom::proto::session::handshake::Offer {
+        security: Security::Tls,
+        exporter: exporter(&stream),
+        ..offer()
+    };
+    let path = crate::raw::numbers(&agreed).next_path(1);
+    let (state, attach) = DialAttach::new(entropy(), &agreed.credentials, path, &offer);
+    let mut raw = Raw(stream);
+    raw.send(&attach).await;
+    let (state, proof) = state.challenge(&raw.message().await.unwrap()).unwrap();
+    raw.send(&proof).await;
+    state.accepted(&raw.message().await.unwrap()).unwrap();
+    let mut again = Raw(dial(&at).await);
+    again.send(&attach).await;
+    again.message().await.unwrap();
+    again.send(&proof).await;
+    let answer = again.message().await.unwrap();
+    assert_eq!(
+        answer[6..],
+        [9, 0, 1],
+        "refused: unknown session or bad proof"
+    );
+    assert!(lives(&mut first).await);
+}
+
+// behaviour: K3, K4
+#[tokio::test]
+async fn half_open_handshakes_are_counted_and_end_and_garbage_harms_nobody() {
+    let manager = manager(|settings| {
+        settings.half_open = 16;
+        settings.handshake = Duration::from_secs(2);
+    })
+    .await;
+    let server = key();
+    let at = echoing(&manager, &server).await;
+    let address = at.trim_start_matches("mcs://");
+    // More than there is room for, silent, or in the middle of a first message.
+    let mut silent = Vec::new();
+    for n in 0..64 {
+        let mut stream = soon(TcpStream::connect(address)).await.unwrap();
+        if n % 2 == 0 {
+            let begun: &[u8] = &[0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
+            soon(stream.write_all(begun)).await.unwrap();
+        }
+        silent.push(stream);
+    }
+    let mut stream = soon(manager.connect(&at).pin(server.public_key()).into_future())
+        .await
+        .unwrap();
+    works(&mut stream).await;
+    // Each of them ends, the last ones by their time.
+    for mut stream in silent {
+        let _ = soon(stream.read_to_end(&mut Vec::new())).await;
+    }
+    let mut noise = crate::raw::Noise(7);
+    for _ in 0..64 {
+        let mut raw = Raw(soon(TcpStream::connect(address)).await.unwrap());
+        raw.throw(&noise.bytes(4096)).await;
+        let _ = raw.0.shutdown().await;
+        raw.ended().await;
+    }
+    works(&mut stream).await;
+}
+
+// behaviour: K12
+#[tokio::test]
+async fn a_session_has_no_path_to_another_listener_that_is_believed_too() {
+    let manager = manager(|_| {}).await;
+    let (one, two) = (key(), key());
+    let own = echoing(&manager, &one).await;
+    let other = manager.listen("mcs://127.0.0.1:0").identity(&two);
+    let other = soon(other.into_future()).await.unwrap();
+    let places = [own, other.contact().to_string()];
+    let (to, target) = watch::channel(0);
+    let (counted, mut seen) = watch::channel(0);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("mcs://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let (mut target, counted) = (target.clone(), counted.clone());
+            let now = *target.borrow_and_update();
+            let place = places[now].trim_start_matches("mcs://").to_owned();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(place).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    _ = target.changed() => {}
+                }
+                counted.send_modify(|ends| *ends += now);
+            });
+        }
+    });
+    let connect = manager
+        .connect(&at)
+        .pin(one.public_key())
+        .pin(two.public_key());
+    let mut stream = soon(connect.into_future()).await.unwrap();
+    works(&mut stream).await;
+    // Somebody else answers: TLS is fine with that, the session is not.
+    to.send(1).unwrap();
+    soon(seen.wait_for(|ends| *ends > 0)).await.unwrap();
+    to.send(0).unwrap();
+    works(&mut stream).await;
+    assert_eq!(stream.session().peer(), Some(one.public_key()));
+    let stranger = tokio::time::timeout(Duration::from_millis(50), other.accept());
+    assert!(stranger.await.is_err(), "the other was shown nothing");
+}
