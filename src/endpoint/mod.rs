@@ -366,8 +366,9 @@ impl Endpoint {
     /// The same without these attributes.
     #[cfg(feature = "tls")]
     pub(crate) fn without(mut self, attributes: &[&str]) -> Self {
-        self.attributes
-            .retain(|name, _| !attributes.contains(&name.as_str()));
+        for name in attributes {
+            self.attributes.remove(name);
+        }
         self
     }
 

@@ -54,7 +54,6 @@ pub(super) enum Unfit {
         endpoint: String,
     },
     NoRate,
-    #[cfg_attr(feature = "tls", expect(dead_code, reason = "it can all be had"))]
     Unsupported(&'static str),
     #[cfg_attr(
         not(feature = "tls"),
