@@ -23,7 +23,7 @@
 //! | sending | whole messages, in their order, as many as fit; what was missed goes again | `sender.rs` |
 //! | receiving | at once, each at most once; what a gap shows is asked for | `receiver.rs` |
 //! | sessions | a peer is known when it has seen a packet of ours; another instance replaces it | `session.rs` |
-//! | when a packet goes | at once with news; else a *probe* each [`Settings::retransmit`] while something is open; else never | `output.rs` |
+//! | when a packet goes | at once with news; else a *probe* each [`Settings::retransmit`](Settings#structfield.retransmit) while something is open; else never | `output.rs` |
 //!
 //! A packet that says something new has a sequence of its own. A probe repeats the last packet's sequence
 //! without its messages but with the number that follows them, so that whoever lost it learns what it
