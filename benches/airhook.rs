@@ -165,7 +165,8 @@ fn goodput(delay: Duration, loss: u64) -> f64 {
                 let gone = begun + Duration::from_nanos(bits * 1_000_000_000 / RATE);
                 way.free = Some(gone);
                 if chance.below(100) >= loss {
-                    way.flying.push_back((gone + delay, buffer[..length].to_vec()));
+                    way.flying
+                        .push_back((gone + delay, buffer[..length].to_vec()));
                 }
             }
         }

@@ -155,6 +155,7 @@
 //!
 //! | feature | adds |
 //! | --- | --- |
+//! | `airhook` (default) | [Airhook](proto::airhook): messages over datagrams that get lost |
 //! | `macros` (default) | `#[mancom::main]`, and with `test-util` `#[mancom::test]` |
 //! | `config` (default) | facts of networks and labels by name [from `mancom.toml`](manager::config) |
 //! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |

@@ -47,7 +47,7 @@ mod datagrams {
 }
 
 #[cfg(feature = "airhook")]
-mod airhook {
+mod airstream {
     use super::*;
     use mancom::proto::airstream::{Airstream, Fault, WriteError};
     use mancom::transport::{Airhook, AirhookLink};
@@ -55,6 +55,22 @@ mod airhook {
     shared! { Airhook AirhookLink Airstream }
     assert_impl_all!(Fault: StdError, Copy, Send, Sync);
     assert_impl_all!(WriteError: StdError, Copy, Send, Sync);
+}
+
+#[cfg(feature = "airhook")]
+mod airhook {
+    use super::*;
+    use mancom::proto::airhook::{
+        Airhook, BufferTooSmall, Event, MessageId, MessageStatus, ReceiveError, Received,
+        SendError, Settings, State, Status,
+    };
+
+    shared! { Airhook Event MessageId MessageStatus Received Settings State Status }
+    assert_impl_all!(MessageId: Copy, Ord, std::hash::Hash, std::fmt::Display);
+    assert_impl_all!(Event: Clone, Eq);
+    assert_impl_all!(SendError: StdError, Send, Sync);
+    assert_impl_all!(ReceiveError: StdError, Send, Sync);
+    assert_impl_all!(BufferTooSmall: StdError, Send, Sync);
 }
 
 #[cfg(all(unix, feature = "inspect"))]

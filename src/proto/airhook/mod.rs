@@ -23,7 +23,7 @@
 //! | sending | whole messages, in their order, as many as fit; what was missed goes again | `sender.rs` |
 //! | receiving | at once, each at most once; what a gap shows is asked for | `receiver.rs` |
 //! | sessions | a peer is known when it has seen a packet of ours; another instance replaces it | `session.rs` |
-//! | when a packet goes | at once with news; else a *probe* each [`Settings::retransmit`] while something is open; else never | `output.rs` |
+//! | when a packet goes | at once with news; else a *probe* each [`Settings::retransmit`](Settings#structfield.retransmit) while something is open; else never | `output.rs` |
 //!
 //! A packet that says something new has a sequence of its own. A probe repeats the last packet's sequence
 //! without its messages but with the number that follows them, so that whoever lost it learns what it
@@ -38,9 +38,12 @@
 //!
 //! A packet that would make the list of missed numbers overflow is rejected. Until the peer is known, a
 //! packet without a session is rejected. A session number alone resets nothing: it is asked whether it
-//! knows us, and what is true of it changes with its echo. What remains is of the wire: once both are
-//! confirmed, packets have no session number, so one of an earlier instance that fits the last 255 of the
-//! later one's sequences *and* acknowledges what is under way just then would be taken for its own.
+//! knows us, and what is true of it changes with its echo.
+//!
+//! What remains is of the wire, whose packets tell no session once both are confirmed. One of an earlier
+//! instance that comes later than that is taken for its successor's if its sequence is among the next 255
+//! *and* it acknowledges what is under way just then. And where both ends start anew while packets of
+//! before are still under way, one that happens to acknowledge the introduction confirms it.
 //!
 //! # The limits
 //!

@@ -33,10 +33,6 @@ fn carries_4000_each_way(loss: u64) {
         assert!(link.ends[1 - end].has_exactly(all), "none lost, none twice");
         assert_eq!(link.ends[end].confirmed.len(), 4_000);
     }
-    println!(
-        "{loss} % lost: {:?} and {:?} packets",
-        link.ends[0].packets, link.ends[1].packets
-    );
 }
 
 // behaviour: AH-02, AH-13

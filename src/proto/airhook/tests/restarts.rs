@@ -204,3 +204,75 @@ fn sessions_that_were_replaced_are_bounded() {
     assert!(ends[0].peer.is_bounded());
     assert!(ends[0].sender.is_bounded(0));
 }
+
+// behaviour: AH-13, AH-20
+#[test]
+fn a_copy_of_the_last_packet_to_the_old_instance_confirms_nothing() {
+    let now = start();
+    // Two that know each other and whose second one's sequences a third one is about to use again.
+    let mut ends = [fresh(now, 1), fresh(now, 2)];
+    exchange(&mut ends, now);
+    let [mut a, b] = ends;
+    let observed = b.sender.last();
+    a.send(now, &b"to the old one"[..]).unwrap();
+    let late = next(&mut a, now);
+    assert_eq!(late[1], observed.to_be_bytes()[1]);
+    let mut new = fresh(now, 3);
+    let id = new.send(now, &b"from the new one"[..]).unwrap();
+    give(&mut a, now, &next(&mut new, now));
+    let question = next(&mut a, now);
+    assert_eq!(parsed(&question).sequence, parsed(&late).sequence + 1);
+    give(&mut new, now, &question);
+    while new.sender.last() != observed {
+        next(&mut new, now);
+        new.send(now, &b"more"[..]).unwrap();
+    }
+    assert_eq!(give(&mut new, now, &late), Received::Old);
+    let status = new.message_status(id).unwrap();
+    assert_eq!(status.state, State::Sent, "nobody has it");
+    assert!(messages(&mut new).is_empty());
+}
+
+// behaviour: AH-20, AH-21
+#[test]
+fn an_instance_that_died_while_calling_does_not_keep_the_next_one_away() {
+    let now = start();
+    let mut b = fresh(now, 2);
+    for text in ["zero", "one"] {
+        b.send(now, text).unwrap();
+    }
+    // The first instance calls, is introduced to, answers, and is gone; its packets come twice.
+    let mut dead = fresh(now, 10);
+    let call = next(&mut dead, now);
+    give(&mut b, now, &call);
+    give(&mut dead, now, &next(&mut b, now));
+    let answer = next(&mut dead, now);
+    // The next one calls too, and knows us before we know it.
+    let mut alive = fresh(now, 11);
+    alive.send(now, &b"alive"[..]).unwrap();
+    b.send(now, "two").unwrap();
+    give(&mut b, now, &next(&mut alive, now));
+    let introduction = next(&mut b, now);
+    assert_eq!(count(&introduction), 0, "messages are for whoever it is");
+    give(&mut alive, now, &introduction);
+    // Then the dead one is heard, call and all.
+    give(&mut b, now, &call);
+    next(&mut b, now);
+    assert_eq!(give(&mut b, now, &answer), Received::New);
+    assert_eq!(b.status().remote_session, Some(session(10)));
+    next(&mut b, now);
+    let mut ends = [b, alive];
+    for seconds in 0..10 {
+        exchange(&mut ends, now + seconds * SECOND);
+    }
+    assert_eq!(ends[0].status().remote_session, Some(session(11)));
+    assert_eq!(messages(&mut ends[0]), ["alive"]);
+    let mut came = messages(&mut ends[1]);
+    came.sort();
+    assert_eq!(
+        came,
+        ["one", "zero"],
+        "those that the dead one may have had too"
+    );
+    assert!(ends.iter().all(|end| end.poll_timeout().is_none()));
+}

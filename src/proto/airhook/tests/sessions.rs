@@ -185,5 +185,5 @@ fn our_own_packets_sent_back_are_rejected() {
         }
     }
     assert_eq!(answers, 10, "a call each interval");
-    assert_eq!(messages(&mut core), [Bytes::new(); 0]);
+    assert!(messages(&mut core).is_empty());
 }
