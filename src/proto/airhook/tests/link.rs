@@ -100,6 +100,10 @@ impl Link {
         self.ends[end].ever = old.ever;
     }
 
+    pub(super) fn lose_what_flies(&mut self) {
+        self.flying.clear();
+    }
+
     /// Everything due goes onto the link, then time passes until the next thing happens, but not beyond
     /// `until`. Whether anything does.
     pub(super) fn step(&mut self, until: Instant) -> bool {

@@ -54,7 +54,6 @@ proptest! {
     ) {
         let mut link = Link::new(seed, weather);
         let mut count_sent = 0_u32;
-        let mut restarted = None;
         for act in acts {
             match act {
                 Act::Send { end, count } => for _ in 0..count {
@@ -74,12 +73,12 @@ proptest! {
                 Act::Pass(milliseconds) => link.pass(Duration::from_millis(milliseconds)),
                 Act::Dark(dark) => link.dark = dark,
                 Act::Restart(end) => {
-                    // Where both start anew while packets of before are under way, the wire cannot tell
-                    // those from their own.
-                    if restarted.is_some_and(|last| last != end) {
-                        link.pass(weather.delay + weather.jitter);
+                    // Where neither knows the other while packets of before are under way, the wire
+                    // cannot tell those from their own.
+                    let other = link.ends[1 - end].core.status();
+                    if other.remote_state != State::Confirmed {
+                        link.lose_what_flies();
                     }
-                    restarted = Some(end);
                     link.restart(end);
                 }
             }
