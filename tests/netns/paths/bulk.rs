@@ -145,7 +145,7 @@ fn interactive_traffic_goes_by_its_lane_beside_bulk() {
     assert!(lanes > 50 * 128, "{lanes} bytes of 12,800 went by a lane");
     let added = busy.saturating_sub(idle);
     assert!(added < Duration::from_millis(50), "bulk added {added:?}");
-    assert!(bulk > 10.0, "and bulk had {bulk:.1} of 25 Mbit/s");
+    assert!(bulk > SLOW, "and bulk had {bulk:.1} of 25 Mbit/s");
 }
 
 /// Answers every message with its first four bytes and its label, until an empty one.
@@ -194,9 +194,14 @@ fn libcmm_s_workload_keeps_interactive_messages_quick() {
     let rate = background as f64 * 8.0 / LIBCMM.as_secs_f64() / 1e6;
     println!("interactive median {median:?}, worst {worst:?}; background {rate:.1} Mbit/s");
     assert_eq!(interactive.len(), ASKED as usize, "each was answered");
-    assert!(median < Duration::from_millis(60), "{median:?}");
-    assert!(rate > 12.0, "{rate:.1} Mbit/s of 22");
+    assert!(median < ONE, "behind no message of the others: {median:?}");
+    assert!(rate > SLOW, "{rate:.1} Mbit/s of 22");
 }
+
+/// What the slower network carries, Mbit/s: whoever has more had the faster one too, however busy the host.
+const SLOW: f64 = 2.0;
+/// What one background message takes on the faster one.
+const ONE: Duration = Duration::from_millis(100);
 
 const LIBCMM: Duration = Duration::from_secs(8);
 const EVERY: Duration = Duration::from_millis(200);
