@@ -181,6 +181,8 @@ fn a_stranger_is_told_little() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
     #[test]
     fn whatever_comes_nothing_panics_and_nothing_grows(
         packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..100),

@@ -42,7 +42,7 @@ fn a_counter_of_a_megabyte_survives_every_loss() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn whatever_the_link_does_the_bytes_are_the_same(
