@@ -145,7 +145,10 @@ fn interactive_traffic_goes_by_its_lane_beside_bulk() {
     assert!(lanes > 50 * 128, "{lanes} bytes of 12,800 went by a lane");
     let added = busy.saturating_sub(idle);
     assert!(added < Duration::from_millis(50), "bulk added {added:?}");
-    assert!(bulk > 5.0, "more than the slow one has: {bulk:.1} of 25 Mbit/s");
+    assert!(
+        bulk > 5.0,
+        "more than the slow one has: {bulk:.1} of 25 Mbit/s"
+    );
 }
 
 /// Answers every message with its first four bytes and its label, until an empty one.
