@@ -50,15 +50,9 @@ pub(super) struct Asks {
 pub(super) enum Unfit {
     Scheme(UnknownScheme),
     Attribute(UnknownAttribute),
-    Plaintext {
-        endpoint: String,
-    },
+    Plaintext { endpoint: String },
     NoRate,
     Unsupported(&'static str),
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(dead_code, reason = "there is nothing to be wrong")
-    )]
     Tls(TlsError),
 }
 

@@ -22,7 +22,8 @@ pub(super) use crate::tls::{TlsError, Wish};
 
 /// Nothing can be asked for, and nothing is wrong with it.
 #[cfg(not(feature = "tls"))]
-pub(super) type Wish = ();
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wish {}
 #[cfg(not(feature = "tls"))]
 pub(super) type TlsError = std::convert::Infallible;
 
@@ -33,7 +34,7 @@ impl Secure {
     pub(super) async fn to_dial(
         _: &Arc<dyn Context>,
         _: &Endpoint,
-        (): Wish,
+        _: Wish,
     ) -> Result<Self, TlsError> {
         Ok(Self::default())
     }
@@ -42,7 +43,7 @@ impl Secure {
     pub(super) async fn to_listen(
         _: &Arc<dyn Context>,
         _: &Endpoint,
-        (): Wish,
+        _: Wish,
     ) -> Result<Self, TlsError> {
         Ok(Self::default())
     }
