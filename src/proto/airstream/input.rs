@@ -50,13 +50,16 @@ impl Airstream {
         }
     }
 
-    /// One of our messages has arrived.
-    pub(super) fn confirmed_by(&mut self, id: MessageId) {
+    /// One of our messages has arrived, which so many packets carried.
+    pub(super) fn confirmed_by(&mut self, id: MessageId, packets: u32) {
         let Some(owed) = self.owed.remove(&id) else {
             return;
         };
         match owed.said {
-            Said::Data => self.outgoing.confirm(owed.number),
+            Said::Data => {
+                self.outgoing.confirm(owed.number);
+                self.counts.arrived(owed.number, packets);
+            }
             Said::Limit => self.telling = false,
             _ => {}
         }

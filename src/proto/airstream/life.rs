@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::incoming::PIECES;
 use super::message::Body;
+use super::pace::MOST_PIECES;
 use super::{Airstream, FAREWELL, Fault, LINGER, Phase, SILENCE, Said};
 
 impl Airstream {
@@ -21,6 +22,7 @@ impl Airstream {
                 self.say(now, Said::Limit, Body::Limit { limit });
             }
         }
+        self.count_time(now);
         match self.owed.is_empty() {
             true => self.owed_since = None,
             false => _ = self.owed_since.get_or_insert(now),
@@ -56,6 +58,9 @@ impl Airstream {
                 return;
             }
             let Some((offset, bytes)) = self.outgoing.next() else {
+                if self.outgoing.uncut() == 0 {
+                    self.counts.ran_dry(self.count);
+                }
                 break;
             };
             let bytes = bytes.as_slice();
@@ -65,6 +70,15 @@ impl Airstream {
         if let Some(offset) = self.outgoing.say_end() {
             self.say(now, Said::End, Body::End { offset });
         }
+    }
+
+    /// Whether something is under way, and whether more of it would be if a buffer were larger.
+    fn count_time(&mut self, now: Instant) {
+        let (under_way, span) = self.under_way();
+        let full = under_way >= MOST_PIECES || span >= PIECES as u64;
+        let held = self.outgoing.lacks_credit() || full && self.outgoing.uncut() > 0;
+        let busy = self.outgoing.under_way() > 0;
+        self.counts.see(now, busy, busy && held);
     }
 
     /// When the peer has been silent for too long.

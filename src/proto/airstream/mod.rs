@@ -68,6 +68,7 @@ use std::time::{Duration, Instant};
 use super::airhook::{Airhook, Event, MessageId, Received, Settings, State};
 
 mod error;
+mod figures;
 mod incoming;
 mod input;
 mod life;
@@ -79,6 +80,8 @@ mod say;
 mod tests;
 
 pub use error::{Fault, WriteError};
+use figures::Counts;
+pub use figures::Figures;
 use incoming::Incoming;
 use message::Body;
 use outgoing::Outgoing;
@@ -136,6 +139,7 @@ pub struct Airstream {
     outgoing: Outgoing,
     incoming: Incoming,
     pace: Pace,
+    counts: Counts,
     owed: BTreeMap<MessageId, Owed>,
     /// Messages sent so far.
     count: u64,
@@ -184,6 +188,7 @@ impl Airstream {
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             pace,
+            counts: Counts::default(),
             owed: BTreeMap::new(),
             count: 0,
             owed_since: None,
@@ -304,7 +309,7 @@ impl Airstream {
                 Event::Session(_) => self.peer_is_new(now),
                 Event::Message(bytes) => self.take(now, &bytes),
                 Event::Status(id, status) => match status.state {
-                    State::Confirmed => self.confirmed_by(id),
+                    State::Confirmed => self.confirmed_by(id, status.transmit_count),
                     State::Discarded => {
                         self.owed.remove(&id);
                     }

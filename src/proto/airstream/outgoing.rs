@@ -17,8 +17,10 @@ pub(super) struct Outgoing {
     cut: u64,
     /// Bytes that may be cut.
     limit: u64,
-    /// Pieces under way, by the number of their message: where they begin.
-    pieces: BTreeMap<u64, u64>,
+    /// Pieces under way, by the number of their message: where they begin, and how long they are.
+    pieces: BTreeMap<u64, (u64, usize)>,
+    /// Bytes of those that are.
+    under_way: u64,
     ended: bool,
     /// The peer was told the end.
     told: bool,
@@ -33,6 +35,7 @@ impl Default for Outgoing {
             cut: 0,
             limit: 0,
             pieces: BTreeMap::new(),
+            under_way: 0,
             ended: false,
             told: false,
             stopped: false,
@@ -95,17 +98,41 @@ impl Outgoing {
 
     /// The message of this number has the last so many bytes that were cut.
     pub(super) fn sent(&mut self, number: u64, bytes: usize) {
-        self.pieces.insert(number, self.cut - bytes as u64);
+        let piece = (self.cut - bytes as u64, bytes);
+        self.pieces.insert(number, piece);
+        self.under_way += bytes as u64;
     }
 
     pub(super) fn confirm(&mut self, number: u64) {
-        self.pieces.remove(&number);
+        if let Some((_, bytes)) = self.pieces.remove(&number) {
+            self.under_way -= bytes as u64;
+        }
     }
 
     /// Bytes that the peer's end has, up to the first that it may not have.
     pub(super) fn confirmed(&self) -> u64 {
         let first = self.pieces.first_key_value();
-        first.map_or(self.cut, |(_, offset)| *offset)
+        first.map_or(self.cut, |(_, (offset, _))| *offset)
+    }
+
+    /// Bytes that the peer's end has, in order or not.
+    pub(super) fn arrived(&self) -> u64 {
+        self.cut - self.under_way
+    }
+
+    /// Bytes that it may not have.
+    pub(super) fn under_way(&self) -> u64 {
+        self.under_way
+    }
+
+    /// Bytes that wait to be cut.
+    pub(super) fn uncut(&self) -> u64 {
+        self.outbox.len() as u64
+    }
+
+    /// Whether the peer allows no more of those.
+    pub(super) fn lacks_credit(&self) -> bool {
+        !self.outbox.is_empty() && self.limit <= self.cut
     }
 
     /// The end, once it is due; once.

@@ -20,6 +20,8 @@ const AGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Pace {
     smoothed: Option<Duration>,
+    /// Its mean deviation (RFC 6298).
+    deviation: Duration,
     /// The least round trip of this [`AGE`] and of the one before.
     least: [Option<Duration>; 2],
     began: Option<Instant>,
@@ -39,6 +41,7 @@ impl Pace {
     pub(super) fn new() -> Self {
         Self {
             smoothed: None,
+            deviation: Duration::ZERO,
             least: [None, None],
             began: None,
             pieces: FIRST_PIECES,
@@ -65,6 +68,18 @@ impl Pace {
         self.pieces
     }
 
+    pub(super) fn smoothed(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
+    pub(super) fn deviation(&self) -> Option<Duration> {
+        self.smoothed.map(|_| self.deviation)
+    }
+
+    pub(super) fn least(&self) -> Option<Duration> {
+        self.least.into_iter().flatten().min()
+    }
+
     /// A packet goes; whether the interval is another now.
     pub(super) fn sent(&mut self, now: Instant, packet: &[u8]) -> bool {
         let sequence = packet.get(2..4).and_then(|bytes| bytes.try_into().ok());
@@ -89,10 +104,13 @@ impl Pace {
             return;
         }
         let rtt = now.saturating_duration_since(made);
-        self.smoothed = Some(match self.smoothed {
-            Some(smoothed) => (smoothed * 7 + rtt) / 8,
-            None => rtt,
-        });
+        (self.smoothed, self.deviation) = match self.smoothed {
+            Some(smoothed) => {
+                let off = (self.deviation * 3 + smoothed.abs_diff(rtt)) / 4;
+                (Some((smoothed * 7 + rtt) / 8), off)
+            }
+            None => (Some(rtt), rtt / 2),
+        };
         if self.began.is_none_or(|began| now >= began + AGE) {
             self.began = Some(now);
             self.least = [None, self.least[0]];
@@ -102,7 +120,7 @@ impl Pace {
     }
 
     fn adjust(&mut self, now: Instant, rtt: Duration) {
-        let least = self.least.into_iter().flatten().min().unwrap_or(rtt);
+        let least = self.least().unwrap_or(rtt);
         if rtt <= least * 2 + QUEUE {
             self.pieces = (self.pieces + 4).min(MOST_PIECES);
         } else if self.eased.is_none_or(|eased| now >= eased + rtt) {
