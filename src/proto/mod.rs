@@ -22,6 +22,8 @@
 pub mod airhook;
 #[cfg(feature = "airhook")]
 pub mod airstream;
+#[cfg(test)]
+mod cases;
 pub(crate) mod codec;
 #[cfg(any(test, feature = "test-util"))]
 pub mod pair;

@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::*;
-use proptest::prelude::ProptestConfig;
+use crate::proto::cases::cases;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,15 +113,4 @@ fn acquainted(now: Instant) -> [Airhook; 2] {
         assert_eq!(end.poll_timeout(), None);
     }
     ends
-}
-
-/// `MANCOM_CASES` overrides the number of cases. A case that fails is printed with its seed, shrunk.
-fn cases(number: u32) -> ProptestConfig {
-    let asked = std::env::var("MANCOM_CASES").ok();
-    ProptestConfig {
-        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(number),
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        ..ProptestConfig::default()
-    }
 }

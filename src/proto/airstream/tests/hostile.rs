@@ -181,7 +181,7 @@ fn a_stranger_is_told_little() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn whatever_comes_nothing_panics_and_nothing_grows(

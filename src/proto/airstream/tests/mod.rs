@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use super::incoming::{PIECES, WINDOW};
 use super::outgoing::OUTBOX;
 use super::*;
+use crate::proto::cases::cases;
 use net::{Air, Net, noise, session};
 
+mod figures;
 mod hostile;
 mod net;
 
@@ -42,7 +44,7 @@ fn a_counter_of_a_megabyte_survives_every_loss() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn whatever_the_link_does_the_bytes_are_the_same(

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::super::estimate::{Way, estimate, time};
-use super::properties::{candidates, cases};
+use super::properties::candidates;
 use super::*;
 use crate::network::Kind;
+use crate::proto::cases::cases;
 
 const MB: u64 = 1_000_000;
 

@@ -2,19 +2,11 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::Config;
 
 use super::super::gate::Queue;
 use super::super::{Choice, PATHS, Placement, Reason, chunk, gate, patience, place};
 use super::*;
-
-pub(super) fn cases(number: u32) -> Config {
-    Config {
-        cases: number,
-        failure_persistence: None,
-        ..Config::default()
-    }
-}
+use crate::proto::cases::cases;
 
 /// Any number, ordinary ones and the extremes more often.
 fn number() -> impl Strategy<Value = u64> {

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::network::{Fact, Kind, Kinds};
+use crate::proto::cases::cases;
 use crate::proto::pair::{Seeded, handshake};
-use crate::proto::session::tests::cases;
 
 fn offer() -> Offer {
     Offer {

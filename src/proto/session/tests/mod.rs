@@ -20,7 +20,7 @@ use super::*;
 use crate::label::Label;
 use crate::proto::pair::{End, Pair};
 
-pub(super) use model::cases;
+use crate::proto::cases::cases;
 
 const LONG: Duration = Duration::from_secs(60);
 

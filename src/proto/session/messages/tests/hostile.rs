@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::cases::cases;
 use crate::proto::session::frame::{self, PartHeader, kind, put_label, put_ranges, put_withdraw};
-use crate::proto::session::tests::cases;
 use crate::proto::session::{PathEnd, ProtocolError};
 
 fn inject_at(pair: &mut Pair, end: End, bytes: &[u8]) -> Result<(), ProtocolError> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::session::tests::cases;
+use crate::proto::cases::cases;
 
 const LABELS: [Label; 4] = [Label::INTERACTIVE, Label::ANY, Label::BACKGROUND, UNMETERED];
 

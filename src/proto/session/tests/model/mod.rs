@@ -1,7 +1,6 @@
 //! Two cores against a model that is nothing but byte vectors, through whatever can happen.
 
 use proptest::prelude::*;
-use proptest::test_runner::Config as ProptestConfig;
 
 use super::*;
 
@@ -12,23 +11,6 @@ mod world;
 use action::{Action, action};
 use judge::Calm;
 use world::World;
-
-/// `MANCOM_CASES` or `PROPTEST_CASES` overrides the number of cases: two million take an hour. A case that
-/// fails is printed with its seed, shrunk.
-pub(in crate::proto::session) fn cases(number: u32) -> ProptestConfig {
-    let default = ProptestConfig::default();
-    let asked = std::env::var("MANCOM_CASES").ok();
-    let cases = match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => default.cases,
-        None => asked.and_then(|cases| cases.parse().ok()).unwrap_or(number),
-    };
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        ..default
-    }
-}
 
 fn storm(seed: u64, direct: bool, measures: bool, calm: Calm, actions: &[Action]) {
     let mut world = World::new(seed, direct, measures);
