@@ -2,10 +2,10 @@
 
 use super::shared::Shared;
 use crate::endpoint::Endpoint;
-use crate::transport::ByteLink;
+use crate::transport::{ByteLink, Measured};
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +18,8 @@ pub struct AirhookLink {
     /// Where it was dialled; `None` for an accepted link.
     dialled: Option<Endpoint>,
     local: Option<IpAddr>,
+    /// Where the peer said that it listens.
+    named: Option<SocketAddr>,
 }
 
 impl AirhookLink {
@@ -32,11 +34,15 @@ impl AirhookLink {
             peer,
             dialled,
             local,
+            named: None,
         }
     }
 
-    /// Whether this link was dialled to where `contact` leads.
-    pub(super) fn dialled_at(&self, contact: &Endpoint) -> bool {
+    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
+    pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
+        if self.named.is_some() && self.named == contact.socket_addr() {
+            return true;
+        }
         let Some(dialled) = &self.dialled else {
             return false;
         };
@@ -111,8 +117,21 @@ impl ByteLink for AirhookLink {
         self.local
     }
 
+    /// Taken note of if it is an address, and the one that the link comes from.
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        let from = self.peer.ip().map(|ip| ip.to_canonical());
+        let at = contact.socket_addr().filter(|at| at.port() > 0);
+        let known = at.filter(|at| Some(at.ip().to_canonical()) == from);
+        self.named = known.or(self.named);
+        known.is_some()
+    }
+
     fn acknowledged(&self) -> Option<u64> {
         Some(self.shared.confirmed())
+    }
+
+    fn measure(&self) -> Option<Measured> {
+        Some(self.shared.measure())
     }
 
     fn limit_unsent(&mut self, bytes: u32) {

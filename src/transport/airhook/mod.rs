@@ -186,9 +186,10 @@ impl Transport for Airhook {
         self.beneath.is_self(contact)
     }
 
-    /// Known of links that were dialled: there, or at the same address and port.
+    /// Known of links that were dialled: there, or at the same address and port; and of those whose peer
+    /// named itself, at the address that they come from.
     fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool {
         link.downcast_ref::<AirhookLink>()
-            .is_some_and(|link| link.dialled_at(contact))
+            .is_some_and(|link| link.leads_to(contact))
     }
 }

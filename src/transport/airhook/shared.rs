@@ -1,6 +1,7 @@
 //! What a link and its driver share: the stream, and who waits for it.
 
 use crate::proto::airstream::{Airstream, Fault, WriteError};
+use crate::transport::Measured;
 use crate::transport::error::fail;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -122,6 +123,25 @@ impl Shared {
 
     pub(super) fn confirmed(&self) -> u64 {
         self.lock().stream.confirmed()
+    }
+
+    pub(super) fn measure(&self) -> Measured {
+        let figures = self.lock().stream.figures(now());
+        Measured {
+            rtt: figures.rtt,
+            deviation: figures.deviation,
+            least_rtt: figures.least_rtt,
+            app_limited: figures.app_limited,
+            acknowledged: figures.acknowledged,
+            busy: figures.busy,
+            held_back: figures.held_back,
+            segments: figures.segments,
+            resent: figures.resent,
+            outstanding: Some(figures.outstanding),
+            unsent: Some(figures.unsent),
+            // What arrived after a gap is counted when it did.
+            delivery_rate: None,
+        }
     }
 
     pub(super) fn limit_unsent(&self, bytes: usize) {
