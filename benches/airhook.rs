@@ -4,10 +4,12 @@
 //! each data packet is made, taken and acknowledged, and the acknowledgement taken, so two packets go
 //! through both ends. Beside it a plain `UdpSocket` moves the same packets over loopback in the same
 //! round. Then the goodput of 60 s of virtual time over a link of 5 Mbit/s, against the limit: what it
-//! carries of packets as large as these, IP and UDP headers included, less those that it loses.
+//! carries of packets as large as these, IP and UDP headers included, less those that it loses. Below it
+//! the same of the byte stream that `airhook://` makes of it, with its own pace and smaller packets.
 
 use bytes::Bytes;
 use mancom::proto::airhook::{Airhook, Event, MAX_MESSAGE, MIN_BUFFER, Settings};
+use mancom::proto::airstream::{self, Airstream};
 use mancom::proto::pair::Seeded;
 use std::collections::VecDeque;
 use std::net::UdpSocket;
@@ -57,20 +59,33 @@ fn main() {
     for there_and_back in [50, 100] {
         for loss in [0, 5, 20] {
             let delay = Duration::from_millis(there_and_back / 2);
-            let got = goodput(delay, loss);
-            let payload = 5 * MAX_MESSAGE;
-            let packet = payload + 5 + 5 + HEADERS;
-            let share = payload as f64 / packet as f64 * (100 - loss) as f64 / 100.0;
-            let limit = RATE as f64 * share;
             let what = format!("{there_and_back} ms there and back, {loss} % lost");
-            println!(
-                "{what:<34}{:>12.0}{:>12.0}{:>11.1}%",
-                got / 1e3,
-                limit / 1e3,
-                got / limit * 100.0
+            let got = goodput(messages(), delay, loss);
+            told(&what, got, 5 * MAX_MESSAGE, 5, loss);
+            let got = goodput(streams(), delay, loss);
+            let fit = (airstream::PACKET - 5) / (MAX_MESSAGE + 1);
+            told(
+                "  as a stream of bytes",
+                got,
+                fit * (MAX_MESSAGE - 9),
+                10 * fit,
+                loss,
             );
         }
     }
+}
+
+/// A line of what came, against what would of packets of so much payload and so much else in them.
+fn told(what: &str, got: f64, payload: usize, else_: usize, loss: u64) {
+    let packet = payload + else_ + 5 + HEADERS;
+    let share = payload as f64 / packet as f64 * (100 - loss) as f64 / 100.0;
+    let limit = RATE as f64 * share;
+    println!(
+        "{what:<34}{:>12.0}{:>12.0}{:>11.1}%",
+        got / 1e3,
+        limit / 1e3,
+        got / limit * 100.0
+    );
 }
 
 fn ends(now: Instant, settings: &Settings) -> [Airhook; 2] {
@@ -132,6 +147,105 @@ fn plain(length: usize) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / f64::from(2 * turns)
 }
 
+/// What goes over the simulated link.
+trait End {
+    /// Takes as much to send as it wants.
+    fn fill(&mut self, now: Instant);
+    /// Payload that came since the last time.
+    fn drain(&mut self, now: Instant) -> usize;
+    fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize>;
+    fn receive(&mut self, now: Instant, packet: &[u8]);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn handle_timeout(&mut self, _now: Instant) {}
+}
+
+impl End for Airhook {
+    fn fill(&mut self, now: Instant) {
+        while self.wanted() > 0 {
+            let message = Bytes::from_static(&[7; MAX_MESSAGE]);
+            self.send(now, message).expect("room");
+        }
+    }
+
+    fn drain(&mut self, _now: Instant) -> usize {
+        let events = std::iter::from_fn(|| self.poll_event());
+        let lengths = events.map(|event| match event {
+            Event::Message(message) => message.len(),
+            _ => 0,
+        });
+        lengths.sum()
+    }
+
+    fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        self.transmit(now, buffer).expect("it fits")
+    }
+
+    fn receive(&mut self, now: Instant, packet: &[u8]) {
+        self.receive(now, packet).expect("a good packet");
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}
+
+impl End for Airstream {
+    fn fill(&mut self, now: Instant) {
+        while self.write(now, &[7; 4_096]).expect("it is open") > 0 {}
+    }
+
+    fn drain(&mut self, now: Instant) -> usize {
+        let (mut all, mut buffer) = (0, [0; 4_096]);
+        while let Some(n) = self.read(now, &mut buffer).expect("it is open") {
+            all += n;
+        }
+        all
+    }
+
+    fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<usize> {
+        self.transmit(now, &mut buffer[..airstream::PACKET])
+    }
+
+    fn receive(&mut self, now: Instant, packet: &[u8]) {
+        self.receive(now, packet);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+}
+
+fn messages() -> (Instant, [Airhook; 2]) {
+    let settings = Settings {
+        window: 128 << 10,
+        ..Settings::default()
+    };
+    let now = Instant::now();
+    (now, ends(now, &settings))
+}
+
+fn streams() -> (Instant, [Airstream; 2]) {
+    let session = |number| NonZeroU32::new(number).expect("not zero");
+    let now = Instant::now();
+    let mut ends = [
+        Airstream::dial(now, session(1), 7),
+        Airstream::listen(now, session(2)),
+    ];
+    let mut buffer = [0; airstream::PACKET];
+    while !ends.iter().all(Airstream::is_open) {
+        for from in 0..2 {
+            while let Some(length) = ends[from].transmit(now, &mut buffer) {
+                ends[1 - from].receive(now, &buffer[..length]);
+            }
+        }
+    }
+    (now, ends)
+}
+
 /// One direction of the link: packets wait for their turn, then travel.
 #[derive(Default)]
 struct Way {
@@ -139,26 +253,17 @@ struct Way {
     free: Option<Instant>,
 }
 
-/// Bits of messages a second that came to the other end.
-fn goodput(delay: Duration, loss: u64) -> f64 {
-    let settings = Settings {
-        window: 128 << 10,
-        ..Settings::default()
-    };
-    let start = Instant::now();
+/// Bits of payload a second that came to the other end.
+fn goodput<E: End>((start, mut ends): (Instant, [E; 2]), delay: Duration, loss: u64) -> f64 {
     let mut now = start;
-    let mut ends = ends(now, &settings);
     let mut ways = [Way::default(), Way::default()];
     let mut chance = Seeded::new(loss + 1);
-    let message = Bytes::from(vec![7; MAX_MESSAGE]);
     let mut buffer = [0; PACKET];
     let mut came = 0;
     while now < start + LASTING {
-        while ends[0].wanted() > 0 {
-            ends[0].send(now, message.clone()).expect("room");
-        }
+        ends[0].fill(now);
         for from in 0..2 {
-            while let Some(length) = ends[from].transmit(now, &mut buffer).expect("it fits") {
+            while let Some(length) = ends[from].transmit(now, &mut buffer) {
                 let bits = 8 * (length + HEADERS) as u64;
                 let way = &mut ways[1 - from];
                 let begun = way.free.map_or(now, |free| free.max(now));
@@ -170,20 +275,17 @@ fn goodput(delay: Duration, loss: u64) -> f64 {
                 }
             }
         }
-        let timers = ends.iter().filter_map(Airhook::poll_timeout);
+        let timers = ends.iter().filter_map(End::poll_timeout);
         let arrivals = ways.iter().filter_map(|way| way.flying.front());
         let next = timers.chain(arrivals.map(|(at, _)| *at)).min();
         now = next.expect("there is always something").max(now);
         for (end, way) in ends.iter_mut().zip(&mut ways) {
             while way.flying.front().is_some_and(|(at, _)| *at <= now) {
                 let (_, packet) = way.flying.pop_front().expect("looked at");
-                end.receive(now, &packet).expect("a good packet");
+                end.receive(now, &packet);
             }
-            while let Some(event) = end.poll_event() {
-                if let Event::Message(message) = event {
-                    came += message.len();
-                }
-            }
+            end.handle_timeout(now);
+            came += end.drain(now);
         }
     }
     8.0 * came as f64 / (now - start).as_secs_f64()
