@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
 /// So much of what came is taken at once while bulk comes: TLS alone would ask for 4 KiB a time.
@@ -46,6 +47,10 @@ impl Below {
 
     pub(super) fn limit_unsent(&mut self, bytes: u32) {
         self.link.limit_unsent(bytes);
+    }
+
+    pub(super) fn named(&mut self, contact: &Endpoint) -> bool {
+        self.link.named(contact)
     }
 
     fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -20,7 +20,7 @@ use super::explain::explained;
 use super::verify::spki;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
-use crate::transport::{ByteLink, Measured};
+use crate::transport::{ByteLink, Credentials, Measured};
 
 /// The exporter's label (RFC 8446, section 7.5).
 const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
@@ -259,6 +259,18 @@ impl ByteLink for TlsLink {
 
     fn local(&self) -> Option<IpAddr> {
         self.below().link().local()
+    }
+
+    fn beneath(&self) -> Option<&dyn ByteLink> {
+        Some(self.below().link())
+    }
+
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        self.stream.get_mut().0.named(contact)
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.below().link().credentials()
     }
 
     /// What is known to have arrived; the rest of a record that went in part is not.

@@ -29,13 +29,24 @@ async fn memory() -> Column {
     .await
 }
 
-async fn tcp() -> Column {
+fn over_tcp() -> Subject {
     let places = [
         "tcp://127.0.0.1:0",
         "tcp://127.0.0.1:0",
         "tcp://127.0.0.1:1",
     ];
-    conformance::column(&subject(Tcp::new, places)).await
+    subject(Tcp::new, places)
+}
+
+async fn tcp() -> Column {
+    conformance::column(&over_tcp()).await
+}
+
+/// What is beneath `mcs://` and `tls://`.
+#[cfg(feature = "tls")]
+async fn tls() -> Column {
+    let subject = conformance::in_tls(&over_tcp());
+    conformance::column(&subject).await.called("tls over tcp")
 }
 
 async fn udp() -> Column {
@@ -55,6 +66,18 @@ async fn airhook() -> Column {
         "airhook://127.0.0.1:1",
     ];
     conformance::column(&subject(mancom::transport::Airhook::new, places)).await
+}
+
+#[cfg(feature = "airhook")]
+async fn lossy_airhook() -> Column {
+    let places = [
+        "air://127.0.0.1:0",
+        "air://127.0.0.1:0",
+        "air://127.0.0.1:1",
+    ];
+    let over = || mancom::transport::Airhook::over("air", Arc::new(crate::lossy::Lossy::default()));
+    let column = conformance::column(&subject(over, places)).await;
+    column.called("airhook, 20% lost")
 }
 
 async fn multicast() -> Column {
@@ -87,8 +110,8 @@ const PROVED_ABOVE: [(u8, &str, &str); 13] = [
     ),
     (
         9,
-        "tests/sim/evpath.rs",
-        "a_server_reaches_its_client_on_the_connection_that_there_is",
+        "tests/api/reuse.rs",
+        "a_server_that_dials_its_client_gets_the_session_that_there_is",
     ),
     (
         10,
@@ -206,11 +229,22 @@ fn a_hole_is_told_and_printed() {
 // behaviour: EV-03, EV-33
 #[tokio::test]
 async fn every_transport_answers_for_every_statement() {
-    let mut columns = vec![memory().await, tcp().await, udp().await, multicast().await];
+    let mut columns = vec![memory().await];
+    // The others wait for the kernel and for what gets lost.
+    let mut others = vec![
+        tokio::spawn(tcp()),
+        tokio::spawn(udp()),
+        tokio::spawn(multicast()),
+    ];
     #[cfg(feature = "airhook")]
-    columns.push(airhook().await);
+    others.extend([tokio::spawn(airhook()), tokio::spawn(lossy_airhook())]);
+    #[cfg(feature = "tls")]
+    others.push(tokio::spawn(tls()));
     #[cfg(unix)]
-    columns.extend([unix("").await, unix("?type=seqpacket").await]);
+    others.extend(["", "?type=seqpacket"].map(|query| tokio::spawn(unix(query))));
+    for column in others {
+        columns.push(column.await.unwrap());
+    }
     let mut table = Table::from(columns);
     for (number, file, test) in PROVED_ABOVE {
         table.answer_above(number, format!("{file}, {test}"));

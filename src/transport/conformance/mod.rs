@@ -32,6 +32,8 @@ mod datagrams;
 mod ends;
 mod places;
 mod pulls;
+#[cfg(feature = "tls")]
+mod secured;
 mod streams;
 mod table;
 mod tools;
@@ -41,6 +43,8 @@ pub use places::{
     a_busy_link_starves_no_other, a_silent_client_delays_nobody, fails_to_reach_nobody,
     knows_its_peer, knows_itself, leaves_nothing_when_dropped_pending,
 };
+#[cfg(feature = "tls")]
+pub use secured::in_tls;
 pub use streams::{
     carries_a_megabyte_bit_by_bit, carries_messages_whole_and_in_order, echoes,
     frees_the_buffers_of_both, holds_back_what_has_no_room, reads_into_several_buffers,

@@ -117,6 +117,13 @@ impl Column {
         &self.name
     }
 
+    /// The same under another name, which tells it from others of its scheme.
+    #[must_use]
+    pub fn called(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { name, ..self }
+    }
+
     /// These statements were seen to hold.
     pub fn proved(&mut self, numbers: impl IntoIterator<Item = u8>) {
         let proved = numbers.into_iter().map(|number| (number, Cell::Proved));
@@ -232,6 +239,11 @@ impl fmt::Display for Table {
             }
             writeln!(f)?;
         }
+        writeln!(
+            f,
+            "yes: a check saw it; (n): it cannot be asked of this transport, see below; ?: nobody looked; \
+             where a layer above answers, its name and the test"
+        )?;
         for (number, note) in notes.iter().enumerate() {
             writeln!(f, "({}) n/a: {note}", number + 1)?;
         }
