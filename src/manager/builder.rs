@@ -300,6 +300,7 @@ impl ManagerBuilder {
             #[cfg(feature = "tls")]
             tls: self.tls,
             tracker,
+            sessions: stream::Sessions::default(),
             config: RwLock::new(Arc::new(config)),
             #[cfg(feature = "config")]
             reload,

@@ -90,6 +90,7 @@ struct Inner {
     transports: transport::Registry,
     settings: stream::Settings,
     tracker: Tracker,
+    sessions: stream::Sessions,
     accounts: Arc<Accounts>,
     limits: limits::Keeper,
     config: RwLock<Arc<config::Config>>,
@@ -341,6 +342,10 @@ impl Context for Inner {
 
     fn tasks(&self) -> &Tracker {
         &self.tracker
+    }
+
+    fn sessions(&self) -> &stream::Sessions {
+        &self.sessions
     }
 
     fn accounts(&self) -> &Arc<Accounts> {

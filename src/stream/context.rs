@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Settings;
+use super::reuse::Sessions;
 use super::tracker::Tracker;
 use crate::account::{Accounts, Limit};
 use crate::deferral::Registry;
@@ -26,6 +27,8 @@ pub trait Context: Debug + Send + Sync + 'static {
     fn tls(&self) -> crate::tls::Defaults;
     /// Where sessions register, so that a shutdown can wait for them.
     fn tasks(&self) -> &Tracker;
+    /// The sessions that another `connect` may share.
+    fn sessions(&self) -> &Sessions;
     /// What the sessions over these networks tell each other.
     fn accounts(&self) -> &Arc<Accounts>;
     /// What traffic may cost now; told anew as another policy is.

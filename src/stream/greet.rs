@@ -15,6 +15,7 @@ use super::dial::{self, DialError};
 use super::door::Door;
 use super::driver::{self, Driver, Turn};
 use super::plain::Plain;
+use super::reuse::Who;
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::PathFacts;
@@ -193,6 +194,8 @@ impl Door {
         self.shown(id);
         match first {
             Ok(Ok((stream, label))) => {
+                let who = Who::of(&driver, None, &self.asks.secure);
+                self.context.sessions().enter(who, &driver);
                 self.show(Ok(McStream::session_stream(driver, stream, label)))
             }
             Ok(Err(_)) => {}

@@ -36,6 +36,7 @@ pub(crate) mod message;
 mod pace;
 mod plain;
 pub(crate) mod report;
+mod reuse;
 mod roam;
 mod secure;
 pub(crate) mod session;
@@ -64,6 +65,7 @@ pub use message::{
     Fate, Message, MessageError, MessageId, MessageWriter, SendMessage, WriteMessage,
 };
 pub use report::{ConnectReport, Phases, Try};
+pub use reuse::Sessions;
 pub use session::{OpenStream, Session};
 pub use split::{ReadHalf, WriteHalf};
 pub use tracker::{Guard, Tracker};

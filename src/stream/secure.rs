@@ -1,5 +1,7 @@
 //! TLS beneath paths and plain streams, as far as this build has it.
 
+#[cfg(not(feature = "tls"))]
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ pub(super) struct Secure {
 }
 
 #[cfg(feature = "tls")]
+use crate::tls::PublicKey;
+#[cfg(feature = "tls")]
 pub(super) use crate::tls::{TlsError, Wish};
 
 /// Nothing can be asked for, and nothing is wrong with it.
@@ -25,7 +29,7 @@ pub(super) use crate::tls::{TlsError, Wish};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wish {}
 #[cfg(not(feature = "tls"))]
-pub(super) type TlsError = std::convert::Infallible;
+pub(super) type TlsError = Infallible;
 
 /// Endpoints that run in TLS are refused before this, where this build has none.
 #[cfg(not(feature = "tls"))]
@@ -50,6 +54,10 @@ impl Secure {
 
     pub(super) fn is_clear(&self) -> bool {
         true
+    }
+
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (Infallible, Option<Infallible>)> {
+        std::iter::empty()
     }
 
     #[expect(clippy::unused_async, reason = "as with the feature")]
@@ -99,6 +107,21 @@ impl Secure {
             dialling: None,
             listening: Some(Arc::new(listening.expect("it does not panic")?)),
         })
+    }
+
+    /// The key that this end proves.
+    pub(super) fn own(&self) -> Option<PublicKey> {
+        match (&self.dialling, &self.listening) {
+            (Some(dialling), _) => dialling.own(),
+            (None, Some(listening)) => Some(listening.own()),
+            (None, None) => None,
+        }
+    }
+
+    /// The keys that a far end may have to be believed, each with the one that this end proves.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (PublicKey, Option<PublicKey>)> {
+        let dialling = self.dialling.iter();
+        dialling.flat_map(|dialling| dialling.pins().iter().map(|pin| (*pin, dialling.own())))
     }
 
     pub(super) fn is_clear(&self) -> bool {

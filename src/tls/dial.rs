@@ -16,7 +16,7 @@ use super::known::Known;
 use super::link::TlsLink;
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{PublicKey, TlsError, alpn, provider};
+use super::{Identity, PublicKey, TlsError, alpn, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -30,7 +30,8 @@ pub(crate) struct Dialling {
     name: ServerName<'static>,
     bare: bool,
     known: Option<Known>,
-    proves: bool,
+    own: Option<PublicKey>,
+    pins: Vec<PublicKey>,
 }
 
 impl Dialling {
@@ -53,7 +54,8 @@ impl Dialling {
             Some(path) => Some(Known::read(path, place(endpoint, name))?),
             None => None,
         };
-        let (provider, proves) = (provider(), identity.is_some());
+        let own = identity.as_ref().map(Identity::public_key);
+        let (provider, pins) = (provider(), trust.pins.clone());
         let verifier = OfListeners::new(trust, known.clone(), bare, &provider)?;
         let versions: &[_] = match endpoint.is_session() || bare {
             true => &[&TLS13],
@@ -81,8 +83,19 @@ impl Dialling {
             name: server,
             bare,
             known,
-            proves,
+            own,
+            pins,
         })
+    }
+
+    /// The key that this end proves.
+    pub(crate) fn own(&self) -> Option<PublicKey> {
+        self.own
+    }
+
+    /// The keys that are believed whatever else is said of them.
+    pub(crate) fn pins(&self) -> &[PublicKey] {
+        &self.pins
     }
 
     /// Puts TLS upon a fresh connection.
@@ -94,7 +107,7 @@ impl Dialling {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.connect(self.name.clone(), Below::new(link));
         let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
-        let link = TlsLink::new(stream, self.bare, self.proves)?;
+        let link = TlsLink::new(stream, self.bare, self.own.is_some())?;
         if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
             let learned = known.learn(PublicKey::of(&peer.0));
             learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;

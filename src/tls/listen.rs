@@ -18,7 +18,7 @@ use super::explain::unspoken;
 use super::link::TlsLink;
 use super::verify::OfDiallers;
 use super::wish::{Defaults, Wish};
-use super::{Identity, TlsError, alpn, provider};
+use super::{Identity, PublicKey, TlsError, alpn, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -32,6 +32,7 @@ pub(crate) struct Listening {
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
     bare: [Arc<ServerConfig>; 2],
+    own: PublicKey,
 }
 
 impl Listening {
@@ -54,6 +55,7 @@ impl Listening {
         Ok(Self {
             certified,
             bare: pair(true)?,
+            own: identity.public_key(),
         })
     }
 
@@ -70,6 +72,11 @@ impl Listening {
         };
         let bare_dialler = knows(hello.client_cert_types(), CertificateType::RawPublicKey);
         (Arc::clone(&pair[usize::from(bare_dialler)]), bare_dialler)
+    }
+
+    /// The key that this end proves.
+    pub(crate) fn own(&self) -> PublicKey {
+        self.own
     }
 
     /// Puts TLS upon a fresh connection.

@@ -1,5 +1,7 @@
 //! What holds for the public interface and the source as a whole.
 
+#[cfg(all(feature = "airhook", feature = "test-util"))]
+mod airhook;
 #[cfg(feature = "test-util")]
 mod conformance;
 #[cfg(all(feature = "macros", feature = "test-util"))]
@@ -11,11 +13,15 @@ mod hostile;
 mod layers;
 mod limits;
 mod listening;
+#[cfg(all(feature = "airhook", feature = "test-util"))]
+mod lossy;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod macros;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod messages;
 mod raw;
+#[cfg(feature = "tls")]
+mod reuse;
 #[cfg(all(target_os = "linux", feature = "test-util"))]
 mod serial;
 #[cfg(feature = "tls")]

@@ -11,8 +11,10 @@ use crate::proto::session::Session as Core;
 use crate::proto::session::handshake::Agreed;
 use crate::stream::McStream;
 use crate::stream::driver::{self, Driver};
+use crate::stream::error::ConnectError;
 use crate::stream::hooks::{self, DynHook};
 use crate::stream::plain::Plain;
+use crate::stream::reuse::Who;
 use crate::stream::roam::Roamer;
 use crate::stream::tend::Target;
 use crate::transport::ByteLink;
@@ -30,13 +32,32 @@ impl Plan {
             First::Plain(link) => self.begin_plain(link, way, label, hook),
             First::Session(link, agreed) => {
                 let stream = self.begin_session(link, *agreed, way, label);
-                if let Some(hook) = hook {
-                    let carrier = Arc::downgrade(&stream.carrier);
-                    tokio::spawn(hooks::observe(stream.events(), carrier, hook));
-                }
-                stream
+                observed(stream, hook)
             }
         }
+    }
+
+    /// One more stream of a session with the same far end, if there is one that lives.
+    pub(super) async fn share(
+        &mut self,
+        hook: &mut Option<Box<dyn DynHook>>,
+    ) -> Result<Option<McStream>, ConnectError> {
+        for who in Who::wanted(&self.given, &self.asks.secure) {
+            let Some(driver) = self.context.sessions().find(&who) else {
+                continue;
+            };
+            // A listener's end opens where it was found.
+            let label = match driver.destination() {
+                Some(_) => self.wait().await?.label,
+                None => self.label,
+            };
+            // One that ends just now, or has all the streams it may, is none to share.
+            if let Ok(id) = driver.open(label) {
+                let stream = McStream::session_stream(driver, id, label);
+                return Ok(Some(observed(stream, hook.take())));
+            }
+        }
+        Ok(None)
     }
 
     fn begin_plain(
@@ -86,6 +107,8 @@ impl Plan {
         driver
             .attach(path, link, way, remote)
             .expect("the first path of a new session");
+        let who = Who::of(&driver, Some(&self.given), &self.asks.secure);
+        self.context.sessions().enter(who, &driver);
         let id = driver
             .open(label)
             .expect("the first stream of a new session");
@@ -100,4 +123,13 @@ impl Plan {
         driver::spawn(Arc::clone(&driver), Some(roamer), alive, || {});
         McStream::session_stream(driver, id, label)
     }
+}
+
+/// With a hook that is told what becomes of its session.
+fn observed(stream: McStream, hook: Option<Box<dyn DynHook>>) -> McStream {
+    if let Some(hook) = hook {
+        let carrier = Arc::downgrade(&stream.carrier);
+        tokio::spawn(hooks::observe(stream.events(), carrier, hook));
+    }
+    stream
 }

@@ -42,6 +42,7 @@ pub struct Connect {
     no_wait: bool,
     hook: Option<Box<dyn DynHook>>,
     only: Option<Network>,
+    shares: bool,
     asked: Asked,
 }
 
@@ -69,6 +70,7 @@ impl Connect {
             no_wait: false,
             hook: None,
             only: None,
+            shares: false,
             asked: Asked::new("connect"),
         }
     }
@@ -111,6 +113,20 @@ impl Connect {
     /// [`hooks`](crate::hooks).
     pub fn reconnect(mut self, hook: impl Hook) -> Self {
         self.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Opens the stream on a session that this manager already has with the same far end, whoever of the two
+    /// dialled, instead of beginning another; the other end gets it from
+    /// [`Session::accept`](crate::Session::accept). Where there is none that lives, or it has all the streams
+    /// it may, a session begins as ever. Default: a session of its own.
+    ///
+    /// The same is, of `mcs://`, whoever proved a key that is [pinned](Self::pin) here, to the identity that
+    /// this asks with, if it was dialled at the same place, or dialled this process itself; of `mc://`
+    /// whoever was dialled at the same place. What the session was begun with stays: its grace, its
+    /// [priority](Self::priority), its [limit](Self::rate_limit), its networks.
+    pub fn reuse(mut self) -> Self {
+        self.shares = true;
         self
     }
 

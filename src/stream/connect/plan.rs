@@ -8,6 +8,7 @@ use super::attempt::Tried;
 use super::{Connect, pinned};
 use crate::clock::Clock;
 use crate::deferral::{MatchError, Matched, Operation};
+use crate::endpoint::Endpoint;
 use crate::label::Label;
 use crate::label::matching::{Blocked, Destination};
 use crate::network::Network;
@@ -27,8 +28,11 @@ const ROUND: Duration = Duration::from_millis(320);
 /// A `connect` whose arguments were found good.
 pub(super) struct Plan {
     pub(super) context: Arc<dyn Context>,
-    /// As given, for people.
+    pub(super) given: Endpoint,
+    /// The same for people.
     pub(super) endpoint: String,
+    /// A session with the same far end will do.
+    pub(super) shares: bool,
     pub(super) asks: Asks,
     pub(super) destination: Destination,
     pub(super) label: Label,
@@ -80,6 +84,7 @@ impl Plan {
                 rate_limit,
                 secure,
             },
+            shares: connect.shares && given.is_session(),
             label: connect.label,
             deadline: within.and_then(|limit| started.checked_add(limit)),
             started,
@@ -89,14 +94,20 @@ impl Plan {
             operation: asked.operation,
             attempts: Attempts::to(&given.to_string()),
             report: ConnectReport::to(&given.to_string()),
+            given,
             context,
         })
     }
 
     pub(super) async fn run(
         mut self,
-        hook: Option<Box<dyn DynHook>>,
+        mut hook: Option<Box<dyn DynHook>>,
     ) -> Result<McStream, ConnectError> {
+        if self.shares
+            && let Some(stream) = self.share(&mut hook).await?
+        {
+            return Ok(stream);
+        }
         let mut round = 0;
         let mut pace = Pace::default();
         loop {
