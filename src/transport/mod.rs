@@ -61,6 +61,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(feature = "airhook")]
 mod airhook;
 mod bind;
+mod contact;
 mod dns;
 mod error;
 mod memory;
@@ -315,14 +316,24 @@ pub enum Link {
 }
 
 impl Link {
-    /// The link as the concrete type a transport made it, if it is of that type.
+    /// The link as the concrete type a transport made it, if it is of that type, or a layer upon one
+    /// ([`ByteLink::beneath`]).
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
-        let any: &dyn Any = match self {
+        let mut link: &dyn ByteLink = match self {
             Link::Bytes(link) => &**link,
-            Link::Datagrams(link) => &**link,
+            Link::Datagrams(link) => {
+                let any: &dyn Any = &**link;
+                return any.downcast_ref();
+            }
         };
-        any.downcast_ref()
+        loop {
+            let any: &dyn Any = link;
+            match any.downcast_ref() {
+                Some(found) => return Some(found),
+                None => link = link.beneath()?,
+            }
+        }
     }
 
     /// The peer said that it listens at `contact`: [`ByteLink::named`], [`DatagramLink::named`].
@@ -378,6 +389,9 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
 
     /// Sends a buffer without copying it; resolves when the buffer is free again.
     /// `None` (the default) where the transport has no such way: write it instead.
+    ///
+    /// It is for who uses links without a session above them. A session keeps what it sent until the peer
+    /// has acknowledged it, and writes it from there, uncopied, with `poll_write_vectored`.
     fn send_owned(
         self: Pin<&mut Self>,
         _bytes: Bytes,
@@ -393,10 +407,18 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
         None
     }
 
+    /// The link that this one is a layer upon, as TLS is upon TCP; `None`, the default, where it stands by
+    /// itself.
+    fn beneath(&self) -> Option<&dyn ByteLink> {
+        None
+    }
+
     /// The peer said, to whoever uses this link, that it listens at `contact`; from then on
     /// [`Transport::same_peer`] goes by it. True if it was taken note of: not where what the system says
     /// of the link contradicts it (another host's address, another user's socket file), and never by the
-    /// default. It is the peer's word, so whoever must be sure of the peer asks for its identity.
+    /// default. It is the peer's word, so whoever must be sure of the peer asks for its identity: sessions
+    /// are shared by what was proved ([`Connect::reuse`](crate::Connect::reuse)), never by this, which is
+    /// for who uses links without them.
     fn named(&mut self, _contact: &Endpoint) -> bool {
         false
     }

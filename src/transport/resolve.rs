@@ -4,6 +4,7 @@ use super::Bind;
 use super::bind::{family_fits, scoped};
 use super::dns::{self, MOST};
 use super::error::{explain, fail};
+use crate::endpoint::Endpoint;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -54,6 +55,27 @@ pub async fn resolve(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec
         .into_iter()
         .map(|to| scoped(to, &on.network))
         .collect())
+}
+
+/// The addresses of whom to dial.
+pub(super) async fn addresses_of(to: &Endpoint, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {
+    let (Some(host), Some(port)) = (to.host(), to.port().filter(|port| *port > 0)) else {
+        let text = format_args!("{to}: to dial, name a host and a port");
+        return Err(fail(io::ErrorKind::InvalidInput, text));
+    };
+    resolve(host, port, on).await.map_err(|e| explain(e, to))
+}
+
+/// The addresses to listen at, without a port.
+pub(super) async fn own_addresses_of(
+    at: &Endpoint,
+    on: Option<&Bind>,
+) -> io::Result<Vec<SocketAddr>> {
+    let Some(host) = at.host() else {
+        let text = format_args!("{at}: to listen, name an address, or 0.0.0.0 for all");
+        return Err(fail(io::ErrorKind::InvalidInput, text));
+    };
+    resolve(host, 0, on).await.map_err(|e| explain(e, at))
 }
 
 async fn lookup(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {

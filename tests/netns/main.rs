@@ -22,6 +22,8 @@ mod airhook;
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod contacts;
+#[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
 mod datagrams;
@@ -89,6 +91,7 @@ fn main() -> std::process::ExitCode {
         estimates::CASES,
         flags::CASES,
         names::CASES,
+        contacts::CASES,
         command::CASES,
         daemon::CASES,
         reload::CASES,

@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = cases![names:
     the_deadline_covers_the_name_s_resolution,
     what_a_vpn_carries_is_not_reached_beside_it,
     an_address_of_a_family_that_the_network_lacks_is_not_tried,
+    a_silent_address_does_not_hold_up_the_next_on_the_network_chosen,
 ];
 
 const NAME: &str = "tcp://photos.example:80";
@@ -23,11 +24,15 @@ const HERE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const THERE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 /// Routed through the VPN alone.
 const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 3);
+/// Nobody has it, and nobody says so.
+const SILENT: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 9);
 
 /// What a name server says of every name.
 #[derive(Clone)]
 enum Says {
     Is(IpAddr),
+    /// Two, in this order.
+    Are([Ipv4Addr; 2]),
     NoName,
     Nothing,
 }
@@ -45,32 +50,22 @@ fn name_server(host: &Host, at: &'static str, says: Says) {
     });
 }
 
-/// See RFC 1035, section 4: the question comes back, and with it at most one record.
+/// See RFC 1035, section 4: the question comes back, and with it the records.
 fn answer(question: &[u8], says: &Says) -> Option<Vec<u8>> {
     let section = &question[12..];
     let kind = section[section.len() - 3];
     let (code, data) = match says {
         Says::Nothing => return None,
-        Says::NoName => (3, None),
-        Says::Is(IpAddr::V4(ip)) if kind == 1 => (0, Some(ip.octets().to_vec())),
-        Says::Is(IpAddr::V6(ip)) if kind == 28 => (0, Some(ip.octets().to_vec())),
-        Says::Is(_) => (0, None),
+        Says::NoName => (3, Vec::new()),
+        Says::Is(IpAddr::V4(ip)) if kind == 1 => (0, vec![ip.octets().to_vec()]),
+        Says::Is(IpAddr::V6(ip)) if kind == 28 => (0, vec![ip.octets().to_vec()]),
+        Says::Are(ips) if kind == 1 => (0, ips.iter().map(|ip| ip.octets().to_vec()).collect()),
+        Says::Is(_) | Says::Are(_) => (0, Vec::new()),
     };
     let mut message = question[..2].to_vec();
-    message.extend([
-        0x81,
-        0x80 | code,
-        0,
-        1,
-        0,
-        u8::from(data.is_some()),
-        0,
-        0,
-        0,
-        0,
-    ]);
+    message.extend([0x81, 0x80 | code, 0, 1, 0, data.len() as u8, 0, 0, 0, 0]);
     message.extend(section);
-    if let Some(data) = data {
+    for data in data {
         message.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, data.len() as u8]);
         message.extend(data);
     }
@@ -248,4 +243,25 @@ fn an_address_of_a_family_that_the_network_lacks_is_not_tried() {
         text.contains("photos.example on wlan0: it has no address"),
         "{text}"
     );
+}
+
+/// RFC 8305: the next address is tried beside the silent one, over the same network.
+// behaviour: D10
+fn a_silent_address_does_not_hold_up_the_next_on_the_network_chosen() {
+    let lab = Lab::new();
+    let world = World::new(&lab);
+    name_server(&world.server, "10.1.0.1", Says::Are([SILENT, HERE]));
+    name_server(&world.server, "10.2.0.1", Says::Are([SILENT, THERE]));
+    for (label, at, over) in [
+        ("require=wifi", HERE, "wlan0"),
+        ("require=cellular", THERE, "wwan0"),
+    ] {
+        let begin = Instant::now();
+        let found = world.reach([wifi(), cellular()], label, PATIENCE).unwrap();
+        assert_eq!(found, reached(at, over));
+        let took = begin.elapsed();
+        // One address alone is given up after 5 s.
+        let stagger = Duration::from_millis(250);
+        assert!(took >= stagger && took < Duration::from_secs(4), "{took:?}");
+    }
 }

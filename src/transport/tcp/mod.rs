@@ -1,14 +1,15 @@
 //! TCP, bound to the network it is told.
 
-use super::bind::{bind_listener, source_for};
-use super::error::{advise, explain, fail};
-use super::resolve::is_localhost;
-use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, resolve};
+use super::bind::bind_listener;
+use super::contact::contact;
+use super::error::{advise, explain};
+use super::resolve::{addresses_of, is_localhost, own_addresses_of};
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
 use crate::endpoint::Endpoint;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
@@ -66,11 +67,7 @@ impl Transport for Tcp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let (Some(host), Some(port)) = (to.host(), to.port().filter(|port| *port > 0)) else {
-                let text = format_args!("{to}: to dial, name a host and a port");
-                return Err(fail(io::ErrorKind::InvalidInput, text));
-            };
-            let addresses = resolve(host, port, on).await.map_err(|e| explain(e, to))?;
+            let addresses = addresses_of(to, on).await?;
             self.connect_resolved(to, &addresses, on).await
         })
     }
@@ -96,11 +93,7 @@ impl Transport for Tcp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let Some(host) = at.host() else {
-                let text = format_args!("{at}: to listen, name an address, or 0.0.0.0 for all");
-                return Err(fail(io::ErrorKind::InvalidInput, text));
-            };
-            let addresses = resolve(host, 0, on).await.map_err(|e| explain(e, at))?;
+            let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
             let listener =
                 first_free(&addresses, &ports, on).map_err(|e| refused(e, at, &ports))?;
@@ -279,53 +272,6 @@ pub(super) fn refused(error: io::Error, at: &Endpoint, ports: &RangeInclusive<u1
         _ => return explain(error, format_args!("listening at {at}")),
     };
     advise(error, format_args!("listening at {at}"), advice)
-}
-
-/// What others dial: the host advertised, else the name or address listened at, else, for a
-/// wildcard, the network's address or the one this host would leave with.
-pub(super) fn contact(at: &Endpoint, local: SocketAddr, on: Option<&Bind>) -> io::Result<Endpoint> {
-    let contact = at.clone().with_port(local.port());
-    if let Some(host) = at.attribute("advertise") {
-        let refused = |e| io::Error::new(io::ErrorKind::InvalidInput, e);
-        return contact.with_host(host).map_err(refused);
-    }
-    let ip = local.ip().to_canonical();
-    if at.ip().is_none() {
-        return Ok(contact);
-    }
-    let known = Some(ip).filter(|ip| !ip.is_unspecified());
-    let ip = known
-        .or_else(|| source_for(on?, ip))
-        .or_else(|| outward(ip))
-        .unwrap_or(Ipv4Addr::LOCALHOST.into());
-    Ok(contact.with_ip(ip))
-}
-
-/// The address this host would use towards the internet; asks the routing table, sends nothing.
-/// The far ends are documentation addresses (RFC 5737, RFC 3849).
-fn outward(listening: IpAddr) -> Option<IpAddr> {
-    let towards = |from: IpAddr, to: IpAddr| {
-        let socket = UdpSocket::bind((from, 0)).ok()?;
-        socket.connect((to, 9)).ok()?;
-        let ip = socket.local_addr().ok()?.ip();
-        (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
-    };
-    let v4 = || {
-        towards(
-            Ipv4Addr::UNSPECIFIED.into(),
-            Ipv4Addr::new(192, 0, 2, 1).into(),
-        )
-    };
-    let v6 = || {
-        let far = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-        towards(Ipv6Addr::UNSPECIFIED.into(), far.into())
-    };
-    // A wildcard of the newer family takes both.
-    if listening.is_ipv4() {
-        v4()
-    } else {
-        v4().or_else(v6)
-    }
 }
 
 /// Whether an address is one of this host's: only such can be bound.

@@ -16,9 +16,11 @@
 //! | bytes that wait in one listener | 16 MiB | the newest is dropped |
 
 use super::bind::{bind_dialler, bind_listener};
+use super::contact::contact;
 use super::error::{explain, fail};
-use super::tcp::{Live, Place, contact, refused};
-use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, resolve};
+use super::resolve::{addresses_of, own_addresses_of};
+use super::tcp::{Live, Place, refused};
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
 use crate::endpoint::Endpoint;
 use crate::network::NetworkId;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -163,11 +165,7 @@ impl Transport for Udp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let (Some(host), Some(port)) = (to.host(), to.port().filter(|port| *port > 0)) else {
-                let text = format_args!("{to}: to dial, name a host and a port");
-                return Err(fail(io::ErrorKind::InvalidInput, text));
-            };
-            let addresses = resolve(host, port, on).await.map_err(|e| explain(e, to))?;
+            let addresses = addresses_of(to, on).await?;
             self.connect_resolved(to, &addresses, on).await
         })
     }
@@ -201,12 +199,8 @@ impl Transport for Udp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let Some(host) = at.host() else {
-                let text = format_args!("{at}: to listen, name an address, or 0.0.0.0 for all");
-                return Err(fail(io::ErrorKind::InvalidInput, text));
-            };
             let max = largest(at)?;
-            let addresses = resolve(host, 0, on).await.map_err(|e| explain(e, at))?;
+            let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
             let hub = self
                 .first_free(&addresses, &ports, on)
