@@ -37,7 +37,7 @@ impl Turn {
                 }
                 Ok(Some(id)) => {
                     // A timer of ours is armed by the task too.
-                    look = state.wants_path(&parcel.label) | parcel.relax.is_some();
+                    look = state.wants_path(now, &parcel.label) | parcel.relax.is_some();
                     Ok(id)
                 }
                 Err(error) => Err(error),
@@ -302,8 +302,8 @@ impl State {
     }
 
     /// Whether another path may have to be looked for, now that something with this label waits.
-    fn wants_path(&mut self, label: &Label) -> bool {
-        let fresh = self.waits().label.replace(*label) != Some(*label);
+    fn wants_path(&mut self, now: Instant, label: &Label) -> bool {
+        let fresh = self.waits().looked.is_due(now, label);
         let carried = (self.links.iter()).any(|link| self.core.permits(link.path, label));
         let wanted = fresh || !carried;
         self.unsettled |= wanted;

@@ -11,12 +11,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::line::{Line, Ticket};
 use super::state::State;
 use crate::label::{Label, Urgency};
 use crate::proto::session::messages::{Fate, MessageId};
+
+/// With one label paths are looked for no more often than this, unless none carries it.
+const LOOK: Duration = Duration::from_secs(1);
+/// Labels of which that is remembered.
+const LOOKED: usize = 8;
 
 /// Somebody who waits for what becomes of a message.
 #[derive(Debug)]
@@ -37,8 +42,32 @@ pub(super) struct Waits {
     /// When a message gets a looser label, unless some of it was sent, and which.
     relaxing: BTreeSet<(Instant, MessageId)>,
     relaxed: BTreeMap<MessageId, (Instant, Label)>,
-    /// The label sent last: paths are looked for when it changes.
-    pub(super) label: Option<Label>,
+    pub(super) looked: Looked,
+}
+
+/// The labels with which paths were looked for, and when: a look costs more than a message.
+#[derive(Debug, Default)]
+pub(super) struct Looked(Vec<(Label, Instant)>);
+
+impl Looked {
+    /// Whether it is time to look with this label; from now on it was done.
+    pub(super) fn is_due(&mut self, now: Instant, label: &Label) -> bool {
+        if let Some((_, at)) = self.0.iter_mut().find(|(known, _)| known == label) {
+            let due = now.saturating_duration_since(*at) >= LOOK;
+            if due {
+                *at = now;
+            }
+            return due;
+        }
+        if self.0.len() == LOOKED {
+            let oldest = self.0.iter().enumerate().min_by_key(|(_, (_, at))| *at);
+            if let Some((place, _)) = oldest {
+                self.0.swap_remove(place);
+            }
+        }
+        self.0.push((*label, now));
+        true
+    }
 }
 
 impl Waits {
@@ -164,5 +193,35 @@ impl State {
     /// Somebody waits for a message; what arrives is for it to take.
     pub(super) fn has_receivers(&self) -> bool {
         (self.waits.as_ref()).is_some_and(|waits| !waits.receivers.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_alternate_are_looked_for_once_a_second_each() {
+        let mut looked = Looked::default();
+        let start = Instant::now();
+        let labels = [Label::INTERACTIVE, Label::BACKGROUND, Label::ANY];
+        let looks = (0..3_000).filter(|turn| {
+            let now = start + Duration::from_millis(*turn);
+            looked.is_due(now, &labels[*turn as usize % 3])
+        });
+        assert_eq!(looks.count(), 9);
+    }
+
+    #[test]
+    fn many_labels_fill_no_memory_and_what_is_used_stays_known() {
+        let mut looked = Looked::default();
+        let start = Instant::now();
+        for number in 0..1_000_u32 {
+            let now = start + Duration::from_micros(number.into());
+            let label = Label::ANY.try_interface(&format!("eth{number}")).unwrap();
+            assert!(looked.is_due(now, &label));
+            assert!(!looked.is_due(now, &label));
+            assert!(looked.0.len() <= LOOKED);
+        }
     }
 }
