@@ -119,6 +119,13 @@ pub struct Label {
 const _: () = assert!(size_of::<Label>() <= 48, "a label is at most 48 bytes");
 
 impl Label {
+    /// An order that means nothing, for tables.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        let props = [self.require, self.avoid, self.prohibit].map(|props| props.0);
+        let rest = [self.urgency as u8, self.scope as u8, self.size, self.flags];
+        (self.prefer, self.bytes, props, self.interface, rest)
+    }
+
     /// Any network will do.
     pub const ANY: Label = Label {
         prefer: 0,

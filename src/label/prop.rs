@@ -112,7 +112,7 @@ impl fmt::Display for Prop {
 
 /// A set of properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Props(u16);
+pub struct Props(pub(super) u16);
 
 impl Props {
     /// None.
