@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn slots_of_the_machine_can_be_locked() {
-        if crate::requires::machine().is_err() {
+        if !Path::new(TUN).exists() {
+            eprintln!("SKIP there is no {TUN}, and so no lab");
             return;
         }
         let now = crate::clock::now();
