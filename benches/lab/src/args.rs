@@ -17,9 +17,10 @@ with --jobs 1 everything takes 7 hours. Busy cores spoil the figures; each table
   --runs N        runs of each, interleaved; their median is shown (default 5)
   --tries N       losses of each kind for mancom in B4 and B5 (default 5; 50 for the bar)
   --peer-tries N  the same for each peer (default: as many, at most 5)
-  --jobs N        worlds at once in B4 and B5; half as many where the lab's networks are filled (B3 at 20 + 2
-                  Mbit/s, B6, B7), one alone where the machine is (B3 at 100, B12). Default: three for each core,
-                  1 on fewer than four: a lost network takes 3 % of a core, a filled one a third
+  --jobs N        worlds at once in B4 and B5, of which five lose carriers, in turn, one every 2.2 s; half as many
+                  where the lab's networks are filled (B3 at 20 + 2 Mbit/s, B6, B7), one alone where the machine is
+                  (B3 at 100, B12). Default: three for each core, 1 on fewer than four: a lost network takes 3 % of
+                  a core, a filled one a third
   --quick         one short run of the most telling peers: a minute in all
   --peers A,B     only these peers, such as mancom,mptcp,tcp-two
   --congestion A  only cubic or only bbr

@@ -60,6 +60,16 @@ impl Fault {
             Fault::Address => (false, false),
         }
     }
+
+    /// Whether the kernel tells the client that the interface does not carry any more.
+    pub(crate) fn stops_running(self) -> bool {
+        self.changes_carrier() || self == Fault::Admin
+    }
+
+    /// Whether losing and mending it change a carrier.
+    pub(crate) fn changes_carrier(self) -> bool {
+        matches!(self, Fault::CarrierOnly | Fault::Carrier)
+    }
 }
 
 /// Changes interfaces of one host. A change is in force when its function returns: `ip` would

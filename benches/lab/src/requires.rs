@@ -19,7 +19,8 @@ const PROGRAMS: [(&str, &str); 5] = [
 ];
 /// What is left of a lab that was interrupted may take so long to end.
 const ENDING: Duration = Duration::from_secs(1);
-const TUN: &str = "/dev/net/tun";
+/// What links are made of.
+pub(crate) const TUN: &str = "/dev/net/tun";
 
 /// # Errors
 ///

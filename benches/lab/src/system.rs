@@ -1,4 +1,4 @@
-//! The five system calls here that no crate in use wraps safely.
+//! The six system calls here that no crate in use wraps safely.
 #![allow(
     unsafe_code,
     reason = "each call is alone in its function, with why it is sound"
@@ -52,6 +52,25 @@ pub(crate) fn set_realtime(priority: c_int) -> io::Result<()> {
     };
     // SAFETY: the parameters live through the call; 0 is the calling thread.
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) })
+}
+
+/// Locks a byte of a file, whether it has such or not, until the file is closed; `false` if another that has opened it did.
+pub(crate) fn lock_byte(file: BorrowedFd<'_>, offset: u64) -> io::Result<bool> {
+    // SAFETY: every field is an integer.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+    lock.l_len = 1;
+    // SAFETY: F_OFD_SETLK reads a `flock`, which lives through the call.
+    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    match check(locked) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Has a command run in this network namespace, with a /sys that shows it.

@@ -93,11 +93,21 @@ impl Cell {
         world: &World,
         during: impl FnOnce(u64) -> io::Result<T>,
     ) -> io::Result<(Outcome, T)> {
+        self.measure_from(world, Ok, during)
+    }
+
+    /// The same from a zero of the caller's, who is told the earliest once both are connected.
+    pub(super) fn measure_from<T>(
+        &self,
+        world: &World,
+        zero: impl FnOnce(u64) -> io::Result<u64>,
+        during: impl FnOnce(u64) -> io::Result<T>,
+    ) -> io::Result<(Outcome, T)> {
         world.set_default_congestion(self.congestion)?;
         settle(world)?;
         let (mut client, mut server) = self.connected(world)?;
         let plan = Plan {
-            zero: clock::now() + LEAD,
+            zero: zero(clock::now() + LEAD)?,
             end: self.end,
             flows: self.flows.clone(),
         };

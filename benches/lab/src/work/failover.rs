@@ -1,7 +1,7 @@
 //! B4 and B5: a network is lost under a live stream of 100 messages a second.
 //!
 //! ```text
-//!  0          2 s                         + 2 s                + 1.5 s
+//!  0          2 s                         + 2.3 s              + 1.5 s
 //!  ├ messages ┼ fault ─────────────────────┼ mended ──────────────┤ end
 //!             └──── gap ────┘ └─ late ones ─┘
 //! ```
@@ -12,15 +12,18 @@
 //! by then is missing. (Plain TCP may wait longer than that before it tries again.)
 //!
 //! Each try is a session of its own. The first 2 s, and the second before them in which it connects, are there
-//! because the kernel tells a loss of carrier late if the link changed within the last second. The network is gone for
-//! longer than any peer needs that does not wait for its return.
+//! because the kernel tells a loss of carrier late if a link changed within the last second, whichever it was: carriers
+//! are lost in turn, see [`slot`]. The network is gone for longer than any peer needs that does not wait for its return.
 
 use std::collections::HashSet;
 use std::io;
+use std::time::Duration;
 
+use super::slot::{self, Slot};
 use super::{Cell, Class, Load, Outcome, Study, both, told as told_of};
 use crate::args::Args;
 use crate::clock;
+use crate::control::{Monitor, says_running};
 use crate::peer::{
     MANCOM, MPTCP, MPTCP_BACKUP, MPTCP_TUNED, NOQ_BACKUP, NOQ_FAST, Peer, RECONNECT, TCP_WIFI,
 };
@@ -39,7 +42,7 @@ const PEERS: [Peer; 8] = [
     MANCOM,
 ];
 const QUICK: [Peer; 2] = [MPTCP_BACKUP, MANCOM];
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     Column::new("gap p50", "ms", Stat::Median),
     Column::new("gap p95", "ms", Stat::P95),
     Column::new("gap p99", "ms", Stat::P99),
@@ -52,9 +55,13 @@ const COLUMNS: [Column; 12] = [
     Column::new("not resumed", "sessions", Stat::Sum),
     Column::new("tries", "", Stat::Sum),
     Column::new("on wlan0 before", "%", Stat::Median),
+    Column::new("told after p95", "ms", Stat::P95),
 ];
 const FAULT: u64 = 2000;
-const HOLD: u64 = 2000;
+/// What suits carriers suits everything.
+const HOLD: u64 = slot::GONE;
+/// What starting and connecting take at most, unless this machine is very busy.
+const CONNECT: u64 = 2000;
 const AFTER: u64 = 1500;
 const END: u64 = FAULT + HOLD + AFTER;
 const EVERY: u64 = 10;
@@ -123,7 +130,12 @@ fn study(args: &Args, bar: &'static str, from: Side, (name, fault): (&str, Fault
         }
     });
     let sheet = Sheet::new(bar, title, conditions, &columns);
-    let mut study = Study::new(sheet, Load::Light, move |sheet| judge(sheet, bar, from));
+    let load = if fault.changes_carrier() {
+        Load::Carrier
+    } else {
+        Load::Light
+    };
+    let mut study = Study::new(sheet, load, move |sheet| judge(sheet, bar, from));
     for number in 0..args.tries {
         for peer in args.peers(&PEERS, &QUICK) {
             // The peers' tries are spread over mancom's.
@@ -165,11 +177,29 @@ fn once(
         }],
         end: END,
     };
-    let tried = one.measure_during(world, |zero| lose(world, zero, from, fault));
+    let (mut kept, ahead) = (None, FAULT * 1_000_000);
+    if fault.changes_carrier() {
+        let connect = CONNECT * 1_000_000;
+        let slot = Slot::take(clock::now() + connect + ahead)?;
+        clock::sleep_until(slot.at - ahead - connect);
+        kept = Some(slot);
+    }
+    let zero = |earliest| {
+        let Some(slot) = &mut kept else {
+            return Ok(earliest);
+        };
+        // Missed, it goes to the next that is free.
+        if slot.at < earliest + ahead {
+            *slot = Slot::take(earliest + ahead)?;
+        }
+        Ok(slot.at - ahead)
+    };
+    let during = |zero| lose(world, zero, from, fault);
+    let tried = one.measure_from(world, zero, during);
     world.mend("wlan0")?;
     let (outcome, loss) = tried?;
     let mut figures = Fall::of(&outcome, from, &loss).figures();
-    figures.push(loss.share);
+    figures.extend([loss.share, loss.told]);
     Ok(figures)
 }
 
@@ -179,6 +209,8 @@ struct Loss {
     mended: u64,
     /// How much of what was sent just before was on the network that is lost, in percent.
     share: f64,
+    /// Milliseconds until the kernel told the client that the network does not carry; NaN if it does not tell that.
+    told: f64,
 }
 
 fn lose(world: &World, zero: u64, from: Side, fault: Fault) -> io::Result<Loss> {
@@ -196,7 +228,16 @@ fn lose(world: &World, zero: u64, from: Side, fault: Fault) -> io::Result<Loss> 
     let before = both();
     clock::sleep_until(zero + FAULT * 1_000_000);
     let after = both();
-    let lost = clock::of(world.fault("wlan0", fault)?);
+    let index = world.client_index("wlan0")?;
+    let monitor = Monitor::new(&world.client)?;
+    let at = world.fault("wlan0", fault)?;
+    let lost = clock::of(at);
+    let told = if fault.stops_running() {
+        let hold = Duration::from_millis(HOLD);
+        monitor.wait(hold, |said| says_running(said, index, false))?
+    } else {
+        None
+    };
     clock::sleep_until(lost + HOLD * 1_000_000);
     let mended = clock::of(world.mend("wlan0")?);
     let [wifi, cellular] = [0, 1].map(|link| (after[link] - before[link]) as f64);
@@ -204,6 +245,7 @@ fn lose(world: &World, zero: u64, from: Side, fault: Fault) -> io::Result<Loss> 
         lost: lost.saturating_sub(zero),
         mended: mended.saturating_sub(zero),
         share: wifi / (wifi + cellular) * 100.0,
+        told: told.map_or(f64::NAN, |told| (told - at).as_secs_f64() * 1e3),
     })
 }
 

@@ -7,6 +7,7 @@ mod failover;
 mod libcmm;
 mod pool;
 mod returning;
+mod slot;
 mod stripe;
 mod study;
 mod watch;

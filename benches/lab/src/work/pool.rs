@@ -4,8 +4,8 @@
 //!  studies ──► cells, in order ──► enough shares free? ──► worker, its world ──► figures ──► sheet, judged when whole
 //! ```
 //!
-//! The machine has so many shares, and a cell takes one or more of them: see [`Load`]. Cells begin in the order
-//! of their sheet, one after the other and never two at the same moment, so that peers stay interleaved and faults do
+//! The machine has so many shares, and a cell takes one or more of them: see [`Load`]. Cells that would wait for a slot
+//! of carriers let those of other sheets pass. Cells begin in the order of their sheet, one after the other and never two at the same moment, so that peers stay interleaved and faults do
 //! not fall together. Worlds are kept for cells of the same links; while one is made, no cell begins.
 
 use std::collections::VecDeque;
@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::slot;
 use super::study::{Cell, Judge, Load, Study};
 use super::watch::Watch;
 use crate::report::{Column, Lateness, Sheet};
@@ -52,6 +53,8 @@ struct Hall {
 struct State {
     queue: VecDeque<Turn>,
     free: usize,
+    /// Cells that lose a carrier.
+    carriers: usize,
     /// Workers that make a world.
     making: usize,
     latest: Option<Instant>,
@@ -150,13 +153,31 @@ impl Open {
 /// The shares of a cell that is being measured; dropping it gives them back.
 struct Taken<'a> {
     hall: &'a Hall,
-    shares: usize,
+    load: Load,
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.hall.state().free += self.shares;
+        self.hall.state().give(self.load, self.hall.shares);
         self.hall.changed.notify_all();
+    }
+}
+
+impl State {
+    /// The first cell that need not wait for a slot of carriers, if there are shares for it.
+    fn take(&mut self, of: usize) -> Option<Turn> {
+        let full = self.carriers == slot::AT_ONCE;
+        let waits = |turn: &Turn| full && turn.load == Load::Carrier;
+        let place = self.queue.iter().position(|turn| !waits(turn))?;
+        let load = self.queue[place].load;
+        self.free = self.free.checked_sub(load.shares(of))?;
+        self.carriers += usize::from(load == Load::Carrier);
+        self.queue.remove(place)
+    }
+
+    fn give(&mut self, load: Load, of: usize) {
+        self.free += load.shares(of);
+        self.carriers -= usize::from(load == Load::Carrier);
     }
 }
 
@@ -169,6 +190,7 @@ impl Hall {
             state: Mutex::new(State {
                 queue,
                 free: shares,
+                carriers: 0,
                 making: 0,
                 latest: None,
                 ended: 0,
@@ -237,11 +259,12 @@ impl Hall {
     fn next(&self) -> Option<(Turn, Taken<'_>)> {
         let mut state = self.state();
         loop {
-            let shares = state.queue.front()?.load.shares(self.shares);
-            if shares <= state.free {
-                let turn = state.queue.pop_front()?;
-                state.free -= shares;
-                return Some((turn, Taken { hall: self, shares }));
+            if state.queue.is_empty() {
+                return None;
+            }
+            if let Some(turn) = state.take(self.shares) {
+                let load = turn.load;
+                return Some((turn, Taken { hall: self, load }));
             }
             state = self.changed.wait(state).expect("nothing panics with it");
         }
@@ -336,9 +359,8 @@ mod tests {
         assert_eq!(told(&columns, &failed), "FAILED: no report");
     }
 
-    #[test]
-    fn a_cell_that_takes_everything_waits_for_the_others() {
-        let turn = |load| Turn {
+    fn turn(load: Load) -> Turn {
+        Turn {
             study: 0,
             place: 0,
             bar: "B0",
@@ -349,14 +371,41 @@ mod tests {
                 links: Arc::new([]),
                 work: Box::new(|_| Ok(Vec::new())),
             },
+        }
+    }
+
+    #[test]
+    fn cells_that_would_wait_for_a_slot_let_others_pass() {
+        let mut queue: VecDeque<_> = (0..=slot::AT_ONCE).map(|_| turn(Load::Carrier)).collect();
+        queue.push_back(turn(Load::Light));
+        let hall = Hall::new(20, queue);
+        let mut taken = Vec::new();
+        let mut next = || {
+            let (turn, shares) = hall.next().expect("there is one");
+            taken.push(shares);
+            turn.load
         };
+        assert!((0..slot::AT_ONCE).all(|_| next() == Load::Carrier));
+        assert_eq!(next(), Load::Light);
+        // The last one's turn comes as one of its kind ends.
+        taken.remove(0);
+        let (last, _shares) = hall.next().expect("there is one");
+        assert_eq!(last.load, Load::Carrier);
+        assert_eq!(hall.state().carriers, slot::AT_ONCE);
+    }
+
+    #[test]
+    fn a_cell_that_takes_everything_waits_for_the_others() {
         let hall = Hall::new(2, [turn(Load::Light), turn(Load::Whole)].into());
         let (_, first) = hall.next().expect("there is one");
         thread::scope(|scope| {
-            let second = scope.spawn(|| hall.next().map(|(turn, taken)| (turn.load, taken.shares)));
+            let second = scope.spawn(|| hall.next().map(|(turn, taken)| (turn.load, taken.load)));
             assert_eq!(hall.state().free, 1);
             drop(first);
-            assert_eq!(second.join().expect("it waits"), Some((Load::Whole, 2)));
+            assert_eq!(
+                second.join().expect("it waits"),
+                Some((Load::Whole, Load::Whole))
+            );
         });
         assert_eq!(hall.state().free, 2);
         assert!(hall.next().is_none());

@@ -11,6 +11,8 @@ use crate::world::{LinkSpec, World};
 pub(super) enum Load {
     /// A hundred messages a second, or bulk over what a car meets, which is mostly cellular: one share.
     Light,
+    /// The same, and one of the few [slots](super::slot) of carriers.
+    Carrier,
     /// The lab's networks, filled: two shares.
     Filled,
     /// Whatever the machine can do: all of them.
@@ -20,7 +22,7 @@ pub(super) enum Load {
 impl Load {
     pub(super) fn shares(self, of: usize) -> usize {
         match self {
-            Self::Light => 1,
+            Self::Light | Self::Carrier => 1,
             Self::Filled => of.min(2),
             Self::Whole => of,
         }
@@ -81,9 +83,10 @@ mod tests {
     #[test]
     fn no_load_takes_more_than_there_is() {
         for shares in 1..20 {
-            let all = [Load::Light, Load::Filled, Load::Whole].map(|load| load.shares(shares));
+            let all = [Load::Light, Load::Carrier, Load::Filled, Load::Whole];
+            let all = all.map(|load| load.shares(shares));
             assert!(all.iter().all(|&taken| taken >= 1 && taken <= shares));
-            assert_eq!(all[2], shares);
+            assert_eq!(all[3], shares);
         }
     }
 }
