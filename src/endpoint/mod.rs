@@ -118,12 +118,15 @@ impl Shape {
     }
 }
 
-fn carrier(scheme: &str) -> &str {
-    let beneath = ["mc+", "mcs+"]
+/// The transport that a session's scheme names: `unix` of `mc+unix`.
+fn beneath(scheme: &str) -> Option<&str> {
+    ["mc+", "mcs+"]
         .into_iter()
         .find_map(|prefix| scheme.strip_prefix(prefix))
-        .unwrap_or(scheme);
-    match beneath {
+}
+
+fn carrier(scheme: &str) -> &str {
+    match beneath(scheme).unwrap_or(scheme) {
         "mc" | "mcs" | "tls" => "tcp",
         other => other,
     }
@@ -249,8 +252,7 @@ impl Endpoint {
     #[must_use]
     pub fn is_session(&self) -> bool {
         matches!(self.scheme.as_str(), "mc" | "mcs" | "mem")
-            || self.scheme.starts_with("mc+")
-            || self.scheme.starts_with("mcs+")
+            || beneath(&self.scheme).is_some()
     }
 
     /// Whether it names one place to connect to: a host and one port other than 0.
@@ -273,7 +275,6 @@ impl Endpoint {
     pub fn is_secure(&self) -> bool {
         matches!(self.scheme.as_str(), "mcs" | "tls")
             || self.scheme.starts_with("mcs+")
-            || self.scheme.ends_with("+tls")
     }
 
     /// The scheme of the transport beneath: `tcp` for `mc`, `mcs` and `tls`, `unix` for
@@ -354,6 +355,17 @@ impl Endpoint {
     #[must_use]
     pub fn typed(&self) -> &Attributes {
         &self.attributes
+    }
+
+    /// What is wrong with this endpoint where a stream is wanted and its transport carries datagrams.
+    pub(crate) fn of_datagrams(&self) -> EndpointError {
+        let scheme = self.scheme.clone();
+        EndpointError::new(&self.to_string(), None, EndpointFault::Datagrams { scheme })
+    }
+
+    /// What is wrong with this endpoint where one of its attributes is.
+    pub(crate) fn misread(&self, error: AttributeError) -> EndpointError {
+        EndpointError::new(&self.to_string(), None, error.into())
     }
 
     /// The same without its attributes, as one endpoint is compared with another.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{
     Attributes, Endpoint, EndpointError, EndpointFault as Fault, Host, MAX_ATTRIBUTES, MAX_TEXT,
-    Place, Shape,
+    Place, Shape, beneath,
 };
 
 /// Bytes of a host name (RFC 1035 section 2.3.4, in text).
@@ -62,10 +62,14 @@ fn scheme(text: &str) -> Found<'_, String> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
     };
-    if text.split('+').all(is_part) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err((text, Fault::NoScheme))
+    if !text.split('+').all(is_part) {
+        return Err((text, Fault::NoScheme));
+    }
+    let scheme = text.to_ascii_lowercase();
+    // `mc+mcs` would be a session in clear that looks like one in TLS.
+    match beneath(&scheme).and_then(|sum| sum.split('+').next()) {
+        Some("mc" | "mcs" | "tls") => Err((text, Fault::Layers { scheme })),
+        _ => Ok(scheme),
     }
 }
 

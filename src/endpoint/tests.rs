@@ -79,6 +79,20 @@ fn schemes_tell_session_security_and_carrier() {
 }
 
 #[test]
+fn a_session_is_over_one_transport_and_nothing_else() {
+    for text in [
+        "mc+mcs://h:1",
+        "mcs+mc://h:1",
+        "mc+tls://h:1",
+        "MC+mc+unix:/x",
+    ] {
+        let (column, fault) = fault(text);
+        assert!(matches!(fault, EndpointFault::Layers { .. }), "{text}: {fault}");
+        assert_eq!(column, 1);
+    }
+}
+
+#[test]
 fn only_what_cannot_leave_this_host_is_of_host_scope() {
     for text in [
         "tcp://127.0.0.1:1",

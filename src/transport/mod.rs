@@ -45,7 +45,8 @@
 //! through `testing::conformance` (feature `test-util`), as the built-in ones are; `examples/serial` does
 //! all of it.
 
-use crate::{endpoint::Endpoint, network::Network};
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
+use crate::network::Network;
 use bytes::Bytes;
 use std::any::Any;
 use std::fmt::{self, Debug};
@@ -181,6 +182,15 @@ pub trait Transport: Debug + Send + Sync + 'static {
     /// `None`, the default, leaves that to the transport.
     fn attributes(&self) -> Option<&'static [&'static str]> {
         None
+    }
+
+    /// Whether the values of these attributes are of their kinds, asked before anything is tried. The default
+    /// leaves that to [`connect`](Self::connect) and [`listen`](Self::listen).
+    ///
+    /// # Errors
+    /// The first that is not.
+    fn check(&self, _attributes: &Attributes) -> Result<(), AttributeError> {
+        Ok(())
     }
 
     /// What its links can do. Constant for one transport.

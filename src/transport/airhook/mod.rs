@@ -20,7 +20,7 @@
 
 use super::error::{explain, fail};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, Udp, resolve};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::future::poll_fn;
@@ -105,6 +105,10 @@ impl Transport for Airhook {
 
     fn attributes(&self) -> Option<&'static [&'static str]> {
         self.beneath.attributes()
+    }
+
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        self.beneath.check(attributes)
     }
 
     fn characteristics(&self) -> Characteristics {

@@ -5,7 +5,7 @@ use super::contact::contact;
 use super::error::{advise, explain};
 use super::resolve::{addresses_of, is_localhost, own_addresses_of};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
@@ -30,11 +30,11 @@ const BACKLOG: i32 = 1024;
 /// the name is tried, a quarter of a second apart, and the first to answer is kept (RFC 8305).
 /// Without a port `listen` takes a free one; at `[::]` it takes both families.
 ///
-/// Small writes leave at once (TCP_NODELAY), for sessions write whole frames; the attribute `nagle`
-/// turns that off. Keepalive is off and TCP_USER_TIMEOUT is the system's: whether a silent network
+/// Small writes leave at once (TCP_NODELAY), for sessions write whole frames; `nodelay=no` leaves that
+/// to the system (Nagle's algorithm). Keepalive is off and TCP_USER_TIMEOUT is the system's: whether a silent network
 /// is dead is decided above, where it is known what is owed.
 ///
-/// Attributes: `nagle`; `advertise=HOST`, the host that a listener's contact names.
+/// Attributes: `nodelay`, on unless said otherwise; `advertise=HOST`, the host that a listener's contact names.
 #[derive(Debug, Default)]
 pub struct Tcp {
     live: Arc<Live>,
@@ -54,7 +54,11 @@ impl Transport for Tcp {
     }
 
     fn attributes(&self) -> Option<&'static [&'static str]> {
-        Some(&["nodelay", "nagle", "advertise"])
+        Some(&["nodelay", "advertise"])
+    }
+
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        attributes.switch("nodelay").map(drop)
     }
 
     fn characteristics(&self) -> Characteristics {

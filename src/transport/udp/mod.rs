@@ -17,11 +17,11 @@
 
 use super::bind::{bind_dialler, bind_listener};
 use super::contact::contact;
-use super::error::{explain, fail};
+use super::error::{explain, fail, misread};
 use super::resolve::{addresses_of, own_addresses_of};
 use super::tcp::{Live, Place, refused};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use crate::network::NetworkId;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
@@ -155,6 +155,10 @@ impl Transport for Udp {
         Some(&["advertise", "max"])
     }
 
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        largest(attributes).map(drop)
+    }
+
     fn characteristics(&self) -> Characteristics {
         Characteristics::datagrams(MAX_DATAGRAM)
     }
@@ -178,7 +182,7 @@ impl Transport for Udp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let max = largest(to)?;
+            let max = largest(to.typed()).map_err(misread(to))?;
             let mut last = io::ErrorKind::InvalidInput.into();
             for address in addresses {
                 match dial(*address, on) {
@@ -199,7 +203,7 @@ impl Transport for Udp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let max = largest(at)?;
+            let max = largest(at.typed()).map_err(misread(at))?;
             let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
             let hub = self
@@ -228,17 +232,13 @@ impl Transport for Udp {
 }
 
 /// The largest datagram that a link of this endpoint sends.
-pub(super) fn largest(endpoint: &Endpoint) -> io::Result<usize> {
-    let Some(text) = endpoint.attribute("max") else {
-        return Ok(MAX_DATAGRAM);
+pub(super) fn largest(attributes: &Attributes) -> Result<usize, AttributeError> {
+    let read = |text: &str| {
+        let max = text.parse().ok()?;
+        (1..=MAX_DATAGRAM).contains(&max).then_some(max)
     };
-    match text.parse() {
-        Ok(max) if (1..=MAX_DATAGRAM).contains(&max) => Ok(max),
-        _ => {
-            let text = format_args!("{endpoint}: `max` is a number of bytes, 1 to {MAX_DATAGRAM}");
-            Err(fail(io::ErrorKind::InvalidInput, text))
-        }
-    }
+    let max = attributes.read("max", "a number of bytes, 1 to 65507", read)?;
+    Ok(max.unwrap_or(MAX_DATAGRAM))
 }
 
 fn dial(to: SocketAddr, on: Option<&Bind>) -> io::Result<UdpSocket> {
