@@ -179,17 +179,6 @@ impl Line {
         (self.measured.acknowledged - before) as f64 / time.as_secs_f64()
     }
 
-    /// Nobody looks for so long, nor sends, nor does the network deliver if it stands still too.
-    fn stand_still(&mut self, time: Duration, with_network: bool) {
-        self.at += time;
-        if with_network {
-            self.free += time;
-            for (back, took, _) in &mut self.flying {
-                (*back, *took) = (*back + time, *took + time);
-            }
-        }
-    }
-
     fn look(&mut self) {
         self.told = self.estimate.take(self.began + self.at, &self.measured);
     }
@@ -450,25 +439,5 @@ fn a_queue_that_is_seen_is_never_longer_than_two_packets_and_what_looking_costs(
         let queue = line.waited(99);
         let most = packet * 3 + millis(3);
         assert!(queue <= most, "{mbit} Mbit/s, {rtt} ms: {queue:?}");
-    }
-}
-
-// behaviour: I8
-#[test]
-fn a_host_that_stood_still_makes_no_queue_afterwards() {
-    // It alone, or the network with it, as where both are one machine.
-    for with_network in [false, true] {
-        let mut line = Line::new(20, 20);
-        line.run(Wants::Gated, millis(15_000));
-        for still in [8, 15, 30, 45, 60] {
-            line.stand_still(millis(still), with_network);
-            line.run(Wants::Gated, millis(still + 40));
-            line.waits.clear();
-            line.run(Wants::Gated, millis(1_000));
-            let queue = line.waited(99);
-            assert!(queue <= millis(6), "{still} ms, {with_network}: {queue:?}");
-        }
-        let delivered = line.run(Wants::Gated, millis(5_000)) / MBIT as f64;
-        assert!(delivered >= 19.0, "{delivered}");
     }
 }
