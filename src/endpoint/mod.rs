@@ -32,6 +32,8 @@
 
 mod attributes;
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod parse;
 #[cfg(test)]
 mod tests;

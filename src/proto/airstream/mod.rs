@@ -68,6 +68,8 @@ use std::time::{Duration, Instant};
 use super::airhook::{Airhook, Event, MessageId, Received, Settings, State};
 
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod incoming;
 mod input;
 mod life;
