@@ -60,6 +60,11 @@ pub fn handshake(bytes: &[u8]) {
     proto::session::handshake::fuzz::handshake(bytes, &AGREED);
 }
 
+/// What honest far ends say, as [`handshake`] reads it, by name.
+pub fn honest_handshakes() -> Vec<(&'static str, Vec<u8>)> {
+    proto::session::handshake::fuzz::honest(&AGREED)
+}
+
 /// A text, read as a label.
 pub fn label(bytes: &[u8]) {
     crate::label::fuzz::label(bytes);

@@ -166,6 +166,56 @@ fn proves(script: &mut Script<'_>, credentials: &Credentials) {
     let _ = state.accepted(message(script));
 }
 
+/// What an honest far end says to each of the first four: scripts that come to a good end.
+///
+/// # Panics
+/// If it fails: the messages are its own.
+pub(crate) fn honest(agreed: &[Agreed; 2]) -> Vec<(&'static str, Vec<u8>)> {
+    let [dialler, listener] = agreed;
+    let [us, them] = [Role::Dialler, Role::Listener].map(entropy);
+    let (state, hello) = DialHello::new(us.clone(), offer(Role::Dialler));
+    let Ok(Greeting::New(greeting)) = Greeting::parse(body(&hello)) else {
+        panic!("a hello is read as a hello");
+    };
+    let cookie = greeting.ask_cookie(&COOKIES, b"source", 1);
+    let replied = greeting.reply(them.clone(), offer(Role::Listener));
+    let (awaiting, reply) = replied.expect("no weak key");
+    let Ok(Replied::Confirm(_, confirm)) = state.reply(body(&reply)) else {
+        panic!("a reply is confirmed");
+    };
+    let (_, accepted) = awaiting.confirm(body(&confirm)).expect("it verifies");
+
+    let ours = offer(Role::Dialler);
+    let (state, attach) = DialAttach::new(us.clone(), &dialler.credentials, PATH, &ours);
+    let Ok(Greeting::Attach(greeting)) = Greeting::parse(body(&attach)) else {
+        panic!("an attach is read as an attach");
+    };
+    let known = Some(&listener.credentials);
+    let theirs = offer(Role::Listener);
+    let (awaiting, challenge) = greeting.challenge(them.clone(), known, theirs);
+    let (_, proof) = state.challenge(body(&challenge)).expect("it is answered");
+    let (_, admitted) = awaiting.proof(body(&proof)).expect("it verifies");
+
+    let ours = safe(Role::Dialler);
+    let started = DialProved::new(us, &dialler.credentials, PATH, &ours);
+    let (_, proved) = started.expect("the path is safe enough");
+    let Ok(Greeting::Proved(greeting)) = Greeting::parse(body(&proved)) else {
+        panic!("a proof is read as a proof");
+    };
+    let answered = greeting.answer(them, known, &safe(Role::Listener));
+    let (_, at_once) = answered.expect("it verifies");
+
+    vec![
+        ("hello", [&[0], &hello[..], &confirm].concat()),
+        ("attach", [&[0], &attach[..], &proof].concat()),
+        ("proved", [&[0], &proved[..]].concat()),
+        ("reply", [&[1], &reply[..], &accepted].concat()),
+        ("cookie", [&[1], &cookie[..], &reply].concat()),
+        ("challenge", [&[2], &challenge[..], &admitted].concat()),
+        ("at-once", [&[3], &at_once[..]].concat()),
+    ]
+}
+
 // ---- somebody between honest ends
 
 /// What becomes of messages under way.
