@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Attributes, Endpoint, EndpointError};
+use super::{Attributes, Endpoint, EndpointError, MAX_TEXT};
 
 /// Reads a text every way there is; what is printed of an endpoint is the endpoint.
 ///
@@ -57,7 +57,10 @@ fn changed(endpoint: &Endpoint) {
     .into_iter()
     .flatten()
     {
-        reads_back(&more);
+        // A port may make it longer than what is read.
+        if more.to_string().len() <= MAX_TEXT {
+            reads_back(&more);
+        }
     }
 }
 

@@ -28,7 +28,7 @@
 //!
 //! # Limits
 //!
-//! 2,048 bytes of text, 253 of a host name, 64 attributes.
+//! 2,048 bytes of text, read or printed, 253 of a host name, 64 attributes.
 
 mod attributes;
 mod error;

@@ -121,13 +121,13 @@ macro_rules! replays {
 
 // Some hundreds of milliseconds each, unoptimised.
 replays! {
-    airhook: 1_000,
-    airstream: 1_000,
-    endpoint: 3_000,
+    airhook: 2_000,
+    airstream: 2_000,
+    endpoint: 5_000,
     frames: 10_000,
-    handshake: 500,
+    handshake: 1_000,
     label: 10_000,
-    session: 500,
+    session: 1_500,
 }
 
 #[test]

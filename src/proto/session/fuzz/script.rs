@@ -294,6 +294,14 @@ impl Stage {
         for path in self.pair.paths() {
             self.pair.cut(path);
         }
+        self.run(Duration::from_secs(1));
+        for end in End::BOTH {
+            // One that the other end would not join has no link.
+            for path in self.pair.session(end).paths() {
+                let now = self.pair.now();
+                self.pair.session(end).lose(now, path);
+            }
+        }
         self.run(Duration::from_secs(700));
         for side in &self.pair.sides {
             assert!(side.session.closed().is_some(), "{:?}", side.session);
