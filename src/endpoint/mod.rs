@@ -28,10 +28,12 @@
 //!
 //! # Limits
 //!
-//! 2,048 bytes of text, 253 of a host name, 64 attributes.
+//! 2,048 bytes of text, read or printed, 253 of a host name, 64 attributes.
 
 mod attributes;
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod parse;
 #[cfg(test)]
 mod tests;

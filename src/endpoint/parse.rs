@@ -17,7 +17,9 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
     if text.len() > MAX_TEXT {
         return Err(EndpointError::new(text, None, Fault::TooLong));
     }
-    read(text).map_err(|fault| located(text, fault))
+    let found = read(text).map_err(|fault| located(text, fault))?;
+    // What is encoded as it is printed may have become longer.
+    found.bounded()
 }
 
 fn read(text: &str) -> Found<'_, Endpoint> {
@@ -43,9 +45,11 @@ fn read(text: &str) -> Found<'_, Endpoint> {
         (Shape::Name, name) => self::name(&scheme, name.unwrap_or(place))?,
         (Shape::Any, Some(path)) if path.starts_with('/') => Place::Path(decoded(path)?),
         (Shape::Any, Some(authority)) => self::authority(&scheme, authority, true)?,
-        // `localhost:7000`: a host and a port, and no scheme.
-        (Shape::Any, None) if is_number(place) => return Err((text, Fault::NoScheme)),
-        (Shape::Any, None) => self::path(place)?,
+        (Shape::Any, None) => match self::path(place)? {
+            // `localhost:7000`: a host and a port, and no scheme; however it is written.
+            Place::Path(path) if is_number(&path) => return Err((text, Fault::NoScheme)),
+            path => path,
+        },
     };
     Ok(Endpoint {
         place,
@@ -180,7 +184,11 @@ pub(super) fn attributes_of(text: &str, separator: char) -> Result<Attributes, E
         Some(at) => Err((&text[at..], Fault::Blank)),
         None => attributes(text, separator),
     };
-    found.map_err(|fault| located(text, fault))
+    let found = found.map_err(|fault| located(text, fault))?;
+    match found.to_string().len() > MAX_TEXT {
+        true => Err(EndpointError::new(text, None, Fault::TooLong)),
+        false => Ok(found),
+    }
 }
 
 /// A fault of a part of this text.

@@ -126,6 +126,8 @@ fn a_bad_text_is_told_with_its_place() {
         ("photos.example", 1, F::NoScheme),
         ("1tcp://h", 1, F::NoScheme),
         ("mc+://h", 1, F::NoScheme),
+        ("localhost:7000", 1, F::NoScheme),
+        ("localhost:%37000", 1, F::NoScheme),
         ("tcp:h:1", 5, F::NoSlashes { scheme: s("tcp") }),
         ("tcp://", 7, F::NoHost),
         ("tcp://:80", 7, F::NoHost),
@@ -179,6 +181,19 @@ fn texts_and_attributes_are_bounded() {
         *grown.expect_err("too long").fault(),
         EndpointFault::TooLong
     );
+}
+
+// behaviour: G1, for endpoints
+#[test]
+fn what_would_be_too_long_to_be_read_when_printed_is_not_read_at_all() {
+    let fits = format!("unix:/{}", "é".repeat((MAX_TEXT - 6) / 6));
+    assert_eq!(read(&read(&fits).to_string()), read(&fits));
+    let grows = format!("{fits}é");
+    let error = Endpoint::from_str(&grows).expect_err("6 bytes of text each");
+    assert_eq!(*error.fault(), EndpointFault::TooLong);
+    let attributes = format!("name={}", "é".repeat(MAX_TEXT / 6));
+    let error = Attributes::from_str(&attributes).expect_err("too long");
+    assert_eq!(*error.fault(), EndpointFault::TooLong);
 }
 
 #[test]

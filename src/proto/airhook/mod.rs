@@ -94,6 +94,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod input;
 mod output;
 mod packet;

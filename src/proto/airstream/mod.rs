@@ -69,6 +69,8 @@ use super::airhook::{Airhook, Event, MessageId, Received, Settings, State};
 
 mod error;
 mod figures;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod incoming;
 mod input;
 mod life;

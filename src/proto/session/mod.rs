@@ -105,6 +105,8 @@ mod error;
 mod flights;
 mod forecast;
 pub mod frame;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 pub mod handshake;
 mod idle;
 mod input;

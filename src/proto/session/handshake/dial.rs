@@ -279,7 +279,7 @@ impl DialProof {
     }
 }
 
-fn hello(terms: &Terms, cookie: &[u8]) -> Vec<u8> {
+pub(super) fn hello(terms: &Terms, cookie: &[u8]) -> Vec<u8> {
     let mut body = begin(Kind::Hello);
     terms.put(&mut body);
     body.put_u8(u8::try_from(cookie.len()).expect("a cookie is within its limit"));

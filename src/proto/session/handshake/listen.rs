@@ -57,8 +57,8 @@ impl Greeting {
 /// A dialler's hello.
 #[derive(Debug)]
 pub struct NewHello {
-    terms: Terms,
-    cookie: Vec<u8>,
+    pub(super) terms: Terms,
+    pub(super) cookie: Vec<u8>,
     /// As received, for the hash of both hellos.
     hello: Vec<u8>,
 }

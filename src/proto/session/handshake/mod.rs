@@ -75,6 +75,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod dial;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod keys;
 mod listen;
 mod message;

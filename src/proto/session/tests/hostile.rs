@@ -120,6 +120,25 @@ fn an_offset_that_overflows_ends_the_path() {
     assert_eq!(error, ProtocolError::BeyondCredit);
 }
 
+// behaviour: K4
+#[test]
+fn payload_of_a_stream_that_is_over_may_claim_any_offset() {
+    let mut pair = pair();
+    let id = known(&mut pair);
+    for end in End::BOTH {
+        let now = pair.now();
+        pair.session(end).shutdown(now, id);
+        pair.session(end).release(now, id);
+    }
+    pair.run(Duration::from_secs(1));
+    assert!(!pair.session(End::Listener).streams.contains_key(&id));
+    let late = [&data(id, u64::MAX, 4)[..], b"late"].concat();
+    for piece in late.chunks(17) {
+        assert_eq!(inject(&mut pair, piece), Ok(()));
+    }
+    assert_eq!(pair.session(End::Listener).paths().len(), 1);
+}
+
 // behaviour: K9
 #[test]
 fn an_acknowledgement_of_what_was_never_sent_ends_the_path() {
