@@ -58,7 +58,7 @@
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
 //! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be. A connection holds up to
-//! 64 KiB each way while bulk goes, a few without. Eight tickets are kept for each `connect`.
+//! 50 KiB to write and 40 KiB read while bulk goes, a few without. Eight tickets are kept for each `connect`.
 //!
 //! # Why these crates
 //!
@@ -71,6 +71,7 @@ mod dial;
 mod error;
 mod explain;
 mod identity;
+mod io;
 mod key;
 mod known;
 mod link;
