@@ -12,7 +12,7 @@
 //!
 //! | what | bound | beyond it |
 //! | --- | --- | --- |
-//! | dialling | 5 s | `TimedOut` |
+//! | one attempt to dial | 5 s | `TimedOut`; a `connect` tries again |
 //! | peers that were heard of and opened nothing yet | 256 a listener, 5 s each | the oldest is dropped |
 //! | links that wait to be accepted | 1,024 | one more is closed |
 //! | a link whose program dropped it | 60 s, 1 s after the last word | it is reset |
