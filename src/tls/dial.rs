@@ -95,8 +95,10 @@ impl Dialling {
         let connecting = connector.connect(self.name.clone(), Below::new(link));
         let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
         let link = TlsLink::new(stream, self.bare, self.proves)?;
-        if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
-            let learned = known.learn(PublicKey::of(&peer.0));
+        let peer = link.channel().peer.as_ref();
+        let peer = peer.map(|peer| PublicKey::of(&peer.0));
+        if let (Some(known), Some(peer)) = (&self.known, peer) {
+            let learned = known.learn(peer).await;
             learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
         Ok(Box::new(link))
