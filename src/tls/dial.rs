@@ -108,8 +108,10 @@ impl Dialling {
         let connecting = connector.connect(self.name.clone(), Below::new(link));
         let (below, tls) = connecting.await.map_err(unspoken)?.into_inner();
         let link = TlsLink::new(tls.into(), below, self.bare, self.own.is_some())?;
-        if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
-            let learned = known.learn(PublicKey::of(&peer.0));
+        let peer = link.channel().peer.as_ref();
+        let peer = peer.map(|peer| PublicKey::of(&peer.0));
+        if let (Some(known), Some(peer)) = (&self.known, peer) {
+            let learned = known.learn(peer).await;
             learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
         Ok(Box::new(link))
