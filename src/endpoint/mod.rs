@@ -268,10 +268,11 @@ impl Endpoint {
         }
     }
 
-    /// Whether it runs in TLS.
+    /// Whether it runs in TLS, as whatever travels over QUIC does.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         matches!(self.scheme.as_str(), "mcs" | "tls")
+            || self.carrier() == "quic"
             || self.scheme.starts_with("mcs+")
             || self.scheme.ends_with("+tls")
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
-use crate::transport::ByteLink;
+use crate::transport::{ByteLink, Transport};
 
 /// What is put upon the connections of one `connect` or `listen`; nothing, in clear.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,10 @@ impl Secure {
         _: Wish,
     ) -> Result<Self, TlsError> {
         Ok(Self::default())
+    }
+
+    pub(super) fn beneath(&self, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        transport
     }
 
     pub(super) fn is_clear(&self) -> bool {
@@ -101,6 +105,21 @@ impl Secure {
         })
     }
 
+    /// The transport to dial or listen with: one that secures its links itself is given the keys.
+    pub(super) fn beneath(&self, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        #[cfg(feature = "quic")]
+        {
+            let any: &dyn std::any::Any = &*transport;
+            let quic = any.downcast_ref::<crate::transport::Quic>();
+            match (quic, &self.dialling, &self.listening) {
+                (Some(quic), Some(keys), _) => return Arc::new(quic.with_dialling(keys)),
+                (Some(quic), _, Some(keys)) => return Arc::new(quic.with_listening(keys)),
+                _ => {}
+            }
+        }
+        transport
+    }
+
     pub(super) fn is_clear(&self) -> bool {
         self.dialling.is_none() && self.listening.is_none()
     }
@@ -108,18 +127,24 @@ impl Secure {
     /// A connection that was dialled.
     pub(super) async fn dialled(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         match &self.dialling {
-            Some(dialling) => dialling.secure(link).await,
-            None => Ok(link),
+            Some(dialling) if !is_secured(&*link) => dialling.secure(link).await,
+            _ => Ok(link),
         }
     }
 
     /// A connection that was accepted.
     pub(super) async fn accepted(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         match &self.listening {
-            Some(listening) => listening.secure(link).await,
-            None => Ok(link),
+            Some(listening) if !is_secured(&*link) => listening.secure(link).await,
+            _ => Ok(link),
         }
     }
+}
+
+/// Whether the transport made the connection with the keys already.
+#[cfg(feature = "tls")]
+fn is_secured(link: &dyn ByteLink) -> bool {
+    crate::tls::channel_of(link).security.is_some()
 }
 
 /// Says goodbye on a connection that nobody holds any more: a far end in TLS takes one that ends without

@@ -13,7 +13,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use super::below::Below;
 use super::explain::unspoken;
 use super::known::Known;
-use super::link::TlsLink;
+use super::link::{Channel, TlsLink};
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
 use super::{PublicKey, TlsError, alpn, provider};
@@ -26,11 +26,14 @@ const TICKETS: usize = 8;
 /// What every connection of one `connect` is made with.
 #[derive(Debug)]
 pub(crate) struct Dialling {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-    bare: bool,
-    known: Option<Known>,
-    proves: bool,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
+    pub(super) bare: bool,
+    pub(super) known: Option<Known>,
+    pub(super) proves: bool,
+    /// Remembers why it refused.
+    #[cfg(feature = "quic")]
+    pub(super) verifier: Arc<OfListeners>,
 }
 
 impl Dialling {
@@ -54,7 +57,7 @@ impl Dialling {
             None => None,
         };
         let (provider, proves) = (provider(), identity.is_some());
-        let verifier = OfListeners::new(trust, known.clone(), bare, &provider)?;
+        let verifier = Arc::new(OfListeners::new(trust, known.clone(), bare, &provider)?);
         let versions: &[_] = match endpoint.is_session() || bare {
             true => &[&TLS13],
             false => &[&TLS13, &TLS12],
@@ -63,7 +66,7 @@ impl Dialling {
             .with_protocol_versions(versions)
             .map_err(|error| TlsError::content(None, error))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<_>);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -82,6 +85,8 @@ impl Dialling {
             bare,
             known,
             proves,
+            #[cfg(feature = "quic")]
+            verifier,
         })
     }
 
@@ -95,11 +100,17 @@ impl Dialling {
         let connecting = connector.connect(self.name.clone(), Below::new(link));
         let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
         let link = TlsLink::new(stream, self.bare, self.proves)?;
-        if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
-            let learned = known.learn(PublicKey::of(&peer.0));
-            learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        }
+        self.learn(link.channel())?;
         Ok(Box::new(link))
+    }
+
+    /// Writes down who the far end is, where it is to be known from then on.
+    pub(super) fn learn(&self, channel: &Channel) -> io::Result<()> {
+        let (Some(known), Some(peer)) = (&self.known, &channel.peer) else {
+            return Ok(());
+        };
+        let learned = known.learn(PublicKey::of(&peer.0));
+        learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::runtime::Handle;
 use tokio_rustls::TlsStream;
@@ -23,7 +24,7 @@ use crate::proto::session::handshake::{Peer, Security};
 use crate::transport::{ByteLink, Measured};
 
 /// The exporter's label (RFC 8446, section 7.5).
-const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
+pub(super) const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
 /// So many places are remembered at which it is known how much went out.
 const MARKS: usize = 64;
 
@@ -37,9 +38,39 @@ pub(crate) struct Channel {
     pub(crate) peer: Option<Peer>,
 }
 
+impl Channel {
+    /// Of a connection whose far end showed this, a bare key or a certificate; `proves`: this end proved
+    /// itself if it was asked to.
+    pub(super) fn secured(
+        shown: Option<&CertificateDer<'_>>,
+        (bare, proves): (bool, bool),
+        exporter: Vec<u8>,
+    ) -> io::Result<Self> {
+        let peer = shown.map(|shown| spki(shown, bare)).transpose();
+        let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
+        let security = match proves && peer.is_some() {
+            true => Security::TlsMutual,
+            false => Security::Tls,
+        };
+        Ok(Self {
+            security: Some(security),
+            exporter,
+            peer,
+        })
+    }
+}
+
+fn failed(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
 /// That of this connection.
 pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
     let link: &dyn Any = link;
+    #[cfg(feature = "quic")]
+    if let Some(link) = link.downcast_ref::<crate::transport::QuicLink>() {
+        return link.channel().clone();
+    }
     let link = link.downcast_ref::<TlsLink>();
     link.map_or_else(Channel::default, |link| link.channel.clone())
 }
@@ -105,12 +136,8 @@ impl Wake for Waiting {
 impl TlsLink {
     /// `bare`: the far end shows bare keys; `proves`: this end proved itself if it was asked to.
     pub(super) fn new(stream: TlsStream<Below>, bare: bool, proves: bool) -> io::Result<Self> {
-        let failed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let (_, tls) = stream.get_ref();
         let shown = tls.peer_certificates().and_then(|chain| chain.first());
-        let peer = shown.map(|shown| spki(shown, bare)).transpose();
-        let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
-        let both = proves && peer.is_some();
         let exporter = match &stream {
             TlsStream::Client(stream) => {
                 let (_, tls) = stream.get_ref();
@@ -121,17 +148,11 @@ impl TlsLink {
                 tls.export_keying_material([0; 32], EXPORTER, None)
             }
         };
+        let exporter = exporter.map_err(failed)?.to_vec();
+        let channel = Channel::secured(shown, (bare, proves), exporter)?;
         let waiting = Arc::new(Waiting::default());
         Ok(Self {
-            channel: Channel {
-                security: Some(if both {
-                    Security::TlsMutual
-                } else {
-                    Security::Tls
-                }),
-                exporter: exporter.map_err(failed)?.to_vec(),
-                peer,
-            },
+            channel,
             written: 0,
             marks: VecDeque::from([(0, 0)]),
             waker: Waker::from(Arc::clone(&waiting)),

@@ -75,6 +75,8 @@ mod key;
 mod known;
 mod link;
 mod listen;
+#[cfg(feature = "quic")]
+mod quic;
 mod trust;
 mod verify;
 mod wish;
@@ -91,10 +93,12 @@ pub use identity::Identity;
 pub use key::{KeyError, PublicKey};
 
 pub(crate) use dial::Dialling;
-#[cfg(test)]
-use link::Channel;
+#[cfg(any(test, feature = "quic"))]
+pub(crate) use link::Channel;
 pub(crate) use link::{channel_of, finish};
 pub(crate) use listen::Listening;
+#[cfg(feature = "quic")]
+pub(crate) use quic::{alerted, exporter};
 pub(crate) use trust::Trust;
 pub use wish::Defaults;
 pub(crate) use wish::{Kept, Wish};
@@ -104,6 +108,9 @@ pub(crate) const ATTRIBUTES: [&str; 4] = ["alpn", "bare", "name", "pin"];
 
 /// What a session's own connections are told apart by from other protocols (RFC 7301).
 const ALPN: &[u8] = b"mancom/1";
+/// And streams over QUIC, which is nothing without such a name (RFC 9001, section 8.1).
+#[cfg(feature = "quic")]
+const STREAM: &[u8] = b"mancom-stream/1";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
@@ -113,6 +120,10 @@ fn provider() -> Arc<CryptoProvider> {
 fn alpn(endpoint: &crate::endpoint::Endpoint) -> Vec<Vec<u8>> {
     if endpoint.is_session() {
         return vec![ALPN.to_vec()];
+    }
+    #[cfg(feature = "quic")]
+    if endpoint.carrier() == "quic" && !endpoint.has("alpn") {
+        return vec![STREAM.to_vec()];
     }
     let named = endpoint.attribute("alpn").unwrap_or_default().split(',');
     named

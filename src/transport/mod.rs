@@ -67,6 +67,10 @@ mod memory;
 mod multicast;
 #[cfg(target_os = "linux")]
 mod outq;
+#[cfg(feature = "quic")]
+mod quic;
+#[cfg(any(feature = "airhook", feature = "quic"))]
+mod race;
 mod registry;
 mod resolve;
 mod tcp;
@@ -88,6 +92,8 @@ pub use crate::proto::pull::{PullSchedule, PullScheduleError};
 pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
 pub use multicast::{GroupLink, Multicast};
+#[cfg(feature = "quic")]
+pub use quic::{Quic, QuicLink};
 pub(crate) use registry::check_attributes;
 pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
@@ -137,6 +143,9 @@ pub struct Characteristics {
     pub pull_schedule: bool,
     /// A place takes one link, and the next when that is gone: a line between two ends.
     pub one_at_a_time: bool,
+    /// Its links are encrypted and prove who is at their ends, so that nothing of that kind is put upon
+    /// them. The keys are those of the builders above only where the transport is one of mancom's.
+    pub secure: bool,
 }
 
 impl Characteristics {
@@ -154,6 +163,7 @@ impl Characteristics {
             multicast: false,
             pull_schedule: false,
             one_at_a_time: false,
+            secure: false,
         }
     }
 
@@ -171,7 +181,7 @@ impl Characteristics {
 }
 
 /// A way to carry bytes. Object safe; third parties implement it and put it into a [`Registry`].
-pub trait Transport: Debug + Send + Sync + 'static {
+pub trait Transport: Any + Debug + Send + Sync + 'static {
     /// The scheme this transport is registered under and found by
     /// (as the carrier of an endpoint): lower case, without the colon.
     fn scheme(&self) -> &'static str;

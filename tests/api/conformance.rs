@@ -57,6 +57,19 @@ async fn airhook() -> Column {
     conformance::column(&subject(mancom::transport::Airhook::new, places)).await
 }
 
+#[cfg(feature = "quic")]
+async fn quic() -> Column {
+    use mancom::transport::Quic;
+    let places = [
+        "quic://127.0.0.1:0",
+        "quic://127.0.0.1:0",
+        "quic://127.0.0.1:1",
+    ];
+    let me = mancom::Identity::generate().unwrap();
+    let new = || Quic::new().identity(&me).pin(me.public_key());
+    conformance::column(&subject(new, places)).await
+}
+
 async fn multicast() -> Column {
     let free = || UdpSocket::bind("127.0.0.1:0").unwrap();
     let sockets = [free(), free(), free()];
@@ -209,6 +222,8 @@ async fn every_transport_answers_for_every_statement() {
     let mut columns = vec![memory().await, tcp().await, udp().await, multicast().await];
     #[cfg(feature = "airhook")]
     columns.push(airhook().await);
+    #[cfg(feature = "quic")]
+    columns.push(quic().await);
     #[cfg(unix)]
     columns.extend([unix("").await, unix("?type=seqpacket").await]);
     let mut table = Table::from(columns);

@@ -109,6 +109,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     asked.check_clear(&endpoint, &near(endpoint.clone()).await)?;
     let secure = Secure::to_listen(&context, &endpoint, asked.tls).await;
     let secure = secure.map_err(Unfit::Tls)?;
+    let transport = secure.beneath(transport);
     // Whom it lets in is nothing for those who dial it.
     #[cfg(feature = "tls")]
     let endpoint = endpoint.without(&["bare", "pin"]);
