@@ -16,7 +16,7 @@ use super::known::Known;
 use super::link::{Channel, TlsLink};
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{PublicKey, TlsError, alpn, provider};
+use super::{PublicKey, TlsError, alpn, is_own, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -51,7 +51,7 @@ impl Dialling {
         })?;
         // An authority says of certificates whose they are; without one keys are all that counts.
         let keys = !trust.is_unsaid() && trust.authorities.is_empty();
-        let bare = endpoint.has("bare") || endpoint.is_session() && keys;
+        let bare = endpoint.has("bare") || is_own(endpoint) && keys;
         let known = match &trust.first_use {
             Some(path) => Some(Known::read(path, place(endpoint, name))?),
             None => None,

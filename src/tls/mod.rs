@@ -37,7 +37,7 @@
 //!   none of these was said the authorities of the host. Whom a listener lets in: keys pinned and
 //!   authorities given, and if none was said everybody, by the key they prove
 //!   ([`Session::peer`](crate::Session::peer)).
-//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` trusts keys alone, and by diallers
+//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and by diallers
 //!   that have no certificate; else in a certificate. A listener with a certificate shows either, one
 //!   without none but the key. What is pinned is the key in both cases, and then nothing else of a
 //!   certificate counts, its dates included.
@@ -86,6 +86,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use rustls::crypto::CryptoProvider;
 
 pub use error::{Changed, TlsError};
@@ -109,20 +110,23 @@ pub(crate) const ATTRIBUTES: [&str; 4] = ["alpn", "bare", "name", "pin"];
 /// What a session's own connections are told apart by from other protocols (RFC 7301).
 const ALPN: &[u8] = b"mancom/1";
 /// And streams over QUIC, which is nothing without such a name (RFC 9001, section 8.1).
-#[cfg(feature = "quic")]
 const STREAM: &[u8] = b"mancom-stream/1";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The protocols that an endpoint names, or the session's own.
-fn alpn(endpoint: &crate::endpoint::Endpoint) -> Vec<Vec<u8>> {
+/// Whether what is spoken there is mancom's own, and the far end one that knows bare keys.
+fn is_own(endpoint: &Endpoint) -> bool {
+    endpoint.is_session() || endpoint.carrier() == "quic" && !endpoint.has("alpn")
+}
+
+/// The protocols that an endpoint names, or its own.
+fn alpn(endpoint: &Endpoint) -> Vec<Vec<u8>> {
     if endpoint.is_session() {
         return vec![ALPN.to_vec()];
     }
-    #[cfg(feature = "quic")]
-    if endpoint.carrier() == "quic" && !endpoint.has("alpn") {
+    if is_own(endpoint) {
         return vec![STREAM.to_vec()];
     }
     let named = endpoint.attribute("alpn").unwrap_or_default().split(',');
