@@ -67,7 +67,8 @@ fn schemes_tell_session_security_and_carrier() {
         ("tcp://h:1", false, false, "tcp"),
         ("tls://h:1", false, true, "tcp"),
         ("unix:/x", false, false, "unix"),
-        ("quic://h:1", false, false, "quic"),
+        ("quic://h:1", false, true, "quic"),
+        ("mc+quic://h:1", true, true, "quic"),
     ] {
         let at = read(text);
         assert_eq!(

@@ -15,6 +15,8 @@ mod listening;
 mod macros;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod messages;
+#[cfg(feature = "quic")]
+mod quic;
 mod raw;
 #[cfg(all(target_os = "linux", feature = "test-util"))]
 mod serial;
