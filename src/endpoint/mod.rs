@@ -12,6 +12,7 @@
 //! | `mc+X`, `mcs+X` | the same over another transport | `X` |
 //! | `mem` | a session in this process | `mem` |
 //! | `tls` | a plain stream in TLS | `tcp` |
+//! | `mc+quic`, `quic` | a session, a plain stream; QUIC is in TLS by itself | `quic` |
 //! | `tcp`, `unix`, .. | a plain transport | itself |
 //! | `channel` | a service name of the configuration | |
 //!

@@ -4,9 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::tracker::Guard;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
 use crate::transport::{ByteLink, Transport};
+#[cfg(feature = "quic")]
+use crate::transport::{Quic, QuicLink};
 
 /// What is put upon the connections of one `connect` or `listen`; nothing, in clear.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +113,7 @@ impl Secure {
         #[cfg(feature = "quic")]
         {
             let any: &dyn std::any::Any = &*transport;
-            let quic = any.downcast_ref::<crate::transport::Quic>();
+            let quic = any.downcast_ref::<Quic>();
             match (quic, &self.dialling, &self.listening) {
                 (Some(quic), Some(keys), _) => return Arc::new(quic.with_dialling(keys)),
                 (Some(quic), _, Some(keys)) => return Arc::new(quic.with_listening(keys)),
@@ -148,12 +151,32 @@ fn is_secured(link: &dyn ByteLink) -> bool {
 }
 
 /// Says goodbye on a connection that nobody holds any more: a far end in TLS takes one that ends without
-/// a word for torn.
-pub(super) fn finish(link: Box<dyn ByteLink>) {
+/// a word for torn. A shutdown waits for those that nobody's system would send the rest of.
+pub(super) fn finish(link: Box<dyn ByteLink>, alive: Guard) {
+    let Some(link) = parted(link, alive) else {
+        return;
+    };
     #[cfg(feature = "tls")]
     crate::tls::finish(link);
     #[cfg(not(feature = "tls"))]
     drop(link);
+}
+
+/// Drops a connection, and where no system sends what it took has a shutdown wait until that arrived;
+/// any other is handed back.
+#[cfg_attr(
+    not(feature = "quic"),
+    expect(clippy::unnecessary_wraps, reason = "as with the feature")
+)]
+pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<Box<dyn ByteLink>> {
+    #[cfg(feature = "quic")]
+    if (&*link as &dyn std::any::Any).is::<QuicLink>() {
+        let link: Box<dyn std::any::Any> = link;
+        link.downcast::<QuicLink>().expect("it is one").part(alive);
+        return None;
+    }
+    drop(alive);
+    Some(link)
 }
 
 /// How safe a connection is, its exporter, and who is at its far end.

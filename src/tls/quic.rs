@@ -11,9 +11,7 @@ use super::link::{Channel, EXPORTER};
 use super::{Dialling, Listening};
 
 /// What the proofs of a session's handshake cover: the same as over TCP.
-pub(crate) fn exporter(
-    export: impl FnOnce(&mut [u8], &[u8]) -> Option<()>,
-) -> io::Result<Vec<u8>> {
+pub(crate) fn exporter(export: impl FnOnce(&mut [u8], &[u8]) -> Option<()>) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 32];
     let exported = export(&mut bytes, EXPORTER);
     let failed = || io::Error::other("QUIC: nothing to bind the session to");

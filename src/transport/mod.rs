@@ -143,8 +143,8 @@ pub struct Characteristics {
     pub pull_schedule: bool,
     /// A place takes one link, and the next when that is gone: a line between two ends.
     pub one_at_a_time: bool,
-    /// Its links are encrypted and prove who is at their ends, so that nothing of that kind is put upon
-    /// them. The keys are those of the builders above only where the transport is one of mancom's.
+    /// Its links are encrypted and prove who is at their ends: a session on them is none in clear. That it
+    /// gets its keys from the builders above is a matter of mancom's own alone.
     pub secure: bool,
 }
 

@@ -63,7 +63,12 @@ pub(super) async fn dial(
     let channel = keys.channel(&shown(&connection), bound(&connection)?)?;
     pending.go_on();
     let held = Held::Dialled(endpoint);
-    Ok(QuicLink::dialled((connection, send, recv), held, channel, to))
+    Ok(QuicLink::dialled(
+        (connection, send, recv),
+        held,
+        channel,
+        to,
+    ))
 }
 
 /// The certificates, or the key in the place of one, that a listener showed.

@@ -2,16 +2,18 @@
 
 use super::fail;
 use crate::tls::{Dialling, alerted};
-use quinn::{ConnectionError, ReadError, TransportErrorCode, VarInt, WriteError};
+use quinn::{ConnectionError, ReadError, StoppedError, TransportErrorCode, VarInt, WriteError};
 use std::io;
 use std::io::ErrorKind::{
     BrokenPipe, ConnectionRefused, ConnectionReset, InvalidData, NotConnected, Other, TimedOut,
 };
 
-/// A link that ended well.
+/// A link that read to the end.
 pub(super) const DONE: VarInt = VarInt::from_u32(0);
 /// One whose program panicked, or that had no room.
 pub(super) const TORN: VarInt = VarInt::from_u32(1);
+/// One that was dropped before the end.
+pub(super) const GONE: VarInt = VarInt::from_u32(2);
 
 /// The alert of TLS that a code of QUIC stands for (RFC 9001, section 4.8).
 fn alert(code: TransportErrorCode) -> Option<u8> {
@@ -33,7 +35,7 @@ pub(super) fn of_connection(error: &ConnectionError, keys: Option<&Dialling>) ->
             }
             None => fail(ConnectionReset, format_args!("QUIC: {error}")),
         },
-        ConnectionError::ApplicationClosed(closed) if closed.error_code == DONE => {
+        ConnectionError::ApplicationClosed(closed) if [DONE, GONE].contains(&closed.error_code) => {
             fail(BrokenPipe, "the far end is gone")
         }
         ConnectionError::ApplicationClosed(_) | ConnectionError::Reset => {
@@ -41,9 +43,10 @@ pub(super) fn of_connection(error: &ConnectionError, keys: Option<&Dialling>) ->
         }
         ConnectionError::TimedOut => fail(TimedOut, "nothing is heard of the far end"),
         ConnectionError::LocallyClosed => fail(NotConnected, "this end was closed"),
-        ConnectionError::VersionMismatch => {
-            fail(InvalidData, "the far end speaks no version of QUIC known here")
-        }
+        ConnectionError::VersionMismatch => fail(
+            InvalidData,
+            "the far end speaks no version of QUIC known here",
+        ),
         ConnectionError::CidsExhausted => fail(Other, format_args!("QUIC: {error}")),
     }
 }
@@ -65,9 +68,31 @@ pub(super) fn of_read(error: &ReadError) -> io::Error {
 pub(super) fn of_write(error: &WriteError) -> io::Error {
     match error {
         WriteError::ConnectionLost(error) => of_connection(error, None),
-        WriteError::Stopped(code) if *code == DONE => fail(BrokenPipe, "the far end is gone"),
-        WriteError::Stopped(_) => fail(ConnectionReset, "the far end reads no more"),
+        WriteError::Stopped(code) => stopped(*code),
         WriteError::ClosedStream => fail(NotConnected, "this direction was ended"),
         error => fail(NotConnected, format_args!("QUIC: {error}")),
+    }
+}
+
+fn stopped(code: VarInt) -> io::Error {
+    match code {
+        GONE => fail(BrokenPipe, "the far end is gone"),
+        _ => fail(ConnectionReset, "the far end reads no more"),
+    }
+}
+
+/// Whether all of the stream arrived.
+pub(super) fn of_end(ended: Result<Option<VarInt>, StoppedError>) -> io::Result<()> {
+    match ended {
+        Ok(None) => Ok(()),
+        Ok(Some(code)) => Err(stopped(code)),
+        // It read everything before it went.
+        Err(StoppedError::ConnectionLost(ConnectionError::ApplicationClosed(closed)))
+            if closed.error_code == DONE =>
+        {
+            Ok(())
+        }
+        Err(StoppedError::ConnectionLost(error)) => Err(of_connection(&error, None)),
+        Err(error) => Err(fail(NotConnected, format_args!("QUIC: {error}"))),
     }
 }

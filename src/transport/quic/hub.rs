@@ -81,7 +81,8 @@ impl Hub {
     pub(super) fn open(at: SocketAddr, on: Option<&Bind>, door: &Door) -> io::Result<Arc<Self>> {
         let socket = Arc::new(Socket::at(at, on)?);
         let (own, let_in) = (EndpointConfig::default(), Some(door.config.clone()));
-        let endpoint = Endpoint::new_with_abstract_socket(own, let_in, socket, Arc::new(quinn::TokioRuntime))?;
+        let endpoint =
+            Endpoint::new_with_abstract_socket(own, let_in, socket, Arc::new(quinn::TokioRuntime))?;
         let shared = Arc::new(Shared {
             door: Mutex::new(Some(door.clone())),
             links: AtomicUsize::new(0),

@@ -1,12 +1,12 @@
 //! One link: a connection and the stream in it.
 
 use super::config::{UNSENT, opened};
-use super::error::{DONE, TORN, of_read, of_write};
+use super::error::{DONE, GONE, TORN, of_end, of_read, of_write};
 use super::hub::{Counted, Hub, Parts};
 use crate::endpoint::Endpoint;
 use crate::tls::Channel;
 use crate::transport::{ByteLink, Measured};
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, RecvStream, SendStream, StoppedError, VarInt};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -41,8 +41,12 @@ pub struct QuicLink {
     /// When it was last looked at what the path holds, and how much may wait since.
     looked: Option<Instant>,
     unsent: u64,
+    /// Waits until the far end has everything.
+    ending: Option<Ending>,
     runtime: Handle,
 }
+
+type Ending = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send>>;
 
 /// What a connection lives in.
 pub(super) enum Held {
@@ -91,6 +95,7 @@ impl QuicLink {
             named: None,
             looked: None,
             unsent: UNSENT[0],
+            ending: None,
             runtime: Handle::current(),
         }
     }
@@ -115,6 +120,17 @@ impl QuicLink {
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Bytes that came, all datagrams whole.
+    #[cfg(test)]
+    pub(super) fn received(&self) -> u64 {
+        self.connection.stats().udp_rx.bytes
     }
 
     fn stream(&mut self) -> &mut (SendStream, RecvStream) {
@@ -149,24 +165,42 @@ impl fmt::Debug for QuicLink {
     }
 }
 
-impl Drop for QuicLink {
-    fn drop(&mut self) {
-        let (Some((mut send, mut recv)), Some(held)) = (self.stream.take(), self.held.take())
-        else {
-            return;
-        };
+impl QuicLink {
+    /// Drops it; whoever waits for `guard` to be dropped waits until what was written has arrived.
+    pub(crate) fn part(mut self, guard: impl Send + 'static) {
+        if let Some(parting) = self.parting() {
+            self.runtime.spawn(async move {
+                parting.await;
+                drop(guard);
+            });
+        }
+    }
+
+    /// What is left to do once nobody holds it.
+    fn parting(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let ((mut send, mut recv), held) = self.stream.take().zip(self.held.take())?;
         let connection = self.connection.clone();
         if std::thread::panicking() {
-            return connection.close(TORN, b"panicked");
+            connection.close(TORN, b"panicked");
+            return None;
         }
         // Each fails only where it is so already.
-        let _ = recv.stop(DONE);
+        let read_all = recv.stop(GONE).is_err();
         let _ = send.finish();
-        self.runtime.spawn(async move {
+        Some(async move {
             let _ = tokio::time::timeout(PARTING, send.stopped()).await;
-            connection.close(DONE, b"");
+            // Who waits to hear that its own end arrived has heard it by this.
+            connection.close(if read_all { DONE } else { GONE }, b"");
             let _ = tokio::time::timeout(GOODBYE, held.endpoint().wait_idle()).await;
-        });
+        })
+    }
+}
+
+impl Drop for QuicLink {
+    fn drop(&mut self) {
+        if let Some(parting) = self.parting() {
+            self.runtime.spawn(parting);
+        }
     }
 }
 
@@ -231,10 +265,21 @@ impl AsyncWrite for QuicLink {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // It fails only where it was ended before.
-        let _ = self.stream().0.finish();
-        Poll::Ready(Ok(()))
+    /// Ready once the far end's system has all that was written: no kernel keeps it once this program is
+    /// gone.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ending.is_none() {
+            let send = &mut self.stream().0;
+            // It fails only where it was ended before.
+            let _ = send.finish();
+            self.ending = Some(Box::pin(send.stopped()));
+        }
+        let Some(ending) = &mut self.ending else {
+            unreachable!("it was just made");
+        };
+        let ended = ready!(ending.as_mut().poll(cx));
+        self.ending = None;
+        Poll::Ready(of_end(ended))
     }
 }
 
