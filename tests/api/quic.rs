@@ -17,6 +17,9 @@ async fn echoing(manager: &Manager, at: &str, identity: &Identity) -> String {
 const SESSION: &str = "mc+quic://127.0.0.1:0";
 const PLAIN: &str = "quic://127.0.0.1:0";
 
+/// What is asked of one side.
+type Asks<'a, T> = &'a dyn Fn(T) -> T;
+
 #[tokio::test]
 async fn a_session_over_quic_knows_both_ends_and_has_no_second_tls() {
     let manager = manager(|_| {}).await;
@@ -117,7 +120,7 @@ async fn what_a_listener_shows_is_refused_in_the_words_of_tls() {
     );
     let ca = |connect: Connect| connect.ca(authority.file());
     let other_ca = Authority::new();
-    let cases: [(&Identity, &str, &dyn Fn(Connect) -> Connect); 6] = [
+    let cases: [(&Identity, &str, Asks<'_, Connect>); 6] = [
         (&bare, &shown, &|connect| connect.pin(key().public_key())),
         (&fine, "is none of those pinned", &|connect| {
             connect.pin(key().public_key())
@@ -146,7 +149,7 @@ async fn what_a_dialler_shows_is_refused_in_the_words_of_tls() {
     let (server, friend) = (key(), key());
     let missing = "requires a certificate or key of this side";
     let other = "does not accept this side's certificate or key";
-    let asks: [(&dyn Fn(Listen) -> Listen, Option<Identity>, &str); 4] = [
+    let asks: [(Asks<'_, Listen>, Option<Identity>, &str); 4] = [
         (&|listen| listen.require_client(), None, missing),
         (&|listen| listen.pin(friend.public_key()), None, missing),
         (
