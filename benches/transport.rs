@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench transport` prints, as medians of the rounds, both speeds, the transport's as a part
 //! of the direct one's in the same round, and the processor time of each, both ends together. At 64 KiB the
-//! part is to be 0.97 at least. The last row compares the direct one with itself: how far it is from 1 is
-//! what these rounds cannot tell apart.
+//! part is to be 0.97 at least. Another row compares the direct one with itself: how far it is from 1 is
+//! what these rounds cannot tell apart. With the feature `quic` the last is QUIC, encrypted and without the
+//! kernel's help, beside the direct one.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -32,18 +33,28 @@ fn main() {
         "{:<30}{:>10}{:>10}{:>8}{:>20}",
         "", "direct", "dyn", "part", "CPU s/GB, each"
     );
-    for (name, chunk, echo, same) in [
-        ("bulk, 64 KiB, Gbit/s", 64 << 10, false, false),
-        ("bulk, 4 KiB, Gbit/s", 4 << 10, false, false),
-        ("echo, 64 KiB, Gbit/s", 64 << 10, true, false),
-        ("bulk, 64 KiB, direct twice", 64 << 10, false, true),
+    for (name, chunk, echo, other) in [
+        ("bulk, 64 KiB, Gbit/s", 64 << 10, false, Other::Tcp),
+        ("bulk, 4 KiB, Gbit/s", 4 << 10, false, Other::Tcp),
+        ("echo, 64 KiB, Gbit/s", 64 << 10, true, Other::Tcp),
+        ("bulk, 64 KiB, direct twice", 64 << 10, false, Other::Same),
+        #[cfg(feature = "quic")]
+        ("bulk, 64 KiB, QUIC", 64 << 10, false, Other::Quic),
     ] {
         let round = || {
             let direct = runtime.block_on(async { work(tcp().await, chunk, echo).await });
             let other = runtime.block_on(async {
-                match same {
-                    true => work(tcp().await, chunk, echo).await,
-                    false => work(object_safe().await, chunk, echo).await,
+                match other {
+                    Other::Same => work(tcp().await, chunk, echo).await,
+                    Other::Tcp => {
+                        let links = object_safe(Arc::new(Tcp::new()), "tcp://127.0.0.1:0").await;
+                        work(links, chunk, echo).await
+                    }
+                    #[cfg(feature = "quic")]
+                    Other::Quic => {
+                        let links = object_safe(Arc::new(quic()), "quic://127.0.0.1:0").await;
+                        work(links, chunk, echo).await
+                    }
                 }
             });
             [direct, other]
@@ -69,9 +80,28 @@ fn main() {
     }
 }
 
-async fn object_safe() -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
-    let transport: Arc<dyn Transport> = Arc::new(Tcp::new());
-    let at = "tcp://127.0.0.1:0".parse().expect("an endpoint");
+/// What the direct one is compared with.
+#[derive(Clone, Copy)]
+enum Other {
+    Same,
+    Tcp,
+    #[cfg(feature = "quic")]
+    Quic,
+}
+
+/// One that proves itself to itself.
+#[cfg(feature = "quic")]
+fn quic() -> mancom::transport::Quic {
+    let identity = mancom::Identity::generate().expect("entropy");
+    let quic = mancom::transport::Quic::new().identity(&identity);
+    quic.pin(identity.public_key())
+}
+
+async fn object_safe(
+    transport: Arc<dyn Transport>,
+    at: &str,
+) -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
+    let at = at.parse().expect("an endpoint");
     let mut acceptor = transport.listen(&at, None).await.expect("a listener");
     let contact = acceptor.contact();
     let (near, far) = tokio::join!(
@@ -80,7 +110,7 @@ async fn object_safe() -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
     );
     match (near.expect("connected"), far.expect("accepted")) {
         (Link::Bytes(near), Link::Bytes(far)) => (near, far),
-        _ => unreachable!("TCP carries bytes"),
+        _ => unreachable!("both carry bytes"),
     }
 }
 

@@ -110,7 +110,9 @@ impl Attributes {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
         };
-        read(value).map(Some).ok_or_else(|| wrong(name, value, wanted))
+        read(value)
+            .map(Some)
+            .ok_or_else(|| wrong(name, value, wanted))
     }
 
     /// Sets an attribute, in place of one of that name; an empty value makes a flag.

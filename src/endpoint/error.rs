@@ -53,7 +53,9 @@ pub enum EndpointFault {
     #[error("the host is missing")]
     NoHost,
     /// A session over what is no transport: another session, or TLS.
-    #[error("{scheme} names no transport for the session: mcs:// is one in TLS over TCP, mcs+unix: over a Unix socket")]
+    #[error(
+        "{scheme} names no transport for the session: mcs:// is one in TLS over TCP, mcs+unix: over a Unix socket"
+    )]
     Layers {
         /// The scheme.
         scheme: String,
@@ -89,7 +91,9 @@ pub enum EndpointFault {
         scheme: String,
     },
     /// Datagrams, where a stream is asked for.
-    #[error("{scheme} carries datagrams, and a stream needs bytes in order: mc+airhook:// has both")]
+    #[error(
+        "{scheme} carries datagrams, and a stream needs bytes in order: mc+airhook:// has both"
+    )]
     Datagrams {
         /// The scheme.
         scheme: String,

@@ -12,6 +12,7 @@
 //! | `mc+X`, `mcs+X` | the same over another transport | `X` |
 //! | `mem` | a session in this process | `mem` |
 //! | `tls` | a plain stream in TLS | `tcp` |
+//! | `mc+quic`, `quic` | a session, a plain stream; QUIC is in TLS by itself | `quic` |
 //! | `tcp`, `unix`, .. | a plain transport | itself |
 //! | `channel` | a service name of the configuration | |
 //!
@@ -253,8 +254,7 @@ impl Endpoint {
     /// Whether it is a session of mancom's rather than a plain transport.
     #[must_use]
     pub fn is_session(&self) -> bool {
-        matches!(self.scheme.as_str(), "mc" | "mcs" | "mem")
-            || beneath(&self.scheme).is_some()
+        matches!(self.scheme.as_str(), "mc" | "mcs" | "mem") || beneath(&self.scheme).is_some()
     }
 
     /// Whether it names one place to connect to: a host and one port other than 0.
@@ -272,10 +272,11 @@ impl Endpoint {
         }
     }
 
-    /// Whether it runs in TLS.
+    /// Whether it runs in TLS, as whatever travels over QUIC does.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         matches!(self.scheme.as_str(), "mcs" | "tls")
+            || self.carrier() == "quic"
             || self.scheme.starts_with("mcs+")
     }
 

@@ -67,7 +67,8 @@ fn schemes_tell_session_security_and_carrier() {
         ("tcp://h:1", false, false, "tcp"),
         ("tls://h:1", false, true, "tcp"),
         ("unix:/x", false, false, "unix"),
-        ("quic://h:1", false, false, "quic"),
+        ("quic://h:1", false, true, "quic"),
+        ("mc+quic://h:1", true, true, "quic"),
     ] {
         let at = read(text);
         assert_eq!(
@@ -87,7 +88,10 @@ fn a_session_is_over_one_transport_and_nothing_else() {
         "MC+mc+unix:/x",
     ] {
         let (column, fault) = fault(text);
-        assert!(matches!(fault, EndpointFault::Layers { .. }), "{text}: {fault}");
+        assert!(
+            matches!(fault, EndpointFault::Layers { .. }),
+            "{text}: {fault}"
+        );
         assert_eq!(column, 1);
     }
 }

@@ -51,7 +51,9 @@ pub(super) enum Unfit {
     Scheme(UnknownScheme),
     Attribute(UnknownAttribute),
     Endpoint(EndpointError),
-    Plaintext { endpoint: String },
+    Plaintext {
+        endpoint: String,
+    },
     NoRate,
     #[cfg(not(feature = "tls"))]
     Unsupported(&'static str),
@@ -104,9 +106,15 @@ impl Asked {
 
     /// A session goes in clear beyond this host only where that was asked for; `near` is the endpoint
     /// with a name of the hosts file resolved.
-    pub(super) fn check_clear(&self, given: &Endpoint, near: &Endpoint) -> Result<(), Unfit> {
+    pub(super) fn check_clear(
+        &self,
+        given: &Endpoint,
+        near: &Endpoint,
+        transport: &dyn Transport,
+    ) -> Result<(), Unfit> {
         let beyond = near.is_session()
             && !near.is_secure()
+            && !transport.characteristics_at(near).secure
             && !near.is_host_scope()
             && near.carrier() != "mem";
         if beyond && !self.plaintext {

@@ -139,7 +139,7 @@ impl Door {
             Ok(confirmed) => confirmed,
             Err((error, refusal)) => {
                 dial::send(&mut *arrival.link, &refusal).await?;
-                secure::finish(arrival.link);
+                secure::finish(arrival.link, self.context.tasks().enter());
                 return Err(error.into());
             }
         };
@@ -257,7 +257,7 @@ impl Door {
             Ok(proved) => proved,
             Err((error, refusal)) => {
                 dial::send(&mut *link, &refusal).await?;
-                secure::finish(link);
+                secure::finish(link, self.context.tasks().enter());
                 return Err(self.told(id, path, error));
             }
         };

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
 /// The connection below: it counts what is written.
@@ -45,10 +44,6 @@ impl Below {
 
     pub(super) fn limit_unsent(&mut self, bytes: u32) {
         self.link.limit_unsent(bytes);
-    }
-
-    pub(super) fn named(&mut self, contact: &Endpoint) -> bool {
-        self.link.named(contact)
     }
 
     fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -13,10 +13,10 @@ use tokio_rustls::TlsConnector;
 use super::below::Below;
 use super::explain::unspoken;
 use super::known::Known;
-use super::link::TlsLink;
+use super::link::{Channel, TlsLink};
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, provider};
+use super::{Identity, PublicKey, TlsError, alpn, is_own, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -26,12 +26,15 @@ const TICKETS: usize = 8;
 /// What every connection of one `connect` is made with.
 #[derive(Debug)]
 pub(crate) struct Dialling {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-    bare: bool,
-    known: Option<Known>,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
+    pub(super) bare: bool,
+    pub(super) known: Option<Known>,
     own: Option<PublicKey>,
     pins: Vec<PublicKey>,
+    /// Remembers why it refused.
+    #[cfg(feature = "quic")]
+    pub(super) verifier: Arc<OfListeners>,
 }
 
 impl Dialling {
@@ -49,14 +52,14 @@ impl Dialling {
         })?;
         // An authority says of certificates whose they are; without one keys are all that counts.
         let keys = !trust.is_unsaid() && trust.authorities.is_empty();
-        let bare = endpoint.has("bare") || endpoint.is_session() && keys;
+        let bare = endpoint.has("bare") || is_own(endpoint) && keys;
         let known = match &trust.first_use {
             Some(path) => Some(Known::read(path, place(endpoint, name))?),
             None => None,
         };
         let own = identity.as_ref().map(Identity::public_key);
         let (provider, pins) = (provider(), trust.pins.clone());
-        let verifier = OfListeners::new(trust, known.clone(), bare, &provider)?;
+        let verifier = Arc::new(OfListeners::new(trust, known.clone(), bare, &provider)?);
         let versions: &[_] = match endpoint.is_session() || bare {
             true => &[&TLS13],
             false => &[&TLS13, &TLS12],
@@ -65,7 +68,7 @@ impl Dialling {
             .with_protocol_versions(versions)
             .map_err(|error| TlsError::content(None, error))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<_>);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -85,6 +88,8 @@ impl Dialling {
             known,
             own,
             pins,
+            #[cfg(feature = "quic")]
+            verifier,
         })
     }
 
@@ -107,14 +112,23 @@ impl Dialling {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.connect(self.name.clone(), Below::new(link));
         let (below, tls) = connecting.await.map_err(unspoken)?.into_inner();
-        let link = TlsLink::new(tls.into(), below, self.bare, self.own.is_some())?;
-        let peer = link.channel().peer.as_ref();
-        let peer = peer.map(|peer| PublicKey::of(&peer.0));
-        if let (Some(known), Some(peer)) = (&self.known, peer) {
-            let learned = known.learn(peer).await;
-            learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        }
+        let link = TlsLink::new(tls.into(), below, self.bare, self.proves())?;
+        self.learn(link.channel()).await?;
         Ok(Box::new(link))
+    }
+
+    /// Whether this end proves itself where it is asked to.
+    pub(super) fn proves(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Writes down who the far end is, where it is to be known from then on.
+    pub(super) async fn learn(&self, channel: &Channel) -> io::Result<()> {
+        let (Some(known), Some(peer)) = (&self.known, &channel.peer) else {
+            return Ok(());
+        };
+        let learned = known.learn(PublicKey::of(&peer.0)).await;
+        learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use rustls::Connection;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Handle;
 
@@ -22,7 +23,7 @@ use crate::proto::session::handshake::{Peer, Security};
 use crate::transport::{ByteLink, Credentials, Measured};
 
 /// The exporter's label (RFC 8446, section 7.5).
-const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
+pub(super) const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
 /// The longest record's payload (RFC 8446, section 5.1).
 const RECORD: usize = 16 << 10;
 /// The most that is encrypted at once. Four records would be a little more than the largest segment of a
@@ -41,9 +42,39 @@ pub(crate) struct Channel {
     pub(crate) peer: Option<Peer>,
 }
 
+impl Channel {
+    /// Of a connection whose far end showed this, a bare key or a certificate; `proves`: this end proved
+    /// itself if it was asked to.
+    pub(super) fn secured(
+        shown: Option<&CertificateDer<'_>>,
+        (bare, proves): (bool, bool),
+        exporter: Vec<u8>,
+    ) -> io::Result<Self> {
+        let peer = shown.map(|shown| spki(shown, bare)).transpose();
+        let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
+        let security = match proves && peer.is_some() {
+            true => Security::TlsMutual,
+            false => Security::Tls,
+        };
+        Ok(Self {
+            security: Some(security),
+            exporter,
+            peer,
+        })
+    }
+}
+
+fn failed(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
 /// That of this connection.
 pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
     let link: &dyn Any = link;
+    #[cfg(feature = "quic")]
+    if let Some(link) = link.downcast_ref::<crate::transport::QuicLink>() {
+        return link.channel().clone();
+    }
     let link = link.downcast_ref::<TlsLink>();
     link.map_or_else(Channel::default, |link| link.channel.clone())
 }
@@ -117,23 +148,14 @@ impl TlsLink {
         bare: bool,
         proves: bool,
     ) -> io::Result<Self> {
-        let failed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let shown = tls.peer_certificates().and_then(|chain| chain.first());
-        let peer = shown.map(|shown| spki(shown, bare)).transpose();
-        let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
-        let security = match proves && peer.is_some() {
-            true => Security::TlsMutual,
-            false => Security::Tls,
-        };
         let exporter = tls.export_keying_material([0; 32], EXPORTER, None);
+        let exporter = exporter.map_err(failed)?.to_vec();
+        let channel = Channel::secured(shown, (bare, proves), exporter)?;
         tls.set_buffer_limit(Some(AT_ONCE));
         let waiting = Arc::new(Waiting::default());
         Ok(Self {
-            channel: Channel {
-                security: Some(security),
-                exporter: exporter.map_err(failed)?.to_vec(),
-                peer,
-            },
+            channel,
             written: 0,
             marks: VecDeque::from([(0, 0)]),
             waker: Waker::from(Arc::clone(&waiting)),
@@ -205,15 +227,7 @@ impl ByteLink for TlsLink {
     }
 
     fn beneath(&self) -> Option<&dyn ByteLink> {
-        Some(self.below().link())
-    }
-
-    fn named(&mut self, contact: &Endpoint) -> bool {
-        self.stream.get_mut().0.named(contact)
-    }
-
-    fn credentials(&self) -> Option<Credentials> {
-        self.below().link().credentials()
+        Some(self.below.link())
     }
 
     /// What is known to have arrived; the rest of a record that went in part is not.

@@ -31,7 +31,7 @@ pub(crate) struct Listening {
     /// With a certificate, if there is one: a dialler that shows one, and one that shows a bare key.
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
-    bare: [Arc<ServerConfig>; 2],
+    pub(super) bare: [Arc<ServerConfig>; 2],
     own: PublicKey,
 }
 
@@ -60,7 +60,7 @@ impl Listening {
     }
 
     /// And whether this dialler shows a bare key.
-    fn choose(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, bool) {
+    pub(crate) fn choose(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, bool) {
         let knows = |types: Option<&[CertificateType]>, wanted| {
             types.is_some_and(|types| types.contains(&wanted))
         };

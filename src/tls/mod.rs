@@ -37,7 +37,7 @@
 //!   none of these was said the authorities of the host. Whom a listener lets in: keys pinned and
 //!   authorities given, and if none was said everybody, by the key they prove
 //!   ([`Session::peer`](crate::Session::peer)).
-//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` trusts keys alone, and by diallers
+//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and by diallers
 //!   that have no certificate; else in a certificate. A listener with a certificate shows either, one
 //!   without none but the key. What is pinned is the key in both cases, and then nothing else of a
 //!   certificate counts, its dates included.
@@ -76,6 +76,8 @@ mod key;
 mod known;
 mod link;
 mod listen;
+#[cfg(feature = "quic")]
+mod quic;
 mod trust;
 mod verify;
 mod wish;
@@ -85,6 +87,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use rustls::crypto::CryptoProvider;
 
 pub use error::{Changed, TlsError};
@@ -92,10 +95,12 @@ pub use identity::Identity;
 pub use key::{KeyError, PublicKey};
 
 pub(crate) use dial::Dialling;
-#[cfg(test)]
-use link::Channel;
+#[cfg(any(test, feature = "quic"))]
+pub(crate) use link::Channel;
 pub(crate) use link::{channel_of, finish};
 pub(crate) use listen::Listening;
+#[cfg(feature = "quic")]
+pub(crate) use quic::{alerted, exporter};
 pub(crate) use trust::Trust;
 pub use wish::Defaults;
 pub(crate) use wish::{Kept, Wish};
@@ -105,15 +110,25 @@ pub(crate) const ATTRIBUTES: [&str; 4] = ["alpn", "bare", "name", "pin"];
 
 /// What a session's own connections are told apart by from other protocols (RFC 7301).
 const ALPN: &[u8] = b"mancom/1";
+/// And streams over QUIC, which is nothing without such a name (RFC 9001, section 8.1).
+const STREAM: &[u8] = b"mancom-stream/1";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The protocols that an endpoint names, or the session's own.
-fn alpn(endpoint: &crate::endpoint::Endpoint) -> Vec<Vec<u8>> {
+/// Whether what is spoken there is mancom's own, and the far end one that knows bare keys.
+fn is_own(endpoint: &Endpoint) -> bool {
+    endpoint.is_session() || endpoint.carrier() == "quic" && !endpoint.has("alpn")
+}
+
+/// The protocols that an endpoint names, or its own.
+fn alpn(endpoint: &Endpoint) -> Vec<Vec<u8>> {
     if endpoint.is_session() {
         return vec![ALPN.to_vec()];
+    }
+    if is_own(endpoint) {
+        return vec![STREAM.to_vec()];
     }
     let named = endpoint.attribute("alpn").unwrap_or_default().split(',');
     named

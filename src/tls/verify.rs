@@ -136,6 +136,9 @@ pub(super) struct OfListeners {
     authorities: Option<Arc<WebPkiServerVerifier>>,
     /// What was known of this far end; `Some(None)` if nothing was.
     known: Option<Known>,
+    /// Why the last one was refused.
+    #[cfg(feature = "quic")]
+    refused: std::sync::Mutex<Option<Error>>,
 }
 
 impl OfListeners {
@@ -163,12 +166,21 @@ impl OfListeners {
             authorities: authorities.map_err(|error| TlsError::content(None, error))?,
             trust,
             known,
+            #[cfg(feature = "quic")]
+            refused: std::sync::Mutex::default(),
         })
     }
-}
 
-impl ServerCertVerifier for OfListeners {
-    fn verify_server_cert(
+    /// Why the last one was refused.
+    #[cfg(feature = "quic")]
+    pub(super) fn refused(&self) -> Option<Error> {
+        let refused = self.refused.lock();
+        refused
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -200,6 +212,25 @@ impl ServerCertVerifier for OfListeners {
             }
             None => Err(Stranger::Pins(key).into()),
         }
+    }
+}
+
+impl ServerCertVerifier for OfListeners {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged = self.judge(end_entity, intermediates, server_name, ocsp_response, now);
+        #[cfg(feature = "quic")]
+        if let Err(error) = &judged {
+            let refused = self.refused.lock();
+            *refused.unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.clone());
+        }
+        judged
     }
 
     forward_to_signatures!();

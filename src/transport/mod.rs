@@ -69,6 +69,10 @@ mod memory;
 mod multicast;
 #[cfg(target_os = "linux")]
 mod outq;
+#[cfg(feature = "quic")]
+mod quic;
+#[cfg(any(feature = "airhook", feature = "quic"))]
+mod race;
 mod registry;
 mod resolve;
 mod tcp;
@@ -90,6 +94,8 @@ pub use crate::proto::pull::{PullSchedule, PullScheduleError};
 pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
 pub use multicast::{GroupLink, Multicast};
+#[cfg(feature = "quic")]
+pub use quic::{Quic, QuicLink};
 pub(crate) use registry::check_attributes;
 pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
@@ -139,6 +145,9 @@ pub struct Characteristics {
     pub pull_schedule: bool,
     /// A place takes one link, and the next when that is gone: a line between two ends.
     pub one_at_a_time: bool,
+    /// Its links are encrypted and prove who is at their ends: a session on them is none in clear. That it
+    /// gets its keys from the builders above is a matter of mancom's own alone.
+    pub secure: bool,
 }
 
 impl Characteristics {
@@ -156,6 +165,7 @@ impl Characteristics {
             multicast: false,
             pull_schedule: false,
             one_at_a_time: false,
+            secure: false,
         }
     }
 
@@ -173,7 +183,7 @@ impl Characteristics {
 }
 
 /// A way to carry bytes. Object safe; third parties implement it and put it into a [`Registry`].
-pub trait Transport: Debug + Send + Sync + 'static {
+pub trait Transport: Any + Debug + Send + Sync + 'static {
     /// The scheme this transport is registered under and found by
     /// (as the carrier of an endpoint): lower case, without the colon.
     fn scheme(&self) -> &'static str;

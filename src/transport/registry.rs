@@ -28,8 +28,8 @@ impl Registry {
         Self::default()
     }
 
-    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `airhook` with the feature of that name,
-    /// `unix` where there are Unix sockets, and `mem` with the names that belong to this scout.
+    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `airhook` and `quic` with the features of
+    /// those names, `unix` where there are Unix sockets, and `mem` with the names that belong to this scout.
     #[must_use]
     pub fn built_in(scout: &Scout) -> Self {
         let mut registry = Self::new();
@@ -38,6 +38,8 @@ impl Registry {
         registry.register(Arc::new(Multicast::new()));
         #[cfg(feature = "airhook")]
         registry.register(Arc::new(super::Airhook::new()));
+        #[cfg(feature = "quic")]
+        registry.register(Arc::new(super::Quic::new()));
         #[cfg(unix)]
         registry.register(Arc::new(super::Unix::new()));
         registry.register(Arc::new(Memory::new(scout)));

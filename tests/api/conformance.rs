@@ -81,6 +81,19 @@ async fn lossy_airhook() -> Column {
     column.called("airhook, 20% lost")
 }
 
+#[cfg(feature = "quic")]
+async fn quic() -> Column {
+    use mancom::transport::Quic;
+    let places = [
+        "quic://127.0.0.1:0",
+        "quic://127.0.0.1:0",
+        "quic://127.0.0.1:1",
+    ];
+    let me = mancom::Identity::generate().unwrap();
+    let new = || Quic::new().identity(&me).pin(me.public_key());
+    conformance::column(&subject(new, places)).await
+}
+
 async fn multicast() -> Column {
     let free = || UdpSocket::bind("127.0.0.1:0").unwrap();
     let sockets = [free(), free(), free()];
@@ -243,6 +256,8 @@ async fn every_transport_answers_for_every_statement() {
         local.spawn_local(airhook()),
         local.spawn_local(lossy_airhook()),
     ]);
+    #[cfg(feature = "quic")]
+    others.push(local.spawn_local(quic()));
     #[cfg(feature = "tls")]
     others.push(local.spawn_local(tls()));
     #[cfg(unix)]

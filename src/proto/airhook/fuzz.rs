@@ -178,6 +178,7 @@ impl Stage {
             sequence: highest.wrapping_add(script.byte().into()),
             observed_session: session(1, core.session),
             session: session(2, other.session),
+            proof: tells & 8 != 0,
             number: expected.wrapping_add(script.byte()),
             missed: missed.len(),
         };
@@ -214,6 +215,7 @@ fn reads_back(bytes: &[u8]) {
         sequence: packet.sequence,
         observed_session: packet.observed_session,
         session: packet.session,
+        proof: packet.proof,
         number: packet.number,
         missed: packet.missed.len(),
     };
@@ -226,7 +228,7 @@ fn reads_back(bytes: &[u8]) {
         out.put_message(message);
     }
     assert_eq!(out.written(), written.len());
-    let known = bytes.first().is_some_and(|flags| flags & 0xe1 == 0);
+    let known = bytes.first().is_some_and(|flags| flags & 0xc1 == 0);
     if known && written.len() == bytes.len() {
         assert_eq!(written, bytes);
     }

@@ -52,10 +52,10 @@ impl Plan {
         let context = connect.context?;
         let given = connect.endpoint?;
         let asked = connect.asked;
-        let (_, rate_limit) = asked.check(&*context, &given)?;
+        let (transport, rate_limit) = asked.check(&*context, &given)?;
         check_place(&given)?;
         let (endpoint, others) = nearer(given.clone()).await;
-        asked.check_clear(&given, &endpoint)?;
+        asked.check_clear(&given, &endpoint, &*transport)?;
         let secure = Secure::to_dial(&context, &given, asked.tls).await;
         let secure = secure.map_err(Unfit::Tls)?;
         let defaults = context.defaults(&connect.label);

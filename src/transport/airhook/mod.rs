@@ -19,15 +19,12 @@
 //! | memory of a link | about 1 MiB at most: 256 KiB received, 64 KiB written, 64 KiB under way | the peer, or `write`, waits |
 
 use super::error::{explain, fail};
-use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, Udp, resolve};
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, Udp, race, resolve};
 use crate::endpoint::{AttributeError, Attributes, Endpoint};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 mod acceptor;
@@ -43,8 +40,6 @@ pub use link::AirhookLink;
 
 /// How long opening a link may take, at either end.
 const OPENING: Duration = Duration::from_secs(5);
-/// How long one address has before the next is tried too (RFC 8305, section 5).
-const STAGGER: Duration = Duration::from_millis(250);
 
 /// Airhook over UDP: `airhook://host:port`, sessions `mc+airhook://host:port`; or over any other
 /// transport of datagrams.
@@ -140,38 +135,12 @@ impl Transport for Airhook {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let mut left = addresses.iter();
-            let mut racing = FuturesUnordered::new();
-            let mut last = io::ErrorKind::InvalidInput.into();
-            loop {
-                if let Some(address) = left.next() {
-                    racing.push(async move {
-                        let one = std::slice::from_ref(address);
-                        let beneath = self.beneath.connect_resolved(to, one, on).await;
-                        self.dial(to, beneath).await
-                    });
-                }
-                let stagger = tokio::time::sleep(STAGGER);
-                tokio::pin!(stagger);
-                let more = left.len() > 0;
-                let next = poll_fn(|cx| {
-                    if let Poll::Ready(next) = racing.poll_next_unpin(cx) {
-                        return Poll::Ready(next);
-                    }
-                    match more {
-                        true => stagger.as_mut().poll(cx).map(|()| None),
-                        false => Poll::Pending,
-                    }
-                });
-                match next.await {
-                    Some(Ok(link)) => return Ok(link),
-                    Some(Err(e)) => last = e,
-                    None => {}
-                }
-                if racing.is_empty() && left.len() == 0 {
-                    return Err(last);
-                }
-            }
+            race::first(addresses, |address| async move {
+                let one = std::slice::from_ref(&address);
+                let beneath = self.beneath.connect_resolved(to, one, on).await;
+                self.dial(to, beneath).await
+            })
+            .await
         })
     }
 

@@ -6,7 +6,7 @@ use crate::proto::pair::Seeded;
 use crate::transport::conformance::{self, Subject};
 use crate::transport::{ByteLink, DatagramLink};
 use std::sync::Mutex;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 fn endpoint(text: &str) -> Endpoint {

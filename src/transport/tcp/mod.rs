@@ -99,8 +99,8 @@ impl Transport for Tcp {
         Box::pin(async move {
             let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
-            let listener =
-                first_free(&addresses, &ports, on).map_err(|e| refused(e, at, &ports))?;
+            let listener = first_free(&addresses, &ports, |at| listen_at(at, on))
+                .map_err(|e| refused(e, at, &ports))?;
             let local = listener.local_addr()?;
             let contact = contact(at, local, on)?;
             let place = self.live.add(Place {
@@ -213,17 +213,17 @@ impl Drop for Listed {
     }
 }
 
-/// Listens at the first of the addresses that this host has, on the first port that is free there.
-fn first_free(
+/// Opens at the first of the addresses that this host has, on the first port that is free there.
+pub(super) fn first_free<T>(
     addresses: &[SocketAddr],
     ports: &RangeInclusive<u16>,
-    on: Option<&Bind>,
-) -> io::Result<TcpListener> {
+    open: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         for port in ports.clone() {
-            match listen_at(SocketAddr::new(address.ip(), port), on) {
-                Ok(listener) => return Ok(listener),
+            match open(SocketAddr::new(address.ip(), port)) {
+                Ok(opened) => return Ok(opened),
                 Err(e) => last = e,
             }
             if last.kind() != io::ErrorKind::AddrInUse {

@@ -272,7 +272,9 @@ async fn a_name_nobody_can_resolve_without_a_network_is_told_as_such() {
 // An attribute that the transport does not know is told with the nearest one, and nothing is dialled.
 #[mancom::test(real)]
 async fn an_unknown_attribute_is_refused_by_name() {
-    let error = mancom::connect("mc://127.0.0.1:1?nodely").await.unwrap_err();
+    let error = mancom::connect("mc://127.0.0.1:1?nodely")
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("`nodely`") && text.contains("`nodelay`"),
