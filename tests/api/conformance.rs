@@ -7,6 +7,7 @@ use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::task::LocalSet;
 
 fn subject<T: Transport>(new: impl Fn() -> T, [here, there, nobody]: [&str; 3]) -> Subject {
     Subject {
@@ -75,7 +76,7 @@ async fn lossy_airhook() -> Column {
         "air://127.0.0.1:0",
         "air://127.0.0.1:1",
     ];
-    let over = || mancom::transport::Airhook::over("air", Arc::new(crate::lossy::Lossy::default()));
+    let over = || mancom::transport::Airhook::over("air", Arc::new(crate::lossy::Lossy::new(20)));
     let column = conformance::column(&subject(over, places)).await;
     column.called("airhook, 20% lost")
 }
@@ -230,18 +231,23 @@ fn a_hole_is_told_and_printed() {
 #[tokio::test]
 async fn every_transport_answers_for_every_statement() {
     let mut columns = vec![memory().await];
-    // The others wait for the kernel and for what gets lost.
+    // The others wait for the kernel and for what gets lost, each in a task of its own.
+    let local = LocalSet::new();
     let mut others = vec![
-        tokio::spawn(tcp()),
-        tokio::spawn(udp()),
-        tokio::spawn(multicast()),
+        local.spawn_local(tcp()),
+        local.spawn_local(udp()),
+        local.spawn_local(multicast()),
     ];
     #[cfg(feature = "airhook")]
-    others.extend([tokio::spawn(airhook()), tokio::spawn(lossy_airhook())]);
+    others.extend([
+        local.spawn_local(airhook()),
+        local.spawn_local(lossy_airhook()),
+    ]);
     #[cfg(feature = "tls")]
-    others.push(tokio::spawn(tls()));
+    others.push(local.spawn_local(tls()));
     #[cfg(unix)]
-    others.extend(["", "?type=seqpacket"].map(|query| tokio::spawn(unix(query))));
+    others.extend(["", "?type=seqpacket"].map(|query| local.spawn_local(unix(query))));
+    local.await;
     for column in others {
         columns.push(column.await.unwrap());
     }
