@@ -16,7 +16,7 @@ use super::known::Known;
 use super::link::TlsLink;
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{PublicKey, TlsError, alpn, provider};
+use super::{PublicKey, TlsError, alpn, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -40,6 +40,7 @@ impl Dialling {
         wish: Wish,
         defaults: &Defaults,
     ) -> Result<Self, TlsError> {
+        attributes::check(endpoint, false)?;
         let Wish { identity, trust } = wish.over(defaults, &defaults.listeners, endpoint)?;
         let name = endpoint.attribute("name").or(endpoint.host());
         let name = name.unwrap_or("localhost");

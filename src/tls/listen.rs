@@ -18,7 +18,7 @@ use super::explain::unspoken;
 use super::link::TlsLink;
 use super::verify::OfDiallers;
 use super::wish::{Defaults, Wish};
-use super::{Identity, TlsError, alpn, provider};
+use super::{Identity, TlsError, alpn, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -41,6 +41,7 @@ impl Listening {
         wish: Wish,
         defaults: &Defaults,
     ) -> Result<Self, TlsError> {
+        attributes::check(endpoint, true)?;
         let wish = wish.over(defaults, &defaults.diallers, endpoint)?;
         let Some(identity) = wish.identity.clone() else {
             let endpoint = endpoint.to_string();
