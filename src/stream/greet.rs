@@ -6,6 +6,7 @@
 //! session that an attach names notices nothing before the proof.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +77,14 @@ impl Door {
     }
 
     async fn handshake(self: &Arc<Self>, mut arrival: Arrival) -> Result<(), DialError> {
-        arrival.link = self.asks.secure.accepted(arrival.link).await?;
+        let from = arrival.link.peer();
+        let secured = self.asks.secure.accepted(arrival.link).await;
+        arrival.link = secured.inspect_err(|error| {
+            // Who goes without a word looked whether somebody is here, as monitors do.
+            if error.kind() != ErrorKind::ConnectionReset {
+                self.refusals.tell(&self.asks.endpoint, &from, error);
+            }
+        })?;
         if self.plain {
             if self.wait_for_room().await {
                 self.show_plain(arrival.link, arrival.network);

@@ -16,7 +16,7 @@ use super::known::Known;
 use super::link::{Channel, TlsLink};
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, is_own, provider};
+use super::{Identity, PublicKey, TlsError, alpn, attributes, is_own, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -44,6 +44,7 @@ impl Dialling {
         wish: Wish,
         defaults: &Defaults,
     ) -> Result<Self, TlsError> {
+        attributes::check(endpoint, false)?;
         let Wish { identity, trust } = wish.over(defaults, &defaults.listeners, endpoint)?;
         let name = endpoint.attribute("name").or(endpoint.host());
         let name = name.unwrap_or("localhost");

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::identity::read_file;
+use super::files::read_file;
 use super::{Changed, PublicKey, TlsError};
 use file::Locked;
 

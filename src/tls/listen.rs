@@ -18,7 +18,7 @@ use super::explain::unspoken;
 use super::link::TlsLink;
 use super::verify::OfDiallers;
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, provider};
+use super::{Identity, PublicKey, TlsError, alpn, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -42,6 +42,7 @@ impl Listening {
         wish: Wish,
         defaults: &Defaults,
     ) -> Result<Self, TlsError> {
+        attributes::check(endpoint, true)?;
         let wish = wish.over(defaults, &defaults.diallers, endpoint)?;
         let Some(identity) = wish.identity.clone() else {
             let endpoint = endpoint.to_string();

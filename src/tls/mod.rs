@@ -29,8 +29,10 @@
 //! # Rules
 //!
 //! * Every path of an `mcs://` session is a TLS 1.3 connection of its own. The proofs of the session's
-//!   handshake cover what RFC 9266 calls the exporter, so that a path spliced onto another connection
-//!   fails; a session keeps the level and the far end's key that it was born with.
+//!   handshake cover 32 bytes that the connection exports (RFC 8446, section 7.5) under a label of ours,
+//!   `EXPORTER-mancom-path`, as channel bindings do (RFC 9266, whose label is another), so that a path
+//!   spliced onto another connection fails; a session keeps the level and the far end's key that it was
+//!   born with.
 //! * A listener has an [`Identity`]. A dialler may have one; `mcs://` listeners ask for it, `tls://`
 //!   ones if they were told whom to let in.
 //! * Whom a dialler believes: keys pinned, authorities given, keys known since the first use, and if
@@ -54,11 +56,16 @@
 //! | `alpn=NAME,NAME` | `tls` | the protocols to agree on, best first; `mcs` has its own |
 //! | `bare` | diallers, `tls` | asks for a bare key (RFC 7250), as `mcs` does where only keys are trusted |
 //!
+//! What stands where it would not be heeded is refused.
+//!
 //! # Limits
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
-//! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be. A connection holds up to
-//! 50 KiB to write and 40 KiB read while bulk goes, a few without. Eight tickets are kept for each `connect`.
+//! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be; the certificates of this
+//! end are at most 30,000 bytes. A connection holds up to 50 KiB to write and 40 KiB read while bulk goes, a
+//! few without. Eight tickets are kept for each `connect`. The lock of the list of keys known is waited for
+//! 3 s. Of those it refuses a listener tells eight at once and one more each 10 s, as warnings of the target
+//! `mancom::refused`.
 //!
 //! # Why these crates
 //!
@@ -66,10 +73,12 @@
 //! the host (`rustls-native-certs`): what its administrator added and withdrew counts, and no bundle of
 //! ours grows old.
 
+mod attributes;
 mod below;
 mod dial;
 mod error;
 mod explain;
+mod files;
 mod identity;
 mod io;
 mod key;
@@ -94,6 +103,7 @@ pub use error::{Changed, TlsError};
 pub use identity::Identity;
 pub use key::{KeyError, PublicKey};
 
+pub(crate) use attributes::ATTRIBUTES;
 pub(crate) use dial::Dialling;
 #[cfg(any(test, feature = "quic"))]
 pub(crate) use link::Channel;
@@ -104,9 +114,6 @@ pub(crate) use quic::{alerted, exporter};
 pub(crate) use trust::Trust;
 pub use wish::Defaults;
 pub(crate) use wish::{Kept, Wish};
-
-/// The attributes of a secure endpoint that are not its transport's.
-pub(crate) const ATTRIBUTES: [&str; 4] = ["alpn", "bare", "name", "pin"];
 
 /// What a session's own connections are told apart by from other protocols (RFC 7301).
 const ALPN: &[u8] = b"mancom/1";

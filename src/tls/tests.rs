@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::wish::{Defaults, Wish};
@@ -289,4 +290,75 @@ async fn a_first_message_that_never_ends_is_cut_off() {
     let (refused, sent) = tokio::join!(far, endless);
     assert!(refused.is_err());
     assert!(sent < 1 << 20, "{sent} bytes were taken");
+}
+
+/// An identity with so many certificates above its own, which nobody looks at where keys are pinned.
+fn chained(more: usize) -> Identity {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("a name");
+    let own = params.self_signed(&key).expect("signed").der().clone();
+    let der = PrivateKeyDer::try_from(key.serialize_der()).expect("PKCS#8");
+    Identity::of(&der, vec![own; more + 1]).expect("an identity")
+}
+
+/// How it ends where these meet, at the dialler and at the listener.
+async fn meet(server: &Identity, client: &Identity) -> [Option<String>; 2] {
+    let endpoint: Endpoint = "mcs://192.0.2.1:7?name=localhost"
+        .parse()
+        .expect("an endpoint");
+    let at = endpoint.clone().without_attributes();
+    let wish = |identity: &Identity, pins| Wish {
+        identity: Some(identity.clone()),
+        trust: Trust {
+            pins,
+            ..Trust::default()
+        },
+    };
+    // With an authority of its own a dialler asks for certificates.
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.pem");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::default();
+    let pem = params.self_signed(&key).expect("signed").pem();
+    std::fs::write(&ca, pem).expect("written");
+    let mut asked = wish(client, vec![server.public_key()]);
+    asked.trust.authorities = vec![ca];
+    let defaults = Defaults::default();
+    let listening = Listening::new(&at, wish(server, vec![client.public_key()]), &defaults);
+    let dialling = Dialling::new(&endpoint, asked, &defaults).expect("a name");
+    let listening = listening.expect("an identity");
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let dialled = async {
+        let mut link = dialling
+            .secure(Box::new(Pipe(near, Arc::default())))
+            .await?;
+        // A listener's refusal comes after the dialler is done.
+        link.read_u8().await
+    };
+    let accepted = async {
+        let mut link = listening
+            .secure(Box::new(Pipe(far, Arc::default())))
+            .await?;
+        link.write_all(b"x").await?;
+        link.flush().await?;
+        Ok::<_, io::Error>(link)
+    };
+    let (near, far) = tokio::join!(dialled, accepted);
+    [near.err(), far.err()].map(|error| error.map(|error| error.to_string()))
+}
+
+#[tokio::test]
+async fn a_long_chain_of_certificates_is_taken_and_one_too_long_is_told_as_that() {
+    let one = chained(0);
+    let each = 5 + one.certified().cert[0].len();
+    let most = chained(30_000 / each - 1);
+    assert_eq!(meet(&most, &most).await, [None, None]);
+    let over = chained(70_000 / each);
+    let long = "longer than 64 KiB, most likely its chain of certificates";
+    let [near, _] = meet(&over, &one).await;
+    let near = near.expect("the listener's is too long");
+    assert!(near.contains(long), "{near}");
+    let [_, far] = meet(&one, &over).await;
+    let far = far.expect("the dialler's is too long");
+    assert!(far.contains(long), "{far}");
 }

@@ -112,7 +112,7 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let transport = secure.beneath(transport);
     // Whom it lets in is nothing for those who dial it.
     #[cfg(feature = "tls")]
-    let endpoint = endpoint.without(&["bare", "pin"]);
+    let endpoint = endpoint.without(&["pin"]);
     let sockets = match listen.label {
         None => Sockets::open(&*transport, &endpoint).await?,
         Some(label) => {

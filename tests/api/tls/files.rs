@@ -61,6 +61,22 @@ fn what_is_no_identity_is_told_why() {
         "{}",
         fault(garbage)
     );
+    for encrypted in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
+         -----END RSA PRIVATE KEY-----\n",
+    ] {
+        for text in [encrypted.to_owned(), format!("{certificate}{encrypted}")] {
+            let said = fault(&text);
+            assert!(said.contains("the private key is encrypted"), "{said}");
+        }
+    }
+    let long = format!("{key}{}", certificate.repeat(64_000 / 300));
+    let said = fault(&long);
+    assert!(
+        said.contains("a far end takes no more than 30000"),
+        "{said}"
+    );
     let torn = format!("{key}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     assert!(fault(&torn).contains("cannot be read"), "{}", fault(&torn));
 }
