@@ -23,7 +23,10 @@
 //!   is no such byte, and a link is accepted when its first bytes are there.
 //! * The socket of a dialled link is bound as every other to the network of its [`Bind`]: a path is a
 //!   network, and no connection moves to another one. Listeners follow a dialler whose NAT forgot it.
-//! * A link that ends well ends both directions. Dropped, it tells the far end that nobody reads any more,
+//! * All links of a listener share its socket and its buffer in the kernel: where the administrator allows
+//!   no more than Linux does by default (`net.core.wmem_max`), two neighbours that vanish at once under full
+//!   load hold up the others for the seconds in which the kernel looks for them.
+//! * A link that ends well ends both directions, and its end is told once all of it arrived. Dropped, it tells the far end that nobody reads any more,
 //!   and lives on for at most 30 s until what was written was acknowledged.
 //!
 //! # Limits

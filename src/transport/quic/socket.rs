@@ -16,6 +16,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+/// What is asked for, in bytes.
+const BUFFER: usize = 4 << 20;
+
 /// A UDP socket that tells the first thing that went wrong, which quinn takes for a lost datagram.
 pub(super) struct Socket {
     io: UdpSocket,
@@ -94,6 +97,17 @@ impl Socket {
     }
 
     fn new(socket: socket2::Socket, fault: Arc<Fault>) -> io::Result<Self> {
+        // As much as the system grants: twice its default where nobody raised its limits. What is under way
+        // to a neighbour that is gone stays in the buffer for seconds (on Linux up to the default), and those
+        // who share a listener's socket would wait for it.
+        for set in [
+            socket2::Socket::set_send_buffer_size,
+            socket2::Socket::set_recv_buffer_size,
+        ] {
+            if let Err(error) = set(&socket, BUFFER) {
+                tracing::debug!(target: "mancom::transport", %error, "the buffer of a UDP socket");
+            }
+        }
         let state = UdpSocketState::new((&socket).into())?;
         let io = UdpSocket::from_std(socket.into())?;
         Ok(Self { io, state, fault })
