@@ -177,6 +177,10 @@ impl Line {
         Ok(())
     }
 
+    pub(crate) fn is_listening(&self) -> bool {
+        self.0.lock().is_listening
+    }
+
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<u32>> {
         let mut state = self.0.lock();
         if let Some(kind) = state.failed {

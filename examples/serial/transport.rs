@@ -6,12 +6,12 @@
 use super::line::{Line, Shared};
 use mancom::Endpoint;
 use mancom::transport::{Acceptor, Bind, BoxFuture, ByteLink, Characteristics, Link, Transport};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,7 +24,6 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 pub(crate) struct Serial {
     /// Devices that are in use.
     lines: Mutex<BTreeMap<PathBuf, Weak<Shared>>>,
-    listening: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Serial {
@@ -32,22 +31,22 @@ impl Serial {
         Self::default()
     }
 
-    fn line(&self, at: &Endpoint) -> io::Result<(PathBuf, Line)> {
-        let path = at.path().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    fn line(&self, at: &Endpoint) -> io::Result<Line> {
+        let path = at.path().ok_or(io::ErrorKind::InvalidInput)?;
         // Typed: what is no number is an error, not the default.
         let baud = at.typed().get("baud")?.unwrap_or(115_200);
-        let mut lines = lock(&self.lines);
-        let line = match lines.get(&path).and_then(Line::upgrade) {
+        let mut lines = self.lines();
+        let line = match lines.get(path).and_then(Line::upgrade) {
             Some(line) => line,
-            None => Line::open(&path, baud)?,
+            None => Line::open(path, baud)?,
         };
-        lines.insert(path.clone(), line.downgrade());
-        Ok((path, line))
+        lines.insert(path.to_owned(), line.downgrade());
+        Ok(line)
     }
-}
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Weak<Shared>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An error's text names the endpoint.
@@ -76,7 +75,7 @@ impl Transport for Serial {
         _on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let (path, line) = self.line(to).map_err(told(to))?;
+            let line = self.line(to).map_err(told(to))?;
             // Never twice the same, also in the next process.
             let connection = RandomState::new().build_hasher().finish() as u32;
             line.ask(connection).map_err(told(to))?;
@@ -85,7 +84,7 @@ impl Transport for Serial {
                 line,
                 connection,
                 peer: to.clone(),
-                dialled: Some(path),
+                is_dialled: true,
                 is_shut: false,
             };
             let answer = std::future::poll_fn(|cx| link.line.poll_accepted(cx, connection));
@@ -105,34 +104,28 @@ impl Transport for Serial {
         _on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let (path, line) = self.line(at).map_err(told(at))?;
+            let line = self.line(at).map_err(told(at))?;
             line.listen(true).map_err(told(at))?;
-            lock(&self.listening).insert(path.clone());
-            Ok(Box::new(SerialAcceptor {
-                line,
-                path,
-                at: at.clone(),
-                listening: Arc::clone(&self.listening),
-            }) as Box<dyn Acceptor>)
+            let at = at.clone();
+            Ok(Box::new(SerialAcceptor { line, at }) as Box<dyn Acceptor>)
         })
     }
 
     fn is_self(&self, contact: &Endpoint) -> bool {
         let here = contact.attribute("far").map(Path::new);
-        here.is_some_and(|here| lock(&self.listening).contains(here))
+        let line = here.and_then(|here| Line::upgrade(self.lines().get(here)?));
+        line.is_some_and(|line| line.is_listening())
     }
 
     fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool {
         let link = link.downcast_ref::<SerialLink>();
-        link.is_some_and(|link| link.dialled.is_some() && link.dialled.as_deref() == contact.path())
+        link.is_some_and(|link| link.is_dialled && link.peer.path() == contact.path())
     }
 }
 
 struct SerialAcceptor {
     line: Line,
-    path: PathBuf,
     at: Endpoint,
-    listening: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Acceptor for SerialAcceptor {
@@ -142,25 +135,24 @@ impl Acceptor for SerialAcceptor {
             line: self.line.again(),
             connection,
             peer: self.at.clone(),
-            dialled: None,
+            is_dialled: false,
             is_shut: false,
         }))))
     }
 
     fn contact(&self) -> Endpoint {
-        let Some(far) = self.at.attribute("far") else {
+        let (Some(far), Some(near)) = (self.at.attribute("far"), self.at.path()) else {
             return self.at.clone();
         };
         let contact = Endpoint::at_path(self.at.scheme(), Path::new(far))
             .and_then(|at| at.with_attributes(self.at.typed()))
-            .and_then(|at| at.with_attribute("far", &self.path.to_string_lossy()));
+            .and_then(|at| at.with_attribute("far", &near.to_string_lossy()));
         contact.unwrap_or_else(|_| self.at.clone())
     }
 }
 
 impl Drop for SerialAcceptor {
     fn drop(&mut self) {
-        lock(&self.listening).remove(&self.path);
         // Only listening twice is refused.
         let _ = self.line.listen(false);
     }
@@ -171,7 +163,7 @@ struct SerialLink {
     line: Line,
     connection: u32,
     peer: Endpoint,
-    dialled: Option<PathBuf>,
+    is_dialled: bool,
     is_shut: bool,
 }
 

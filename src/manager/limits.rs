@@ -11,6 +11,10 @@
 //! A network whose budget is spent admits the label no more, as a rule of the policy would have it: what
 //! waits says why, and goes on when the next period begins.
 //!
+//! Where limits come into force, and at the end, the thread that does it reads the file itself, and writes it
+//! only if it has to say something else: nothing may go before what was spent is known, and a runtime that
+//! ends runs no task more. In between it is a thread of the blocking pool.
+//!
 //! A process that is killed loses what it spent since the last time it saved: what went in a second, and
 //! what went while a disk wrote. No thread of the runtime waits for the lock of the state file: where
 //! others hold it, it is tried again where that may take its time.

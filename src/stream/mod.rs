@@ -13,8 +13,8 @@
 //!
 //! One file answers each question: what a poll does, [`driver`](self); which networks a session is on
 //! and when it moves, `roam`; how a path is proved, `dial` and `greet`; what a listener keeps, and how
-//! much of it, `door`; servers that know nothing of mancom, `plain` and [`hooks`]; what a message is and
-//! may meet, `message`.
+//! much of it, `door`; which sessions are shared, `reuse`; servers that know nothing of mancom, `plain` and
+//! [`hooks`]; what a message is and may meet, `message`.
 
 mod asked;
 mod carrier;

@@ -49,10 +49,10 @@ mod datagrams {
 #[cfg(feature = "airhook")]
 mod airstream {
     use super::*;
-    use mancom::proto::airstream::{Airstream, Fault, WriteError};
+    use mancom::proto::airstream::{Airstream, Fault, Figures, WriteError};
     use mancom::transport::{Airhook, AirhookLink};
 
-    shared! { Airhook AirhookLink Airstream }
+    shared! { Airhook AirhookLink Airstream Figures }
     assert_impl_all!(Fault: StdError, Copy, Send, Sync);
     assert_impl_all!(WriteError: StdError, Copy, Send, Sync);
 }

@@ -26,7 +26,8 @@
 //! transport that sees the real world in real time.
 //!
 //! Which checks there are follows from [`Transport::characteristics_at`] of the place listened at: byte
-//! links or datagrams, reliable or not, one link at a time or many.
+//! links or datagrams, reliable or not, one link at a time or many. `in_tls` (feature `tls`) makes another
+//! subject of one, whose links go through TLS as those of `mcs+SCHEME://` do.
 
 mod datagrams;
 mod ends;
