@@ -228,22 +228,12 @@ fn messages() -> (Instant, [Airhook; 2]) {
     (now, ends(now, &settings))
 }
 
+/// They meet over the link: a way is what it was seen to be from the beginning.
 fn streams() -> (Instant, [Airstream; 2]) {
     let session = |number| NonZeroU32::new(number).expect("not zero");
     let now = Instant::now();
-    let mut ends = [
-        Airstream::dial(now, session(1), 7),
-        Airstream::listen(now, session(2)),
-    ];
-    let mut buffer = [0; airstream::PACKET];
-    while !ends.iter().all(Airstream::is_open) {
-        for from in 0..2 {
-            while let Some(length) = ends[from].transmit(now, &mut buffer) {
-                ends[1 - from].receive(now, &buffer[..length]);
-            }
-        }
-    }
-    (now, ends)
+    let near = Airstream::dial(now, session(1), 7);
+    (now, [near, Airstream::listen(now, session(2))])
 }
 
 /// One direction of the link: packets wait for their turn, then travel.

@@ -243,8 +243,10 @@ impl Session {
                 }
             }
         }
+        let of_streams = labels.len();
+        // Those of messages are each told once.
         for label in self.messages.labels() {
-            if !labels.contains(&label) {
+            if !labels[..of_streams].contains(&label) {
                 labels.push(label);
             }
         }
