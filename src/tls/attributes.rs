@@ -19,6 +19,7 @@ pub(super) fn check(endpoint: &Endpoint, listener: bool) -> Result<(), TlsError>
             "bare" | "name" if listener => {
                 "is for who dials: a listener shows what its identity has"
             }
+            "bare" if endpoint.typed().flag(attribute).is_err() => "is yes or no",
             _ => continue,
         };
         return Err(TlsError::Attribute {
@@ -40,6 +41,8 @@ mod tests {
         for (endpoint, taken) in [
             ("tls://a:1?alpn=h2", [true, true]),
             ("tls://a:1?bare", [true, false]),
+            ("tls://a:1?bare=no", [true, false]),
+            ("tls://a:1?bare=maybe", [false, false]),
             ("tls://a:1?name=b", [true, false]),
             ("tls://a:1?pin=x", [true, true]),
             ("mcs://a:1?alpn=h2", [false, false]),

@@ -53,7 +53,7 @@ impl Dialling {
         })?;
         // An authority says of certificates whose they are; without one keys are all that counts.
         let keys = !trust.is_unsaid() && trust.authorities.is_empty();
-        let bare = endpoint.has("bare") || is_own(endpoint) && keys;
+        let bare = endpoint.typed().flag("bare") == Ok(true) || is_own(endpoint) && keys;
         let known = match &trust.first_use {
             Some(path) => Some(Known::read(path, place(endpoint, name))?),
             None => None,

@@ -33,6 +33,31 @@ fn of_daemons(server: mancom::scout::daemon::Server) {
     spawns(server.serve(mancom::Scout::fixed([])));
 }
 
+/// Compiled, and never run: the suite, and each of its checks.
+#[cfg(feature = "test-util")]
+#[expect(dead_code, reason = "it is the compiler's test")]
+fn of_conformance(subject: &mancom::testing::conformance::Subject) {
+    use mancom::testing::conformance::*;
+    spawns(all(subject));
+    spawns(column(subject));
+    spawns(a_busy_link_starves_no_other(subject));
+    spawns(a_silent_client_delays_nobody(subject));
+    spawns(carries_a_megabyte_bit_by_bit(subject));
+    spawns(carries_messages_whole_and_in_order(subject));
+    spawns(echoes(subject));
+    spawns(fails_to_reach_nobody(subject));
+    spawns(frees_the_buffers_of_both(subject));
+    spawns(holds_back_what_has_no_room(subject));
+    spawns(knows_its_peer(subject));
+    spawns(knows_itself(subject));
+    spawns(leaves_nothing_when_dropped_pending(subject));
+    spawns(reads_into_several_buffers(subject));
+    spawns(sees_a_half_close(subject));
+    spawns(sees_the_peer_close_once(subject));
+    spawns(wakes_a_reader_and_a_writer_apart(subject));
+    spawns(writes_from_several_buffers(subject));
+}
+
 fn outlives<F: IntoFuture<IntoFuture: Send + 'static>>(_: F) {}
 
 /// Compiled, and never run: what is asked is whether the futures are `Send`.

@@ -7,6 +7,8 @@ mod conformance;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod connect;
 mod futures;
+#[cfg(target_os = "linux")]
+mod given_up;
 #[cfg(all(feature = "macros", feature = "config", target_os = "linux"))]
 mod hangup;
 mod hostile;

@@ -54,6 +54,45 @@ async fn a_server_that_dials_its_client_gets_the_session_that_there_is() {
     }
 }
 
+/// What two hold is one session, and whichever of them goes first leaves it to the other, both ways.
+// behaviour: EV-10
+#[tokio::test]
+async fn a_reused_session_that_one_drops_is_the_other_s_still() {
+    let [here, there] = [manager(|_| {}).await, manager(|_| {}).await];
+    let (client, server) = (key(), key());
+    let served = listening(&there, &server).await;
+    let dial = || here.connect(served.contact()).identity(&client);
+    let reused = || dialled(dial().pin(server.public_key()).reuse());
+    let mut first = reused().await;
+    let mut far = soon(served.accept()).await.unwrap();
+
+    let mut second = reused().await;
+    arrives(&mut second, &far.session()).await;
+    let handle = second.session();
+    drop((second, handle));
+    for round in 0..3 {
+        first.write_all(&[round]).await.unwrap();
+        assert_eq!(soon(far.read_u8()).await.unwrap(), round);
+        far.write_all(&[round]).await.unwrap();
+        assert_eq!(soon(first.read_u8()).await.unwrap(), round);
+    }
+
+    // Now the one that dialled it goes.
+    let mut third = reused().await;
+    let session = far.session();
+    drop(first);
+    assert_eq!(soon(far.read(&mut [0])).await.unwrap(), 0, "its stream");
+    drop(far);
+    arrives(&mut third, &session).await;
+    let mut back = soon(session.open(Label::ANY).into_future()).await.unwrap();
+    back.write_all(b"back").await.unwrap();
+    let mut heard = soon(third.session().accept()).await.unwrap();
+    let mut word = [0; 4];
+    soon(heard.read_exact(&mut word)).await.unwrap();
+    assert_eq!(&word, b"back");
+    assert_eq!(session.paths().len(), 1, "the connection that there was");
+}
+
 #[tokio::test]
 async fn a_key_that_is_not_the_session_s_is_not_found_in_it() {
     let [here, there] = [manager(|_| {}).await, manager(|_| {}).await];

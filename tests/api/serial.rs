@@ -20,23 +20,39 @@ fn endpoint(here: &std::path::Path, far: &std::path::Path) -> mancom::Endpoint {
     text.parse().unwrap()
 }
 
-#[tokio::test]
-async fn a_third_partys_transport_runs_through_the_suite() {
-    let (one, two) = (Wire::new().unwrap(), Wire::new().unwrap());
-    let column = conformance::column(&Subject {
+const NAMELESS: &str = "a line leads to one far end, which needs no name";
+
+fn subject(one: &Wire, two: &Wire, unnamed: Option<&'static str>) -> Subject {
+    Subject {
         dialler: Arc::new(Serial::new()),
         listener: Arc::new(Serial::new()),
         here: endpoint(&one.ends[0], &one.ends[1]),
         there: endpoint(&two.ends[0], &two.ends[1]),
         nobody: "serial:/dev/there-is-none".parse().unwrap(),
         knows_dialler: false,
-    })
-    .await;
+        unnamed,
+    }
+}
+
+#[tokio::test]
+async fn a_third_partys_transport_runs_through_the_suite() {
+    let (one, two) = (Wire::new().unwrap(), Wire::new().unwrap());
+    let column = conformance::column(&subject(&one, &two, Some(NAMELESS))).await;
     let single = Cell::NotApplicable("a place has one link at a time".into());
     assert_eq!(column.cell(23), Some(&single));
+    let unnamed = Cell::NotApplicable(NAMELESS.into());
+    assert_eq!(column.cell(12), Some(&unnamed));
     let table = Table::from(vec![column]);
     println!("{table}");
     assert!(table.holes().is_empty(), "holes: {:#?}", table.holes());
+}
+
+/// Its links know no names: without a reason for that, nobody would notice that it was forgotten.
+#[tokio::test]
+#[should_panic(expected = "or the subject says why not")]
+async fn links_that_take_no_name_are_not_passed_over_in_silence() {
+    let (one, two) = (Wire::new().unwrap(), Wire::new().unwrap());
+    conformance::knows_its_peer(&subject(&one, &two, None)).await;
 }
 
 #[test]

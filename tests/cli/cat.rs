@@ -4,6 +4,7 @@ use crate::process::{Program, until};
 use crate::{LIMIT, answer, command};
 use mancom::{Identity, Manager, PublicKey, Scout};
 use std::net::TcpListener;
+use tokio::io::AsyncWriteExt;
 
 /// Starts `cat --listen AT`.
 fn listening(at: &str, input: Vec<u8>) -> Program {
@@ -73,6 +74,42 @@ fn the_end_of_one_way_leaves_the_other_open() {
     exchanges_over_tcp(Vec::new(), pattern(2_000_000, 5));
     exchanges_over_tcp(pattern(2_000_000, 6), Vec::new());
     exchanges_over_tcp(Vec::new(), Vec::new());
+}
+
+/// A library's listener that was told nothing but where, and the command, which is told nothing but its
+/// contact.
+// behaviour: EV-13
+#[test]
+fn dials_the_contact_of_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let unix = format!("unix:{}", directory.path().join("contact.sock").display());
+    let places = [
+        "mc://127.0.0.1:0",
+        "mc://0.0.0.0:0",
+        "mc+airhook://127.0.0.1:0",
+        &unix,
+    ];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for at in places {
+        let listener = runtime.block_on(async {
+            let manager = mancom::Manager::builder().scout(mancom::Scout::fixed([]));
+            let manager = manager.build().await.unwrap();
+            manager.listen(at).plaintext().await.unwrap()
+        });
+        let contact = listener.contact().to_string();
+        assert!(!contact.contains('?'), "{contact}");
+        let served = runtime.spawn(async move {
+            let (mut reads, mut writes) = tokio::io::split(listener.accept().await.unwrap());
+            tokio::io::copy(&mut reads, &mut writes).await.unwrap();
+            writes.shutdown().await.unwrap();
+        });
+        let sent = pattern(100_000, 6);
+        let client = command(&["cat", &contact, "--plaintext"]);
+        let client = Program::start(&mut { client }, sent.clone()).finish(LIMIT);
+        assert_eq!(client.status.code(), Some(0), "{}", client.stderr);
+        assert!(client.stdout == sent, "{contact}: what came back");
+        runtime.block_on(served).unwrap();
+    }
 }
 
 // behaviour: K6, X7

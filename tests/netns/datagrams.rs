@@ -7,8 +7,9 @@ use crate::transfer::{By, Load, MIB, Transfer};
 use crate::waiting::lasting;
 use crate::world::World;
 use mancom::proto::pair::Seeded;
-use mancom::transport::{Acceptor, Bind, DatagramLink, Link as Way, Multicast, Transport};
+use mancom::transport::{Acceptor, Bind, DatagramLink, Link as Way, Multicast, Transport, Udp};
 use mancom::{Endpoint, Label};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
@@ -21,6 +22,7 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 pub(crate) const CASES: &[Case] = cases![datagrams:
+    a_damaged_datagram_is_dropped_and_the_next_delivered,
     a_group_is_heard_on_the_network_it_was_joined_on,
     a_group_is_heard_over_ipv6,
     a_session_over_airhook_goes_from_network_to_network;
@@ -34,6 +36,54 @@ const RELAY: &str = "10.9.0.1:7001";
 const BEHIND: &str = "127.0.0.1:7000";
 /// In percent, each way.
 const LOSS: u64 = 20;
+
+// ---- damage
+
+/// A UDP datagram from here to there over loopback, with its checksum (RFC 768) turned by `damage`.
+fn datagram(port: u16, payload: &[u8], damage: u16) -> Vec<u8> {
+    let len = u16::try_from(8 + payload.len()).unwrap();
+    let head = [9u16, port, len].map(u16::to_be_bytes).concat();
+    let pseudo = [&[127, 0, 0, 1, 127, 0, 0, 1, 0, 17], &len.to_be_bytes()[..]].concat();
+    // Lengths are even, so that words do not run over the seams.
+    let words = [&pseudo[..], &head, payload].concat();
+    let words = words.chunks_exact(2);
+    let words = words.map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum = words.fold(0, |sum, word| {
+        let sum: u32 = sum + word;
+        (sum & 0xffff) + (sum >> 16)
+    });
+    let checksum = !(sum as u16) ^ damage;
+    [&head, &checksum.to_be_bytes()[..], payload].concat()
+}
+
+/// The host's checksum is the only one that a datagram has, so what passes it is whole.
+// behaviour: EV-21
+fn a_damaged_datagram_is_dropped_and_the_next_delivered() {
+    let lab = Lab::new();
+    let host = lab.host("host");
+    join(host.spawn_async(move || async move {
+        let at: Endpoint = "udp://127.0.0.1:0".parse().unwrap();
+        let mut acceptor = Udp::new().listen(&at, None).await.unwrap();
+        let to = acceptor.contact().socket_addr().unwrap();
+        let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).unwrap();
+        let sends = |payload: &[u8], damage| {
+            let sent = raw.send_to(&datagram(to.port(), payload, damage), &to.into());
+            sent.unwrap();
+        };
+        // Before there is a link, and on it.
+        sends(b"damaged!", 0x0100);
+        sends(b"whole.", 0);
+        let link = poll_fn(|cx| acceptor.poll_accept(cx));
+        let link = tokio::time::timeout(LIMIT, link).await.unwrap();
+        let mut link = datagrams(link.unwrap());
+        assert_eq!(recv(&mut *link).await, b"whole.");
+        for damage in [0x0001, 0x8000, 0x4242] {
+            sends(b"the same", damage);
+            sends(b"the next", 0);
+            assert_eq!(recv(&mut *link).await, b"the next");
+        }
+    }));
+}
 
 // ---- groups
 

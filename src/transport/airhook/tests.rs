@@ -33,6 +33,7 @@ fn subject(here: &str) -> Subject {
         there: endpoint("airhook://127.0.0.1:0"),
         nobody: endpoint("airhook://127.0.0.1:1"),
         knows_dialler: false,
+        unnamed: None,
     }
 }
 

@@ -14,6 +14,7 @@
 //!     there: "tcp://127.0.0.1:0".parse().expect("an endpoint"),
 //!     nobody: "tcp://127.0.0.1:1".parse().expect("an endpoint"),
 //!     knows_dialler: false,
+//!     unnamed: None,
 //! };
 //! let table = Table::from(vec![conformance::column(&subject).await]);
 //! assert!(table.holes().is_empty());
@@ -22,8 +23,8 @@
 //! ```
 //!
 //! Every check panics with what it saw, and what was checked is a cell of a [`Column`], beside what does
-//! not apply and why. Checks use no network (`on` is `None`); they run on any runtime of tokio, and for a
-//! transport that sees the real world in real time.
+//! not apply and why. Checks use no network (`on` is `None`); they run on any runtime of tokio, also
+//! in a spawned task, and for a transport that sees the real world in real time.
 //!
 //! Which checks there are follows from [`Transport::characteristics_at`] of the place listened at: byte
 //! links or datagrams, reliable or not, one link at a time or many. `in_tls` (feature `tls`) makes another
@@ -73,6 +74,9 @@ pub struct Subject {
     pub nobody: Endpoint,
     /// Whether the transport can tell who dialled an accepted link before the peer named itself.
     pub knows_dialler: bool,
+    /// Why its links take nobody's word for where the peer listens ([`Link::named`](super::Link::named));
+    /// `None` where they do, which is then checked.
+    pub unnamed: Option<&'static str>,
 }
 
 /// Every check, one after the other.

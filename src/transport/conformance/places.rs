@@ -1,26 +1,28 @@
 //! Where links come from: contacts, peers, nobody, and what is left of who gave up.
 
 use super::tools::{
-    PATIENCE, accepted, bytes, datagrams, introduce, listening, meet, patient, patient_result,
-    receive, send, told,
+    PATIENCE, accepted, bytes, datagrams, introduce, listening, meet, once, patient,
+    patient_result, receive, send, told,
 };
 use super::{Column, Subject};
 use crate::transport::{ByteLink, Link};
 use std::io;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(super) async fn check(subject: &Subject, column: &mut Column) {
     let kind = subject.dialler.characteristics_at(&subject.here);
     knows_itself(subject).await;
     column.proved([11, 13]);
-    match kind.multicast || knows_its_peer(subject).await {
-        true if kind.multicast => column.not_applicable(12, "a group is nobody's own"),
-        true => column.proved([12]),
-        false => column.not_applicable(
-            12,
-            "its links do not take a peer's word for where it listens",
-        ),
+    if kind.multicast {
+        column.not_applicable(12, "a group is nobody's own");
+    } else {
+        knows_its_peer(subject).await;
+        match subject.unnamed {
+            None => column.proved([12]),
+            Some(why) => column.not_applicable(12, why),
+        }
     }
     if kind.reliable {
         fails_to_reach_nobody(subject).await;
@@ -58,11 +60,11 @@ pub async fn knows_itself(subject: &Subject) {
 }
 
 /// A dialled link leads to the contact dialled and to no other; an accepted one to the contact of its
-/// dialler where that can be known, or was said. Whether it was.
+/// dialler where that can be known, or was said, unless the subject says why it cannot be.
 ///
 /// # Panics
 /// If it is not so.
-pub async fn knows_its_peer(subject: &Subject) -> bool {
+pub async fn knows_its_peer(subject: &Subject) {
     // behaviour: EV-12
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let theirs = listening(&*subject.dialler, &subject.there).await;
@@ -77,7 +79,13 @@ pub async fn knows_its_peer(subject: &Subject) -> bool {
     assert!(!subject.listener.same_peer(&contact, &far));
     let known = subject.listener.same_peer(&own, &far);
     assert_eq!(known, subject.knows_dialler, "{far:?} comes from {own}");
-    let known = known || far.named(&own) && subject.listener.same_peer(&own, &far);
+    let said = known || far.named(&own);
+    assert_eq!(
+        said,
+        subject.unnamed.is_none(),
+        "{far:?}: its links take a name, or the subject says why not"
+    );
+    assert_eq!(subject.listener.same_peer(&own, &far), said);
     assert!(!subject.listener.same_peer(&subject.nobody, &far));
     let kind = subject.dialler.characteristics_at(&subject.here);
     for link in [&near, &far] {
@@ -92,7 +100,6 @@ pub async fn knows_its_peer(subject: &Subject) -> bool {
         let peer = peer.map(|peer| peer.scheme().to_owned());
         assert!(peer.is_none_or(|peer| peer == scheme), "not {scheme}");
     }
-    known
 }
 
 /// Dialling where nobody listens fails at once, and its text names the place.
@@ -121,14 +128,12 @@ pub async fn fails_to_reach_nobody(subject: &Subject) {
 pub async fn leaves_nothing_when_dropped_pending(subject: &Subject) {
     // behaviour: EV-18
     let kind = subject.dialler.characteristics_at(&subject.here);
-    let mut cx = Context::from_waker(Waker::noop());
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let contact = acceptor.contact();
-    assert!(acceptor.poll_accept(&mut cx).is_pending());
+    assert!(once(|cx| acceptor.poll_accept(cx)).is_pending());
     let mut dialled = subject.dialler.connect(&contact, None);
-    let first = dialled.as_mut().poll(&mut cx);
+    drop(once(|cx| dialled.as_mut().poll(cx)));
     drop(dialled);
-    drop(first);
     let near = patient(subject.dialler.connect(&contact, None)).await;
     // What the dropped call may have put into the queue is at its end; the acceptor lives on.
     let (near, far) = match near {
@@ -189,7 +194,7 @@ pub async fn leaves_nothing_when_dropped_pending(subject: &Subject) {
     drop(patient(free).await);
 }
 
-/// While one link is flooded, another is answered.
+/// While bytes flood one link, another of the same listener is answered.
 ///
 /// # Panics
 /// If it is not so.
@@ -198,7 +203,20 @@ pub async fn a_busy_link_starves_no_other(subject: &Subject) {
     let mut acceptor = listening(&*subject.listener, &subject.here).await;
     let (busy, sink) = meet(subject, &mut *acceptor).await;
     let (near, far) = meet(subject, &mut *acceptor).await;
-    let flood = [tokio::spawn(flood(busy)), tokio::spawn(drain(sink))];
+    let drained = Arc::new(AtomicUsize::new(0));
+    let flood = [
+        tokio::spawn(flood(busy)),
+        tokio::spawn(drain(sink, Arc::clone(&drained))),
+    ];
+    let flooded = async || {
+        let before = drained.load(Ordering::Relaxed);
+        while drained.load(Ordering::Relaxed) == before {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    patient(flooded()).await;
+    let before = drained.load(Ordering::Relaxed);
     match (near, far) {
         (Link::Bytes(mut near), Link::Bytes(mut far)) => {
             for round in 0..50 {
@@ -213,6 +231,9 @@ pub async fn a_busy_link_starves_no_other(subject: &Subject) {
             }
         }
     }
+    let meanwhile = drained.load(Ordering::Relaxed) - before;
+    assert!(meanwhile > 0, "the flood stood still, and proves nothing");
+    patient(flooded()).await;
     for task in flood {
         assert!(!task.is_finished(), "the flood ended early");
         task.abort();
@@ -244,15 +265,20 @@ async fn flood(link: Link) -> io::Result<()> {
     }
 }
 
-async fn drain(link: Link) -> io::Result<()> {
+async fn drain(link: Link, drained: Arc<AtomicUsize>) -> io::Result<()> {
     match link {
         Link::Bytes(mut link) => {
             let mut buf = vec![0; 16_384];
-            while link.read(&mut buf).await? > 0 {}
-            Ok(())
+            loop {
+                match link.read(&mut buf).await? {
+                    0 => return Ok(()),
+                    n => drained.fetch_add(n, Ordering::Relaxed),
+                };
+            }
         }
         Link::Datagrams(mut link) => loop {
-            receive(&mut *link, 1024).await?;
+            let datagram = receive(&mut *link, 1024).await?;
+            drained.fetch_add(datagram.len(), Ordering::Relaxed);
             tokio::task::consume_budget().await;
         },
     }

@@ -48,6 +48,7 @@ pub fn in_tls(subject: &Subject) -> Subject {
         there: subject.there.clone(),
         nobody: subject.nobody.clone(),
         knows_dialler: subject.knows_dialler,
+        unnamed: subject.unnamed,
     }
 }
 

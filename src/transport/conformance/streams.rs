@@ -1,12 +1,12 @@
 //! Byte links: what is carried, whole and in order.
 
-use super::tools::{joined, patient, pattern};
+use super::tools::{joined, once, patient, pattern};
 use super::{Column, Subject, ends};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(super) async fn check(subject: &Subject, column: &mut Column) {
@@ -217,11 +217,10 @@ pub async fn holds_back_what_has_no_room(subject: &Subject) {
     const MOST: usize = 64 << 20;
     let (mut near, mut far) = joined(subject).await;
     let chunk = pattern(0, 65_536);
-    let mut cx = Context::from_waker(Waker::noop());
     let (mut sent, mut waits) = (0, 0);
     while waits < 3 {
         let from = sent % chunk.len();
-        match Pin::new(&mut *near).poll_write(&mut cx, &chunk[from..]) {
+        match once(|cx| Pin::new(&mut *near).poll_write(cx, &chunk[from..])) {
             Poll::Ready(n) => sent += n.unwrap_or_else(|e| panic!("{e}")),
             // It may be the task's turn that is over, not the room.
             Poll::Pending => {

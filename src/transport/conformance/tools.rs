@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::transport::{Acceptor, ByteLink, DatagramLink, Link, Transport};
 use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::io::ReadBuf;
 
@@ -53,6 +54,11 @@ pub(super) async fn introduce(near: &mut Link, acceptor: &mut dyn Acceptor) -> L
         }
     }
     far
+}
+
+/// Asks once, and is not told when it would be worth asking again.
+pub(super) fn once<T>(poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    poll(&mut Context::from_waker(Waker::noop()))
 }
 
 pub(super) async fn accepted(acceptor: &mut dyn Acceptor) -> Link {

@@ -124,6 +124,7 @@ fn tcp_subject(here: &str) -> Subject {
         there: endpoint("tcp://127.0.0.1:0"),
         nobody: endpoint("tcp://127.0.0.1:1"),
         knows_dialler: false,
+        unnamed: None,
     }
 }
 
@@ -153,6 +154,7 @@ async fn memory_conforms() {
         there: endpoint("mem://there"),
         nobody: endpoint("mem://nobody"),
         knows_dialler: true,
+        unnamed: None,
     };
     conformance::all(&subject).await;
 }

@@ -67,6 +67,7 @@ async fn messages_conform_with_and_without_a_file() {
             there: place("there"),
             nobody: place("nobody"),
             knows_dialler: false,
+            unnamed: None,
         })
         .await;
     }

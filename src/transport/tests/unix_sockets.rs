@@ -16,6 +16,7 @@ async fn unix_conforms() {
         there: at(dir.path(), "there"),
         nobody: at(dir.path(), "nobody"),
         knows_dialler: false,
+        unnamed: None,
     };
     conformance::all(&subject).await;
     let left = std::fs::read_dir(dir.path())

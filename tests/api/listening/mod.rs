@@ -3,6 +3,7 @@
 mod accepting;
 mod detached;
 mod ending;
+mod fair;
 mod places;
 
 use crate::raw::{
