@@ -3,10 +3,9 @@
 use super::acceptor::HALF_OPEN;
 use super::*;
 use crate::transport::conformance::{self, Subject};
-use crate::transport::{ByteLink, DatagramLink};
-use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use crate::transport::ByteLink;
+use std::task::{Context, Waker};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn endpoint(text: &str) -> Endpoint {
     text.parse().expect("an endpoint")
