@@ -137,8 +137,10 @@ impl Door {
         let (agreed, accepted) = match confirmed {
             Ok(confirmed) => confirmed,
             Err((error, refusal)) => {
-                dial::send(&mut *arrival.link, &refusal).await?;
-                secure::finish(arrival.link);
+                if let Some(refusal) = refusal {
+                    dial::send(&mut *arrival.link, &refusal).await?;
+                    secure::finish(arrival.link);
+                }
                 return Err(error.into());
             }
         };

@@ -57,7 +57,7 @@
 //! # Limits
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
-//! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be. A connection holds up to
+//! 72 KiB, most of it for a peer that sends a chain as long as TLS lets it be. A connection holds up to
 //! 50 KiB to write and 40 KiB read while bulk goes, a few without. Eight tickets are kept for each `connect`.
 //!
 //! # Why these crates
