@@ -5,7 +5,7 @@
 //! `tls://` and `mcs://` are, each as a part of its peer without mancom in the same round, and the processor
 //! seconds a gigabyte of each, both ends together. Then the round trips of a third path's attach, counted in
 //! virtual time over a simulated network: from the connection on until it carries at the listener and at the
-//! dialler, and until a byte written when nothing else was left is read.
+//! dialler.
 //! `cargo bench --bench tls -- mcs` runs the rows whose name contains the word.
 
 use std::sync::Arc;

@@ -146,8 +146,10 @@ impl Door {
         let (agreed, accepted) = match confirmed {
             Ok(confirmed) => confirmed,
             Err((error, refusal)) => {
-                dial::send(&mut *arrival.link, &refusal).await?;
-                secure::finish(arrival.link, self.context.tasks().enter());
+                if let Some(refusal) = refusal {
+                    dial::send(&mut *arrival.link, &refusal).await?;
+                    secure::finish(arrival.link, self.context.tasks().enter());
+                }
                 return Err(error.into());
             }
         };

@@ -143,7 +143,7 @@ impl TlsLink {
         if self.tls.wants_write() {
             self.waiting.reader.register(cx.waker());
             // What it is told of an error here it is told by reading, if there is nothing to read.
-            let _ = self.poll_go(|tls, below, cx| poll_push(tls, below, cx));
+            let _ = self.poll_go(poll_push);
         }
         read.map_err(explained)
     }

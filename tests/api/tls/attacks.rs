@@ -428,6 +428,57 @@ async fn half_open_handshakes_are_counted_and_end_and_garbage_harms_nobody() {
     works(&mut stream).await;
 }
 
+// behaviour: K3
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_flood_of_first_messages_as_long_as_they_may_be_is_bounded() {
+    use crate::raw::{descriptors, in_a_process_of_its_own, resident};
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    const NAME: &str = "tls::attacks::a_flood_of_first_messages_as_long_as_they_may_be_is_bounded";
+    const FLOOD: usize = 1_500;
+    const BOUND: usize = 1_024;
+    const EACH: usize = 100 << 10;
+    if !in_a_process_of_its_own(NAME) {
+        return;
+    }
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let manager = manager(|_| {}).await;
+    let server = key();
+    let at = echoing(&manager, &server).await;
+    let address = at.trim_start_matches("mcs://");
+    let connect = manager.connect(&at).pin(server.public_key());
+    let mut stream = soon(connect.into_future()).await.unwrap();
+    works(&mut stream).await;
+    // A ClientHello of 65,280 bytes, of which the last four thousand never come.
+    let mut begun = Vec::new();
+    for payload in [16_384_u16, 16_384, 16_384, 12_000] {
+        begun.extend([0x16, 3, 1]);
+        begun.extend(payload.to_be_bytes());
+        begun.resize(begun.len() + usize::from(payload), 0);
+    }
+    begun[5..9].copy_from_slice(&[1, 0, 0xff, 0]);
+    let (fds, before) = (descriptors(), resident());
+    let mut flood = Vec::new();
+    for _ in 0..FLOOD {
+        let mut raw = Raw(soon(TcpStream::connect(address)).await.unwrap());
+        raw.throw(&begun).await;
+        flood.push(raw);
+    }
+    let most = descriptors() - fds - FLOOD;
+    assert!(most <= BOUND + 8, "{most} open at the listener");
+    works(&mut stream).await;
+    let mut peak = 0;
+    for mut raw in flood {
+        peak = peak.max(resident().saturating_sub(before));
+        raw.ended().await;
+    }
+    println!("{} bytes a handshake", peak / BOUND);
+    assert!(peak < BOUND * EACH, "{} KiB more", peak >> 10);
+    works(&mut stream).await;
+}
+
 // behaviour: K12
 #[tokio::test]
 async fn a_session_has_no_path_to_another_listener_that_is_believed_too() {

@@ -142,6 +142,9 @@ impl NewHello {
     }
 }
 
+/// Why a confirmation is none, and what is answered.
+type Unconfirmed = (HandshakeError, Option<Vec<u8>>);
+
 /// The reply is out; the dialler's confirmation comes next.
 #[derive(Debug)]
 pub struct AwaitConfirm {
@@ -161,14 +164,14 @@ impl AwaitConfirm {
     /// Takes the confirmation; gives the framed `accepted` to send.
     ///
     /// # Errors
-    /// The error and the framed refusal to send: `Spliced` when the dialler does not hold the keys, or not
-    /// of this connection; `Malformed` and its like.
-    pub fn confirm(self, message: &[u8]) -> Result<(Agreed, Vec<u8>), (HandshakeError, Vec<u8>)> {
-        let bad = |error| (error, refused(REFUSED_SPLICED));
-        let mut reader = expect(message, Kind::Confirm).map_err(bad)?;
-        let proof = reader.array().map_err(|short| bad(short.into()))?;
+    /// `Spliced`, with the framed refusal to send, when the dialler does not hold the keys, or not of this
+    /// connection; `Malformed` and its like, which are not answered.
+    pub fn confirm(self, message: &[u8]) -> Result<(Agreed, Vec<u8>), Unconfirmed> {
+        let unanswered = |error| (error, None);
+        let mut reader = expect(message, Kind::Confirm).map_err(unanswered)?;
+        let proof = (reader.array()).map_err(|short| unanswered(short.into()))?;
         if !self.transcript.verify(&self.dialler_confirm, &proof) {
-            return Err(bad(HandshakeError::Spliced));
+            return Err((HandshakeError::Spliced, Some(refused(REFUSED_SPLICED))));
         }
         let accepted = carrying(
             Kind::Accepted,

@@ -405,6 +405,7 @@ fn a_changed_hello_fails_the_confirmation() {
     };
     let (error, refusal) = awaiting.confirm(body(&confirm)).expect_err("changed");
     assert_eq!(error, HandshakeError::Spliced);
+    let refusal = refusal.expect("it is told");
     assert_eq!(
         confirming.accepted(body(&refusal)).map(drop),
         Err(HandshakeError::Spliced)
