@@ -76,7 +76,7 @@ async fn lossy_airhook() -> Column {
         "air://127.0.0.1:0",
         "air://127.0.0.1:1",
     ];
-    let over = || mancom::transport::Airhook::over("air", Arc::new(crate::lossy::Lossy::default()));
+    let over = || mancom::transport::Airhook::over("air", Arc::new(crate::lossy::Lossy::new(20)));
     let column = conformance::column(&subject(over, places)).await;
     column.called("airhook, 20% lost")
 }

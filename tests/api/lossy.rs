@@ -1,4 +1,4 @@
-//! UDP that loses a fifth of what it is given, each way.
+//! UDP that loses so many of a hundred datagrams, each way.
 
 use mancom::Endpoint;
 use mancom::proto::pair::Seeded;
@@ -11,12 +11,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
-/// Of a hundred datagrams.
-const LOST: u64 = 20;
-
 /// Each link draws by a seed of its own, in the order of their making.
-#[derive(Debug, Default)]
-pub(crate) struct Lossy(Udp, AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Lossy {
+    udp: Udp,
+    lost: u64,
+    dialled: AtomicU64,
+}
+
+impl Lossy {
+    pub(crate) fn new(lost: u64) -> Self {
+        Self {
+            udp: Udp::new(),
+            lost,
+            dialled: AtomicU64::new(0),
+        }
+    }
+
+    fn dialled(&self, link: Link) -> Link {
+        lossy(
+            link,
+            self.lost,
+            self.dialled.fetch_add(1, Ordering::Relaxed),
+        )
+    }
+}
 
 impl Transport for Lossy {
     fn scheme(&self) -> &'static str {
@@ -24,7 +43,7 @@ impl Transport for Lossy {
     }
 
     fn characteristics(&self) -> Characteristics {
-        self.0.characteristics()
+        self.udp.characteristics()
     }
 
     fn connect<'a>(
@@ -32,10 +51,7 @@ impl Transport for Lossy {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
-        Box::pin(async move {
-            let seed = self.1.fetch_add(1, Ordering::Relaxed);
-            Ok(lossy(self.0.connect(to, on).await?, seed))
-        })
+        Box::pin(async move { Ok(self.dialled(self.udp.connect(to, on).await?)) })
     }
 
     fn connect_resolved<'a>(
@@ -45,11 +61,8 @@ impl Transport for Lossy {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let seed = self.1.fetch_add(1, Ordering::Relaxed);
-            Ok(lossy(
-                self.0.connect_resolved(to, addresses, on).await?,
-                seed,
-            ))
+            let link = self.udp.connect_resolved(to, addresses, on).await?;
+            Ok(self.dialled(link))
         })
     }
 
@@ -59,13 +72,16 @@ impl Transport for Lossy {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let beneath = self.0.listen(at, on).await?;
-            Ok(Box::new(LossyAcceptor(beneath, 1_000)) as Box<dyn Acceptor>)
+            Ok(Box::new(LossyAcceptor {
+                beneath: self.udp.listen(at, on).await?,
+                lost: self.lost,
+                accepted: 1_000,
+            }) as Box<dyn Acceptor>)
         })
     }
 
     fn is_self(&self, contact: &Endpoint) -> bool {
-        self.0.is_self(contact)
+        self.udp.is_self(contact)
     }
 
     fn same_peer(&self, _: &Endpoint, _: &Link) -> bool {
@@ -73,24 +89,29 @@ impl Transport for Lossy {
     }
 }
 
-struct LossyAcceptor(Box<dyn Acceptor>, u64);
+struct LossyAcceptor {
+    beneath: Box<dyn Acceptor>,
+    lost: u64,
+    accepted: u64,
+}
 
 impl Acceptor for LossyAcceptor {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Link>> {
-        let link = ready!(self.0.poll_accept(cx))?;
-        self.1 += 1;
-        Poll::Ready(Ok(lossy(link, self.1)))
+        let link = ready!(self.beneath.poll_accept(cx))?;
+        self.accepted += 1;
+        Poll::Ready(Ok(lossy(link, self.lost, self.accepted)))
     }
 
     fn contact(&self) -> Endpoint {
-        self.0.contact()
+        self.beneath.contact()
     }
 }
 
-fn lossy(link: Link, seed: u64) -> Link {
+fn lossy(link: Link, lost: u64, seed: u64) -> Link {
     match link {
         Link::Datagrams(link) => Link::Datagrams(Box::new(LossyLink {
             link,
+            lost,
             chance: Seeded::new(seed),
         })),
         Link::Bytes(_) => unreachable!("it is UDP's"),
@@ -99,12 +120,13 @@ fn lossy(link: Link, seed: u64) -> Link {
 
 struct LossyLink {
     link: Box<dyn DatagramLink>,
+    lost: u64,
     chance: Seeded,
 }
 
 impl DatagramLink for LossyLink {
     fn poll_send(&mut self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<()>> {
-        if self.chance.below(100) < LOST {
+        if self.chance.below(100) < self.lost {
             return Poll::Ready(Ok(()));
         }
         self.link.poll_send(cx, datagram)

@@ -1,13 +1,11 @@
-//! Airhook over UDP, as it is and with a loss put in between.
+//! Airhook over UDP as it is; `tests/api` has it with a loss put in between.
 
 use super::acceptor::HALF_OPEN;
 use super::*;
-use crate::proto::pair::Seeded;
+use crate::transport::ByteLink;
 use crate::transport::conformance::{self, Subject};
-use crate::transport::{ByteLink, DatagramLink};
-use std::sync::Mutex;
 use std::task::{Context, Waker};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn endpoint(text: &str) -> Endpoint {
     text.parse().expect("an endpoint")
@@ -24,122 +22,6 @@ async fn accepted(acceptor: &mut dyn Acceptor) -> Box<dyn ByteLink> {
     let link = poll_fn(|cx| acceptor.poll_accept(cx));
     let link = tokio::time::timeout(Duration::from_secs(10), link).await;
     byte_link(link.expect("a link in time").expect("a link"))
-}
-
-/// UDP that loses every so-many-th datagram by chance, both ways.
-#[derive(Debug)]
-struct Lossy {
-    udp: Udp,
-    /// In percent.
-    loss: u64,
-    chance: Arc<Mutex<Seeded>>,
-}
-
-struct LossyLink {
-    link: Box<dyn DatagramLink>,
-    loss: u64,
-    chance: Arc<Mutex<Seeded>>,
-}
-
-impl DatagramLink for LossyLink {
-    fn poll_send(&mut self, cx: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<()>> {
-        if self.chance.lock().expect("no panic").below(100) < self.loss {
-            return Poll::Ready(Ok(()));
-        }
-        self.link.poll_send(cx, datagram)
-    }
-
-    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.link.poll_recv(cx, buf)
-    }
-
-    fn peer(&self) -> Option<Endpoint> {
-        self.link.peer()
-    }
-
-    fn max_datagram(&self) -> usize {
-        self.link.max_datagram()
-    }
-}
-
-struct LossyAcceptor {
-    beneath: Box<dyn Acceptor>,
-    loss: u64,
-    chance: Arc<Mutex<Seeded>>,
-}
-
-fn lossy(link: Link, loss: u64, chance: &Arc<Mutex<Seeded>>) -> Link {
-    match link {
-        Link::Datagrams(link) => Link::Datagrams(Box::new(LossyLink {
-            link,
-            loss,
-            chance: Arc::clone(chance),
-        })),
-        Link::Bytes(_) => unreachable!("UDP has datagrams"),
-    }
-}
-
-impl Acceptor for LossyAcceptor {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Link>> {
-        let (loss, chance) = (self.loss, &self.chance);
-        self.beneath
-            .poll_accept(cx)
-            .map_ok(|link| lossy(link, loss, chance))
-    }
-
-    fn contact(&self) -> Endpoint {
-        self.beneath.contact()
-    }
-}
-
-impl Transport for Lossy {
-    fn scheme(&self) -> &'static str {
-        "udp"
-    }
-
-    fn characteristics(&self) -> Characteristics {
-        self.udp.characteristics()
-    }
-
-    fn connect<'a>(
-        &'a self,
-        to: &'a Endpoint,
-        on: Option<&'a Bind>,
-    ) -> BoxFuture<'a, io::Result<Link>> {
-        Box::pin(async move {
-            let link = self.udp.connect(to, on).await?;
-            Ok(lossy(link, self.loss, &self.chance))
-        })
-    }
-
-    fn listen<'a>(
-        &'a self,
-        at: &'a Endpoint,
-        on: Option<&'a Bind>,
-    ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
-        Box::pin(async move {
-            let beneath = self.udp.listen(at, on).await?;
-            let (loss, chance) = (self.loss, Arc::clone(&self.chance));
-            Ok(Box::new(LossyAcceptor {
-                beneath,
-                loss,
-                chance,
-            }) as Box<dyn Acceptor>)
-        })
-    }
-
-    fn is_self(&self, contact: &Endpoint) -> bool {
-        self.udp.is_self(contact)
-    }
-
-    fn same_peer(&self, contact: &Endpoint, link: &Link) -> bool {
-        self.udp.same_peer(contact, link)
-    }
-}
-
-fn over_loss(loss: u64) -> Airhook {
-    let (udp, chance) = (Udp::new(), Arc::new(Mutex::new(Seeded::new(loss))));
-    Airhook::over("airhook", Arc::new(Lossy { udp, loss, chance }))
 }
 
 fn subject(here: &str) -> Subject {
@@ -162,21 +44,6 @@ async fn airhook_conforms() {
 #[tokio::test]
 async fn airhook_conforms_under_another_scheme_and_by_name() {
     conformance::all(&subject("mc+airhook://localhost:0?max=600")).await;
-}
-
-#[tokio::test]
-async fn airhook_conforms_where_a_third_of_all_is_lost() {
-    let subject = Subject {
-        dialler: Arc::new(over_loss(33)),
-        listener: Arc::new(over_loss(33)),
-        ..subject("airhook://127.0.0.1:0")
-    };
-    conformance::echoes(&subject).await;
-    conformance::carries_messages_whole_and_in_order(&subject).await;
-    conformance::reads_into_several_buffers(&subject).await;
-    conformance::sees_a_half_close(&subject).await;
-    conformance::sees_the_peer_close_once(&subject).await;
-    conformance::knows_its_peer(&subject).await;
 }
 
 #[tokio::test]
@@ -307,4 +174,27 @@ fn a_link_whose_runtime_is_gone_fails() {
         Poll::Ready(Err(e)) => assert_eq!(e.kind(), io::ErrorKind::ConnectionAborted),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn what_a_link_measured_of_its_way_is_told() {
+    let (dialler, listener) = (Airhook::new(), Airhook::new());
+    let at = endpoint("airhook://127.0.0.1:0");
+    let mut acceptor = listener.listen(&at, None).await.expect("a port");
+    let near = dialler.connect(&acceptor.contact(), None).await;
+    let mut near = byte_link(near.expect("a listener"));
+    let mut far = accepted(&mut *acceptor).await;
+    let mut read = vec![0; 300_000];
+    let bytes = vec![7; read.len()];
+    tokio::try_join!(near.write_all(&bytes), far.read_exact(&mut read)).expect("it is open");
+    near.flush().await.expect("it is open");
+    // What the far end answers confirms what came before it.
+    far.write_all(b"!").await.expect("it is open");
+    near.read_exact(&mut [0]).await.expect("it is open");
+    let told = near.measure().expect("it measures");
+    let outstanding = told.outstanding.expect("it is counted");
+    assert_eq!(told.acknowledged + outstanding, bytes.len() as u64);
+    assert!(told.acknowledged > 0 && told.unsent == Some(0));
+    assert!(told.least_rtt.is_some() && told.least_rtt <= told.rtt);
+    assert!(told.busy > Duration::ZERO && told.segments > 0, "{told:?}");
 }
