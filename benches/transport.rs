@@ -3,16 +3,21 @@
 //!
 //! `cargo bench --bench transport` prints, as medians of the rounds, both speeds, the transport's as a part
 //! of the direct one's in the same round, and the processor time of each, both ends together. At 64 KiB the
-//! part is to be 0.97 at least. The last row compares the direct one with itself: how far it is from 1 is
-//! what these rounds cannot tell apart.
+//! part is to be 0.97 at least. Another row compares the direct one with itself: how far it is from 1 is
+//! what these rounds cannot tell apart. With the feature `quic` the last is QUIC, encrypted and without the
+//! kernel's help, beside the direct one.
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mancom::transport::{ByteLink, Link, Tcp, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+#[path = "shared/rounds.rs"]
+mod rounds;
+
+use rounds::{Took, cpu, median, tcp};
 
 const ROUNDS: usize = 15;
 const BULK: usize = 1 << 30;
@@ -28,18 +33,28 @@ fn main() {
         "{:<30}{:>10}{:>10}{:>8}{:>20}",
         "", "direct", "dyn", "part", "CPU s/GB, each"
     );
-    for (name, chunk, echo, same) in [
-        ("bulk, 64 KiB, Gbit/s", 64 << 10, false, false),
-        ("bulk, 4 KiB, Gbit/s", 4 << 10, false, false),
-        ("echo, 64 KiB, Gbit/s", 64 << 10, true, false),
-        ("bulk, 64 KiB, direct twice", 64 << 10, false, true),
+    for (name, chunk, echo, other) in [
+        ("bulk, 64 KiB, Gbit/s", 64 << 10, false, Other::Tcp),
+        ("bulk, 4 KiB, Gbit/s", 4 << 10, false, Other::Tcp),
+        ("echo, 64 KiB, Gbit/s", 64 << 10, true, Other::Tcp),
+        ("bulk, 64 KiB, direct twice", 64 << 10, false, Other::Same),
+        #[cfg(feature = "quic")]
+        ("bulk, 64 KiB, QUIC", 64 << 10, false, Other::Quic),
     ] {
         let round = || {
-            let direct = runtime.block_on(async { work(plain().await, chunk, echo).await });
+            let direct = runtime.block_on(async { work(tcp().await, chunk, echo).await });
             let other = runtime.block_on(async {
-                match same {
-                    true => work(plain().await, chunk, echo).await,
-                    false => work(object_safe().await, chunk, echo).await,
+                match other {
+                    Other::Same => work(tcp().await, chunk, echo).await,
+                    Other::Tcp => {
+                        let links = object_safe(Arc::new(Tcp::new()), "tcp://127.0.0.1:0").await;
+                        work(links, chunk, echo).await
+                    }
+                    #[cfg(feature = "quic")]
+                    Other::Quic => {
+                        let links = object_safe(Arc::new(quic()), "quic://127.0.0.1:0").await;
+                        work(links, chunk, echo).await
+                    }
                 }
             });
             [direct, other]
@@ -47,58 +62,46 @@ fn main() {
         // The first one warms up.
         round();
         let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
-        let bytes = if echo { ECHO } else { BULK } as f64;
+        let bytes = if echo { ECHO } else { BULK };
         let each = |which: usize, of: &dyn Fn(&Took) -> f64| {
-            median(rounds.iter().map(|round| of(&round[which])).collect())
+            median(rounds.iter().map(|round| of(&round[which])).collect()).expect("rounds")
         };
-        let speed = |took: &Took| bytes * 8.0 / took.time.as_secs_f64() / 1e9;
-        let cost = |took: &Took| took.cpu.as_secs_f64() * 1e9 / bytes;
+        let speed = |took: &Took| took.gbit(bytes);
+        let cost = |took: &Took| took.cost(bytes);
         let part = rounds.iter().map(|[a, b]| speed(b) / speed(a));
         println!(
             "{name:<30}{:>10.2}{:>10.2}{:>8.3}{:>10.3}{:>10.3}",
             each(0, &speed),
             each(1, &speed),
-            median(part.collect()),
+            median(part.collect()).expect("rounds"),
             each(0, &cost),
             each(1, &cost)
         );
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// What the direct one is compared with.
+#[derive(Clone, Copy)]
+enum Other {
+    Same,
+    Tcp,
+    #[cfg(feature = "quic")]
+    Quic,
 }
 
-struct Took {
-    time: Duration,
-    cpu: Duration,
+/// One that proves itself to itself.
+#[cfg(feature = "quic")]
+fn quic() -> mancom::transport::Quic {
+    let identity = mancom::Identity::generate().expect("entropy");
+    let quic = mancom::transport::Quic::new().identity(&identity);
+    quic.pin(identity.public_key())
 }
 
-/// Processor time of this process so far; none where the system is not asked for it here.
-fn cpu() -> Duration {
-    #[cfg(target_os = "linux")]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-    #[cfg(not(target_os = "linux"))]
-    Duration::ZERO
-}
-
-async fn plain() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-    let address = listener.local_addr().expect("its address");
-    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let (near, far) = (near.expect("connected"), far.expect("accepted").0);
-    near.set_nodelay(true).expect("nodelay");
-    far.set_nodelay(true).expect("nodelay");
-    (near, far)
-}
-
-async fn object_safe() -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
-    let transport: Arc<dyn Transport> = Arc::new(Tcp::new());
-    let at = "tcp://127.0.0.1:0".parse().expect("an endpoint");
+async fn object_safe(
+    transport: Arc<dyn Transport>,
+    at: &str,
+) -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
+    let at = at.parse().expect("an endpoint");
     let mut acceptor = transport.listen(&at, None).await.expect("a listener");
     let contact = acceptor.contact();
     let (near, far) = tokio::join!(
@@ -107,7 +110,7 @@ async fn object_safe() -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {
     );
     match (near.expect("connected"), far.expect("accepted")) {
         (Link::Bytes(near), Link::Bytes(far)) => (near, far),
-        _ => unreachable!("TCP carries bytes"),
+        _ => unreachable!("both carry bytes"),
     }
 }
 

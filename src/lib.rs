@@ -161,6 +161,7 @@
 //! | `daemon` (default) | [one scout](scout::daemon) for all processes of a host, over a Unix socket |
 //! | `inspect` (default) | what waits here, [seen and hurried from outside](manager::inspect): `mancom ops` |
 //! | `tls` (default) | `mcs://` and `tls://`: [identities, pins and authorities](tls) |
+//! | `quic` | `quic://` and `mc+quic://`: [QUIC](transport::Quic) with the keys and the trust of `tls` |
 //! | `serde` | `Serialize` and `Deserialize` for labels, snapshots and explanations |
 //! | `dbus` | Linux: what NetworkManager, ModemManager and systemd-resolved say of the networks |
 //! | `metrics` | what waits, and bytes by network, as gauges and counters of the `metrics` facade |

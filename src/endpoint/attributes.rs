@@ -69,25 +69,50 @@ impl Attributes {
     ///
     /// If it is there and is none.
     pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, AttributeError> {
-        let Some(value) = self.0.get(name) else {
-            return Ok(None);
-        };
-        let kind = || wrong(name, value, type_name::<T>());
-        value.parse().map(Some).map_err(|_| kind())
+        self.read(name, type_name::<T>(), |value| value.parse().ok())
     }
 
-    /// Whether it is switched on: said without a value, or as `1`, `true`, `yes` or `on`; not at all, `0`,
-    /// `false`, `no` and `off` are off.
+    /// Whether it is switched on ([`switch`](Self::switch)); what is not said is off.
+    ///
+    /// # Errors
+    ///
+    /// As [`switch`](Self::switch).
+    pub fn flag(&self, name: &str) -> Result<bool, AttributeError> {
+        Ok(self.switch(name)?.unwrap_or(false))
+    }
+
+    /// On where it is said without a value, or as `1`, `true`, `yes` or `on`; off as `0`, `false`, `no` or
+    /// `off`; `None` where it is not said.
     ///
     /// # Errors
     ///
     /// For any other value.
-    pub fn flag(&self, name: &str) -> Result<bool, AttributeError> {
+    pub fn switch(&self, name: &str) -> Result<Option<bool>, AttributeError> {
         match self.0.get(name).map(String::as_str) {
-            Some("" | "1" | "true" | "yes" | "on") => Ok(true),
-            None | Some("0" | "false" | "no" | "off") => Ok(false),
+            None => Ok(None),
+            Some("" | "1" | "true" | "yes" | "on") => Ok(Some(true)),
+            Some("0" | "false" | "no" | "off") => Ok(Some(false)),
             Some(value) => Err(wrong(name, value, "yes or no")),
         }
+    }
+
+    /// Its value as `read` takes it: a number within bounds, one of a few words.
+    ///
+    /// # Errors
+    ///
+    /// If it is there and `read` has nothing for it; `wanted` says what would have been right.
+    pub fn read<T>(
+        &self,
+        name: &str,
+        wanted: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, AttributeError> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
+        };
+        read(value)
+            .map(Some)
+            .ok_or_else(|| wrong(name, value, wanted))
     }
 
     /// Sets an attribute, in place of one of that name; an empty value makes a flag.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use super::{MAX_ATTRIBUTES, MAX_TEXT};
+use super::{AttributeError, MAX_ATTRIBUTES, MAX_TEXT};
 
 /// A text that is no endpoint: the text, the place and the fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,14 @@ pub enum EndpointFault {
     /// Nothing where the host should be.
     #[error("the host is missing")]
     NoHost,
+    /// A session over what is no transport: another session, or TLS.
+    #[error(
+        "{scheme} names no transport for the session: mcs:// is one in TLS over TCP, mcs+unix: over a Unix socket"
+    )]
+    Layers {
+        /// The scheme.
+        scheme: String,
+    },
     /// A scheme with a host, without `//`.
     #[error("{scheme} is followed by `//` and a host")]
     NoSlashes {
@@ -79,6 +87,14 @@ pub enum EndpointFault {
     /// No port, port 0 or a range of them, where one is to be connected to.
     #[error("to connect, name one port, as in {scheme}://host:7000")]
     NoPort {
+        /// The scheme.
+        scheme: String,
+    },
+    /// Datagrams, where a stream is asked for.
+    #[error(
+        "{scheme} carries datagrams, and a stream needs bytes in order: mc+airhook:// has both"
+    )]
+    Datagrams {
         /// The scheme.
         scheme: String,
     },
@@ -115,6 +131,9 @@ pub enum EndpointFault {
     /// An attribute twice.
     #[error("the attribute `{0}` is said twice")]
     Repeated(String),
+    /// An attribute whose value is not of its kind.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
     /// More attributes than anything needs.
     #[error("more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,

@@ -12,6 +12,7 @@
 //! | `mc+X`, `mcs+X` | the same over another transport | `X` |
 //! | `mem` | a session in this process | `mem` |
 //! | `tls` | a plain stream in TLS | `tcp` |
+//! | `mc+quic`, `quic` | a session, a plain stream; QUIC is in TLS by itself | `quic` |
 //! | `tcp`, `unix`, .. | a plain transport | itself |
 //! | `channel` | a service name of the configuration | |
 //!
@@ -28,10 +29,12 @@
 //!
 //! # Limits
 //!
-//! 2,048 bytes of text, 253 of a host name, 64 attributes.
+//! 2,048 bytes of text, read or printed, 253 of a host name, 64 attributes.
 
 mod attributes;
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -118,12 +121,15 @@ impl Shape {
     }
 }
 
-fn carrier(scheme: &str) -> &str {
-    let beneath = ["mc+", "mcs+"]
+/// The transport that a session's scheme names: `unix` of `mc+unix`.
+fn beneath(scheme: &str) -> Option<&str> {
+    ["mc+", "mcs+"]
         .into_iter()
         .find_map(|prefix| scheme.strip_prefix(prefix))
-        .unwrap_or(scheme);
-    match beneath {
+}
+
+fn carrier(scheme: &str) -> &str {
+    match beneath(scheme).unwrap_or(scheme) {
         "mc" | "mcs" | "tls" => "tcp",
         other => other,
     }
@@ -248,9 +254,7 @@ impl Endpoint {
     /// Whether it is a session of mancom's rather than a plain transport.
     #[must_use]
     pub fn is_session(&self) -> bool {
-        matches!(self.scheme.as_str(), "mc" | "mcs" | "mem")
-            || self.scheme.starts_with("mc+")
-            || self.scheme.starts_with("mcs+")
+        matches!(self.scheme.as_str(), "mc" | "mcs" | "mem") || beneath(&self.scheme).is_some()
     }
 
     /// Whether it names one place to connect to: a host and one port other than 0.
@@ -268,12 +272,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether it runs in TLS.
+    /// Whether it runs in TLS, as whatever travels over QUIC does.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         matches!(self.scheme.as_str(), "mcs" | "tls")
+            || self.carrier() == "quic"
             || self.scheme.starts_with("mcs+")
-            || self.scheme.ends_with("+tls")
     }
 
     /// The scheme of the transport beneath: `tcp` for `mc`, `mcs` and `tls`, `unix` for
@@ -354,6 +358,17 @@ impl Endpoint {
     #[must_use]
     pub fn typed(&self) -> &Attributes {
         &self.attributes
+    }
+
+    /// What is wrong with this endpoint where a stream is wanted and its transport carries datagrams.
+    pub(crate) fn of_datagrams(&self) -> EndpointError {
+        let scheme = self.scheme.clone();
+        EndpointError::new(&self.to_string(), None, EndpointFault::Datagrams { scheme })
+    }
+
+    /// What is wrong with this endpoint where one of its attributes is.
+    pub(crate) fn misread(&self, error: AttributeError) -> EndpointError {
+        EndpointError::new(&self.to_string(), None, error.into())
     }
 
     /// The same without its attributes, as one endpoint is compared with another.

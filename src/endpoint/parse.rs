@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{
     Attributes, Endpoint, EndpointError, EndpointFault as Fault, Host, MAX_ATTRIBUTES, MAX_TEXT,
-    Place, Shape,
+    Place, Shape, beneath,
 };
 
 /// Bytes of a host name (RFC 1035 section 2.3.4, in text).
@@ -17,7 +17,9 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
     if text.len() > MAX_TEXT {
         return Err(EndpointError::new(text, None, Fault::TooLong));
     }
-    read(text).map_err(|fault| located(text, fault))
+    let found = read(text).map_err(|fault| located(text, fault))?;
+    // What is encoded as it is printed may have become longer.
+    found.bounded()
 }
 
 fn read(text: &str) -> Found<'_, Endpoint> {
@@ -43,9 +45,11 @@ fn read(text: &str) -> Found<'_, Endpoint> {
         (Shape::Name, name) => self::name(&scheme, name.unwrap_or(place))?,
         (Shape::Any, Some(path)) if path.starts_with('/') => Place::Path(decoded(path)?),
         (Shape::Any, Some(authority)) => self::authority(&scheme, authority, true)?,
-        // `localhost:7000`: a host and a port, and no scheme.
-        (Shape::Any, None) if is_number(place) => return Err((text, Fault::NoScheme)),
-        (Shape::Any, None) => self::path(place)?,
+        (Shape::Any, None) => match self::path(place)? {
+            // `localhost:7000`: a host and a port, and no scheme; however it is written.
+            Place::Path(path) if is_number(&path) => return Err((text, Fault::NoScheme)),
+            path => path,
+        },
     };
     Ok(Endpoint {
         place,
@@ -62,10 +66,14 @@ fn scheme(text: &str) -> Found<'_, String> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
     };
-    if text.split('+').all(is_part) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err((text, Fault::NoScheme))
+    if !text.split('+').all(is_part) {
+        return Err((text, Fault::NoScheme));
+    }
+    let scheme = text.to_ascii_lowercase();
+    // `mc+mcs` would be a session in clear that looks like one in TLS.
+    match beneath(&scheme).and_then(|sum| sum.split('+').next()) {
+        Some("mc" | "mcs" | "tls") => Err((text, Fault::Layers { scheme })),
+        _ => Ok(scheme),
     }
 }
 
@@ -176,7 +184,11 @@ pub(super) fn attributes_of(text: &str, separator: char) -> Result<Attributes, E
         Some(at) => Err((&text[at..], Fault::Blank)),
         None => attributes(text, separator),
     };
-    found.map_err(|fault| located(text, fault))
+    let found = found.map_err(|fault| located(text, fault))?;
+    match found.to_string().len() > MAX_TEXT {
+        true => Err(EndpointError::new(text, None, Fault::TooLong)),
+        false => Ok(found),
+    }
 }
 
 /// A fault of a part of this text.

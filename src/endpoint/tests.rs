@@ -67,7 +67,8 @@ fn schemes_tell_session_security_and_carrier() {
         ("tcp://h:1", false, false, "tcp"),
         ("tls://h:1", false, true, "tcp"),
         ("unix:/x", false, false, "unix"),
-        ("quic://h:1", false, false, "quic"),
+        ("quic://h:1", false, true, "quic"),
+        ("mc+quic://h:1", true, true, "quic"),
     ] {
         let at = read(text);
         assert_eq!(
@@ -75,6 +76,23 @@ fn schemes_tell_session_security_and_carrier() {
             (session, secure, carrier),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn a_session_is_over_one_transport_and_nothing_else() {
+    for text in [
+        "mc+mcs://h:1",
+        "mcs+mc://h:1",
+        "mc+tls://h:1",
+        "MC+mc+unix:/x",
+    ] {
+        let (column, fault) = fault(text);
+        assert!(
+            matches!(fault, EndpointFault::Layers { .. }),
+            "{text}: {fault}"
+        );
+        assert_eq!(column, 1);
     }
 }
 
@@ -112,6 +130,8 @@ fn a_bad_text_is_told_with_its_place() {
         ("photos.example", 1, F::NoScheme),
         ("1tcp://h", 1, F::NoScheme),
         ("mc+://h", 1, F::NoScheme),
+        ("localhost:7000", 1, F::NoScheme),
+        ("localhost:%37000", 1, F::NoScheme),
         ("tcp:h:1", 5, F::NoSlashes { scheme: s("tcp") }),
         ("tcp://", 7, F::NoHost),
         ("tcp://:80", 7, F::NoHost),
@@ -165,6 +185,19 @@ fn texts_and_attributes_are_bounded() {
         *grown.expect_err("too long").fault(),
         EndpointFault::TooLong
     );
+}
+
+// behaviour: G1, for endpoints
+#[test]
+fn what_would_be_too_long_to_be_read_when_printed_is_not_read_at_all() {
+    let fits = format!("unix:/{}", "é".repeat((MAX_TEXT - 6) / 6));
+    assert_eq!(read(&read(&fits).to_string()), read(&fits));
+    let grows = format!("{fits}é");
+    let error = Endpoint::from_str(&grows).expect_err("6 bytes of text each");
+    assert_eq!(*error.fault(), EndpointFault::TooLong);
+    let attributes = format!("name={}", "é".repeat(MAX_TEXT / 6));
+    let error = Attributes::from_str(&attributes).expect_err("too long");
+    assert_eq!(*error.fault(), EndpointFault::TooLong);
 }
 
 #[test]

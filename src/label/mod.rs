@@ -63,6 +63,8 @@
 mod bits;
 mod build;
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 pub mod matching;
 mod prop;
 mod says;

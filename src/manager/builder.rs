@@ -344,7 +344,7 @@ fn built_in(scout: &Scout) -> transport::Registry {
     let mut transports = transport::Registry::built_in(scout);
     #[cfg(feature = "test-util")]
     if let Some(sentinel) = super::table::sentinel() {
-        for scheme in ["tcp", "unix", "udp", "multicast", "airhook"] {
+        for scheme in ["tcp", "unix", "udp", "multicast", "airhook", "quic"] {
             if let Ok(real) = transports.get(scheme) {
                 transports.register(sentinel.guard(real));
             }

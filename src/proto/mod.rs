@@ -29,4 +29,6 @@ pub(crate) mod codec;
 pub mod pair;
 pub mod pull;
 pub mod schedule;
+#[cfg(feature = "test-util")]
+pub(crate) mod script;
 pub mod session;

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::secure::{Secure, TlsError, Wish};
 use super::whereabouts::{is_far, nearer};
 use crate::deferral::Operation;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, EndpointError};
 use crate::transport::{ByteLink, Transport, UnknownAttribute, UnknownScheme, check_attributes};
 
 /// What either builder was asked so far.
@@ -50,8 +50,12 @@ pub(super) struct Asks {
 pub(super) enum Unfit {
     Scheme(UnknownScheme),
     Attribute(UnknownAttribute),
-    Plaintext { endpoint: String },
+    Endpoint(EndpointError),
+    Plaintext {
+        endpoint: String,
+    },
     NoRate,
+    #[cfg(not(feature = "tls"))]
     Unsupported(&'static str),
     Tls(TlsError),
 }
@@ -78,30 +82,39 @@ impl Asked {
         let rate = rate(self.rate_limit).ok_or(Unfit::NoRate)?;
         let transport = context.transports().get(endpoint.carrier());
         let transport = transport.map_err(Unfit::Scheme)?;
-        let below = match endpoint.is_secure() {
+        let (below, above) = match endpoint.is_secure() {
             #[cfg(feature = "tls")]
-            true => endpoint.clone().without(&crate::tls::ATTRIBUTES),
+            true => {
+                let of_tls: &[_] = &crate::tls::ATTRIBUTES;
+                (endpoint.clone().without(of_tls), of_tls)
+            }
             #[cfg(not(feature = "tls"))]
             true => {
                 let text = "TLS (mcs://, tls://) needs the feature `tls` of mancom";
                 return Err(Unfit::Unsupported(text));
             }
-            false => endpoint.clone(),
+            false => (endpoint.clone(), &[][..]),
         };
-        check_attributes(&*transport, &below).map_err(Unfit::Attribute)?;
+        check_attributes(&*transport, endpoint, above).map_err(Unfit::Attribute)?;
+        let misread = |error| Unfit::Endpoint(endpoint.misread(error));
+        transport.check(below.typed()).map_err(misread)?;
         if transport.characteristics_at(&below).max_datagram.is_some() {
-            let text =
-                "it carries datagrams, and a stream needs bytes in order: mc+airhook:// has both";
-            return Err(Unfit::Unsupported(text));
+            return Err(Unfit::Endpoint(endpoint.of_datagrams()));
         }
         Ok((transport, rate))
     }
 
     /// A session goes in clear beyond this host only where that was asked for; `near` is the endpoint
     /// with a name of the hosts file resolved.
-    pub(super) fn check_clear(&self, given: &Endpoint, near: &Endpoint) -> Result<(), Unfit> {
+    pub(super) fn check_clear(
+        &self,
+        given: &Endpoint,
+        near: &Endpoint,
+        transport: &dyn Transport,
+    ) -> Result<(), Unfit> {
         let beyond = near.is_session()
             && !near.is_secure()
+            && !transport.characteristics_at(near).secure
             && !near.is_host_scope()
             && near.carrier() != "mem";
         if beyond && !self.plaintext {
@@ -227,8 +240,10 @@ macro_rules! from_unfit {
                 match unfit {
                     Unfit::Scheme(error) => error.into(),
                     Unfit::Attribute(error) => error.into(),
+                    Unfit::Endpoint(error) => error.into(),
                     Unfit::Plaintext { endpoint } => Self::Plaintext { endpoint },
                     Unfit::NoRate => Self::NoRate,
+                    #[cfg(not(feature = "tls"))]
                     Unfit::Unsupported(what) => Self::Unsupported(what),
                     #[cfg(feature = "tls")]
                     Unfit::Tls(error) => Self::Tls(error),

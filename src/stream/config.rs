@@ -60,7 +60,8 @@ pub struct Settings {
     /// is handed over when a better network stood long enough.
     pub networks: usize,
     /// How often a `connect` goes round all matching networks that refuse, 320 ms and 512 ms apart.
-    /// Default 3: an error within a second where each refuses at once.
+    /// Default 3: an error within a second where each refuses at once, after 16 s where nobody answers.
+    /// Rounds in which a network was silent are not counted where there is a deadline.
     pub connect_rounds: u32,
 }
 

@@ -45,7 +45,7 @@ impl DialError {
 /// attempt's time.
 pub(super) async fn reach(
     context: &Arc<dyn Context>,
-    (to, others): (&Endpoint, &[SocketAddr]),
+    ((to, others), secure): ((&Endpoint, &[SocketAddr]), &Secure),
     on: Option<&Network>,
     label: &Label,
     watch: &mut Stopwatch,
@@ -54,6 +54,7 @@ pub(super) async fn reach(
         .transports()
         .get(to.carrier())
         .map_err(|unknown| io::Error::new(io::ErrorKind::InvalidInput, unknown))?;
+    let transport = secure.beneath(transport);
     let limit = context.settings().attempt;
     let late = |_| {
         io::Error::new(
@@ -109,7 +110,7 @@ pub(super) async fn reach_securely(
     label: &Label,
     watch: &mut Stopwatch,
 ) -> io::Result<Box<dyn ByteLink>> {
-    let link = reach(context, place, on, label, watch).await?;
+    let link = reach(context, (place, secure), on, label, watch).await?;
     if secure.is_clear() {
         return Ok(link);
     }
@@ -206,7 +207,8 @@ pub(super) async fn hello(
     label: &Label,
     watch: &mut Stopwatch,
 ) -> Result<(Box<dyn ByteLink>, Agreed), DialError> {
-    let link = reach(context, asks.place(), on, label, watch).await?;
+    let place = (asks.place(), &asks.secure);
+    let link = reach(context, place, on, label, watch).await?;
     watch.begin(Phase::Handshake);
     let handshake = async {
         let mut link = asks.secure.dialled(link).await?;
@@ -237,7 +239,8 @@ pub(super) async fn attach(
 ) -> Result<(Box<dyn ByteLink>, PathFacts), DialError> {
     let watch = &mut Stopwatch::new();
     let asks = asks.clone().now().await;
-    let link = reach(context, asks.place(), on, label, watch).await?;
+    let place = (asks.place(), &asks.secure);
+    let link = reach(context, place, on, label, watch).await?;
     let hearsay = asks.is_hearsay(&*link).then(|| link.peer());
     let handshake = async {
         let mut link = asks.secure.dialled(link).await?;

@@ -32,6 +32,7 @@ use super::context::Context;
 use super::crowd::{Crowd, Source};
 use super::driver::{Advertise, Driver};
 use super::error::AcceptError;
+use super::refusals::Refusals;
 use crate::clock::Clock;
 use crate::proto::session::handshake::{CookieKey, Credentials};
 use crate::proto::session::{CloseReason, SessionId};
@@ -67,6 +68,7 @@ pub(super) struct Door {
     /// Peers are told where else this listener can be dialled.
     pub(super) advertise: OnceLock<Advertise>,
     pub(super) cookie: CookieKey,
+    pub(super) refusals: Refusals,
     pub(super) started: Instant,
     /// Handshakes open at once.
     half_open: usize,
@@ -96,6 +98,7 @@ impl Door {
             asks,
             advertise: OnceLock::new(),
             cookie: CookieKey(key),
+            refusals: Refusals::default(),
             started: Clock::now(),
             half_open: context.settings().half_open.min(descriptors() / 4).max(1),
             state: Mutex::default(),

@@ -35,6 +35,7 @@ pub(crate) mod listen;
 pub(crate) mod message;
 mod pace;
 mod plain;
+pub(crate) mod refusals;
 pub(crate) mod report;
 mod reuse;
 mod roam;

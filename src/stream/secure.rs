@@ -6,9 +6,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::tracker::Guard;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
-use crate::transport::ByteLink;
+use crate::transport::{ByteLink, Transport};
+#[cfg(feature = "quic")]
+use crate::transport::{Quic, QuicLink};
 
 /// What is put upon the connections of one `connect` or `listen`; nothing, in clear.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +55,10 @@ impl Secure {
         Ok(Self::default())
     }
 
+    pub(super) fn beneath(&self, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        transport
+    }
+
     pub(super) fn is_clear(&self) -> bool {
         true
     }
@@ -79,14 +86,9 @@ impl Secure {
         endpoint: &Endpoint,
         wish: Wish,
     ) -> Result<Self, TlsError> {
-        if !endpoint.is_secure() {
-            return Ok(Self::default());
-        }
-        let (endpoint, defaults) = (endpoint.clone(), context.tls());
-        let made = move || crate::tls::Dialling::new(&endpoint, wish, &defaults);
-        let dialling = tokio::task::spawn_blocking(made).await;
+        let dialling = made(context, endpoint, wish, crate::tls::Dialling::new).await?;
         Ok(Self {
-            dialling: Some(Arc::new(dialling.expect("it does not panic")?)),
+            dialling,
             listening: None,
         })
     }
@@ -97,15 +99,10 @@ impl Secure {
         endpoint: &Endpoint,
         wish: Wish,
     ) -> Result<Self, TlsError> {
-        if !endpoint.is_secure() {
-            return Ok(Self::default());
-        }
-        let (endpoint, defaults) = (endpoint.clone(), context.tls());
-        let made = move || crate::tls::Listening::new(&endpoint, wish, &defaults);
-        let listening = tokio::task::spawn_blocking(made).await;
+        let listening = made(context, endpoint, wish, crate::tls::Listening::new).await?;
         Ok(Self {
             dialling: None,
-            listening: Some(Arc::new(listening.expect("it does not panic")?)),
+            listening,
         })
     }
 
@@ -124,6 +121,21 @@ impl Secure {
         dialling.flat_map(|dialling| dialling.pins().iter().map(|pin| (*pin, dialling.own())))
     }
 
+    /// The transport to dial or listen with: one that secures its links itself is given the keys.
+    pub(super) fn beneath(&self, transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        #[cfg(feature = "quic")]
+        {
+            let any: &dyn std::any::Any = &*transport;
+            let quic = any.downcast_ref::<Quic>();
+            match (quic, &self.dialling, &self.listening) {
+                (Some(quic), Some(keys), _) => return Arc::new(quic.with_dialling(keys)),
+                (Some(quic), _, Some(keys)) => return Arc::new(quic.with_listening(keys)),
+                _ => {}
+            }
+        }
+        transport
+    }
+
     pub(super) fn is_clear(&self) -> bool {
         self.dialling.is_none() && self.listening.is_none()
     }
@@ -131,27 +143,69 @@ impl Secure {
     /// A connection that was dialled.
     pub(super) async fn dialled(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         match &self.dialling {
-            Some(dialling) => dialling.secure(link).await,
-            None => Ok(link),
+            Some(dialling) if !is_secured(&*link) => dialling.secure(link).await,
+            _ => Ok(link),
         }
     }
 
     /// A connection that was accepted.
     pub(super) async fn accepted(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         match &self.listening {
-            Some(listening) => listening.secure(link).await,
-            None => Ok(link),
+            Some(listening) if !is_secured(&*link) => listening.secure(link).await,
+            _ => Ok(link),
         }
     }
 }
 
+/// One side's, where the endpoint is to be secure, made where reading files holds up nobody.
+#[cfg(feature = "tls")]
+async fn made<T: Send + 'static>(
+    context: &Arc<dyn Context>,
+    endpoint: &Endpoint,
+    wish: Wish,
+    make: fn(&Endpoint, Wish, &crate::tls::Defaults) -> Result<T, TlsError>,
+) -> Result<Option<Arc<T>>, TlsError> {
+    if !endpoint.is_secure() {
+        return Ok(None);
+    }
+    let (endpoint, defaults) = (endpoint.clone(), context.tls());
+    let made = tokio::task::spawn_blocking(move || make(&endpoint, wish, &defaults)).await;
+    Ok(Some(Arc::new(made.expect("it does not panic")?)))
+}
+
+/// Whether the transport made the connection with the keys already.
+#[cfg(feature = "tls")]
+fn is_secured(link: &dyn ByteLink) -> bool {
+    crate::tls::channel_of(link).security.is_some()
+}
+
 /// Says goodbye on a connection that nobody holds any more: a far end in TLS takes one that ends without
-/// a word for torn.
-pub(super) fn finish(link: Box<dyn ByteLink>) {
+/// a word for torn. A shutdown waits for those that nobody's system would send the rest of.
+pub(super) fn finish(link: Box<dyn ByteLink>, alive: Guard) {
+    let Some(link) = parted(link, alive) else {
+        return;
+    };
     #[cfg(feature = "tls")]
     crate::tls::finish(link);
     #[cfg(not(feature = "tls"))]
     drop(link);
+}
+
+/// Drops a connection, and where no system sends what it took has a shutdown wait until that arrived;
+/// any other is handed back.
+#[cfg_attr(
+    not(feature = "quic"),
+    expect(clippy::unnecessary_wraps, reason = "as with the feature")
+)]
+pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<Box<dyn ByteLink>> {
+    #[cfg(feature = "quic")]
+    if (&*link as &dyn std::any::Any).is::<QuicLink>() {
+        let link: Box<dyn std::any::Any> = link;
+        link.downcast::<QuicLink>().expect("it is one").part(alive);
+        return None;
+    }
+    drop(alive);
+    Some(link)
 }
 
 /// How safe a connection is, its exporter, and who is at its far end.

@@ -121,7 +121,7 @@ pub(super) async fn nearer(endpoint: Endpoint) -> (Endpoint, Vec<SocketAddr>) {
 
 /// Whether its host is a name to be resolved on the network that is tried.
 pub(super) fn is_name_of_tcp(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.carrier(), "tcp" | "airhook")
+    matches!(endpoint.carrier(), "tcp" | "airhook" | "quic")
         && endpoint.ip().is_none()
         && !endpoint.is_host_scope()
 }
@@ -129,7 +129,7 @@ pub(super) fn is_name_of_tcp(endpoint: &Endpoint) -> bool {
 /// Whether the endpoint says where to connect: to listen a port may be left out, here not.
 pub(super) fn check_place(endpoint: &Endpoint) -> Result<(), EndpointError> {
     match endpoint.carrier() {
-        "tcp" | "airhook" => endpoint.dialable(),
+        "tcp" | "airhook" | "quic" => endpoint.dialable(),
         _ => Ok(()),
     }
 }

@@ -8,15 +8,15 @@ use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resu
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsConnector;
 
 use super::below::Below;
 use super::explain::unspoken;
 use super::known::Known;
-use super::link::TlsLink;
+use super::link::{Channel, TlsLink};
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, provider};
+use super::{Identity, PublicKey, TlsError, alpn, attributes, is_own, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -26,12 +26,15 @@ const TICKETS: usize = 8;
 /// What every connection of one `connect` is made with.
 #[derive(Debug)]
 pub(crate) struct Dialling {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-    bare: bool,
-    known: Option<Known>,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
+    pub(super) bare: bool,
+    pub(super) known: Option<Known>,
     own: Option<PublicKey>,
     pins: Vec<PublicKey>,
+    /// Remembers why it refused.
+    #[cfg(feature = "quic")]
+    pub(super) verifier: Arc<OfListeners>,
 }
 
 impl Dialling {
@@ -41,6 +44,7 @@ impl Dialling {
         wish: Wish,
         defaults: &Defaults,
     ) -> Result<Self, TlsError> {
+        attributes::check(endpoint, false)?;
         let Wish { identity, trust } = wish.over(defaults, &defaults.listeners, endpoint)?;
         let name = endpoint.attribute("name").or(endpoint.host());
         let name = name.unwrap_or("localhost");
@@ -49,14 +53,14 @@ impl Dialling {
         })?;
         // An authority says of certificates whose they are; without one keys are all that counts.
         let keys = !trust.is_unsaid() && trust.authorities.is_empty();
-        let bare = endpoint.has("bare") || endpoint.is_session() && keys;
+        let bare = endpoint.has("bare") || is_own(endpoint) && keys;
         let known = match &trust.first_use {
             Some(path) => Some(Known::read(path, place(endpoint, name))?),
             None => None,
         };
         let own = identity.as_ref().map(Identity::public_key);
         let (provider, pins) = (provider(), trust.pins.clone());
-        let verifier = OfListeners::new(trust, known.clone(), bare, &provider)?;
+        let verifier = Arc::new(OfListeners::new(trust, known.clone(), bare, &provider)?);
         let versions: &[_] = match endpoint.is_session() || bare {
             true => &[&TLS13],
             false => &[&TLS13, &TLS12],
@@ -65,7 +69,7 @@ impl Dialling {
             .with_protocol_versions(versions)
             .map_err(|error| TlsError::content(None, error))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<_>);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -85,6 +89,8 @@ impl Dialling {
             known,
             own,
             pins,
+            #[cfg(feature = "quic")]
+            verifier,
         })
     }
 
@@ -106,13 +112,24 @@ impl Dialling {
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.connect(self.name.clone(), Below::new(link));
-        let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
-        let link = TlsLink::new(stream, self.bare, self.own.is_some())?;
-        if let (Some(known), Some(peer)) = (&self.known, &link.channel().peer) {
-            let learned = known.learn(PublicKey::of(&peer.0));
-            learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        }
+        let (below, tls) = connecting.await.map_err(unspoken)?.into_inner();
+        let link = TlsLink::new(tls.into(), below, self.bare, self.proves())?;
+        self.learn(link.channel()).await?;
         Ok(Box::new(link))
+    }
+
+    /// Whether this end proves itself where it is asked to.
+    pub(super) fn proves(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Writes down who the far end is, where it is to be known from then on.
+    pub(super) async fn learn(&self, channel: &Channel) -> io::Result<()> {
+        let (Some(known), Some(peer)) = (&self.known, &channel.peer) else {
+            return Ok(());
+        };
+        let learned = known.learn(PublicKey::of(&peer.0)).await;
+        learned.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 

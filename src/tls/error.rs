@@ -30,6 +30,14 @@ pub enum TlsError {
         /// Its permissions.
         mode: u32,
     },
+    /// A private key that is another user's, and not root's.
+    #[error("{}: this private key belongs to user {owner}, who may read and change it: `chown` it, or make another", path.display())]
+    OthersOwn {
+        /// The file.
+        path: PathBuf,
+        /// The user's number.
+        owner: u32,
+    },
     /// What is in a file, or in a text (then without a name), is not what was asked for.
     #[error("{}{fault}", path.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display())))]
     Content {
@@ -45,6 +53,16 @@ pub enum TlsError {
     NoIdentity {
         /// The endpoint, as given.
         endpoint: String,
+    },
+    /// An attribute that says nothing where it stands.
+    #[error("{endpoint}: `{attribute}` {fault}")]
+    Attribute {
+        /// The endpoint, as given.
+        endpoint: String,
+        /// The attribute's name.
+        attribute: &'static str,
+        /// Why it says nothing.
+        fault: &'static str,
     },
     /// The name to ask for is none that TLS knows.
     #[error("`{name}` is no name that TLS can ask for: give one as `?name=HOST`")]
@@ -103,9 +121,11 @@ impl TlsError {
     pub(crate) fn kind(&self) -> io::ErrorKind {
         match self {
             Self::File { source, .. } => source.kind(),
-            Self::OthersMayRead { .. } => io::ErrorKind::PermissionDenied,
+            Self::OthersMayRead { .. } | Self::OthersOwn { .. } => io::ErrorKind::PermissionDenied,
             Self::Content { .. } | Self::Changed(_) => io::ErrorKind::InvalidData,
-            Self::NoIdentity { .. } | Self::Name { .. } => io::ErrorKind::InvalidInput,
+            Self::NoIdentity { .. } | Self::Name { .. } | Self::Attribute { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::Configured { source, .. } => source.kind(),
         }
     }

@@ -2,23 +2,30 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-/// The same error in words; the source stays.
+/// The same error in words; the source stays, unless it says the same for programmers.
 pub(super) fn explained(error: io::Error) -> io::Error {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>());
-    match tls.map(text) {
-        Some(text) => io::Error::new(
-            error.kind(),
-            Explained {
-                text,
-                source: error,
-            },
-        ),
-        None => error,
-    }
+    let Some(inner) = error.get_ref() else {
+        return error;
+    };
+    let tls = inner.downcast_ref::<Error>();
+    let text = match tls {
+        Some(tls) => text(tls),
+        // What rustls says with the system's errors.
+        None => match inner.to_string() {
+            said if said.contains("close_notify") => TORN.into(),
+            said if said == "message buffer full" => LONG.into(),
+            _ => return error,
+        },
+    };
+    let kind = error.kind();
+    let source = match tls {
+        // Around words of our own rustls puts none, but how they are made.
+        None | Some(Error::InvalidCertificate(CertificateError::Other(_))) => None,
+        Some(_) => Some(error),
+    };
+    io::Error::new(kind, Explained { text, source })
 }
 
 /// The same of an error that ended a handshake.
@@ -31,7 +38,7 @@ pub(super) fn unspoken(error: io::Error) -> io::Error {
                 "the far end closed the connection in the TLS handshake: it may not speak TLS";
             let source = Explained {
                 text: text.into(),
-                source: error,
+                source: Some(error),
             };
             io::Error::new(ConnectionReset, source)
         }
@@ -42,7 +49,7 @@ pub(super) fn unspoken(error: io::Error) -> io::Error {
 #[derive(Debug)]
 struct Explained {
     text: String,
-    source: io::Error,
+    source: Option<io::Error>,
 }
 
 impl std::fmt::Display for Explained {
@@ -53,10 +60,14 @@ impl std::fmt::Display for Explained {
 
 impl std::error::Error for Explained {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.get_ref().map(|inner| inner as _)
+        self.source.as_ref()?.get_ref().map(|inner| inner as _)
     }
 }
 
+const TORN: &str = "the far end closed the connection without the word for it (TLS close_notify): \
+    what it had to say may be cut short";
+const LONG: &str = "what the far end says in the TLS handshake is longer than 64 KiB, most likely its \
+    chain of certificates";
 const UNKNOWN: &str = "the far end's certificate is of an authority that is not trusted here: give \
     that authority's (.ca(), --ca), or pin the key (.pin(), --pin)";
 const BARE: &str = "one side has a bare key (RFC 7250) where the other wants a certificate, or the \
@@ -70,6 +81,11 @@ fn text(error: &Error) -> String {
         Error::NoCertificatesPresented => {
             "the far end shows neither a certificate nor a key, which is required here".into()
         }
+        Error::InvalidMessage(
+            InvalidMessage::CertificatePayloadTooLarge
+            | InvalidMessage::HandshakePayloadTooLarge
+            | InvalidMessage::MessageTooLarge,
+        ) => LONG.into(),
         Error::InvalidMessage(_) => "what answers there does not speak TLS".into(),
         Error::PeerIncompatible(PeerIncompatible::IncorrectCertificateTypeExtension) => BARE.into(),
         error => format!("TLS: {error}"),

@@ -1,8 +1,6 @@
 //! Private keys: made, kept in files, read from them.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::Zeroizing;
 
+use super::files::{read_file, read_private, write_new};
 use super::key::{STANDARD, encode};
 use super::{PublicKey, TlsError};
 
@@ -20,8 +19,9 @@ const PKCS8_ED25519: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// The most that is read of a file: a chain of certificates is smaller.
-const LARGEST: u64 = 1 << 20;
+/// Bytes of certificates that are shown at most. A far end takes 64 KiB in one flight, and in each of the
+/// two tickets that a listener sends in one is the dialler's chain.
+const LONGEST: usize = 30_000;
 
 /// What proves who this end is: a private key, and the certificates for it if it has some. A cheap clone;
 /// `Debug` shows the public key alone.
@@ -83,13 +83,12 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, that users beside its owner may read, or in which there is no such
-    /// key; a certificate that is not for this key.
+    /// A file that cannot be read, that is another user's (but for root's), that users beside its owner
+    /// may read, or in which there is no such key; a certificate that is not for this key, or over
+    /// 30,000 bytes of them.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, TlsError> {
         let path = path.as_ref();
-        let mut file = File::open(path).map_err(|error| TlsError::file(path, error))?;
-        refuse_readable(path, &file)?;
-        let text = bounded(path, &mut file)?;
+        let text = read_private(path)?;
         Self::read(&text, &text, Some(path), Some(path))
     }
 
@@ -101,9 +100,7 @@ impl Identity {
     /// As of [`from_file`](Self::from_file), and if there is no certificate.
     pub fn from_files(key: impl AsRef<Path>, chain: impl AsRef<Path>) -> Result<Self, TlsError> {
         let (key, chain) = (key.as_ref(), chain.as_ref());
-        let mut file = File::open(key).map_err(|error| TlsError::file(key, error))?;
-        refuse_readable(key, &file)?;
-        let text = bounded(key, &mut file)?;
+        let text = read_private(key)?;
         let certificates = read_file(chain)?;
         let identity = Self::read(&text, &certificates, Some(key), Some(chain))?;
         match identity.0.chain.is_empty() {
@@ -140,7 +137,7 @@ impl Identity {
             "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
             *body
         );
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der.to_vec()));
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der.as_slice()));
         let identity =
             Self::of(&key, Vec::new()).map_err(|fault| TlsError::content(None, fault))?;
         Ok((identity, Zeroizing::new(pem)))
@@ -152,20 +149,23 @@ impl Identity {
         key_file: Option<&Path>,
         chain_file: Option<&Path>,
     ) -> Result<Self, TlsError> {
-        let der = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-            let fault = match error {
-                rustls::pki_types::pem::Error::NoItemsFound => {
-                    "there is no private key in PEM (as `mancom key new` makes it)".to_owned()
-                }
-                error => format!("no private key in PEM: {error}"),
-            };
-            TlsError::content(key_file, fault)
-        })?;
+        let der = private_key(key).map_err(|fault| TlsError::content(key_file, fault))?;
         let chain = certificates(chain, chain_file)?;
+        let long: usize = chain.iter().map(|certificate| certificate.len() + 5).sum();
+        if long > LONGEST {
+            let fault = format!(
+                "{} certificates of {long} bytes: a far end takes no more than {LONGEST}",
+                chain.len()
+            );
+            return Err(TlsError::content(chain_file, fault));
+        }
         Self::of(&der, chain).map_err(|fault| TlsError::content(key_file, fault))
     }
 
-    fn of(der: &PrivateKeyDer<'_>, chain: Vec<CertificateDer<'static>>) -> Result<Self, String> {
+    pub(super) fn of(
+        der: &PrivateKeyDer<'_>,
+        chain: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, String> {
         let key = any_supported_type(der)
             .map_err(|_| "a private key that is neither Ed25519 nor ECDSA nor RSA".to_owned())?;
         let spki = key
@@ -202,6 +202,23 @@ impl Identity {
     }
 }
 
+/// The private key in a text, wiped when it goes.
+fn private_key(text: &[u8]) -> Result<Zeroizing<PrivateKeyDer<'static>>, String> {
+    let has = |part: &[u8]| text.windows(part.len()).any(|found| found == part);
+    let read = PrivateKeyDer::from_pem_slice(text).map(Zeroizing::new);
+    read.map_err(|error| match error {
+        _ if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") => {
+            "the private key is encrypted, and nobody is asked for its passphrase here \
+             (`openssl pkey -in FILE` writes it in clear)"
+                .to_owned()
+        }
+        rustls::pki_types::pem::Error::NoItemsFound => {
+            "there is no private key in PEM (as `mancom key new` makes it)".to_owned()
+        }
+        error => format!("no private key in PEM: {error}"),
+    })
+}
+
 /// The certificates in a text.
 pub(super) fn certificates(
     text: &[u8],
@@ -212,64 +229,21 @@ pub(super) fn certificates(
         .map_err(|error| TlsError::content(path, format!("no certificates in PEM: {error}")))
 }
 
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let mut file = File::open(path).map_err(|error| TlsError::file(path, error))?;
-    Ok(bounded(path, &mut file)?.to_vec())
-}
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroize;
 
-fn bounded(path: &Path, file: &mut File) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let mut text = Zeroizing::new(Vec::new());
-    let read = file.take(LARGEST + 1).read_to_end(&mut text);
-    read.map_err(|error| TlsError::file(path, error))?;
-    if text.len() as u64 > LARGEST {
-        return Err(TlsError::content(
-            Some(path),
-            format!("over {LARGEST} bytes"),
-        ));
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_wiped_in_each_form_in_which_it_is_held() {
+        let (_, pem) = Identity::fresh().expect("entropy");
+        let mut pem: Zeroizing<String> = pem;
+        let mut der: Zeroizing<PrivateKeyDer<'static>> =
+            private_key(pem.as_bytes()).expect("as it was made");
+        assert_eq!(der.secret_der().len(), 48);
+        der.zeroize();
+        pem.zeroize();
+        assert!(der.secret_der().is_empty() && pem.is_empty());
     }
-    Ok(text)
-}
-
-/// A key that others may read proves nothing.
-#[cfg(unix)]
-fn refuse_readable(path: &Path, file: &File) -> Result<(), TlsError> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let found = file
-        .metadata()
-        .map_err(|error| TlsError::file(path, error))?;
-    let mode = found.permissions().mode() & 0o7777;
-    match found.is_file() && mode & 0o077 != 0 {
-        true => Err(TlsError::OthersMayRead {
-            path: path.into(),
-            mode,
-        }),
-        false => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn refuse_readable(_: &Path, _: &File) -> Result<(), TlsError> {
-    Ok(())
-}
-
-/// A new file, whole or not at all, that its owner alone may read from the first moment on.
-fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            let text = "there is a file already; it is left as it is";
-            io::Error::new(io::ErrorKind::AlreadyExists, text)
-        }
-        _ => error,
-    })?;
-    let written = file.write_all(text).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // What cannot be used must not be in the way of the next attempt.
-        let _ = std::fs::remove_file(path);
-    }
-    written
 }

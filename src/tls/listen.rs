@@ -11,14 +11,14 @@ use rustls::server::{CertificateType, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::{LazyConfigAcceptor, TlsStream};
+use tokio_rustls::LazyConfigAcceptor;
 
 use super::below::Below;
 use super::explain::unspoken;
 use super::link::TlsLink;
 use super::verify::OfDiallers;
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, provider};
+use super::{Identity, PublicKey, TlsError, alpn, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -31,7 +31,7 @@ pub(crate) struct Listening {
     /// With a certificate, if there is one: a dialler that shows one, and one that shows a bare key.
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
-    bare: [Arc<ServerConfig>; 2],
+    pub(super) bare: [Arc<ServerConfig>; 2],
     own: PublicKey,
 }
 
@@ -42,6 +42,7 @@ impl Listening {
         wish: Wish,
         defaults: &Defaults,
     ) -> Result<Self, TlsError> {
+        attributes::check(endpoint, true)?;
         let wish = wish.over(defaults, &defaults.diallers, endpoint)?;
         let Some(identity) = wish.identity.clone() else {
             let endpoint = endpoint.to_string();
@@ -60,7 +61,7 @@ impl Listening {
     }
 
     /// And whether this dialler shows a bare key.
-    fn choose(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, bool) {
+    pub(crate) fn choose(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, bool) {
         let knows = |types: Option<&[CertificateType]>, wanted| {
             types.is_some_and(|types| types.contains(&wanted))
         };
@@ -89,7 +90,10 @@ impl Listening {
         let started = started.map_err(unspoken)?;
         let (config, bare) = self.choose(&started.client_hello());
         match started.into_stream(config).into_fallible().await {
-            Ok(stream) => Ok(Box::new(TlsLink::new(TlsStream::from(stream), bare, true)?)),
+            Ok(stream) => {
+                let (below, tls) = stream.into_inner();
+                Ok(Box::new(TlsLink::new(tls.into(), below, bare, true)?))
+            }
             Err((error, below)) => {
                 part(below).await;
                 Err(unspoken(error))

@@ -29,15 +29,17 @@
 //! # Rules
 //!
 //! * Every path of an `mcs://` session is a TLS 1.3 connection of its own. The proofs of the session's
-//!   handshake cover what RFC 9266 calls the exporter, so that a path spliced onto another connection
-//!   fails; a session keeps the level and the far end's key that it was born with.
+//!   handshake cover 32 bytes that the connection exports (RFC 8446, section 7.5) under a label of ours,
+//!   `EXPORTER-mancom-path`, as channel bindings do (RFC 9266, whose label is another), so that a path
+//!   spliced onto another connection fails; a session keeps the level and the far end's key that it was
+//!   born with.
 //! * A listener has an [`Identity`]. A dialler may have one; `mcs://` listeners ask for it, `tls://`
 //!   ones if they were told whom to let in.
 //! * Whom a dialler believes: keys pinned, authorities given, keys known since the first use, and if
 //!   none of these was said the authorities of the host. Whom a listener lets in: keys pinned and
 //!   authorities given, and if none was said everybody, by the key they prove
 //!   ([`Session::peer`](crate::Session::peer)).
-//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` trusts keys alone, and by diallers
+//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and by diallers
 //!   that have no certificate; else in a certificate. A listener with a certificate shows either, one
 //!   without none but the key. What is pinned is the key in both cases, and then nothing else of a
 //!   certificate counts, its dates included.
@@ -54,11 +56,16 @@
 //! | `alpn=NAME,NAME` | `tls` | the protocols to agree on, best first; `mcs` has its own |
 //! | `bare` | diallers, `tls` | asks for a bare key (RFC 7250), as `mcs` does where only keys are trusted |
 //!
+//! What stands where it would not be heeded is refused.
+//!
 //! # Limits
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
-//! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be. A connection holds up to
-//! 64 KiB each way while bulk goes, a few without. Eight tickets are kept for each `connect`.
+//! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be; the certificates of this
+//! end are at most 30,000 bytes. A connection holds up to 50 KiB to write and 40 KiB read while bulk goes, a
+//! few without. Eight tickets are kept for each `connect`. The lock of the list of keys known is waited for
+//! 3 s. Of those it refuses a listener tells eight at once and one more each 10 s, as warnings of the target
+//! `mancom::refused`.
 //!
 //! # Why these crates
 //!
@@ -66,15 +73,20 @@
 //! the host (`rustls-native-certs`): what its administrator added and withdrew counts, and no bundle of
 //! ours grows old.
 
+mod attributes;
 mod below;
 mod dial;
 mod error;
 mod explain;
+mod files;
 mod identity;
+mod io;
 mod key;
 mod known;
 mod link;
 mod listen;
+#[cfg(feature = "quic")]
+mod quic;
 mod trust;
 mod verify;
 mod wish;
@@ -84,35 +96,46 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use rustls::crypto::CryptoProvider;
 
 pub use error::{Changed, TlsError};
 pub use identity::Identity;
 pub use key::{KeyError, PublicKey};
 
+pub(crate) use attributes::ATTRIBUTES;
 pub(crate) use dial::Dialling;
-#[cfg(test)]
-use link::Channel;
+#[cfg(any(test, feature = "quic"))]
+pub(crate) use link::Channel;
 pub(crate) use link::{channel_of, finish};
 pub(crate) use listen::Listening;
+#[cfg(feature = "quic")]
+pub(crate) use quic::{alerted, exporter};
 pub(crate) use trust::Trust;
 pub use wish::Defaults;
 pub(crate) use wish::{Kept, Wish};
 
-/// The attributes of a secure endpoint that are not its transport's.
-pub(crate) const ATTRIBUTES: [&str; 4] = ["alpn", "bare", "name", "pin"];
-
 /// What a session's own connections are told apart by from other protocols (RFC 7301).
 const ALPN: &[u8] = b"mancom/1";
+/// And streams over QUIC, which is nothing without such a name (RFC 9001, section 8.1).
+const STREAM: &[u8] = b"mancom-stream/1";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The protocols that an endpoint names, or the session's own.
-fn alpn(endpoint: &crate::endpoint::Endpoint) -> Vec<Vec<u8>> {
+/// Whether what is spoken there is mancom's own, and the far end one that knows bare keys.
+fn is_own(endpoint: &Endpoint) -> bool {
+    endpoint.is_session() || endpoint.carrier() == "quic" && !endpoint.has("alpn")
+}
+
+/// The protocols that an endpoint names, or its own.
+fn alpn(endpoint: &Endpoint) -> Vec<Vec<u8>> {
     if endpoint.is_session() {
         return vec![ALPN.to_vec()];
+    }
+    if is_own(endpoint) {
+        return vec![STREAM.to_vec()];
     }
     let named = endpoint.attribute("alpn").unwrap_or_default().split(',');
     named

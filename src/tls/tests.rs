@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::wish::{Defaults, Wish};
 use super::{Channel, Dialling, Identity, Listening, Trust, channel_of};
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::Security;
-use crate::transport::ByteLink;
+use crate::transport::{ByteLink, Credentials};
 
 /// One end of a pipe; so many bytes of those written to it are acknowledged.
 struct Pipe(DuplexStream, Arc<AtomicU64>);
@@ -53,6 +54,18 @@ impl ByteLink for Pipe {
 
     fn local(&self) -> Option<IpAddr> {
         None
+    }
+
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        *contact == self.peer()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        Some(Credentials {
+            user: 7,
+            group: 7,
+            process: None,
+        })
     }
 
     fn acknowledged(&self) -> Option<u64> {
@@ -173,6 +186,63 @@ async fn what_waits_in_it_goes_on_without_a_flush_when_it_is_read() {
 }
 
 #[tokio::test]
+async fn one_read_fills_its_buffers_with_all_records_there_are() {
+    let ends = Ends::new();
+    let (mut near, mut far) = ends.linked(1 << 20).await;
+    let sent: Vec<u8> = (0..100_000_u32).map(|n| (n >> 5) as u8).collect();
+    near.write_all(&sent).await.expect("written");
+    near.flush().await.expect("flushed");
+    let (mut payload, mut header) = (vec![0; 65_536], [0; 16]);
+    let read = std::future::poll_fn(|cx| {
+        let mut bufs = [
+            std::io::IoSliceMut::new(&mut payload),
+            std::io::IoSliceMut::new(&mut header),
+        ];
+        Pin::new(&mut *far).poll_read_vectored(cx, &mut bufs)
+    });
+    assert_eq!(read.await.expect("read"), 65_552);
+    assert!(payload == sent[..65_536] && header == sent[65_536..65_552]);
+    let mut rest = vec![0; 65_536];
+    let n = far.read(&mut rest).await.expect("read");
+    assert_eq!(n, 100_000 - 65_552, "and no more is waited for");
+    assert!(rest[..n] == sent[65_552..]);
+}
+
+#[tokio::test]
+async fn nothing_more_is_encrypted_while_what_was_waits() {
+    let ends = Ends::new();
+    let (mut near, mut far) = ends.linked(1 << 10).await;
+    let more = vec![7; 1 << 20];
+    let mut took = Vec::new();
+    for limit in [0, 4 << 10] {
+        near.limit_unsent(limit);
+        let now = futures_util::FutureExt::now_or_never(near.write(&more));
+        took.push(now.expect("nothing waited").expect("written"));
+        let again = futures_util::FutureExt::now_or_never(near.write(&more));
+        assert!(again.is_none(), "the pipe is full");
+        let mut read = vec![0; took[took.len() - 1]];
+        let ((), flushed) = tokio::join!(
+            async {
+                far.read_exact(&mut read).await.expect("read");
+            },
+            near.flush()
+        );
+        flushed.expect("flushed");
+    }
+    assert_eq!(took, [48 << 10, 16 << 10]);
+}
+
+#[tokio::test]
+async fn who_is_below_is_asked_for_the_far_end() {
+    let ends = Ends::new();
+    let (mut near, far) = ends.linked(64 << 10).await;
+    let other: Endpoint = "tcp://192.0.2.9:7".parse().expect("an endpoint");
+    assert!(!near.named(&other), "a pipe takes note of one place alone");
+    assert!(near.named(&near.peer()));
+    assert_eq!(far.credentials().map(|known| known.user), Some(7));
+}
+
+#[tokio::test]
 async fn what_is_acknowledged_is_never_more_than_arrived() {
     let ends = Ends::new();
     let (mut near, mut far) = ends.linked(1 << 20).await;
@@ -220,4 +290,75 @@ async fn a_first_message_that_never_ends_is_cut_off() {
     let (refused, sent) = tokio::join!(far, endless);
     assert!(refused.is_err());
     assert!(sent < 1 << 20, "{sent} bytes were taken");
+}
+
+/// An identity with so many certificates above its own, which nobody looks at where keys are pinned.
+fn chained(more: usize) -> Identity {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("a name");
+    let own = params.self_signed(&key).expect("signed").der().clone();
+    let der = PrivateKeyDer::try_from(key.serialize_der()).expect("PKCS#8");
+    Identity::of(&der, vec![own; more + 1]).expect("an identity")
+}
+
+/// How it ends where these meet, at the dialler and at the listener.
+async fn meet(server: &Identity, client: &Identity) -> [Option<String>; 2] {
+    let endpoint: Endpoint = "mcs://192.0.2.1:7?name=localhost"
+        .parse()
+        .expect("an endpoint");
+    let at = endpoint.clone().without_attributes();
+    let wish = |identity: &Identity, pins| Wish {
+        identity: Some(identity.clone()),
+        trust: Trust {
+            pins,
+            ..Trust::default()
+        },
+    };
+    // With an authority of its own a dialler asks for certificates.
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.pem");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::default();
+    let pem = params.self_signed(&key).expect("signed").pem();
+    std::fs::write(&ca, pem).expect("written");
+    let mut asked = wish(client, vec![server.public_key()]);
+    asked.trust.authorities = vec![ca];
+    let defaults = Defaults::default();
+    let listening = Listening::new(&at, wish(server, vec![client.public_key()]), &defaults);
+    let dialling = Dialling::new(&endpoint, asked, &defaults).expect("a name");
+    let listening = listening.expect("an identity");
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let dialled = async {
+        let mut link = dialling
+            .secure(Box::new(Pipe(near, Arc::default())))
+            .await?;
+        // A listener's refusal comes after the dialler is done.
+        link.read_u8().await
+    };
+    let accepted = async {
+        let mut link = listening
+            .secure(Box::new(Pipe(far, Arc::default())))
+            .await?;
+        link.write_all(b"x").await?;
+        link.flush().await?;
+        Ok::<_, io::Error>(link)
+    };
+    let (near, far) = tokio::join!(dialled, accepted);
+    [near.err(), far.err()].map(|error| error.map(|error| error.to_string()))
+}
+
+#[tokio::test]
+async fn a_long_chain_of_certificates_is_taken_and_one_too_long_is_told_as_that() {
+    let one = chained(0);
+    let each = 5 + one.certified().cert[0].len();
+    let most = chained(30_000 / each - 1);
+    assert_eq!(meet(&most, &most).await, [None, None]);
+    let over = chained(70_000 / each);
+    let long = "longer than 64 KiB, most likely its chain of certificates";
+    let [near, _] = meet(&over, &one).await;
+    let near = near.expect("the listener's is too long");
+    assert!(near.contains(long), "{near}");
+    let [_, far] = meet(&one, &over).await;
+    let far = far.expect("the dialler's is too long");
+    assert!(far.contains(long), "{far}");
 }

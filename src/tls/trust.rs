@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use super::identity::{certificates, read_file};
+use super::files::read_file;
+use super::identity::certificates;
 use super::{PublicKey, TlsError};
 
 /// What the far end has to show. Whatever is given counts, any of it suffices, and what is not given is

@@ -97,6 +97,37 @@ impl Signatures {
     }
 }
 
+/// The part of both verifiers that is the same.
+macro_rules! forward_to_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            self.signatures.check12(message, cert, dss)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            self.signatures.check13(message, cert, dss)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.signatures.algorithms.supported_schemes()
+        }
+
+        fn requires_raw_public_keys(&self) -> bool {
+            self.signatures.bare
+        }
+    };
+}
+
 /// Judges listeners.
 #[derive(Debug)]
 pub(super) struct OfListeners {
@@ -105,6 +136,9 @@ pub(super) struct OfListeners {
     authorities: Option<Arc<WebPkiServerVerifier>>,
     /// What was known of this far end; `Some(None)` if nothing was.
     known: Option<Known>,
+    /// Why the last one was refused.
+    #[cfg(feature = "quic")]
+    refused: std::sync::Mutex<Option<Error>>,
 }
 
 impl OfListeners {
@@ -132,12 +166,21 @@ impl OfListeners {
             authorities: authorities.map_err(|error| TlsError::content(None, error))?,
             trust,
             known,
+            #[cfg(feature = "quic")]
+            refused: std::sync::Mutex::default(),
         })
     }
-}
 
-impl ServerCertVerifier for OfListeners {
-    fn verify_server_cert(
+    /// Why the last one was refused.
+    #[cfg(feature = "quic")]
+    pub(super) fn refused(&self) -> Option<Error> {
+        let refused = self.refused.lock();
+        refused
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -170,32 +213,27 @@ impl ServerCertVerifier for OfListeners {
             None => Err(Stranger::Pins(key).into()),
         }
     }
+}
 
-    fn verify_tls12_signature(
+impl ServerCertVerifier for OfListeners {
+    fn verify_server_cert(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.check12(message, cert, dss)
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged = self.judge(end_entity, intermediates, server_name, ocsp_response, now);
+        #[cfg(feature = "quic")]
+        if let Err(error) = &judged {
+            let refused = self.refused.lock();
+            *refused.unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.clone());
+        }
+        judged
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.check13(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.algorithms.supported_schemes()
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.signatures.bare
-    }
+    forward_to_signatures!();
 }
 
 /// Judges diallers.
@@ -264,29 +302,5 @@ impl ClientCertVerifier for OfDiallers {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.check12(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signatures.check13(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.signatures.algorithms.supported_schemes()
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.signatures.bare
-    }
+    forward_to_signatures!();
 }

@@ -1,5 +1,6 @@
 //! One form for this module's errors: what failed, where, and the system's own error as the source.
 
+use crate::endpoint::{AttributeError, Endpoint};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -61,6 +62,11 @@ pub(super) fn advise(source: io::Error, text: impl fmt::Display, advice: &str) -
 }
 
 /// An error of our own.
+/// An attribute of this endpoint whose value is none.
+pub(super) fn misread(endpoint: &Endpoint) -> impl Fn(AttributeError) -> io::Error {
+    |error| io::Error::new(io::ErrorKind::InvalidInput, endpoint.misread(error))
+}
+
 pub(super) fn fail(kind: io::ErrorKind, text: impl fmt::Display) -> io::Error {
     io::Error::new(
         kind,

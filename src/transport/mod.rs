@@ -45,7 +45,8 @@
 //! through `testing::conformance` (feature `test-util`), as the built-in ones are; `examples/serial` does
 //! all of it.
 
-use crate::{endpoint::Endpoint, network::Network};
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
+use crate::network::Network;
 use bytes::Bytes;
 use std::any::Any;
 use std::fmt::{self, Debug};
@@ -68,6 +69,10 @@ mod memory;
 mod multicast;
 #[cfg(target_os = "linux")]
 mod outq;
+#[cfg(feature = "quic")]
+mod quic;
+#[cfg(any(feature = "airhook", feature = "quic"))]
+mod race;
 mod registry;
 mod resolve;
 mod tcp;
@@ -89,6 +94,8 @@ pub use crate::proto::pull::{PullSchedule, PullScheduleError};
 pub use airhook::{Airhook, AirhookLink};
 pub use memory::{Exchange, Faults, Memory, MemoryLink, Shape};
 pub use multicast::{GroupLink, Multicast};
+#[cfg(feature = "quic")]
+pub use quic::{Quic, QuicLink};
 pub(crate) use registry::check_attributes;
 pub use registry::{Registry, UnknownAttribute, UnknownScheme};
 pub(crate) use resolve::in_hosts_file;
@@ -138,6 +145,9 @@ pub struct Characteristics {
     pub pull_schedule: bool,
     /// A place takes one link, and the next when that is gone: a line between two ends.
     pub one_at_a_time: bool,
+    /// Its links are encrypted and prove who is at their ends: a session on them is none in clear. That it
+    /// gets its keys from the builders above is a matter of mancom's own alone.
+    pub secure: bool,
 }
 
 impl Characteristics {
@@ -155,6 +165,7 @@ impl Characteristics {
             multicast: false,
             pull_schedule: false,
             one_at_a_time: false,
+            secure: false,
         }
     }
 
@@ -172,7 +183,7 @@ impl Characteristics {
 }
 
 /// A way to carry bytes. Object safe; third parties implement it and put it into a [`Registry`].
-pub trait Transport: Debug + Send + Sync + 'static {
+pub trait Transport: Any + Debug + Send + Sync + 'static {
     /// The scheme this transport is registered under and found by
     /// (as the carrier of an endpoint): lower case, without the colon.
     fn scheme(&self) -> &'static str;
@@ -181,6 +192,15 @@ pub trait Transport: Debug + Send + Sync + 'static {
     /// `None`, the default, leaves that to the transport.
     fn attributes(&self) -> Option<&'static [&'static str]> {
         None
+    }
+
+    /// Whether the values of these attributes are of their kinds, asked before anything is tried. The default
+    /// leaves that to [`connect`](Self::connect) and [`listen`](Self::listen).
+    ///
+    /// # Errors
+    /// The first that is not.
+    fn check(&self, _attributes: &Attributes) -> Result<(), AttributeError> {
+        Ok(())
     }
 
     /// What its links can do. Constant for one transport.

@@ -28,8 +28,8 @@ impl Registry {
         Self::default()
     }
 
-    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `airhook` with the feature of that name,
-    /// `unix` where there are Unix sockets, and `mem` with the names that belong to this scout.
+    /// Knows the built-in ones: `tcp`, `udp`, `multicast`, `airhook` and `quic` with the features of
+    /// those names, `unix` where there are Unix sockets, and `mem` with the names that belong to this scout.
     #[must_use]
     pub fn built_in(scout: &Scout) -> Self {
         let mut registry = Self::new();
@@ -38,6 +38,8 @@ impl Registry {
         registry.register(Arc::new(Multicast::new()));
         #[cfg(feature = "airhook")]
         registry.register(Arc::new(super::Airhook::new()));
+        #[cfg(feature = "quic")]
+        registry.register(Arc::new(super::Quic::new()));
         #[cfg(unix)]
         registry.register(Arc::new(super::Unix::new()));
         registry.register(Arc::new(Memory::new(scout)));
@@ -75,7 +77,9 @@ impl Registry {
         let mut known: Vec<&'static str> = self.schemes().collect();
         // Sessions over TCP have a scheme of their own.
         if known.contains(&"tcp") {
-            known.extend(["mc", "mcs"]);
+            known.push("mc");
+            #[cfg(feature = "tls")]
+            known.extend(["mcs", "tls"]);
             known.sort_unstable();
         }
         Err(UnknownScheme {
@@ -120,37 +124,38 @@ impl std::fmt::Display for Hint {
 #[error("`{scheme}` has no attribute `{name}`{}; known: {}", Hint(*nearest), known.join(", "))]
 #[non_exhaustive]
 pub struct UnknownAttribute {
-    /// The transport's scheme.
-    pub scheme: &'static str,
+    /// The endpoint's scheme.
+    pub scheme: String,
     /// What was asked for.
     pub name: String,
     /// The known attribute most like it, if one is.
     pub nearest: Option<&'static str>,
-    /// Every attribute the transport knows.
-    pub known: &'static [&'static str],
+    /// Every attribute that such an endpoint may have.
+    pub known: Vec<&'static str>,
 }
 
-/// Refuses attributes that the transport does not know, where it says which it does.
+/// Refuses attributes that neither the transport nor what is `above` it knows, where the transport says which
+/// it does.
 ///
 /// # Errors
 /// [`UnknownAttribute`], for the first one.
 pub(crate) fn check_attributes(
     transport: &dyn Transport,
     endpoint: &Endpoint,
+    above: &[&'static str],
 ) -> Result<(), UnknownAttribute> {
-    let Some(known) = transport.attributes() else {
+    let Some(below) = transport.attributes() else {
         return Ok(());
     };
-    match endpoint
-        .attributes()
-        .find(|(name, _)| !known.contains(name))
-    {
+    let known = || above.iter().chain(below).copied();
+    let unknown = |(name, _): &(&str, &str)| known().all(|one| one != *name);
+    match endpoint.attributes().find(unknown) {
         None => Ok(()),
         Some((name, _)) => Err(UnknownAttribute {
-            scheme: transport.scheme(),
+            scheme: endpoint.scheme().to_owned(),
             name: name.to_owned(),
-            nearest: nearest(name, known.iter().copied()),
-            known,
+            nearest: nearest(name, known()),
+            known: known().collect(),
         }),
     }
 }

@@ -81,6 +81,19 @@ async fn lossy_airhook() -> Column {
     column.called("airhook, 20% lost")
 }
 
+#[cfg(feature = "quic")]
+async fn quic() -> Column {
+    use mancom::transport::Quic;
+    let places = [
+        "quic://127.0.0.1:0",
+        "quic://127.0.0.1:0",
+        "quic://127.0.0.1:1",
+    ];
+    let me = mancom::Identity::generate().unwrap();
+    let new = || Quic::new().identity(&me).pin(me.public_key());
+    conformance::column(&subject(new, places)).await
+}
+
 async fn multicast() -> Column {
     let free = || UdpSocket::bind("127.0.0.1:0").unwrap();
     let sockets = [free(), free(), free()];
@@ -239,6 +252,8 @@ async fn every_transport_answers_for_every_statement() {
     ];
     #[cfg(feature = "airhook")]
     others.extend([tokio::spawn(airhook()), tokio::spawn(lossy_airhook())]);
+    #[cfg(feature = "quic")]
+    others.push(tokio::spawn(quic()));
     #[cfg(feature = "tls")]
     others.push(tokio::spawn(tls()));
     #[cfg(unix)]

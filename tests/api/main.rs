@@ -21,6 +21,8 @@ mod lossy;
 mod macros;
 #[cfg(all(feature = "macros", feature = "test-util"))]
 mod messages;
+#[cfg(feature = "quic")]
+mod quic;
 mod raw;
 #[cfg(feature = "tls")]
 mod reuse;

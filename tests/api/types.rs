@@ -46,6 +46,16 @@ mod datagrams {
     assert_impl_all!(UdpLink: Send, Unpin);
 }
 
+#[cfg(feature = "quic")]
+mod quic {
+    use super::*;
+    use mancom::transport::{Quic, QuicLink};
+
+    shared! { Quic }
+    assert_impl_all!(Quic: Clone);
+    assert_impl_all!(QuicLink: Send, Unpin);
+}
+
 #[cfg(feature = "airhook")]
 mod airstream {
     use super::*;

@@ -13,10 +13,15 @@ const GOOD: Badness = Badness {
 
 /// Two of them, with what each is told on stdin.
 fn both(input: [&[u8]; 2]) -> [Finished; 2] {
+    both_with(&[], input)
+}
+
+fn both_with(options: &[&str], input: [&[u8]; 2]) -> [Finished; 2] {
     let ports = relay([Ipv4Addr::LOCALHOST.into(); 2], GOOD);
     let ports = ports.map(|at| at.port().to_string());
     let started = [0, 1].map(|end| {
         let arguments = ["airhook", "0", "127.0.0.1", &ports[end], "--linger", "2"];
+        let arguments = [&arguments, options].concat();
         Program::start(&mut command(&arguments), input[end].to_vec())
     });
     started.map(|program| program.finish(LIMIT))
@@ -34,6 +39,15 @@ fn lines_arrive_and_both_ends_end_well() {
         };
         assert_eq!(finished.stdout, expected);
     }
+}
+
+// behaviour: AH-28
+#[test]
+fn guarded_ends_carry_lines_too() {
+    let [first, second] = both_with(&["--guarded"], [b"there\n", b"back\n"]);
+    assert_eq!(second.stdout, b"there\n", "{}", second.stderr);
+    assert_eq!(first.stdout, b"back\n", "{}", first.stderr);
+    assert_eq!(first.status.code(), Some(0), "{}", first.stderr);
 }
 
 // behaviour: AH-03

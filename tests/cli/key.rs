@@ -31,6 +31,18 @@ fn a_key_is_made_once_and_shown_as_often_as_one_likes() {
 }
 
 #[test]
+fn a_key_that_cannot_be_made_names_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let below = file.join("deep/key.pem");
+    let (code, stdout, stderr) = answer(&["key", "new", below.to_str().unwrap()]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    let place = file.join("deep").display().to_string();
+    assert!(stderr.contains(&place), "{stderr}");
+}
+
+#[test]
 fn the_key_of_a_user_is_in_their_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
@@ -68,6 +80,12 @@ fn a_private_key_that_others_may_read_is_refused() {
             "{stderr}"
         );
     }
+}
+
+/// A port that nobody listened at a moment ago.
+fn free() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
 }
 
 /// A listener with these keys' files, and what a connection to it comes to.
@@ -148,6 +166,70 @@ fn cat_meets_whom_it_is_told_to_and_nobody_else() {
     assert_eq!(client.status.code(), Some(0), "{}", client.stderr);
     let known = std::fs::read_to_string(&hosts).unwrap();
     assert!(known.ends_with(&format!(" {}\n", alice.1)), "{known}");
+}
+
+// behaviour: K7
+#[test]
+fn who_is_refused_is_told_where_it_listens_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let names = ["alice", "bob", "eve"];
+    let [alice, bob, eve] = names.map(|name| (file(name), made(&file(name))));
+    let said = file("said");
+    let at = format!("mcs://127.0.0.1:{}", free());
+    let identity = alice.0.to_str().unwrap();
+    let listen = [
+        "cat",
+        "--listen",
+        &at,
+        "--identity",
+        identity,
+        "--pin",
+        &bob.1,
+    ];
+    let mut server = command(&listen);
+    server.stdin(std::process::Stdio::null());
+    server.stderr(std::fs::File::create(&said).unwrap());
+    let mut server = server.spawn().unwrap();
+    let told = |what: &str| {
+        until(what, LIMIT, || {
+            std::fs::read_to_string(&said).unwrap().contains(what)
+        });
+    };
+    told("listening at");
+    // Who only looks is not worth a word.
+    drop(std::net::TcpStream::connect(at.trim_start_matches("mcs://")).unwrap());
+    let eve_file = eve.0.to_str().unwrap();
+    let (code, _, stderr) = answer(&["cat", &at, "--pin", &alice.1, "--identity", eve_file]);
+    assert_eq!(code, 1, "{stderr}");
+    told(&format!(
+        "shows the key {}, which is none of those pinned",
+        eve.1
+    ));
+    let (code, _, stderr) = answer(&["cat", &at, "--pin", &alice.1]);
+    assert_eq!(code, 1, "{stderr}");
+    told("shows neither a certificate nor a key");
+    let all = std::fs::read_to_string(&said).unwrap();
+    assert_eq!(all.matches(" refused ").count(), 2, "{all}");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn keys_that_are_pinned_and_any_that_comes_first_do_not_go_together() {
+    let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let pinned = format!("mcs://127.0.0.1:9?pin={key}");
+    let plain = "mcs://127.0.0.1:9";
+    for more in [
+        &[plain, "--pin", key][..],
+        &[plain, "--ca", "ca.pem"],
+        &[&pinned],
+    ] {
+        let arguments = [&["cat", "--trust-first-use", "known"], more].concat();
+        let (code, _, stderr) = answer(&arguments);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("--trust-first-use"), "{stderr}");
+    }
 }
 
 #[test]

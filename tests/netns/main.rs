@@ -51,6 +51,8 @@ mod paths;
 mod plain;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(all(target_os = "linux", feature = "quic"))]
+mod quic;
 #[cfg(target_os = "linux")]
 mod relay;
 #[cfg(target_os = "linux")]
@@ -85,6 +87,8 @@ fn main() -> std::process::ExitCode {
         paths::labels::CASES,
         roaming::CASES,
         secure::CASES,
+        #[cfg(feature = "quic")]
+        quic::CASES,
         isolation::CASES,
         lab_works::CASES,
         plain::CASES,

@@ -1,5 +1,7 @@
 //! Sessions and waiting in paused time, over memory and scripted networks.
 
+#[cfg(feature = "airhook")]
+mod air;
 mod defaults;
 mod ends;
 mod evpath;

@@ -58,7 +58,7 @@ struct Tls {
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Believe the key that a far end shows first, keep it in this file, and believe no other later.
-    #[arg(long, value_name = "FILE", conflicts_with = "listen")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "pin", "ca"])]
     trust_first_use: Option<PathBuf>,
     /// Let in nobody who shows no key; any will do without --pin and --ca.
     #[arg(long, requires = "listen")]
@@ -106,6 +106,10 @@ impl Cat {
             .endpoint
             .parse()
             .map_err(|error| Failure::new(Exit::Usage, mancom::Error::from(error)))?;
+        if self.tls.trust_first_use.is_some() && endpoint.has("pin") {
+            let text = "--trust-first-use believes any key at first: it does not go with `pin=KEY`";
+            return Err(Failure::new(Exit::Usage, text.to_owned()));
+        }
         let manager = global.lasting_manager().await?;
         let label = label::parse(&self.label, |name| manager.label(name))?;
         let stream = if self.listen {

@@ -45,7 +45,11 @@ impl Key {
             What::New { file } => {
                 let file = file.clone().map_or_else(own, Ok)?;
                 if let Some(folder) = file.parent() {
-                    std::fs::create_dir_all(folder)?;
+                    let made = std::fs::create_dir_all(folder);
+                    made.map_err(|error| {
+                        let text = format!("{}: {error}", folder.display());
+                        Failure::new(Exit::Failed, text)
+                    })?;
                 }
                 (file.clone(), Identity::create(file).map_err(wrong)?)
             }

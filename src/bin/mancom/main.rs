@@ -170,7 +170,7 @@ impl Global {
     }
 }
 
-/// The library's own log, on stderr: errors, or what `RUST_LOG` says.
+/// The library's own log, on stderr: errors and whom a listener refuses, or what `RUST_LOG` says.
 fn log(no_color: bool) {
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::filter::LevelFilter;
@@ -178,6 +178,10 @@ fn log(no_color: bool) {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::ERROR.into())
         .from_env_lossy();
+    let filter = match (std::env::var_os("RUST_LOG"), "mancom::refused=warn".parse()) {
+        (None, Ok(refused)) => filter.add_directive(refused),
+        _ => filter,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -34,8 +34,9 @@ pub enum ReceiveError {
     /// It is for another session than ours.
     #[error("the packet is for another session")]
     OtherSession,
-    /// It does not say whose it is, and the peer does not know us yet.
-    #[error("the packet tells no session, and the peer is not known yet")]
+    /// It does not say whose it is, and the peer does not know us yet; or, where both ends are
+    /// [guarded](super::Settings#structfield.guarded), it does not tell both sessions.
+    #[error("the packet does not tell the sessions that it has to tell")]
     NoSession,
     /// Its session is our own, or was replaced by a later one.
     #[error("the packet is of a session that is over")]

@@ -19,10 +19,14 @@ impl Airhook {
     ///
     /// Why it was rejected whole. None ends anything: the next packet may be good.
     pub fn receive(&mut self, now: Instant, packet: &[u8]) -> Result<Received, ReceiveError> {
-        let packet = Packet::parse(packet)?;
+        let mut packet = Packet::parse(packet)?;
         self.advance(now);
         let seen = self.sender.seen(packet.observed);
-        match self.peer.whose(self.session, &packet, seen)? {
+        let whose = self.peer.whose(self.session, &packet, seen)?;
+        if self.settings.guarded && whose == Whose::Peer {
+            packet = packet.proved()?;
+        }
+        match whose {
             Whose::Peer => self.of_the_peer(&packet),
             Whose::Stranger(session) => {
                 self.peer.meet(session, self.sender.last());

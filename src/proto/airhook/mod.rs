@@ -45,6 +45,16 @@
 //! *and* it acknowledges what is under way just then. And where both ends start anew while packets of
 //! before are still under way, one that happens to acknowledge the introduction confirms it.
 //!
+//! And whoever forges the peer's address, seeing nothing of the link, can wedge it. A packet of 4 bytes is
+//! taken if its sequence is the last one or among the next 255, and it acknowledges one of ours under way
+//! or the one before those: one such packet of 65,536 on a quiet link, one of 257 on a full one. What it
+//! acknowledges counts as come, though it may be lost; what the peer says next may count as old. Then
+//! neither end takes anything of the other, and the link is silent until its users give it up and begin
+//! anew. The wire has no remedy: such a packet looks like the peer's, and only a new session number brings
+//! two ends together again. None is drawn here when packets do not fit, for with a handful of those
+//! anybody could reset any link, and what had come unconfirmed would come twice. Two ends of this module
+//! shut all of this out with [`Settings::guarded`], as [airstream](super::airstream) always does.
+//!
 //! # The limits
 //!
 //! | what | bound | beyond it |
@@ -94,6 +104,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 mod error;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod input;
 mod output;
 mod packet;

@@ -83,6 +83,7 @@ impl Airhook {
             sequence: self.sender.last(),
             observed_session: Some(stranger),
             session: Some(self.session),
+            proof: false,
             number: self.sender.base(),
             missed: 0,
         };
@@ -98,12 +99,14 @@ impl Airhook {
     }
 
     fn header(&self) -> Header {
-        let tells = self.peer.tells();
+        let proof = self.settings.guarded && !self.peer.tells();
+        let tells = proof || self.peer.tells();
         Header {
             observed: self.receiver.observed(),
             sequence: self.sender.last().wrapping_add(1),
             observed_session: self.peer.observed().filter(|_| tells),
             session: tells.then_some(self.session),
+            proof,
             number: self.sender.next_number(),
             missed: self.receiver.missed().len(),
         }

@@ -12,6 +12,9 @@
 //!
 //! A field whose value is 0 or whose list is empty is left out, and so is its flag; other flags are
 //! tolerated. A packet cut short anywhere is no packet.
+//!
+//! Between two [guarded](super::Settings#structfield.guarded) ends the flag 0x20 says that both numbers are
+//! there as a proof and for nothing else: without them, it is a packet that tells no session.
 
 use std::num::NonZeroU32;
 
@@ -23,6 +26,7 @@ const NUMBER: u8 = 0x02;
 const MISSED: u8 = 0x04;
 const SESSION: u8 = 0x08;
 const OBSERVED_SESSION: u8 = 0x10;
+const PROOF: u8 = 0x20;
 
 /// A packet received: well-formed, and no more is known of it.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +36,8 @@ pub(super) struct Packet<'a> {
     pub(super) sequence: u16,
     pub(super) observed_session: Option<NonZeroU32>,
     pub(super) session: Option<NonZeroU32>,
+    /// Between guarded ends: they are told as a proof only.
+    pub(super) proof: bool,
     /// Of its first message; where it has none, of the next there will be.
     pub(super) number: u8,
     pub(super) missed: &'a [u8],
@@ -83,10 +89,25 @@ impl<'a> Packet<'a> {
             sequence,
             observed_session,
             session,
+            proof: flags & PROOF != 0,
             number,
             missed,
             count,
             body,
+        })
+    }
+
+    /// A packet of the known peer between guarded ends, whose numbers, if told, were found to be right:
+    /// what it says without those of a proof.
+    pub(super) fn proved(self) -> Result<Self, ReceiveError> {
+        if self.session.is_none() || self.observed_session.is_none() {
+            return Err(ReceiveError::NoSession);
+        }
+        let said = |session: Option<NonZeroU32>| session.filter(|_| !self.proof);
+        Ok(Self {
+            observed_session: said(self.observed_session),
+            session: said(self.session),
+            ..self
         })
     }
 
@@ -109,6 +130,8 @@ pub(super) struct Header {
     pub(super) sequence: u16,
     pub(super) observed_session: Option<NonZeroU32>,
     pub(super) session: Option<NonZeroU32>,
+    /// They are told as a proof only.
+    pub(super) proof: bool,
     pub(super) number: u8,
     /// How many missed numbers will follow, at most 255.
     pub(super) missed: usize,
@@ -129,6 +152,7 @@ impl Header {
         out.put(&[
             flag(OBSERVED_SESSION, self.observed_session.is_some())
                 | flag(SESSION, self.session.is_some())
+                | flag(PROOF, self.proof)
                 | flag(NUMBER, self.number != 0)
                 | flag(MISSED, self.missed > 0),
             self.observed,

@@ -53,6 +53,12 @@ impl Receiver {
         self.highest.to_be_bytes()[1]
     }
 
+    /// The highest sequence received, and the number that comes next.
+    #[cfg(feature = "test-util")]
+    pub(super) fn stands(&self) -> (u16, u8) {
+        (self.highest, self.expected)
+    }
+
     pub(super) fn place(&self, sequence: u16) -> Place {
         match sequence.wrapping_sub(self.highest) {
             0 => Place::Repeated,

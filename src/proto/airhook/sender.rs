@@ -366,7 +366,7 @@ impl Sender {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "test-util"))]
 impl Sender {
     /// Whether nothing here is more than `queue` messages make it.
     pub(super) fn is_bounded(&self, queue: usize) -> bool {

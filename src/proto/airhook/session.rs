@@ -223,7 +223,7 @@ impl Peer {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "test-util"))]
 impl Peer {
     pub(super) fn is_bounded(&self) -> bool {
         self.past.len() <= PAST

@@ -24,6 +24,11 @@ pub struct Settings {
     /// Unconfirmed messages that are kept, beyond which none is taken. Default 16,384, which is 6 MiB of
     /// the longest messages.
     pub queue: usize,
+    /// Every packet tells both session numbers, and once the peer is known none is taken that does not: so
+    /// who guesses neither gets nothing taken. Both ends must have it, from their first packet on; with
+    /// another Airhook 2 program a link falls silent once it is known. Costs 8 bytes a packet. Default
+    /// false, as the wire has it.
+    pub guarded: bool,
 }
 
 impl Default for Settings {
@@ -32,6 +37,7 @@ impl Default for Settings {
             retransmit: Duration::from_secs(1),
             window: 32_768,
             queue: 16_384,
+            guarded: false,
         }
     }
 }

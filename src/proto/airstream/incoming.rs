@@ -27,7 +27,7 @@ pub(super) struct Incoming {
 
 impl Incoming {
     /// Bytes in order so far.
-    fn front(&self) -> u64 {
+    pub(super) fn front(&self) -> u64 {
         self.read + self.inbox.len() as u64
     }
 
@@ -126,7 +126,7 @@ impl Incoming {
         self.told as u32
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(super) fn kept(&self) -> (usize, usize) {
         let early: usize = self.early.values().map(Vec::len).sum();
         (self.inbox.len() + early, self.early.len())

@@ -35,8 +35,10 @@
 //! | 6 | Stop | nothing more is read: what comes is thrown away |
 //! | 7 | Reset | the stream is over |
 //!
-//! Who guesses neither tag nor session puts no byte into a stream. Who sees the datagrams can, for
-//! nothing here is secret.
+//! Both ends are [guarded](super::airhook::Settings#structfield.guarded): every datagram tells both
+//! session numbers, 64 bits, 8 bytes of each. Of who guesses neither tag nor session no datagram is taken: it puts
+//! no byte into a stream and does not stop one that is open. Before it is, a flood of forged strangers can
+//! keep it from opening while it lasts. Who sees the datagrams can do both, for nothing here is secret.
 //!
 //! # Rules
 //!
@@ -69,6 +71,8 @@ use super::airhook::{Airhook, Event, MessageId, Received, Settings, State};
 
 mod error;
 mod figures;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 mod incoming;
 mod input;
 mod life;
@@ -179,6 +183,7 @@ impl Airstream {
                 _ => pace.interval(),
             },
             queue: QUEUE,
+            guarded: true,
             ..Settings::default()
         };
         Self {

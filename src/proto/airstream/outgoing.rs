@@ -153,7 +153,7 @@ impl Outgoing {
         self.stopped
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(super) fn kept(&self) -> (usize, usize) {
         (self.outbox.len(), self.pieces.len())
     }

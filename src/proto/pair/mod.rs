@@ -137,8 +137,17 @@ impl Pair {
     pub fn new(seed: u64, now: Instant, dialler: Config, listener: Config) -> Self {
         let mut seeded = Seeded::new(seed);
         let agreed = handshake(&mut seeded, offer(&dialler), offer(&listener));
+        Self::of(agreed, seeded, now, [dialler, listener])
+    }
+
+    /// What a handshake left, of these settings, joined by their first path.
+    ///
+    /// # Panics
+    /// If they cannot be joined: they agreed on nothing.
+    pub fn of(agreed: [Agreed; 2], seeded: Seeded, now: Instant, configs: [Config; 2]) -> Self {
         let path = agreed[0].path;
         let [ours, theirs] = agreed;
+        let [dialler, listener] = configs;
         let side = |agreed, config| Side {
             session: Session::new(agreed, config, now),
             events: Vec::new(),

@@ -198,6 +198,9 @@ impl Estimate {
 
     /// What a span that is over says.
     fn judge(&mut self, now: Instant, told: &Told, span: &Span, least: Option<Duration>) {
+        if self.standing.passes(told.acknowledged) {
+            return;
+        }
         let took = now.saturating_duration_since(span.began);
         let bytes = told.acknowledged.saturating_sub(span.acknowledged);
         let rate = delivered(told, bytes, took);
@@ -257,7 +260,7 @@ impl Estimate {
         let limits = (self.gain).used(span.most, allowed, span.starved, told.acknowledged);
         match queue {
             // The kernel finds out by itself.
-            _ if !span.starved => self.gain.even(),
+            _ if !span.starved => self.gain.leave(),
             Some((queue, least)) if limits => self.gain.turn(&queue, least, self.is_probing(now)),
             None if limits && waits => self.gain.even(),
             _ => {}

@@ -96,6 +96,12 @@ impl Gain {
         self.of = Some(EVEN);
     }
 
+    /// What is asked does not limit for a while: no more is asked than the path holds. That less was
+    /// enough is still so afterwards.
+    pub(super) fn leave(&mut self) {
+        self.of = Some(self.of.map_or(EVEN, |of| of.min(EVEN)));
+    }
+
     /// Asks for more if too little stood in the queue, for less if too much did; not for less while more
     /// is tried.
     pub(super) fn turn(&mut self, queue: &Queue, least: Duration, trying: bool) {

@@ -8,6 +8,10 @@
 //!
 //! Both are seen only when somebody looks, a millisecond or two late, so ways shorter than 10 ms are
 //! not measured so. At most 64 moments are kept.
+//!
+//! Who looks every millisecond or two and then not for a while stood still, and with it maybe the whole host.
+//! What was on its way then took longer, or the pipe ran empty, and neither is the network's doing: such
+//! times are passed over, though no more than two in a row.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,6 +20,10 @@ use std::time::{Duration, Instant};
 const MARKS: usize = 64;
 /// Who looked longer ago than this does not know when what was sent since was sent.
 const AWAY: Duration = Duration::from_millis(5);
+/// Who looked so often is not just idle when he looks no more.
+const OFTEN: Duration = Duration::from_micros(2_500);
+/// Times in a row that are passed over.
+const PASSED: u8 = 2;
 /// On a shorter way the lateness of looking is no small part.
 const SHORT: Duration = Duration::from_millis(10);
 /// What should stand beyond a packet's own time: as much as the lateness of looking seems to be, and no
@@ -36,6 +44,9 @@ pub(super) struct Standing {
     looked: Option<Instant>,
     /// From one look to the next, smoothed.
     pause: Duration,
+    /// Nobody looked for a while: what came back since says nothing, until so much is acknowledged.
+    disturbed: Option<u64>,
+    passed: u8,
     /// Of the time that is being looked at.
     least: Option<Duration>,
     most: Duration,
@@ -66,6 +77,14 @@ impl Queue {
 impl Standing {
     /// So many bytes were sent since the connection was made, so many of them are acknowledged.
     pub(super) fn see(&mut self, now: Instant, sent: u64, acknowledged: u64) {
+        let since = self.looked.replace(now);
+        if let Some(since) = since {
+            let pause = now.saturating_duration_since(since);
+            if pause > AWAY && self.pause <= OFTEN && !self.marks.is_empty() {
+                self.disturbed = Some(self.sent);
+            }
+            self.pause = (self.pause * 7 + pause.min(AWAY)) / 8;
+        }
         while let Some((at, _)) = (self.marks.front()).filter(|(_, upto)| *upto <= acknowledged) {
             let took = now.saturating_duration_since(*at);
             self.most = self.most.max(took);
@@ -73,11 +92,6 @@ impl Standing {
             self.recent.rotate_left(1);
             self.recent[3] = took;
             self.marks.pop_front();
-        }
-        let since = self.looked.replace(now);
-        if let Some(since) = since {
-            let pause = now.saturating_duration_since(since).min(AWAY);
-            self.pause = (self.pause * 7 + pause) / 8;
         }
         if sent <= self.sent {
             return;
@@ -100,6 +114,19 @@ impl Standing {
             self.spread = Duration::ZERO;
         }
         begins
+    }
+
+    /// A time is over: whether it says nothing, for nobody looked for a while.
+    pub(super) fn passes(&mut self, acknowledged: u64) -> bool {
+        let disturbed = self.disturbed;
+        self.disturbed = disturbed.filter(|sent| acknowledged < *sent);
+        if disturbed.is_none() || self.passed == PASSED {
+            self.passed = 0;
+            return false;
+        }
+        self.passed += 1;
+        (self.least, self.most) = (None, Duration::ZERO);
+        true
     }
 
     /// A time is over: what stood in the queue, of a network on which a packet takes so long and that
@@ -208,6 +235,57 @@ mod tests {
             standing.see(now + MILLI * look, u64::from(100 + look), 0);
         }
         assert_eq!(standing.over(now, Some(MILLI * 5), MILLI, 0), None);
+    }
+
+    /// Looked at every 2 ms for half a second, 20 ms on the way, and 20 ms later again.
+    fn late() -> (Standing, Instant) {
+        let (mut standing, began) = (Standing::default(), start());
+        for look in 1..=250_u32 {
+            let acknowledged = u64::from(look.saturating_sub(10)) * 1_000;
+            standing.see(
+                began + MILLI * 2 * look,
+                u64::from(look) * 1_000,
+                acknowledged,
+            );
+        }
+        assert!(!standing.passes(240_000), "nobody was late");
+        let late = began + MILLI * 520;
+        standing.see(late, 250_000, 240_000);
+        (standing, late)
+    }
+
+    #[test]
+    fn what_was_on_its_way_while_nobody_looked_says_nothing() {
+        let (mut standing, late) = late();
+        assert!(standing.passes(240_000));
+        standing.see(late + MILLI * 2, 252_000, 251_000);
+        assert!(standing.passes(251_000), "the end of it");
+        standing.see(late + MILLI * 4, 254_000, 252_000);
+        assert!(!standing.passes(252_000));
+        let queue = standing.over(late + MILLI * 4, Some(MILLI * 20), MILLI / 2, 0);
+        assert!(queue.is_none_or(|queue| !queue.doubtful), "{queue:?}");
+    }
+
+    #[test]
+    fn no_more_than_two_times_in_a_row_are_passed_over() {
+        let (mut standing, _) = late();
+        let passed: Vec<_> = (0..6).map(|_| standing.passes(240_000)).collect();
+        assert_eq!(passed, [true, true, false, true, true, false]);
+    }
+
+    #[test]
+    fn who_looks_seldom_or_has_nothing_on_the_way_was_not_late() {
+        let (mut standing, began) = (Standing::default(), start());
+        for look in 1..100_u32 {
+            let sent = u64::from(look) * 1_000;
+            standing.see(began + MILLI * 10 * look, sent, sent - 1_000);
+            assert!(!standing.passes(sent - 1_000));
+        }
+        let (mut standing, late) = late();
+        standing.see(late + MILLI * 2, 250_000, 250_000);
+        assert!(standing.passes(250_000));
+        standing.see(late + MILLI * 900, 250_000, 250_000);
+        assert!(!standing.passes(250_000));
     }
 
     #[test]

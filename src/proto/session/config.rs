@@ -70,7 +70,8 @@ impl Config {
     /// each of 8 paths, one frame in the making, 64 KiB of control frames and where it stands for 1,024
     /// labels; the bookkeeping of a
     /// stream is that of 1,024 label changes each way, 2,048 pieces out of order and as many ranges.
-    /// What messages may take is added: see [`messages`](super::messages).
+    /// As many streams again may have come whole, and be stopped, before the program took them: a receive
+    /// window and a chunk each. What messages may take is added: see [`messages`](super::messages).
     /// The window counts twice because what arrives out of order grows in buffers that double.
     ///
     /// It is the bound, not the use: an idle stream keeps under 2 KiB.
@@ -79,7 +80,8 @@ impl Config {
         let stream = self.send_buffer + 2 * self.receive_window + 3 * CHUNK + bookkeeping + 1024;
         let path = self.frame_limit() + (128 << 10) + 16 * 1024 + MAX_ASKED * 96;
         let messages = worst_case_memory(self.send_buffer, self.receive_window);
-        2 * usize::from(self.max_streams) * stream + MAX_PATHS * path + messages
+        let whole = usize::from(self.max_streams) * (self.receive_window + CHUNK);
+        2 * usize::from(self.max_streams) * stream + whole + MAX_PATHS * path + messages
     }
 
     pub(super) fn frame_limit(&self) -> usize {

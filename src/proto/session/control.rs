@@ -203,6 +203,23 @@ impl Session {
             return self.answer(slot, id, kind::GONE);
         };
         stream.known = true;
+        // Of those that nobody took so many may be over; the rest stay alive at the peer too, or it could
+        // open, fill and stop one after the other.
+        let waiting = self.incoming.len();
+        if waiting > usize::from(self.max_streams) && self.incoming.contains(&id) {
+            stream.stopped = Some(code);
+            return Ok(());
+        }
+        self.stop(id, code);
+        self.settle(now, id);
+        Ok(())
+    }
+
+    /// The peer reads nothing of this stream any more.
+    pub(super) fn stop(&mut self, id: StreamId, code: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         // Who has written all keeps the promise of `shutdown`: the peer counts the rest and drops it.
         if stream.send.is_open() {
             for path in self.paths.iter_mut().flatten() {
@@ -211,9 +228,7 @@ impl Session {
             stream.send.abandon(StreamError::Stopped, Some(code));
             self.mark(id, due::RESET);
             self.wake(id);
-            self.settle(now, id);
         }
-        Ok(())
     }
 
     fn on_gone(&mut self, now: Instant, id: StreamId) -> Result<(), ProtocolError> {

@@ -58,7 +58,8 @@ impl Decoder {
                     let (payload, rest) = input.split_at(input.len().min(header.payload as usize));
                     *input = rest;
                     let at = *header;
-                    header.offset += payload.len() as u64;
+                    // What overflows here was refused with the header, or is of a stream that is over.
+                    header.offset = header.offset.wrapping_add(payload.len() as u64);
                     header.payload -= payload.len() as u32;
                     return Ok(Some(Item::Payload(at, payload)));
                 }
@@ -149,7 +150,7 @@ impl Decoder {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(super) fn kept(&self) -> usize {
         self.partial.capacity()
     }

@@ -65,6 +65,7 @@
 //! | changes of label | [`MAX_RUNS`] unacknowledged a stream; as many unread are acknowledged, the rest waits | `write` takes 0; the path ends |
 //! | pieces out of order | [`MAX_SEGMENTS`] a stream | the path ends |
 //! | streams | [`Config::max_streams`] both sides' together, opened by one side | `open` fails; the path ends |
+//! | streams that are over and nobody took | [`Config::max_streams`] | the peer's STOP is answered when they are taken |
 //! | payload of a frame | [`frame::MAX_PAYLOAD`] | the path ends, nothing reserved |
 //! | any other frame | [`frame::MAX_CONTROL`] | the path ends, nothing reserved |
 //! | labels by number | [`frame::MAX_LABELS`] a path and direction | the oldest is defined anew |
@@ -105,6 +106,8 @@ mod error;
 mod flights;
 mod forecast;
 pub mod frame;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzz;
 pub mod handshake;
 mod idle;
 mod input;

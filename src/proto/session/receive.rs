@@ -407,7 +407,7 @@ impl ReceiveHalf {
     }
 
     /// Bytes reserved, bookkeeping included.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(super) fn capacity(&self) -> usize {
         let early = self.early.values();
         let early = early.map(|s| s.data.capacity() + 2 * (size_of::<Segment>() + 8));

@@ -222,7 +222,7 @@ impl Rope {
     }
 
     /// Bytes reserved, bookkeeping included.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(super) fn capacity(&self) -> usize {
         let chunks = self.chunks.iter().map(|chunk| match &chunk.data {
             Data::Own(data) => data.capacity(),

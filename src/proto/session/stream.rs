@@ -39,6 +39,8 @@ pub(super) struct Stream {
     pub(super) reset_both: bool,
     /// Our STOP is out and the peer's end not in.
     pub(super) stopping: bool,
+    /// The peer's STOP, which is answered when the program takes the stream.
+    pub(super) stopped: Option<u32>,
     /// Slots of paths on which our OPEN went out.
     pub(super) opened_on: u8,
     /// The peer is known to have our OPEN, or opened it itself.
@@ -81,6 +83,7 @@ impl Stream {
             acked_by: [0; MAX_PATHS],
             released: false,
             counted: true,
+            stopped: None,
             write_wanted: true,
             shut_told: false,
         }

@@ -54,8 +54,12 @@ impl Session {
     pub fn accept(&mut self) -> Option<(StreamId, Label)> {
         loop {
             let id = self.incoming.pop_front()?;
-            if let Some(stream) = self.streams.get(&id) {
-                return Some((id, stream.label));
+            if let Some(stream) = self.streams.get_mut(&id) {
+                let (label, stopped) = (stream.label, stream.stopped.take());
+                if let Some(code) = stopped {
+                    self.stop(id, code);
+                }
+                return Some((id, label));
             }
         }
     }

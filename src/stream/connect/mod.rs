@@ -6,6 +6,10 @@
 //!                └────── pause ─────────┘ thrice: an error that tells every attempt
 //! ```
 //!
+//! Who refuses does so at once, so that error comes within two seconds. Who is silent costs each attempt its
+//! whole time: 16 s in all, by any transport. With a deadline silence is borne until then, for it may be
+//! that packets get lost: a round in which a network was silent is not counted.
+//!
 //! A round in which every network went before it answered is not counted: no network is no error.
 
 use std::future::IntoFuture;
@@ -82,7 +86,9 @@ impl Connect {
     }
 
     /// One budget for waiting, resolving, connecting and the handshake, time asleep included.
-    /// Default: what the configuration says of the label, else none.
+    /// Default: what the configuration says of the label, else none. Without one, silence on every
+    /// matching network is an error after [three attempts](crate::stream::Settings::connect_rounds) of 5 s;
+    /// with one it is borne until then.
     pub fn within(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self

@@ -52,10 +52,10 @@ impl Plan {
         let context = connect.context?;
         let given = connect.endpoint?;
         let asked = connect.asked;
-        let (_, rate_limit) = asked.check(&*context, &given)?;
+        let (transport, rate_limit) = asked.check(&*context, &given)?;
         check_place(&given)?;
         let (endpoint, others) = nearer(given.clone()).await;
-        asked.check_clear(&given, &endpoint)?;
+        asked.check_clear(&given, &endpoint, &*transport)?;
         let secure = Secure::to_dial(&context, &given, asked.tls).await;
         let secure = secure.map_err(Unfit::Tls)?;
         let defaults = context.defaults(&connect.label);
@@ -125,7 +125,7 @@ impl Plan {
                 Destination::Host => vec![None],
                 _ => networks.into_iter().map(Some).collect(),
             };
-            let (mut answered, mut hopeless) = (false, true);
+            let (mut answered, mut silent, mut hopeless) = (false, false, true);
             for way in ways {
                 let mut watch = Stopwatch::new();
                 match self.bounded(way.clone(), label, &mut watch).await? {
@@ -138,17 +138,20 @@ impl Plan {
                     Tried::Failed(error) => {
                         let error = error.into_io();
                         answered = true;
+                        silent |= error.kind() == io::ErrorKind::TimedOut;
                         hopeless &= is_hopeless(&error);
                         self.note(way.as_ref(), &watch, error);
                     }
                 }
             }
-            round += u32::from(answered);
+            // Whoever sets a deadline says how long silence is to be borne.
+            let borne = silent && self.deadline.is_some();
+            round += u32::from(answered && !borne);
             if answered && (hopeless || round >= self.context.settings().connect_rounds) {
                 return Err(self.failed(None));
             }
             if answered {
-                let exponent = i32::try_from(round - 1).unwrap_or(i32::MAX);
+                let exponent = i32::try_from(round.saturating_sub(1)).unwrap_or(i32::MAX);
                 self.pause(ROUND.mul_f64(1.6_f64.powi(exponent))).await?;
             }
         }

@@ -42,6 +42,7 @@ use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats};
 use super::gauge::Gauge;
 use super::report::ConnectReport;
+use super::secure::parted;
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::Label;
@@ -179,12 +180,15 @@ impl Driver {
 
     /// The session's task is over.
     fn finish(&self) {
-        self.with(|state, now| {
+        let links = self.with(|state, now| {
             state.count_bytes(now);
-            state.links.clear();
             state.books = None;
             state.on_detached = None;
+            std::mem::take(&mut state.links)
         });
+        for link in links {
+            drop(parted(link.io, self.context.tasks().enter()));
+        }
     }
 
     pub(super) fn operation(&self) -> Operation {
@@ -405,6 +409,11 @@ impl Driver {
 
     pub(super) fn credentials(&self) -> Credentials {
         self.with(|state, _| state.core.credentials().clone())
+    }
+
+    /// Whether a path joined under this id with this epoch or a later one.
+    pub(super) fn has_seen(&self, path: PathId) -> bool {
+        self.with(|state, _| state.core.has_seen(path))
     }
 
     /// A proved path joins. `Err` gives why it may not.

@@ -65,7 +65,9 @@ impl Gauge {
             return None;
         }
         (closely.looked, closely.wrote) = (Some(now), 0);
-        let measure = closely.estimate.take(now, &figures(&link.measure()?));
+        // Without what is on the way there is nothing to schedule by: then PINGs tell.
+        let measured = link.measure().filter(|told| told.outstanding.is_some())?;
+        let measure = closely.estimate.take(now, &figures(&measured));
         closely.carries = measure.bandwidth.unwrap_or(0) / 1_000;
         let wanted = unsent(measure.bandwidth);
         if wanted.abs_diff(closely.unsent) > closely.unsent / 4 {

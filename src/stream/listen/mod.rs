@@ -106,12 +106,13 @@ async fn start(listen: Listen) -> Result<Listener, ListenError> {
     let endpoint = listen.endpoint?;
     let asked = listen.asked;
     let (transport, rate_limit) = asked.check(&*context, &endpoint)?;
-    asked.check_clear(&endpoint, &near(endpoint.clone()).await)?;
+    asked.check_clear(&endpoint, &near(endpoint.clone()).await, &*transport)?;
     let secure = Secure::to_listen(&context, &endpoint, asked.tls).await;
     let secure = secure.map_err(Unfit::Tls)?;
+    let transport = secure.beneath(transport);
     // Whom it lets in is nothing for those who dial it.
     #[cfg(feature = "tls")]
-    let endpoint = endpoint.without(&["bare", "pin"]);
+    let endpoint = endpoint.without(&["pin"]);
     let sockets = match listen.label {
         None => Sockets::open(&*transport, &endpoint).await?,
         Some(label) => {

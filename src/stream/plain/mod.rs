@@ -84,7 +84,7 @@ impl Drop for Plain {
             state.link.take().filter(|_| state.failed.is_none())
         });
         if let Some(link) = link {
-            secure::finish(link);
+            secure::finish(link, self.context.tasks().enter());
         }
     }
 }

@@ -12,22 +12,19 @@
 //!
 //! | what | bound | beyond it |
 //! | --- | --- | --- |
-//! | dialling | 5 s | `TimedOut` |
+//! | one attempt to dial | 5 s | `TimedOut`; a `connect` tries again |
 //! | peers that were heard of and opened nothing yet | 256 a listener, 5 s each | the oldest is dropped |
 //! | links that wait to be accepted | 1,024 | one more is closed |
 //! | a link whose program dropped it | 60 s, 1 s after the last word | it is reset |
 //! | memory of a link | about 1 MiB at most: 256 KiB received, 64 KiB written, 64 KiB under way | the peer, or `write`, waits |
 
 use super::error::{explain, fail};
-use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, Udp, resolve};
-use crate::endpoint::Endpoint;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, Udp, race, resolve};
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 mod acceptor;
@@ -43,8 +40,6 @@ pub use link::AirhookLink;
 
 /// How long opening a link may take, at either end.
 const OPENING: Duration = Duration::from_secs(5);
-/// How long one address has before the next is tried too (RFC 8305, section 5).
-const STAGGER: Duration = Duration::from_millis(250);
 
 /// Airhook over UDP: `airhook://host:port`, sessions `mc+airhook://host:port`; or over any other
 /// transport of datagrams.
@@ -107,6 +102,10 @@ impl Transport for Airhook {
         self.beneath.attributes()
     }
 
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        self.beneath.check(attributes)
+    }
+
     fn characteristics(&self) -> Characteristics {
         Characteristics::stream()
     }
@@ -136,38 +135,12 @@ impl Transport for Airhook {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let mut left = addresses.iter();
-            let mut racing = FuturesUnordered::new();
-            let mut last = io::ErrorKind::InvalidInput.into();
-            loop {
-                if let Some(address) = left.next() {
-                    racing.push(async move {
-                        let one = std::slice::from_ref(address);
-                        let beneath = self.beneath.connect_resolved(to, one, on).await;
-                        self.dial(to, beneath).await
-                    });
-                }
-                let stagger = tokio::time::sleep(STAGGER);
-                tokio::pin!(stagger);
-                let more = left.len() > 0;
-                let next = poll_fn(|cx| {
-                    if let Poll::Ready(next) = racing.poll_next_unpin(cx) {
-                        return Poll::Ready(next);
-                    }
-                    match more {
-                        true => stagger.as_mut().poll(cx).map(|()| None),
-                        false => Poll::Pending,
-                    }
-                });
-                match next.await {
-                    Some(Ok(link)) => return Ok(link),
-                    Some(Err(e)) => last = e,
-                    None => {}
-                }
-                if racing.is_empty() && left.len() == 0 {
-                    return Err(last);
-                }
-            }
+            race::first(addresses, |address| async move {
+                let one = std::slice::from_ref(&address);
+                let beneath = self.beneath.connect_resolved(to, one, on).await;
+                self.dial(to, beneath).await
+            })
+            .await
         })
     }
 

@@ -2,10 +2,11 @@
 
 use super::acceptor::HALF_OPEN;
 use super::*;
-use crate::transport::ByteLink;
 use crate::transport::conformance::{self, Subject};
-use std::task::{Context, Waker};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use crate::transport::{ByteLink, DatagramLink};
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 fn endpoint(text: &str) -> Endpoint {
     text.parse().expect("an endpoint")

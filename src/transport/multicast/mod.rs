@@ -11,11 +11,11 @@
 //! fragments on its way, and one lost fragment is the loss of all.
 
 use super::bind::source_for;
-use super::error::{explain, fail};
+use super::error::{explain, fail, misread};
 use super::tcp::{Live, Place};
 use super::udp::{Hub, MAX_DATAGRAM, UdpAcceptor, largest};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -40,7 +40,7 @@ const LOOPBACK: u32 = 1;
 /// Several listeners of a host may share a group and a port; each hears everything.
 ///
 /// Attributes: `ttl=N`, how many networks a datagram may cross, 0 to 255, default 1, the nearest alone;
-/// `noloop`, so that listeners of this host do not hear it; `max=BYTES`, the largest datagram that is
+/// `loop=no`, so that listeners of this host do not hear it; `max=BYTES`, the largest datagram that is
 /// sent, if less than 65,507.
 #[derive(Debug, Default)]
 pub struct Multicast {
@@ -61,7 +61,11 @@ impl Transport for Multicast {
     }
 
     fn attributes(&self) -> Option<&'static [&'static str]> {
-        Some(&["max", "noloop", "ttl"])
+        Some(&["loop", "max", "ttl"])
+    }
+
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        Wishes::of(attributes).map(drop)
     }
 
     fn characteristics(&self) -> Characteristics {
@@ -77,9 +81,9 @@ impl Transport for Multicast {
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
             let (group, port) = place(to)?;
-            let (max, ttl) = (largest(to)?, ttl(to)?);
-            let socket = sender(group, on, ttl, !to.has("noloop")).map_err(|e| explain(e, to))?;
-            let link = GroupLink::new(socket, at(group, port, on), to.clone(), max);
+            let wishes = Wishes::of(to.typed()).map_err(misread(to))?;
+            let socket = sender(group, on, &wishes).map_err(|e| explain(e, to))?;
+            let link = GroupLink::new(socket, at(group, port, on), to.clone(), wishes.max);
             Ok(Link::Datagrams(Box::new(link)))
         })
     }
@@ -91,17 +95,17 @@ impl Transport for Multicast {
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
             let (group, port) = place(at)?;
-            let (max, ttl) = (largest(at)?, ttl(at)?);
+            let wishes = Wishes::of(at.typed()).map_err(misread(at))?;
             let told = |e| explain(e, format_args!("listening at {at}"));
             let socket = member(group, port, on).map_err(told)?;
-            set_ttl(&SockRef::from(&socket), group, ttl).map_err(told)?;
+            set_ttl(&SockRef::from(&socket), group, wishes.ttl).map_err(told)?;
             let hub = Hub::open(socket)?;
             let place = Place {
                 local: SocketAddr::new(group, port),
                 host: at.host().map(str::to_owned),
             };
             let listed = self.live.add(place);
-            let acceptor = UdpAcceptor::new(hub, at.clone(), at.clone(), max, listed);
+            let acceptor = UdpAcceptor::new(hub, at.clone(), at.clone(), wishes.max, listed);
             Ok(Box::new(acceptor) as Box<dyn Acceptor>)
         })
     }
@@ -128,12 +132,24 @@ fn place(endpoint: &Endpoint) -> io::Result<(IpAddr, u16)> {
     })
 }
 
-fn ttl(endpoint: &Endpoint) -> io::Result<u8> {
-    let text = endpoint.attribute("ttl").unwrap_or("1");
-    text.parse().map_err(|_| {
-        let text = format_args!("{endpoint}: `ttl` is a number of networks, 0 to 255");
-        fail(io::ErrorKind::InvalidInput, text)
-    })
+/// What an endpoint's attributes ask for.
+struct Wishes {
+    max: usize,
+    ttl: u8,
+    looped: bool,
+}
+
+impl Wishes {
+    fn of(attributes: &Attributes) -> Result<Self, AttributeError> {
+        let ttl = |text: &str| text.parse().ok();
+        Ok(Self {
+            max: largest(attributes)?,
+            ttl: attributes
+                .read("ttl", "a number of networks, 0 to 255", ttl)?
+                .unwrap_or(1),
+            looped: attributes.switch("loop")?.unwrap_or(true),
+        })
+    }
 }
 
 fn at(group: IpAddr, port: u16, on: Option<&Bind>) -> SocketAddr {
@@ -159,7 +175,7 @@ fn open(group: IpAddr) -> io::Result<Socket> {
 }
 
 /// A socket whose datagrams to the group leave by the network, or stay here.
-fn sender(group: IpAddr, on: Option<&Bind>, ttl: u8, heard: bool) -> io::Result<UdpSocket> {
+fn sender(group: IpAddr, on: Option<&Bind>, wishes: &Wishes) -> io::Result<UdpSocket> {
     let socket = open(group)?;
     let source = match on {
         Some(on) => {
@@ -171,14 +187,14 @@ fn sender(group: IpAddr, on: Option<&Bind>, ttl: u8, heard: bool) -> io::Result<
     match group {
         IpAddr::V4(_) => {
             leave_by(&socket, on, source)?;
-            socket.set_multicast_loop_v4(heard)?;
+            socket.set_multicast_loop_v4(wishes.looped)?;
         }
         IpAddr::V6(_) => {
             socket.set_multicast_if_v6(index(on))?;
-            socket.set_multicast_loop_v6(heard)?;
+            socket.set_multicast_loop_v6(wishes.looped)?;
         }
     }
-    set_ttl(&SockRef::from(&socket), group, ttl)?;
+    set_ttl(&SockRef::from(&socket), group, wishes.ttl)?;
     let any = match (group, source) {
         // The kernel knows which of several addresses of an interface suits a group.
         (IpAddr::V6(_), _) => Ipv6Addr::UNSPECIFIED.into(),

@@ -25,6 +25,11 @@ pub struct TcpLink {
     written: u64,
 }
 
+/// Whether small writes leave at once: unless told otherwise. What is neither was refused before.
+fn nodelay(given: &Endpoint) -> bool {
+    !matches!(given.typed().switch("nodelay"), Ok(Some(false)))
+}
+
 impl TcpLink {
     pub(super) fn dialled(stream: TcpStream, to: &Endpoint) -> io::Result<Self> {
         let remote = stream.peer_addr()?;
@@ -40,7 +45,7 @@ impl TcpLink {
     fn new(stream: TcpStream, remote: SocketAddr, given: &Endpoint) -> Self {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         // Fails only if the peer is gone already, which the first read will tell.
-        if let Err(e) = stream.set_nodelay(!given.has("nagle")) {
+        if let Err(e) = stream.set_nodelay(nodelay(given)) {
             tracing::debug!(target: "mancom::transport", error = %e, "TCP_NODELAY");
         }
         Self {

@@ -5,7 +5,7 @@ use super::contact::contact;
 use super::error::{advise, explain};
 use super::resolve::{addresses_of, is_localhost, own_addresses_of};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
@@ -30,11 +30,11 @@ const BACKLOG: i32 = 1024;
 /// the name is tried, a quarter of a second apart, and the first to answer is kept (RFC 8305).
 /// Without a port `listen` takes a free one; at `[::]` it takes both families.
 ///
-/// Small writes leave at once (TCP_NODELAY), for sessions write whole frames; the attribute `nagle`
-/// turns that off. Keepalive is off and TCP_USER_TIMEOUT is the system's: whether a silent network
+/// Small writes leave at once (TCP_NODELAY), for sessions write whole frames; `nodelay=no` leaves that
+/// to the system (Nagle's algorithm). Keepalive is off and TCP_USER_TIMEOUT is the system's: whether a silent network
 /// is dead is decided above, where it is known what is owed.
 ///
-/// Attributes: `nagle`; `advertise=HOST`, the host that a listener's contact names.
+/// Attributes: `nodelay`, on unless said otherwise; `advertise=HOST`, the host that a listener's contact names.
 #[derive(Debug, Default)]
 pub struct Tcp {
     live: Arc<Live>,
@@ -54,7 +54,11 @@ impl Transport for Tcp {
     }
 
     fn attributes(&self) -> Option<&'static [&'static str]> {
-        Some(&["nodelay", "nagle", "advertise"])
+        Some(&["nodelay", "advertise"])
+    }
+
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        attributes.switch("nodelay").map(drop)
     }
 
     fn characteristics(&self) -> Characteristics {
@@ -95,8 +99,8 @@ impl Transport for Tcp {
         Box::pin(async move {
             let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
-            let listener =
-                first_free(&addresses, &ports, on).map_err(|e| refused(e, at, &ports))?;
+            let listener = first_free(&addresses, &ports, |at| listen_at(at, on))
+                .map_err(|e| refused(e, at, &ports))?;
             let local = listener.local_addr()?;
             let contact = contact(at, local, on)?;
             let place = self.live.add(Place {
@@ -209,17 +213,17 @@ impl Drop for Listed {
     }
 }
 
-/// Listens at the first of the addresses that this host has, on the first port that is free there.
-fn first_free(
+/// Opens at the first of the addresses that this host has, on the first port that is free there.
+pub(super) fn first_free<T>(
     addresses: &[SocketAddr],
     ports: &RangeInclusive<u16>,
-    on: Option<&Bind>,
-) -> io::Result<TcpListener> {
+    open: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         for port in ports.clone() {
-            match listen_at(SocketAddr::new(address.ip(), port), on) {
-                Ok(listener) => return Ok(listener),
+            match open(SocketAddr::new(address.ip(), port)) {
+                Ok(opened) => return Ok(opened),
                 Err(e) => last = e,
             }
             if last.kind() != io::ErrorKind::AddrInUse {

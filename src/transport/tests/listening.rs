@@ -64,13 +64,13 @@ async fn an_address_in_use_or_not_ours_says_what_to_do() {
 async fn a_wildcard_contact_is_an_address_or_what_is_advertised() {
     let tcp = Tcp::new();
     let any = tcp
-        .listen(&endpoint("mc://0.0.0.0:0?nagle"), None)
+        .listen(&endpoint("mc://0.0.0.0:0?nodelay=no"), None)
         .await
         .expect("a port");
     let contact = any.contact();
     assert!(!contact.ip().expect("an address").is_unspecified());
     assert!(
-        contact.port().expect("the real one") > 0 && contact.has("nagle"),
+        contact.port().expect("the real one") > 0 && contact.has("nodelay"),
         "{contact}"
     );
     let loopback = at_host(&contact, "127.0.0.1");

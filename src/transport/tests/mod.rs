@@ -135,7 +135,7 @@ async fn tcp_conforms() {
 
 #[tokio::test]
 async fn tcp_conforms_under_another_scheme_and_by_name() {
-    conformance::all(&tcp_subject("mc://localhost:0?nagle")).await;
+    conformance::all(&tcp_subject("mc://localhost:0?nodelay=no")).await;
 }
 
 #[tokio::test]

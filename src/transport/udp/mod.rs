@@ -17,17 +17,16 @@
 
 use super::bind::{bind_dialler, bind_listener};
 use super::contact::contact;
-use super::error::{explain, fail};
+use super::error::{explain, fail, misread};
 use super::resolve::{addresses_of, own_addresses_of};
-use super::tcp::{Live, Place, refused};
+use super::tcp::{Live, Place, first_free, refused};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use crate::network::NetworkId;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::net::UdpSocket;
 
@@ -77,56 +76,14 @@ impl Udp {
         Self::default()
     }
 
-    /// The first of the addresses that this host has, on the first port that is free there.
-    fn first_free(
-        &self,
-        addresses: &[SocketAddr],
-        ports: &RangeInclusive<u16>,
-        on: Option<&Bind>,
-    ) -> io::Result<Arc<Hub>> {
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in addresses {
-            for port in ports.clone() {
-                match self.open(SocketAddr::new(address.ip(), port), on) {
-                    Ok(hub) => return Ok(hub),
-                    Err(e) => last = e,
-                }
-                if last.kind() != io::ErrorKind::AddrInUse {
-                    break;
-                }
-            }
-            // The next address is for hosts without this family, not a way round a refusal.
-            if matches!(
-                last.kind(),
-                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-            ) {
-                break;
-            }
-        }
-        Err(last)
-    }
-
     /// A socket of its own, or one whose acceptor went and whose links live on.
     fn open(&self, at: SocketAddr, on: Option<&Bind>) -> io::Result<Arc<Hub>> {
         let network = on.map(|on| on.network.id());
         let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
         hubs.retain(|_, hub| hub.strong_count() > 0);
-        let bind = || {
-            let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
-            socket.set_nonblocking(true)?;
-            if at.is_ipv6() && at.ip().is_unspecified() {
-                socket.set_only_v6(false)?;
-            }
-            let at = match on {
-                Some(on) => bind_listener(&socket, on, at)?,
-                None => at,
-            };
-            socket.bind(&SockAddr::from(at))?;
-            UdpSocket::from_std(socket.into())
-        };
-        match bind() {
+        match listening(at, on) {
             Ok(socket) => {
-                let hub = Hub::open(socket)?;
+                let hub = Hub::open(UdpSocket::from_std(socket.into())?)?;
                 hubs.insert((hub.local(), network), Arc::downgrade(&hub));
                 Ok(hub)
             }
@@ -155,6 +112,10 @@ impl Transport for Udp {
         Some(&["advertise", "max"])
     }
 
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        largest(attributes).map(drop)
+    }
+
     fn characteristics(&self) -> Characteristics {
         Characteristics::datagrams(MAX_DATAGRAM)
     }
@@ -178,7 +139,7 @@ impl Transport for Udp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let max = largest(to)?;
+            let max = largest(to.typed()).map_err(misread(to))?;
             let mut last = io::ErrorKind::InvalidInput.into();
             for address in addresses {
                 match dial(*address, on) {
@@ -199,11 +160,10 @@ impl Transport for Udp {
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let max = largest(at)?;
+            let max = largest(at.typed()).map_err(misread(at))?;
             let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
-            let hub = self
-                .first_free(&addresses, &ports, on)
+            let hub = first_free(&addresses, &ports, |at| self.open(at, on))
                 .map_err(|e| refused(e, at, &ports))?;
             let local = hub.local();
             let contact = contact(at, local, on)?;
@@ -228,25 +188,42 @@ impl Transport for Udp {
 }
 
 /// The largest datagram that a link of this endpoint sends.
-pub(super) fn largest(endpoint: &Endpoint) -> io::Result<usize> {
-    let Some(text) = endpoint.attribute("max") else {
-        return Ok(MAX_DATAGRAM);
+pub(super) fn largest(attributes: &Attributes) -> Result<usize, AttributeError> {
+    let read = |text: &str| {
+        let max = text.parse().ok()?;
+        (1..=MAX_DATAGRAM).contains(&max).then_some(max)
     };
-    match text.parse() {
-        Ok(max) if (1..=MAX_DATAGRAM).contains(&max) => Ok(max),
-        _ => {
-            let text = format_args!("{endpoint}: `max` is a number of bytes, 1 to {MAX_DATAGRAM}");
-            Err(fail(io::ErrorKind::InvalidInput, text))
-        }
-    }
+    let max = attributes.read("max", "a number of bytes, 1 to 65507", read)?;
+    Ok(max.unwrap_or(MAX_DATAGRAM))
 }
 
-fn dial(to: SocketAddr, on: Option<&Bind>) -> io::Result<UdpSocket> {
+/// A socket that listens at this address, on this network.
+pub(super) fn listening(at: SocketAddr, on: Option<&Bind>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if at.is_ipv6() && at.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    let at = match on {
+        Some(on) => bind_listener(&socket, on, at)?,
+        None => at,
+    };
+    socket.bind(&SockAddr::from(at))?;
+    Ok(socket)
+}
+
+/// A socket that will send to this address, over this network.
+pub(super) fn dialling(to: SocketAddr, on: Option<&Bind>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if let Some(on) = on {
         bind_dialler(&socket, on, to)?;
     }
+    Ok(socket)
+}
+
+fn dial(to: SocketAddr, on: Option<&Bind>) -> io::Result<UdpSocket> {
+    let socket = dialling(to, on)?;
     socket.connect(&SockAddr::from(to))?;
     UdpSocket::from_std(socket.into())
 }

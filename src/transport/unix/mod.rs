@@ -34,9 +34,9 @@ pub use descriptors::{MAX_DESCRIPTORS, Received};
 pub use link::UnixLink;
 pub use seqpacket::SeqpacketLink;
 
-use super::error::{explain, fail};
+use super::error::{explain, fail, misread};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use crate::socket_file::{self, FileId};
 use acceptor::UnixAcceptor;
 use place::{Kind, Place};
@@ -97,6 +97,11 @@ impl Transport for Unix {
         Some(&["mode", "type"])
     }
 
+    fn check(&self, attributes: &Attributes) -> Result<(), AttributeError> {
+        Kind::of(attributes)?;
+        place::mode_of(attributes).map(drop)
+    }
+
     fn characteristics(&self) -> Characteristics {
         let mut all = Characteristics::stream();
         all.peer_credentials = true;
@@ -106,7 +111,7 @@ impl Transport for Unix {
 
     fn characteristics_at(&self, at: &Endpoint) -> Characteristics {
         let mut all = self.characteristics();
-        if matches!(Kind::of(at), Ok(Kind::Seqpacket)) {
+        if matches!(Kind::of(at.typed()), Ok(Kind::Seqpacket)) {
             all.messages = true;
             all.max_datagram = Some(seqpacket::MAX);
         }
@@ -119,7 +124,8 @@ impl Transport for Unix {
         _on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
         Box::pin(async move {
-            let (place, kind) = (Place::of(to)?, Kind::of(to)?);
+            let place = Place::of(to)?;
+            let kind = Kind::of(to.typed()).map_err(misread(to))?;
             let access = place.access(to)?;
             let stream = tokio::time::timeout(ATTEMPT, dial(place, kind.socket_type()))
                 .await
@@ -139,12 +145,13 @@ impl Transport for Unix {
         _on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Acceptor>>> {
         Box::pin(async move {
-            let (place, kind) = (Place::of(at)?, Kind::of(at)?);
+            let place = Place::of(at)?;
+            let kind = Kind::of(at.typed()).map_err(misread(at))?;
             let access = place.access(at)?;
             let contact = place.contact(at)?;
             let (listener, file, held) = match place {
                 Place::File(path) => {
-                    let mode = place::mode_of(at)?;
+                    let mode = place::mode_of(at.typed()).map_err(misread(at))?;
                     let listening =
                         socket_file::listen_for(kind.socket_type(), path, mode, None).await;
                     let (listener, file) =

@@ -1,10 +1,10 @@
 //! Where a Unix socket is, of which type, and who may use it.
 
 use super::{Held, SeqpacketLink, UnixLink};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use crate::socket_file;
 use crate::transport::Link;
-use crate::transport::error::{advise, explain, fail};
+use crate::transport::error::{advise, explain, fail, misread};
 use socket2::{SockAddr, Type};
 use std::ffi::OsString;
 use std::fs;
@@ -99,7 +99,7 @@ impl<'a> Place<'a> {
 
     /// Who may be at the other end.
     pub(super) fn access(self, endpoint: &Endpoint) -> io::Result<Access> {
-        let mode = mode_of(endpoint)?;
+        let mode = mode_of(endpoint.typed()).map_err(misread(endpoint))?;
         match (self, mode) {
             // The file's permissions see to it.
             (Self::File(_), _) | (Self::Abstract(_), 0o666) => Ok(Access::Anybody),
@@ -145,15 +145,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(endpoint: &Endpoint) -> io::Result<Self> {
-        match endpoint.attribute("type") {
-            None | Some("stream") => Ok(Self::Stream),
-            Some("seqpacket") => Ok(Self::Seqpacket),
-            Some(_) => Err(fail(
-                io::ErrorKind::InvalidInput,
-                format_args!("{endpoint}: type is stream or seqpacket"),
-            )),
-        }
+    pub(super) fn of(attributes: &Attributes) -> Result<Self, AttributeError> {
+        let kind = |text: &str| match text {
+            "stream" => Some(Self::Stream),
+            "seqpacket" => Some(Self::Seqpacket),
+            _ => None,
+        };
+        let kind = attributes.read("type", "stream or seqpacket", kind)?;
+        Ok(kind.unwrap_or(Self::Stream))
     }
 
     pub(super) fn socket_type(self) -> Type {
@@ -179,19 +178,13 @@ impl Kind {
     }
 }
 
-pub(super) fn mode_of(endpoint: &Endpoint) -> io::Result<u32> {
-    let Some(text) = endpoint.attribute("mode") else {
-        return Ok(0o600);
+pub(super) fn mode_of(attributes: &Attributes) -> Result<u32, AttributeError> {
+    let mode = |text: &str| {
+        let mode = u32::from_str_radix(text, 8).ok()?;
+        (mode <= 0o777).then_some(mode)
     };
-    let mode = u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| {
-        fail(
-            io::ErrorKind::InvalidInput,
-            format_args!("{endpoint}: mode is three octal digits, as in mode=0660"),
-        )
-    })
+    let mode = attributes.read("mode", "three octal digits, as in mode=0660", mode)?;
+    Ok(mode.unwrap_or(0o600))
 }
 
 /// Why nobody could be dialled there.

@@ -272,10 +272,12 @@ async fn a_name_nobody_can_resolve_without_a_network_is_told_as_such() {
 // An attribute that the transport does not know is told with the nearest one, and nothing is dialled.
 #[mancom::test(real)]
 async fn an_unknown_attribute_is_refused_by_name() {
-    let error = mancom::connect("mc://127.0.0.1:1?nagel").await.unwrap_err();
+    let error = mancom::connect("mc://127.0.0.1:1?nodely")
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("`nagel`") && text.contains("`nagle`"),
+        text.contains("`nodely`") && text.contains("`nodelay`"),
         "{text}"
     );
     let error = mancom::listen("mc://127.0.0.1:0?mode=0600")
@@ -285,4 +287,40 @@ async fn an_unknown_attribute_is_refused_by_name() {
         std::io::Error::from(error).kind(),
         std::io::ErrorKind::InvalidInput
     );
+}
+
+// behaviour: EV-17
+#[mancom::test(real)]
+async fn an_attribute_of_another_kind_is_refused_before_anything_is_tried() {
+    for (endpoint, wrong) in [
+        ("mc://127.0.0.1:1?nodelay=maybe", "nodelay=maybe"),
+        ("mc+unix:/nowhere?mode=0999", "mode=0999"),
+        ("mc+unix:/nowhere?type=raw", "type=raw"),
+        ("mc+airhook://127.0.0.1:1?max=0", "max=0"),
+    ] {
+        let dialled = mancom::connect(endpoint).plaintext().await.map(drop);
+        let listened = mancom::listen(endpoint).plaintext().await.map(drop);
+        let dialled = mancom::Error::from(dialled.unwrap_err());
+        for error in [dialled, listened.unwrap_err().into()] {
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("`{endpoint}`")) && text.contains(wrong),
+                "{text}"
+            );
+            let kind = std::io::Error::from(error).kind();
+            assert_eq!(kind, std::io::ErrorKind::InvalidInput);
+        }
+    }
+}
+
+#[mancom::test(real)]
+async fn a_stream_over_datagrams_is_refused_by_the_endpoint() {
+    let error = mancom::connect("udp://127.0.0.1:1").await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("`udp://127.0.0.1:1`") && text.contains("datagrams"),
+        "{text}"
+    );
+    let kind = std::io::Error::from(error).kind();
+    assert_eq!(kind, std::io::ErrorKind::InvalidInput);
 }

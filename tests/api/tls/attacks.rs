@@ -1,10 +1,10 @@
 //! Far ends that do with TLS what they should not: thieves, recordings, those between.
 
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mancom::proto::session::handshake::{DialAttach, HandshakeError, Security};
+use mancom::proto::session::handshake::{DialAttach, DialProved, HandshakeError, Security};
 
 use mancom::Manager;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,9 +117,46 @@ async fn certified(manager: &Manager) -> (Authority, String) {
     (authority, at)
 }
 
+/// What the library logs on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter("mancom::session=debug")
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    /// Until it is said; it is said only after the far end was answered.
+    async fn says(&self, text: &str) {
+        let said = async {
+            while !String::from_utf8_lossy(&self.0.lock().unwrap()).contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(said).await;
+    }
+}
+
 // behaviour: K1, K13
 #[tokio::test]
 async fn a_stolen_id_opens_nothing_in_tls_either() {
+    let log = Log::default();
+    let _logging = log.listen();
     let manager = manager(|_| {}).await;
     let (_authority, at) = certified(&manager).await;
     let (mut first, agreed) = session(&at).await;
@@ -135,6 +172,9 @@ async fn a_stolen_id_opens_nothing_in_tls_either() {
         answers.push((challenge.len(), thief.message().await.unwrap()));
     }
     assert_eq!(answers[0], answers[1], "known and unknown look the same");
+    // What the thief is not told, the listener knows.
+    log.says("does not prove it: a stolen id").await;
+    log.says("a session that is not known here").await;
     assert!(lives(&mut first).await, "the session notices nothing");
 }
 
@@ -168,6 +208,114 @@ async fn an_attach_bound_to_another_connection_is_refused() {
     assert!(lives(&mut first).await);
 }
 
+// ---- the attach of one flight
+
+/// What such an attach says, proved for a connection with this exporter.
+fn proved(
+    agreed: &mancom::proto::session::handshake::Agreed,
+    exporter: Vec<u8>,
+) -> (DialProved, Vec<u8>) {
+    let offer = mancom::proto::session::handshake::Offer {
+        security: Security::Tls,
+        exporter,
+        ..offer()
+    };
+    let path = crate::raw::numbers(agreed).next_path(1);
+    DialProved::new(entropy(), &agreed.credentials, path, &offer).unwrap()
+}
+
+/// What a listener answers to it.
+async fn answer(stream: Dialled, attach: &[u8]) -> (Raw<Dialled>, Vec<u8>) {
+    let mut raw = Raw(stream);
+    raw.send(attach).await;
+    let answer = raw.message().await.unwrap();
+    (raw, answer)
+}
+
+/// `mcom`, version 1, refused: an unknown session or a bad proof.
+const UNKNOWN: &[u8] = b"mcom\x00\x01\x09\x00\x01";
+
+// behaviour: K1, K13
+#[tokio::test]
+async fn a_stolen_id_opens_nothing_in_one_flight_either() {
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let (mut first, agreed) = session(&at).await;
+    let stream = dial(&at).await;
+    let (_, attach) = proved(&agreed, exporter(&stream));
+    let head = &attach[..attach.len() - 32];
+    // No proof at all, one of zeros, one that is wrong in a bit, and all of it for an id that nobody has.
+    let mut short = head.to_vec();
+    short[1] -= 32;
+    let mut wrong = attach.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let mut unknown = attach.clone();
+    unknown[9..25].fill(9);
+    let answers = [
+        answer(stream, &wrong).await,
+        answer(dial(&at).await, &[head, &[0; 32]].concat()).await,
+        answer(dial(&at).await, &unknown).await,
+    ];
+    for (mut path, answer) in answers {
+        assert_eq!(answer, UNKNOWN, "known and unknown look the same");
+        assert!(!lives(&mut path).await);
+    }
+    let mut thief = Raw(dial(&at).await);
+    thief.send(&short).await;
+    assert!(thief.message().await.is_err(), "no answer to what is cut");
+    assert!(lives(&mut first).await, "the session notices nothing");
+}
+
+// behaviour: K2
+#[tokio::test]
+async fn an_attach_in_one_flight_serves_once_and_on_its_own_connection() {
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let (mut first, agreed) = session(&at).await;
+    let stream = dial(&at).await;
+    let (state, attach) = proved(&agreed, exporter(&stream));
+    // Recorded before it arrives, and played first.
+    let (_, early) = answer(dial(&at).await, &attach).await;
+    assert_eq!(early, UNKNOWN);
+    let (mut path, accepted) = answer(stream, &attach).await;
+    state.accepted(&accepted).unwrap();
+    assert!(lives(&mut path).await);
+    // And played afterwards, on another connection and once more on its own.
+    for _ in 0..2 {
+        let (mut again, late) = answer(dial(&at).await, &attach).await;
+        assert_eq!(late, UNKNOWN);
+        assert!(!lives(&mut again).await);
+    }
+    assert!(lives(&mut path).await && lives(&mut first).await);
+    path.throw(&attach).await;
+    assert!(!lives(&mut path).await, "it is no frame of a session");
+    assert!(lives(&mut first).await);
+}
+
+// behaviour: K8
+#[tokio::test]
+async fn an_attach_in_one_flight_spliced_onto_another_connection_is_refused() {
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let (mut first, agreed) = session(&at).await;
+    // Who is between has a connection with the dialler, whose exporter this is, and one with the listener.
+    let theirs = exporter(&dial(&at).await);
+    let (state, attach) = proved(&agreed, theirs);
+    let (mut path, refused) = answer(dial(&at).await, &attach).await;
+    assert_eq!(refused, UNKNOWN);
+    assert!(!lives(&mut path).await);
+    let told = state.accepted(&refused);
+    assert_eq!(told.map(drop), Err(HandshakeError::UnknownSession));
+    // What the listener answered on one connection is no answer on another.
+    let [one, other] = [dial(&at).await, dial(&at).await];
+    let [of_one, of_other] = [&one, &other].map(|stream| proved(&agreed, exporter(stream)));
+    let (mut path, accepted) = answer(one, &of_one.1).await;
+    let told = of_other.0.accepted(&accepted);
+    assert_eq!(told.map(drop), Err(HandshakeError::BadProof));
+    of_one.0.accepted(&accepted).unwrap();
+    assert!(lives(&mut path).await && lives(&mut first).await);
+}
+
 /// Sits between: TLS with the dialler under its own key, TLS with the listener, and passes on what is
 /// said inside.
 async fn between(authority: &Authority, to: String) -> String {
@@ -199,9 +347,8 @@ async fn a_channel_spliced_by_somebody_who_is_believed_fails() {
     let (authority, at) = certified(&manager).await;
     let at = between(&authority, at).await;
     let text = refused(manager.connect(&at).ca(authority.file())).await;
-    // The listener refuses our confirmation, or we its own; whoever is first.
     assert!(
-        text.contains("a proof that does not verify") || text.contains("during the handshake"),
+        text.contains("the two ends do not see the same connection"),
         "{text}"
     );
 }
@@ -209,6 +356,8 @@ async fn a_channel_spliced_by_somebody_who_is_believed_fails() {
 // behaviour: K2
 #[tokio::test]
 async fn what_was_recorded_is_worth_nothing_on_another_connection() {
+    let log = Log::default();
+    let _logging = log.listen();
     let manager = manager(|_| {}).await;
     let (_authority, at) = certified(&manager).await;
     let (mut first, agreed) = session(&at).await;
@@ -236,6 +385,7 @@ async fn what_was_recorded_is_worth_nothing_on_another_connection() {
         [9, 0, 1],
         "refused: unknown session or bad proof"
     );
+    log.says("proved on another connection: a recording").await;
     assert!(lives(&mut first).await);
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::future::IntoFuture;
+use std::time::{Duration, Instant};
 
 use mancom::{Identity, TlsError};
 
@@ -59,6 +60,22 @@ fn what_is_no_identity_is_told_why() {
         fault(garbage).contains("neither Ed25519 nor"),
         "{}",
         fault(garbage)
+    );
+    for encrypted in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
+         -----END RSA PRIVATE KEY-----\n",
+    ] {
+        for text in [encrypted.to_owned(), format!("{certificate}{encrypted}")] {
+            let said = fault(&text);
+            assert!(said.contains("the private key is encrypted"), "{said}");
+        }
+    }
+    let long = format!("{key}{}", certificate.repeat(64_000 / 300));
+    let said = fault(&long);
+    assert!(
+        said.contains("a far end takes no more than 30000"),
+        "{said}"
     );
     let torn = format!("{key}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     assert!(fault(&torn).contains("cannot be read"), "{}", fault(&torn));
@@ -174,4 +191,74 @@ async fn those_who_meet_a_far_end_at_the_same_time_believe_the_same_key() {
         soon(one).await.unwrap().unwrap();
     }
     assert_eq!(fs::read_to_string(&known).unwrap().lines().count(), 8);
+}
+
+// A worker that waits for a lock would never hear of the time.
+#[tokio::test]
+async fn who_is_met_while_somebody_keeps_the_lock_can_be_given_up() {
+    let manager = manager(|_| {}).await;
+    let folder = tempfile::tempdir().unwrap();
+    let known = folder.path().join("known");
+    let server = key();
+    let at = echoing(&manager, &server).await;
+    let lock = fs::File::create(folder.path().join("known.lock")).unwrap();
+    lock.lock().unwrap();
+    let connect = || manager.connect(&at).trust_first_use(&known);
+    let began = Instant::now();
+    let late = connect().within(Duration::from_millis(100));
+    let error = soon(late.into_future()).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(2), "{error}");
+    assert!(!known.exists());
+    // The next one waits, and has it once it is free.
+    let waiting = tokio::spawn(connect().into_future());
+    let more = connect().within(Duration::from_millis(100));
+    assert!(soon(more.into_future()).await.is_err());
+    drop(lock);
+    works(&mut soon(waiting).await.unwrap().unwrap()).await;
+    assert_eq!(fs::read_to_string(&known).unwrap().lines().count(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_list_of_those_known_stays_as_private_and_where_it_is() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let manager = manager(|_| {}).await;
+    let folder = tempfile::tempdir().unwrap();
+    let [list, link, deep, victim] =
+        ["list", "link", "deep", "victim"].map(|name| folder.path().join(name));
+    fs::create_dir(&deep).unwrap();
+    // A link to a link, and the last of them to a file that is not there yet.
+    symlink("deep/second", &link).unwrap();
+    symlink("../list", deep.join("second")).unwrap();
+    let meet = async || {
+        let at = echoing(&manager, &key()).await;
+        let connect = manager.connect(&at).trust_first_use(&link);
+        soon(connect.into_future()).await.map(drop)
+    };
+    let lines = || fs::read_to_string(&list).unwrap().lines().count();
+    meet().await.unwrap();
+    assert_eq!(lines(), 1);
+    for mode in [0o600, 0o640, 0o666] {
+        fs::set_permissions(&list, fs::Permissions::from_mode(mode)).unwrap();
+        // What is in the way of the new file is not written through.
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, folder.path().join("list.new")).unwrap();
+        meet().await.unwrap();
+        let now = fs::metadata(&list).unwrap().permissions().mode();
+        assert_eq!(now & 0o7777, mode, "{now:o}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    }
+    assert_eq!(lines(), 4);
+    for kept in [&link, &deep.join("second")] {
+        assert!(fs::symlink_metadata(kept).unwrap().is_symlink());
+    }
+    let lock = folder.path().join("list.lock");
+    let mode = fs::metadata(&lock).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    fs::remove_file(&lock).unwrap();
+    symlink(&victim, &lock).unwrap();
+    let error = meet().await.unwrap_err().to_string();
+    assert!(error.contains("list.lock: "), "{error}");
+    assert_eq!(lines(), 4);
 }

@@ -120,7 +120,10 @@ async fn protocols_are_agreed_on_and_a_torn_connection_is_no_end() {
         Some(&b"http/1.1"[..])
     );
     let error = soon(stream.read_to_end(&mut Vec::new())).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert!(error.to_string().contains("close_notify"), "{error}");
+    let all = format!("{:?}", mancom::Error::from(error));
+    assert!(!all.contains("docs.rs"), "{all}");
 
     let (port, served) = server(&authority).await;
     let at = format!("tls://localhost:{port}?alpn=gopher");
@@ -147,6 +150,30 @@ async fn an_unknown_attribute_is_refused_and_those_of_tls_are_known() {
     .await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("`a b` is no name"), "{error}");
+}
+
+#[tokio::test]
+async fn attributes_that_would_not_be_heeded_are_refused() {
+    let (manager, authority) = (manager(|_| {}).await, Authority::new());
+    let identity = authority.certify("localhost", |_| {});
+    for (query, of, said) in [
+        ("alpn=h2", "mcs", "`alpn` is of tls:// alone"),
+        ("bare", "mcs", "`bare` is of tls:// alone"),
+        ("name=a", "mcs", "`name` is for who dials"),
+        ("name=a", "tls", "`name` is for who dials"),
+        ("bare", "tls", "`bare` is for who dials"),
+    ] {
+        let at = format!("{of}://127.0.0.1:0?{query}");
+        let listen = manager.listen(&at).identity(&identity);
+        let error = soon(listen.into_future()).await.unwrap_err().to_string();
+        assert!(error.contains(&at) && error.contains(said), "{error}");
+    }
+    for query in ["alpn=h2", "bare"] {
+        let connect = manager.connect(format!("mcs://127.0.0.1:9?{query}"));
+        let error = soon(connect.ca(authority.file()).into_future()).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("is of tls:// alone"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,15 @@ async fn a_wrong_pin_names_the_key_that_is_shown() {
             server.public_key()
         );
         assert!(text.contains(&shown), "{text}");
+        // Nor do its causes say it for programmers.
+        let connect = manager.connect(&at).pin(key().public_key());
+        let error = soon(connect.into_future()).await.unwrap_err();
+        let all = format!("{:?}", mancom::Error::from(error));
+        assert!(all.contains(&shown), "{all}");
+        assert!(
+            !all.contains("Other(") && !all.contains("PublicKey("),
+            "{all}"
+        );
     }
 }
 

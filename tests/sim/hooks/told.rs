@@ -115,20 +115,21 @@ async fn a_peer_that_goes_is_told_once_and_who_closes_himself_is_told_nothing() 
     let (manager, networks, _) = world().await;
     networks.up(Network::wifi("wlan0"));
     for at in [SERVER, "mem://server"] {
-        let listener = manager.listen(at).await.unwrap();
-        let connect = async |seen: &Arc<Seen>| {
-            let connect = manager.connect(at).reconnect(Greeter(seen.clone()));
+        let connect = async |seen: &Arc<Seen>, number: usize| {
+            let at = format!("{at}-{number}");
+            let listener = manager.listen(&at[..]).await.unwrap();
+            let connect = manager.connect(&at[..]).reconnect(Greeter(seen.clone()));
             let mut near = connect.await.unwrap();
             let mut far = accept(&listener).await;
             near.write_all(b"hello").await.unwrap();
             assert_eq!(read(&mut far, 5).await, "hello");
-            (near, far)
+            (near, far, listener)
         };
         let told = |seen: &Seen| (seen.setups(), seen.teardowns().len());
 
         // The connection goes: once, however long nothing comes in its place.
         let seen = Seen::doing(Does::ReplayAcknowledged);
-        let (near, far) = connect(&seen).await;
+        let (near, far, _listener) = connect(&seen, 0).await;
         networks.down("wlan0");
         sleep(Duration::from_secs(30)).await;
         assert_eq!(told(&seen), (0, 1), "{at}");
@@ -138,12 +139,12 @@ async fn a_peer_that_goes_is_told_once_and_who_closes_himself_is_told_nothing() 
         drop((near, far));
 
         // In good order, aborted, and dropped as it is.
-        for way in 0..3 {
+        for way in 1..=3 {
             let seen = Seen::doing(Does::ReplayAcknowledged);
-            let (mut near, far) = connect(&seen).await;
+            let (mut near, far, _listener) = connect(&seen, way).await;
             match way {
-                0 => timeout(LONG, near.shutdown()).await.unwrap().unwrap(),
-                1 => near.abort(),
+                1 => timeout(LONG, near.shutdown()).await.unwrap().unwrap(),
+                2 => near.abort(),
                 _ => drop(near),
             }
             drop(far);

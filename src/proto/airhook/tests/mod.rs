@@ -1,5 +1,6 @@
 //! Airhook, over a link that exists only here and behaves as badly as asked.
 
+mod blind;
 mod hostile;
 mod link;
 mod long;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::incoming::{Incoming, PIECES, WINDOW};
 use super::super::message::{Body, MAX_DATA, Message, widen};
 use super::*;
+use crate::proto::pair::Seeded;
 
 /// What the dialler says, past what it may.
 fn says(net: &mut Net, body: Body<'_>) {
@@ -141,6 +142,33 @@ fn messages_of_another_tag_are_nobody_s() {
     net.run(SECOND);
     assert!(net.ends[1].is_open() && !net.ends[1].is_readable());
     assert!(net.ends[1].write(net.now, b"still").is_ok());
+}
+
+#[test]
+fn blind_datagrams_neither_stop_nor_change_a_stream() {
+    // behaviour: AH-28
+    let air = Air {
+        loss: 10,
+        ..Air::CLEAR
+    };
+    let mut net = Net::open(8, air);
+    let mut blind = Seeded::new(8);
+    net.run(SECOND);
+    for round in 0..50 {
+        for _ in 0..2_000 {
+            // The kind of every packet between plain ends that know each other.
+            let [.., a, b, c] = blind.draw().to_be_bytes();
+            for end in &mut net.ends {
+                end.receive(net.now, &[0, a, b, c]);
+            }
+        }
+        let piece = noise(round, 3_000);
+        assert_eq!(net.ends[0].write(net.now, &piece), Ok(piece.len()));
+        net.run_until(60 * SECOND, |net| net.ends[0].outgoing.under_way() == 0);
+        let mut read = vec![0; 4_000];
+        assert_eq!(net.ends[1].read(net.now, &mut read), Ok(Some(3_000)));
+        assert!(read[..3_000] == piece, "round {round}");
+    }
 }
 
 #[test]

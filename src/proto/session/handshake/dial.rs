@@ -114,7 +114,8 @@ impl DialConfirm {
     /// Takes the listener's confirmation.
     ///
     /// # Errors
-    /// As [`DialHello::reply`], and `BadProof` when the listener does not hold the keys.
+    /// As [`DialHello::reply`], `Spliced` when the listener found our confirmation to be of another
+    /// connection, and `BadProof` when it does not hold the keys.
     pub fn accepted(self, message: &[u8]) -> Result<Agreed, HandshakeError> {
         let proof = expect(message, Kind::Accepted)?.array()?;
         if self.transcript.verify(&self.listener_confirm, &proof) {
@@ -279,7 +280,7 @@ impl DialProof {
     }
 }
 
-fn hello(terms: &Terms, cookie: &[u8]) -> Vec<u8> {
+pub(super) fn hello(terms: &Terms, cookie: &[u8]) -> Vec<u8> {
     let mut body = begin(Kind::Hello);
     terms.put(&mut body);
     body.put_u8(u8::try_from(cookie.len()).expect("a cookie is within its limit"));

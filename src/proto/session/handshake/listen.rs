@@ -4,8 +4,8 @@ use super::keys::{
     CookieKey, Credentials, Entropy, Exchange, Key, LEN, Schedule, Transcript, hash_hellos,
 };
 use super::message::{
-    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed,
-    open, read_path, refused,
+    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_SPLICED, REFUSED_UNKNOWN, Terms, begin, carrying,
+    expect, framed, open, read_path, refused,
 };
 use super::{Agreed, FIRST_PATH, HandshakeError, MAX_COOKIE, Offer, agree};
 use crate::label::matching::PathFacts;
@@ -57,8 +57,8 @@ impl Greeting {
 /// A dialler's hello.
 #[derive(Debug)]
 pub struct NewHello {
-    terms: Terms,
-    cookie: Vec<u8>,
+    pub(super) terms: Terms,
+    pub(super) cookie: Vec<u8>,
     /// As received, for the hash of both hellos.
     hello: Vec<u8>,
 }
@@ -161,11 +161,14 @@ impl AwaitConfirm {
     /// Takes the confirmation; gives the framed `accepted` to send.
     ///
     /// # Errors
-    /// `BadProof` when the dialler does not hold the keys; `Malformed` and its like.
-    pub fn confirm(self, message: &[u8]) -> Result<(Agreed, Vec<u8>), HandshakeError> {
-        let proof = expect(message, Kind::Confirm)?.array()?;
+    /// The error and the framed refusal to send: `Spliced` when the dialler does not hold the keys, or not
+    /// of this connection; `Malformed` and its like.
+    pub fn confirm(self, message: &[u8]) -> Result<(Agreed, Vec<u8>), (HandshakeError, Vec<u8>)> {
+        let bad = |error| (error, refused(REFUSED_SPLICED));
+        let mut reader = expect(message, Kind::Confirm).map_err(bad)?;
+        let proof = reader.array().map_err(|short| bad(short.into()))?;
         if !self.transcript.verify(&self.dialler_confirm, &proof) {
-            return Err(HandshakeError::BadProof);
+            return Err(bad(HandshakeError::Spliced));
         }
         let accepted = carrying(
             Kind::Accepted,

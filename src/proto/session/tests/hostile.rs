@@ -120,6 +120,25 @@ fn an_offset_that_overflows_ends_the_path() {
     assert_eq!(error, ProtocolError::BeyondCredit);
 }
 
+// behaviour: K4
+#[test]
+fn payload_of_a_stream_that_is_over_may_claim_any_offset() {
+    let mut pair = pair();
+    let id = known(&mut pair);
+    for end in End::BOTH {
+        let now = pair.now();
+        pair.session(end).shutdown(now, id);
+        pair.session(end).release(now, id);
+    }
+    pair.run(Duration::from_secs(1));
+    assert!(!pair.session(End::Listener).streams.contains_key(&id));
+    let late = [&data(id, u64::MAX, 4)[..], b"late"].concat();
+    for piece in late.chunks(17) {
+        assert_eq!(inject(&mut pair, piece), Ok(()));
+    }
+    assert_eq!(pair.session(End::Listener).paths().len(), 1);
+}
+
 // behaviour: K9
 #[test]
 fn an_acknowledgement_of_what_was_never_sent_ends_the_path() {
@@ -274,6 +293,65 @@ fn a_peer_that_opens_more_streams_than_agreed_loses_the_path() {
     inject_on(&mut pair, path, &define).expect("a label");
     let error = inject_on(&mut pair, path, &far).expect_err("far too many");
     assert_eq!(error, ProtocolError::TooManyStreams);
+}
+
+// behaviour: K4
+#[test]
+fn streams_that_are_over_before_anybody_took_them_are_bounded() {
+    let mut pair = pair();
+    let path = pair.paths()[0];
+    let mut define = Vec::new();
+    frame::put_label(&mut define, 0, "any");
+    inject(&mut pair, &define).expect("a label");
+    let mut error = None;
+    for index in 0..100u32 {
+        // It comes whole, and the peer wants nothing back: to the peer it is over.
+        let stream = StreamId(index << 1);
+        let mut frames = Vec::new();
+        frame::put_open(&mut frames, stream, 0);
+        frames.extend([&data(stream, 0, 1)[..], b"x"].concat());
+        frame::put_offset(&mut frames, kind::FIN, stream, 1);
+        frame::put_stop(&mut frames, stream, 0);
+        frame::put_stream(&mut frames, kind::RESET_ACK, stream);
+        if let Err(why) = inject_on(&mut pair, path, &frames) {
+            error = Some((index, why));
+            break;
+        }
+    }
+    let most = 2 * u32::from(small().max_streams);
+    assert_eq!(error, Some((most, ProtocolError::TooManyStreams)));
+    assert_eq!(pair.session(End::Listener).incoming.len(), most as usize);
+}
+
+#[test]
+fn a_peer_whose_streams_nobody_takes_waits_and_goes_on_when_they_are() {
+    let mut pair = pair();
+    let (mut opened, mut taken) = (0, 0);
+    for _ in 0..10 {
+        loop {
+            let now = pair.now();
+            let dialler = pair.session(End::Dialler);
+            let Ok(id) = dialler.open(now, Label::ANY) else {
+                break;
+            };
+            opened += 1;
+            assert_eq!(dialler.write(now, id, Label::ANY, b"all"), Ok(3));
+            dialler.release(now, id);
+            pair.run(Duration::from_millis(100));
+        }
+        assert!(opened - taken <= 2 * usize::from(small().max_streams));
+        while let Some((id, _)) = pair.session(End::Listener).accept() {
+            taken += 1;
+            assert_eq!(pair.read_all(End::Listener, id), Ok(true));
+            assert_eq!(pair.sides[1].read[&id], b"all");
+            let now = pair.now();
+            pair.session(End::Listener).release(now, id);
+        }
+        pair.run(Duration::from_secs(1));
+    }
+    assert_eq!(taken, opened);
+    assert!(taken > 5 * usize::from(small().max_streams), "{taken}");
+    assert_eq!(pair.paths().len(), 1);
 }
 
 // behaviour: K4

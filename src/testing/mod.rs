@@ -16,6 +16,9 @@
 //! Both handles are clones of one thing: two managers over one scripted scout see the same networks and
 //! meet at its `mem:` names, and tests that run in parallel, each with its own, cannot.
 
+#[doc(hidden)]
+pub mod fuzz;
+
 pub use crate::scout::{Networks, scripted};
 #[doc(inline)]
 pub use crate::transport::conformance;

@@ -1,0 +1,98 @@
+//! What quinn says went wrong, in the words and kinds of this library.
+
+use super::fail;
+use crate::tls::{Dialling, alerted};
+use quinn::{ConnectionError, ReadError, StoppedError, TransportErrorCode, VarInt, WriteError};
+use std::io;
+use std::io::ErrorKind::{
+    BrokenPipe, ConnectionRefused, ConnectionReset, InvalidData, NotConnected, Other, TimedOut,
+};
+
+/// A link that read to the end.
+pub(super) const DONE: VarInt = VarInt::from_u32(0);
+/// One whose program panicked, or that had no room.
+pub(super) const TORN: VarInt = VarInt::from_u32(1);
+/// One that was dropped before the end.
+pub(super) const GONE: VarInt = VarInt::from_u32(2);
+
+/// The alert of TLS that a code of QUIC stands for (RFC 9001, section 4.8).
+fn alert(code: TransportErrorCode) -> Option<u8> {
+    let number = u64::from(code).checked_sub(0x100)?;
+    u8::try_from(number).ok()
+}
+
+/// Why a connection ended; `keys` are those of a dialler whose handshake it was.
+pub(super) fn of_connection(error: &ConnectionError, keys: Option<&Dialling>) -> io::Error {
+    match error {
+        ConnectionError::TransportError(fault) => match (alert(fault.code), keys) {
+            (Some(_), Some(keys)) => keys.refusal(&fault.reason),
+            _ => fail(InvalidData, format_args!("QUIC: {fault}")),
+        },
+        ConnectionError::ConnectionClosed(closed) => match alert(closed.error_code) {
+            Some(alert) => alerted(alert),
+            None if closed.error_code == TransportErrorCode::CONNECTION_REFUSED => {
+                fail(ConnectionRefused, "nobody accepts connections there")
+            }
+            None => fail(ConnectionReset, format_args!("QUIC: {error}")),
+        },
+        ConnectionError::ApplicationClosed(closed) if [DONE, GONE].contains(&closed.error_code) => {
+            fail(BrokenPipe, "the far end is gone")
+        }
+        ConnectionError::ApplicationClosed(_) | ConnectionError::Reset => {
+            fail(ConnectionReset, format_args!("QUIC: {error}"))
+        }
+        ConnectionError::TimedOut => fail(TimedOut, "nothing is heard of the far end"),
+        ConnectionError::LocallyClosed => fail(NotConnected, "this end was closed"),
+        ConnectionError::VersionMismatch => fail(
+            InvalidData,
+            "the far end speaks no version of QUIC known here",
+        ),
+        ConnectionError::CidsExhausted => fail(Other, format_args!("QUIC: {error}")),
+    }
+}
+
+/// Why nothing can be read. What was finished at the far end has no such reason.
+pub(super) fn of_read(error: &ReadError) -> io::Error {
+    match error {
+        ReadError::ConnectionLost(error) => match of_connection(error, None) {
+            // It ended before its stream did.
+            torn if torn.kind() == BrokenPipe => fail(ConnectionReset, torn),
+            other => other,
+        },
+        ReadError::Reset(_) => fail(ConnectionReset, "the far end gave its stream up"),
+        error => fail(NotConnected, format_args!("QUIC: {error}")),
+    }
+}
+
+/// Why nothing can be written.
+pub(super) fn of_write(error: &WriteError) -> io::Error {
+    match error {
+        WriteError::ConnectionLost(error) => of_connection(error, None),
+        WriteError::Stopped(code) => stopped(*code),
+        WriteError::ClosedStream => fail(NotConnected, "this direction was ended"),
+        error => fail(NotConnected, format_args!("QUIC: {error}")),
+    }
+}
+
+fn stopped(code: VarInt) -> io::Error {
+    match code {
+        GONE => fail(BrokenPipe, "the far end is gone"),
+        _ => fail(ConnectionReset, "the far end reads no more"),
+    }
+}
+
+/// Whether all of the stream arrived.
+pub(super) fn of_end(ended: Result<Option<VarInt>, StoppedError>) -> io::Result<()> {
+    match ended {
+        Ok(None) => Ok(()),
+        Ok(Some(code)) => Err(stopped(code)),
+        // It read everything before it went.
+        Err(StoppedError::ConnectionLost(ConnectionError::ApplicationClosed(closed)))
+            if closed.error_code == DONE =>
+        {
+            Ok(())
+        }
+        Err(StoppedError::ConnectionLost(error)) => Err(of_connection(&error, None)),
+        Err(error) => Err(fail(NotConnected, format_args!("QUIC: {error}"))),
+    }
+}

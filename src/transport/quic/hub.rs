@@ -1,0 +1,208 @@
+//! One socket that listens: its handshakes, and the queue of those who came through.
+
+use super::config::{self, HANDSHAKE};
+use super::crowd::{Crowd, MOST};
+use super::dial::OPENING;
+use super::error::TORN;
+use super::socket::Socket;
+use crate::tls::Listening;
+use crate::transport::Bind;
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// Links that wait to be accepted.
+const QUEUE: usize = 1024;
+/// With more handshakes than this, who comes must show first that it hears what is sent to it.
+const UNPROVED: usize = 64;
+/// Connections beside those of links: handshakes, and what was given up and still says so.
+const BESIDE: usize = 4 * MOST;
+
+/// A connection and its one stream.
+pub(super) type Parts = (Connection, SendStream, RecvStream);
+
+/// What a listener lets in, and where it goes.
+#[derive(Clone)]
+pub(super) struct Door {
+    config: ServerConfig,
+    foreign: bool,
+    queue: mpsc::Sender<Parts>,
+}
+
+impl Door {
+    /// `foreign`: the protocol is somebody else's.
+    pub(super) fn new(
+        keys: &Arc<Listening>,
+        foreign: bool,
+    ) -> io::Result<(Self, mpsc::Receiver<Parts>)> {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let config = config::listening(keys)?;
+        let door = Self {
+            config,
+            foreign,
+            queue,
+        };
+        Ok((door, waiting))
+    }
+}
+
+/// A socket that listens, or did: it closes with the last that holds it.
+pub(super) struct Hub {
+    endpoint: Endpoint,
+    local: SocketAddr,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    /// `None` without an acceptor: nobody is let in.
+    door: Mutex<Option<Door>>,
+    /// Links that were accepted and live.
+    links: AtomicUsize,
+}
+
+impl Shared {
+    fn door(&self) -> MutexGuard<'_, Option<Door>> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Hub {
+    pub(super) fn open(at: SocketAddr, on: Option<&Bind>, door: &Door) -> io::Result<Arc<Self>> {
+        let socket = Arc::new(Socket::at(at, on)?);
+        let (own, let_in) = (EndpointConfig::default(), Some(door.config.clone()));
+        let endpoint =
+            Endpoint::new_with_abstract_socket(own, let_in, socket, Arc::new(quinn::TokioRuntime))?;
+        let shared = Arc::new(Shared {
+            door: Mutex::new(Some(door.clone())),
+            links: AtomicUsize::new(0),
+        });
+        let task = tokio::spawn(serve(endpoint.clone(), Arc::clone(&shared))).abort_handle();
+        Ok(Arc::new(Self {
+            local: endpoint.local_addr()?,
+            endpoint,
+            shared,
+            task,
+        }))
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Takes the place of an acceptor that went; false while it is there.
+    pub(super) fn adopt(&self, door: &Door) -> bool {
+        let mut open = self.shared.door();
+        if open.is_some() {
+            return false;
+        }
+        self.endpoint.set_server_config(Some(door.config.clone()));
+        *open = Some(door.clone());
+        true
+    }
+
+    /// Lets nobody in any more.
+    pub(super) fn close(&self) {
+        *self.shared.door() = None;
+    }
+
+    /// One more link; it is counted until this is dropped.
+    pub(super) fn count(&self) -> Counted {
+        self.shared.links.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(&self.shared))
+    }
+
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.endpoint.open_connections()
+    }
+}
+
+/// A link, as long as it lives.
+pub(super) struct Counted(Arc<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.links.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve(endpoint: Endpoint, shared: Arc<Shared>) {
+    let mut crowd = Crowd::default();
+    let mut shaking = JoinSet::new();
+    let mut number = 0;
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            Some(over) = shaking.join_next() => {
+                if let Ok(over) = over {
+                    crowd.leave(over);
+                }
+                continue;
+            }
+        };
+        // The socket is gone: so is the queue's end.
+        let Some(incoming) = incoming else {
+            *shared.door() = None;
+            return;
+        };
+        let Some(door) = shared.door().clone() else {
+            incoming.refuse();
+            continue;
+        };
+        let beside = shared.links.load(Ordering::Relaxed) + QUEUE + BESIDE;
+        if endpoint.open_connections() >= beside {
+            incoming.refuse();
+        } else if crowd.len() >= UNPROVED && incoming.may_retry() {
+            // It fails only where it may not.
+            let _ = incoming.retry();
+        } else {
+            let source = incoming.remote_address().ip();
+            number += 1;
+            let task = shaking.spawn(shake(incoming, door, number));
+            crowd.enter(number, source, task);
+        }
+    }
+}
+
+/// The handshake of one dialler; its number when it is over.
+async fn shake(incoming: Incoming, door: Door, number: u64) -> u64 {
+    let from = incoming.remote_address();
+    let opening = async {
+        let connection = incoming.accept()?.await?;
+        let (send, mut recv) = connection.accept_bi().await?;
+        if !door.foreign {
+            let mut opening = OPENING;
+            let opened = recv.read_exact(&mut opening).await;
+            opened.map_err(io::Error::other)?;
+        }
+        Ok::<_, io::Error>((connection, send, recv))
+    };
+    match tokio::time::timeout(HANDSHAKE, opening).await {
+        Ok(Ok(parts)) => {
+            if let Err(unheard) = door.queue.try_send(parts) {
+                let (connection, ..) = unheard.into_inner();
+                connection.close(TORN, b"nobody accepts it");
+            }
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(target: "mancom::transport", %from, %error, "handshake refused");
+        }
+        Err(_) => tracing::debug!(target: "mancom::transport", %from, "handshake too slow"),
+    }
+    number
+}

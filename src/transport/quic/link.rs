@@ -1,0 +1,316 @@
+//! One link: a connection and the stream in it.
+
+use super::config::{UNSENT, opened};
+use super::error::{DONE, GONE, TORN, of_end, of_read, of_write};
+use super::hub::{Counted, Hub, Parts};
+use crate::endpoint::Endpoint;
+use crate::tls::Channel;
+use crate::transport::{ByteLink, Measured};
+use quinn::{Connection, RecvStream, SendStream, StoppedError, VarInt};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Handle;
+use tokio::task::coop::poll_proceed;
+
+/// How long what a link took may take to go once nobody holds it, and how long it then says so.
+const PARTING: Duration = Duration::from_secs(30);
+const GOODBYE: Duration = Duration::from_secs(3);
+/// What a path holds is looked at no more often than this.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A QUIC connection as [`Quic`](super::Quic) makes it.
+pub struct QuicLink {
+    connection: Connection,
+    /// Until it is dropped.
+    stream: Option<(SendStream, RecvStream)>,
+    held: Option<Held>,
+    channel: Channel,
+    peer: Endpoint,
+    remote: SocketAddr,
+    local: Option<IpAddr>,
+    /// The host as it was dialled; `None` for an accepted link.
+    dialled: Option<String>,
+    /// Where an accepted link's peer said that it listens.
+    named: Option<SocketAddr>,
+    /// When it was last looked at what the path holds, and how much may wait since.
+    looked: Option<Instant>,
+    unsent: u64,
+    /// Waits until the far end has everything.
+    ending: Option<Ending>,
+    runtime: Handle,
+}
+
+type Ending = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send>>;
+
+/// What a connection lives in.
+pub(super) enum Held {
+    Dialled(quinn::Endpoint),
+    Accepted(Arc<Hub>, #[expect(dead_code, reason = "it counts")] Counted),
+}
+
+impl Held {
+    fn endpoint(&self) -> &quinn::Endpoint {
+        match self {
+            Self::Dialled(endpoint) => endpoint,
+            Self::Accepted(hub, _) => hub.endpoint(),
+        }
+    }
+}
+
+impl QuicLink {
+    pub(super) fn dialled(parts: Parts, held: Held, channel: Channel, to: &Endpoint) -> Self {
+        let mut link = Self::accepted(parts, held, channel, to);
+        link.dialled = Some(to.host().unwrap_or_default().to_owned());
+        link
+    }
+
+    pub(super) fn accepted(
+        (connection, send, recv): Parts,
+        held: Held,
+        channel: Channel,
+        given: &Endpoint,
+    ) -> Self {
+        let remote = connection.remote_address();
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let bound = || held.endpoint().local_addr().ok().map(|at| at.ip());
+        let local = connection.local_ip().or_else(bound);
+        opened(&connection);
+        Self {
+            peer: given.clone().with_ip(remote.ip()).with_port(remote.port()),
+            local: local
+                .map(|ip| ip.to_canonical())
+                .filter(|ip| !ip.is_unspecified()),
+            connection,
+            stream: Some((send, recv)),
+            held: Some(held),
+            channel,
+            remote,
+            dialled: None,
+            named: None,
+            looked: None,
+            unsent: UNSENT[0],
+            ending: None,
+            runtime: Handle::current(),
+        }
+    }
+
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
+    pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
+        if self.named.is_some() && self.named == contact.socket_addr() {
+            return true;
+        }
+        let Some(host) = &self.dialled else {
+            return false;
+        };
+        contact.port() == Some(self.remote.port())
+            && (contact.ip() == Some(self.remote.ip()) || contact.host() == Some(host))
+    }
+
+    /// The address of the other end, as it was when the link was made.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Bytes that came, all datagrams whole.
+    #[cfg(test)]
+    pub(super) fn received(&self) -> u64 {
+        self.connection.stats().udp_rx.bytes
+    }
+
+    fn stream(&mut self) -> &mut (SendStream, RecvStream) {
+        self.stream.as_mut().expect("it is there until the drop")
+    }
+
+    /// Lets so much wait as the path has use for: twice what it holds, so that it can learn to hold more.
+    fn make_room(&mut self) {
+        let now = Instant::now();
+        if self.looked.is_some_and(|at| now < at + LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        let holds = self.connection.stats().path.cwnd;
+        let [least, most] = UNSENT;
+        let unsent = holds
+            .saturating_mul(2)
+            .saturating_add(least / 2)
+            .clamp(least, most);
+        if unsent.abs_diff(self.unsent) > self.unsent / 8 {
+            self.unsent = unsent;
+            self.connection.set_send_window(unsent);
+        }
+    }
+}
+
+impl fmt::Debug for QuicLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuicLink")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl QuicLink {
+    /// Drops it; whoever waits for `guard` to be dropped waits until what was written has arrived.
+    pub(crate) fn part(mut self, guard: impl Send + 'static) {
+        if let Some(parting) = self.parting() {
+            self.runtime.spawn(async move {
+                parting.await;
+                drop(guard);
+            });
+        }
+    }
+
+    /// What is left to do once nobody holds it.
+    fn parting(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let ((mut send, mut recv), held) = self.stream.take().zip(self.held.take())?;
+        let connection = self.connection.clone();
+        if std::thread::panicking() {
+            connection.close(TORN, b"panicked");
+            return None;
+        }
+        // Each fails only where it is so already.
+        let read_all = recv.stop(GONE).is_err();
+        let _ = send.finish();
+        Some(async move {
+            let _ = tokio::time::timeout(PARTING, send.stopped()).await;
+            // Who waits to hear that its own end arrived has heard it by this.
+            connection.close(if read_all { DONE } else { GONE }, b"");
+            let _ = tokio::time::timeout(GOODBYE, held.endpoint().wait_idle()).await;
+        })
+    }
+}
+
+impl Drop for QuicLink {
+    fn drop(&mut self) {
+        if let Some(parting) = self.parting() {
+            self.runtime.spawn(parting);
+        }
+    }
+}
+
+impl AsyncRead for QuicLink {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let turn = ready!(poll_proceed(cx));
+        let read = self.stream().1.poll_read_buf(cx, buf);
+        if read.is_ready() {
+            turn.made_progress();
+        }
+        read.map_err(|error| of_read(&error))
+    }
+}
+
+impl AsyncWrite for QuicLink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let turn = ready!(poll_proceed(cx));
+        self.make_room();
+        let wrote = Pin::new(&mut self.stream().0).poll_write(cx, bytes);
+        if wrote.is_ready() {
+            turn.made_progress();
+        }
+        wrote.map_err(|error| of_write(&error))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut all = 0;
+        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
+            match self.as_mut().poll_write(cx, buf) {
+                Poll::Ready(Ok(n)) => {
+                    all += n;
+                    if n < buf.len() {
+                        break;
+                    }
+                }
+                // What failed will fail again.
+                _ if all > 0 => break,
+                other => return other,
+            }
+        }
+        Poll::Ready(Ok(all))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Whatever was taken is on its way, as far as the path has room.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the far end's system has all that was written: no kernel keeps it once this program is
+    /// gone.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ending.is_none() {
+            let send = &mut self.stream().0;
+            // It fails only where it was ended before.
+            let _ = send.finish();
+            self.ending = Some(Box::pin(send.stopped()));
+        }
+        let Some(ending) = &mut self.ending else {
+            unreachable!("it was just made");
+        };
+        let ended = ready!(ending.as_mut().poll(cx));
+        self.ending = None;
+        Poll::Ready(of_end(ended))
+    }
+}
+
+impl ByteLink for QuicLink {
+    fn peer(&self) -> Endpoint {
+        self.peer.clone()
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        self.local
+    }
+
+    /// Taken note of if it is an address, and the one that the link comes from.
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        let at = contact.socket_addr().filter(|at| at.port() > 0);
+        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
+        self.named = known.or(self.named);
+        known.is_some()
+    }
+
+    /// Round trips and loss. How much of the stream arrived QUIC does not tell, so nothing is said of
+    /// bandwidth.
+    fn measure(&self) -> Option<Measured> {
+        let path = self.connection.stats().path;
+        Some(Measured {
+            rtt: Some(path.rtt),
+            least_rtt: Some(path.min_rtt),
+            app_limited: true,
+            segments: path.sent_packets as u32,
+            resent: path.lost_packets as u32,
+            ..Measured::default()
+        })
+    }
+}
