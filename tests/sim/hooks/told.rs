@@ -107,3 +107,49 @@ async fn a_hook_on_a_session_observes_its_paths() {
     assert_ne!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
     assert!(stream.write_all(b"x").await.is_err());
 }
+
+/// The peer's close is what a hook is there for; one's own is nobody's news.
+// behaviour: EV-14
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_is_told_once_and_who_closes_himself_is_told_nothing() {
+    let (manager, networks, _) = world().await;
+    networks.up(Network::wifi("wlan0"));
+    for at in [SERVER, "mem://server"] {
+        let connect = async |seen: &Arc<Seen>, number: usize| {
+            let at = format!("{at}-{number}");
+            let listener = manager.listen(&at[..]).await.unwrap();
+            let connect = manager.connect(&at[..]).reconnect(Greeter(seen.clone()));
+            let mut near = connect.await.unwrap();
+            let mut far = accept(&listener).await;
+            near.write_all(b"hello").await.unwrap();
+            assert_eq!(read(&mut far, 5).await, "hello");
+            (near, far, listener)
+        };
+        let told = |seen: &Seen| (seen.setups(), seen.teardowns().len());
+
+        // The connection goes: once, however long nothing comes in its place.
+        let seen = Seen::doing(Does::ReplayAcknowledged);
+        let (near, far, _listener) = connect(&seen, 0).await;
+        networks.down("wlan0");
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(told(&seen), (0, 1), "{at}");
+        networks.up(Network::wifi("wlan0"));
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(told(&seen), (1, 1), "{at}");
+        drop((near, far));
+
+        // In good order, aborted, and dropped as it is.
+        for way in 1..=3 {
+            let seen = Seen::doing(Does::ReplayAcknowledged);
+            let (mut near, far, _listener) = connect(&seen, way).await;
+            match way {
+                1 => timeout(LONG, near.shutdown()).await.unwrap().unwrap(),
+                2 => near.abort(),
+                _ => drop(near),
+            }
+            drop(far);
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(told(&seen), (0, 0), "{at}: {way}");
+        }
+    }
+}
