@@ -141,7 +141,12 @@ async fn tcp_conforms_under_another_scheme_and_by_name() {
 #[tokio::test]
 async fn tcp_conforms_on_every_address() {
     // behaviour: EV-13
-    conformance::all(&tcp_subject("tcp://0.0.0.0")).await;
+    let subject = Subject {
+        // What dials is known by the address it dials from, which is none of loopback's.
+        there: endpoint("tcp://0.0.0.0"),
+        ..tcp_subject("tcp://0.0.0.0")
+    };
+    conformance::all(&subject).await;
 }
 
 #[tokio::test]

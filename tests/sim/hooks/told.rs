@@ -114,7 +114,7 @@ async fn a_hook_on_a_session_observes_its_paths() {
 async fn a_peer_that_goes_is_told_once_and_who_closes_himself_is_told_nothing() {
     let (manager, networks, _) = world().await;
     networks.up(Network::wifi("wlan0"));
-    for at in [SERVER, "mem://server"] {
+    for at in [SERVER, "mem://session"] {
         let connect = async |seen: &Arc<Seen>, number: usize| {
             let at = format!("{at}-{number}");
             let listener = manager.listen(&at[..]).await.unwrap();
