@@ -4,7 +4,7 @@ use super::acceptor::HALF_OPEN;
 use super::*;
 use crate::transport::conformance::{self, Subject};
 use crate::transport::ByteLink;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn endpoint(text: &str) -> Endpoint {
