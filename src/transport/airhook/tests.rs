@@ -2,8 +2,8 @@
 
 use super::acceptor::HALF_OPEN;
 use super::*;
-use crate::transport::conformance::{self, Subject};
 use crate::transport::ByteLink;
+use crate::transport::conformance::{self, Subject};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
