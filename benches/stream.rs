@@ -15,13 +15,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const ROUNDS: usize = 9;
-const BUFFER: usize = 64 * 1024;
 const BULK: usize = 1 << 30;
 const ECHO: usize = 256 << 20;
 const PINGS: usize = 20_000;
 
+#[path = "shared/bulk.rs"]
+mod bulk;
+#[path = "shared/rounds.rs"]
+mod rounds;
 #[path = "stream/twin.rs"]
 mod twin;
+
+use bulk::{BUFFER, drain, one_way};
+use rounds::{Took, cpu, median, tcp};
 
 fn main() {
     let wanted = std::env::args()
@@ -70,18 +76,18 @@ enum Unit {
 }
 
 impl Unit {
-    fn of(self, time: Duration) -> f64 {
+    fn of(self, took: &Took) -> f64 {
         match self {
-            Self::Gbit(bytes) => bytes as f64 * 8.0 / time.as_secs_f64() / 1e9,
-            Self::Micros(count) => time.as_secs_f64() * 1e6 / count as f64,
+            Self::Gbit(bytes) => took.gbit(bytes),
+            Self::Micros(count) => took.time.as_secs_f64() * 1e6 / count as f64,
         }
     }
 
     /// Processor time as it is told.
-    fn cost(self, cpu: Duration) -> f64 {
+    fn cost(self, took: &Took) -> f64 {
         match self {
-            Self::Gbit(bytes) => cpu.as_secs_f64() * 1e9 / bytes as f64,
-            Self::Micros(count) => cpu.as_secs_f64() * 1e6 / count as f64,
+            Self::Gbit(bytes) => took.cost(bytes),
+            Self::Micros(count) => took.cpu.as_secs_f64() * 1e6 / count as f64,
         }
     }
 }
@@ -108,30 +114,12 @@ impl Rows {
     }
 }
 
-/// How long some work took, and the processor time of this process meanwhile.
-#[derive(Clone, Copy)]
-struct Took {
-    time: Duration,
-    cpu: Duration,
-}
-
 /// On the runtime's own threads, both ends alike.
 async fn measured(work: impl Future<Output = Duration> + Send + 'static) -> Took {
     let before = cpu();
     let time = tokio::spawn(work).await.expect("the work ended");
     let cpu = cpu().saturating_sub(before);
     Took { time, cpu }
-}
-
-/// Processor time of this process so far; none where the system is not asked for it here.
-fn cpu() -> Duration {
-    #[cfg(target_os = "linux")]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-    #[cfg(not(target_os = "linux"))]
-    Duration::ZERO
 }
 
 /// Prints the medians of the rounds, each of plain TCP, one path and two.
@@ -149,23 +137,14 @@ fn compare(wanted: &str, name: &str, unit: Unit, mut work: impl FnMut() -> [Opti
         });
         median(values.collect()).map_or_else(String::new, |value| format!("{value:.2}"))
     };
-    let speed = |which| column(which, &|_, this| unit.of(this.time));
-    let part = |which| {
-        column(which, &|plain, this| {
-            unit.of(this.time) / unit.of(plain.time)
-        })
-    };
-    let cost = |which| column(which, &|_, this| unit.cost(this.cpu));
+    let speed = |which| column(which, &|_, this| unit.of(&this));
+    let part = |which| column(which, &|plain, this| unit.of(&this) / unit.of(&plain));
+    let cost = |which| column(which, &|_, this| unit.cost(&this));
     print!("{name:<32}");
     for cell in [speed(0), speed(1), speed(2), part(1), part(2)] {
         print!("{cell:>8}");
     }
     println!("{:>8}{:>8}{:>8}", cost(0), cost(1), cost(2));
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 /// Two ends of one connection.
@@ -177,12 +156,7 @@ enum Pair {
 
 impl Pair {
     async fn plain() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-        let address = listener.local_addr().expect("its address");
-        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (near, far) = (near.expect("connected"), far.expect("accepted").0);
-        near.set_nodelay(true).expect("nodelay");
-        far.set_nodelay(true).expect("nodelay");
+        let (near, far) = tcp().await;
         Self::Plain(near, far)
     }
 
@@ -229,51 +203,24 @@ enum Mode {
 }
 
 async fn bulk(pair: Pair, mode: Mode) -> Duration {
-    match pair {
-        Pair::Plain(mut near, far) => {
-            let drain = tokio::spawn(drain(far));
-            let start = Instant::now();
-            write_copied(&mut near, mode).await;
-            near.shutdown().await.expect("shut down");
-            drain.await.expect("drained");
-            start.elapsed()
-        }
-        Pair::Mancom(mut near, far, _listener) => {
-            let drain = tokio::spawn(drain(far));
-            let start = Instant::now();
-            if mode == Mode::Owned {
-                let bytes = Bytes::from(vec![7; BUFFER]);
-                for _ in 0..BULK / BUFFER {
-                    near.write_bytes(bytes.clone()).await.expect("written");
-                }
-            } else {
-                write_copied(&mut near, mode).await;
-            }
-            near.shutdown().await.expect("shut down");
-            drain.await.expect("drained");
-            start.elapsed()
-        }
-    }
-}
-
-async fn write_copied(near: &mut (impl AsyncWrite + Unpin), mode: Mode) {
     let size = if mode == Mode::Small { 4096 } else { BUFFER };
-    let buffer = vec![7; size];
-    for _ in 0..BULK / size {
-        near.write_all(&buffer).await.expect("written");
+    match pair {
+        Pair::Plain(near, far) => one_way(near, far, BULK, size).await,
+        Pair::Mancom(near, far, _listener) if mode == Mode::Owned => owned(near, far).await,
+        Pair::Mancom(near, far, _listener) => one_way(near, far, BULK, size).await,
     }
 }
 
-async fn drain(mut far: impl AsyncRead + Unpin) {
-    let mut buffer = vec![0; BUFFER];
-    let mut total = 0;
-    loop {
-        match far.read(&mut buffer).await.expect("read") {
-            0 => break,
-            n => total += n,
-        }
+async fn owned(mut near: McStream, far: McStream) -> Duration {
+    let draining = tokio::spawn(drain(far, BULK));
+    let start = Instant::now();
+    let bytes = Bytes::from(vec![7; BUFFER]);
+    for _ in 0..BULK / BUFFER {
+        near.write_bytes(bytes.clone()).await.expect("written");
     }
-    assert_eq!(total, BULK);
+    near.shutdown().await.expect("shut down");
+    draining.await.expect("drained");
+    start.elapsed()
 }
 
 async fn echo(pair: Pair) -> Duration {

@@ -1,62 +1,84 @@
 //! Streams in TLS over loopback against tokio-rustls over a plain `TcpStream`, in paired rounds, and what
 //! one more path of a session costs.
 //!
-//! `cargo bench --bench tls` prints, as medians of the rounds, how fast tokio-rustls, `tls://` and `mcs://`
-//! are, the two as parts of the first in the same round, and the processor seconds a gigabyte of each, both
-//! ends together. Then the round trips of a third path's attach, counted in virtual time over a simulated
-//! network: from the connection on until it carries at the listener and at the dialler.
+//! `cargo bench --bench tls` prints, as medians of the rounds, how fast plain TCP and `mc://`, tokio-rustls,
+//! `tls://` and `mcs://` are, each as a part of its peer without mancom in the same round, and the processor
+//! seconds a gigabyte of each, both ends together. Then the round trips of a third path's attach, counted in
+//! virtual time over a simulated network: from the connection on until it carries at the listener and at the
+//! dialler.
+//! `cargo bench --bench tls -- mcs` runs the rows whose name contains the word.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mancom::stream::PathEvent;
 use mancom::{Identity, Label, Listener, Manager, McStream, Network, Scout};
 use rcgen::{CertificateParams, KeyPair};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+#[path = "shared/bulk.rs"]
+mod bulk;
+#[path = "shared/rounds.rs"]
+mod rounds;
+
+use bulk::{BUFFER, one_way};
+use rounds::{Took, cpu, median, tcp};
+
 const ROUNDS: usize = 9;
-const BUFFER: usize = 64 * 1024;
 const BULK: usize = 512 << 20;
 const RTT: Duration = Duration::from_millis(100);
+/// Each, and the row that it is measured against.
+const ROWS: [(&str, usize); 5] = [
+    ("TCP", 0),
+    ("mc://", 0),
+    ("tokio-rustls", 2),
+    ("tls://", 2),
+    ("mcs://", 2),
+];
 
 fn main() {
+    let arguments = std::env::args().skip(1);
+    let wanted: Vec<String> = arguments.filter(|arg| !arg.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.iter().all(|wanted| name.contains(wanted));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
     let certified = Certified::new();
-    let round = || {
-        runtime.block_on(async {
-            let Ends(near, far) = certified.plainly().await;
-            let theirs = measured(near, far, None).await;
-            let (near, far, listener) = certified.connect("tls").await;
-            let plain = measured(near, far, Some(listener)).await;
-            let (near, far, listener) = certified.connect("mcs").await;
-            let session = measured(near, far, Some(listener)).await;
-            [theirs, plain, session]
-        })
-    };
+    let round =
+        || ROWS.map(|(name, _)| is_wanted(name).then(|| runtime.block_on(certified.measure(name))));
     // The first round warms up.
     let _ = round();
-    let rounds: Vec<[Took; 3]> = (0..ROUNDS).map(|_| round()).collect();
-    let column = |of: &dyn Fn(&[Took; 3]) -> f64| median(rounds.iter().map(of).collect());
+    let rounds: Vec<[Option<Took>; 5]> = (0..ROUNDS).map(|_| round()).collect();
+    let column = |of: &dyn Fn(&[Option<Took>; 5]) -> Option<f64>| {
+        let value = median(rounds.iter().filter_map(of).collect());
+        value.map_or_else(String::new, |value| format!("{value:.2}"))
+    };
     println!(
         "{:<16}{:>10}{:>20}{:>10}",
-        "64 KiB writes", "Gbit/s", "of tokio-rustls", "CPU s/GB"
+        "64 KiB writes", "Gbit/s", "of TCP, rustls", "CPU s/GB"
     );
-    for (which, name) in ["tokio-rustls", "tls://", "mcs://"].into_iter().enumerate() {
-        let speed = column(&|round| BULK as f64 * 8.0 / round[which].time.as_secs_f64() / 1e9);
-        let part = column(&|round| round[0].time.as_secs_f64() / round[which].time.as_secs_f64());
-        let cost = column(&|round| round[which].cpu.as_secs_f64() * 1e9 / BULK as f64);
-        println!("{name:<16}{speed:>10.2}{part:>20.2}{cost:>10.2}");
+    for (which, (name, peer)) in ROWS.into_iter().enumerate() {
+        let speed = column(&|round| Some(round[which]?.gbit(BULK)));
+        let part = column(&|round| Some(round[which]?.gbit(BULK) / round[peer]?.gbit(BULK)));
+        let cost = column(&|round| Some(round[which]?.cost(BULK)));
+        if is_wanted(name) {
+            println!("{name:<16}{speed:>10}{part:>20}{cost:>10}");
+        }
     }
+    if is_wanted("third") {
+        thirds();
+    }
+}
+
+fn thirds() {
     let paused = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -72,57 +94,17 @@ fn main() {
     }
 }
 
-struct Took {
-    time: Duration,
-    cpu: Duration,
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Processor time of this process so far; none where the system is not asked for it here.
-fn cpu() -> Duration {
-    #[cfg(target_os = "linux")]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-    #[cfg(not(target_os = "linux"))]
-    Duration::ZERO
-}
-
 /// How long the bytes take from one end to the other; the listener stays open meanwhile.
-async fn measured<S>(mut near: S, mut far: S, listener: Option<Listener>) -> Took
+async fn measured<S>((near, far, listener): (S, S, Option<Listener>)) -> Took
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let work = async move {
-        let draining = tokio::spawn(async move {
-            let mut buffer = vec![0; BUFFER];
-            let mut total = 0;
-            loop {
-                match far.read(&mut buffer).await.expect("read") {
-                    0 => break,
-                    n => total += n,
-                }
-            }
-            assert_eq!(total, BULK);
-        });
-        let buffer = vec![7; BUFFER];
-        let (start, before) = (Instant::now(), cpu());
-        for _ in 0..BULK / BUFFER {
-            near.write_all(&buffer).await.expect("written");
-        }
-        near.shutdown().await.expect("shut down");
-        draining.await.expect("drained");
-        let took = Took {
-            time: start.elapsed(),
-            cpu: cpu().saturating_sub(before),
-        };
+        let before = cpu();
+        let time = one_way(near, far, BULK, BUFFER).await;
+        let cpu = cpu().saturating_sub(before);
         drop(listener);
-        took
+        Took { time, cpu }
     };
     tokio::spawn(work).await.expect("the work ended")
 }
@@ -134,7 +116,7 @@ struct Certified {
     manager: tokio::sync::OnceCell<Manager>,
 }
 
-struct Ends(TlsStream<TcpStream>, TlsStream<TcpStream>);
+type Ends<S> = (S, S, Option<Listener>);
 
 impl Certified {
     fn new() -> Self {
@@ -149,8 +131,19 @@ impl Certified {
         }
     }
 
+    async fn measure(&self, name: &str) -> Took {
+        match name {
+            "TCP" => {
+                let (near, far) = tcp().await;
+                measured((near, far, None)).await
+            }
+            "tokio-rustls" => measured(self.plainly().await).await,
+            name => measured(self.connect(name).await).await,
+        }
+    }
+
     /// As somebody would do without mancom.
-    async fn plainly(&self) -> Ends {
+    async fn plainly(&self) -> Ends<TlsStream<TcpStream>> {
         let provider = Arc::new(default_provider());
         let chain = CertificateDer::pem_slice_iter(self.pem.as_bytes());
         let chain: Vec<_> = chain.map(|one| one.expect("in PEM")).collect();
@@ -168,34 +161,37 @@ impl Certified {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-        let address = listener.local_addr().expect("its address");
-        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (near, far) = (near.expect("connected"), far.expect("accepted").0);
-        near.set_nodelay(true).expect("nodelay");
-        far.set_nodelay(true).expect("nodelay");
+        let (near, far) = tcp().await;
         let name = ServerName::try_from("localhost").expect("a name");
         let connecting = TlsConnector::from(Arc::new(client)).connect(name, near);
         let accepting = TlsAcceptor::from(Arc::new(server)).accept(far);
         let (near, far) = tokio::join!(connecting, accepting);
-        Ends(
+        (
             near.expect("connected").into(),
             far.expect("accepted").into(),
+            None,
         )
     }
 
-    async fn connect(&self, scheme: &str) -> (McStream, McStream, Listener) {
+    async fn connect(&self, scheme: &str) -> Ends<McStream> {
         let manager = self.manager.get_or_init(|| async {
             let builder = Manager::builder().scout(Scout::fixed([]));
             builder.build().await.expect("a manager")
         });
         let manager = manager.await;
-        let listen = manager.listen(format!("{scheme}://127.0.0.1:0"));
-        let listener = listen.identity(&self.identity).await.expect("a listener");
-        let connect = manager.connect(listener.contact());
-        let connect = connect.pin(self.identity.public_key());
+        let mut listen = manager.listen(format!("{scheme}127.0.0.1:0"));
+        let is_secure = scheme != "mc://";
+        if is_secure {
+            listen = listen.identity(&self.identity);
+        }
+        let listener = listen.await.expect("a listener");
+        let mut connect = manager.connect(listener.contact());
+        if is_secure {
+            connect = connect.pin(self.identity.public_key());
+        }
         let (near, far) = tokio::join!(connect.into_future(), listener.accept());
-        (near.expect("connected"), far.expect("accepted"), listener)
+        let (near, far) = (near.expect("connected"), far.expect("accepted"));
+        (near, far, Some(listener))
     }
 }
 

@@ -8,11 +8,15 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mancom::transport::{ByteLink, Link, Tcp, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+#[path = "shared/rounds.rs"]
+mod rounds;
+
+use rounds::{Took, cpu, median, tcp};
 
 const ROUNDS: usize = 15;
 const BULK: usize = 1 << 30;
@@ -35,10 +39,10 @@ fn main() {
         ("bulk, 64 KiB, direct twice", 64 << 10, false, true),
     ] {
         let round = || {
-            let direct = runtime.block_on(async { work(plain().await, chunk, echo).await });
+            let direct = runtime.block_on(async { work(tcp().await, chunk, echo).await });
             let other = runtime.block_on(async {
                 match same {
-                    true => work(plain().await, chunk, echo).await,
+                    true => work(tcp().await, chunk, echo).await,
                     false => work(object_safe().await, chunk, echo).await,
                 }
             });
@@ -47,53 +51,22 @@ fn main() {
         // The first one warms up.
         round();
         let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
-        let bytes = if echo { ECHO } else { BULK } as f64;
+        let bytes = if echo { ECHO } else { BULK };
         let each = |which: usize, of: &dyn Fn(&Took) -> f64| {
-            median(rounds.iter().map(|round| of(&round[which])).collect())
+            median(rounds.iter().map(|round| of(&round[which])).collect()).expect("rounds")
         };
-        let speed = |took: &Took| bytes * 8.0 / took.time.as_secs_f64() / 1e9;
-        let cost = |took: &Took| took.cpu.as_secs_f64() * 1e9 / bytes;
+        let speed = |took: &Took| took.gbit(bytes);
+        let cost = |took: &Took| took.cost(bytes);
         let part = rounds.iter().map(|[a, b]| speed(b) / speed(a));
         println!(
             "{name:<30}{:>10.2}{:>10.2}{:>8.3}{:>10.3}{:>10.3}",
             each(0, &speed),
             each(1, &speed),
-            median(part.collect()),
+            median(part.collect()).expect("rounds"),
             each(0, &cost),
             each(1, &cost)
         );
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-struct Took {
-    time: Duration,
-    cpu: Duration,
-}
-
-/// Processor time of this process so far; none where the system is not asked for it here.
-fn cpu() -> Duration {
-    #[cfg(target_os = "linux")]
-    {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-    #[cfg(not(target_os = "linux"))]
-    Duration::ZERO
-}
-
-async fn plain() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-    let address = listener.local_addr().expect("its address");
-    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let (near, far) = (near.expect("connected"), far.expect("accepted").0);
-    near.set_nodelay(true).expect("nodelay");
-    far.set_nodelay(true).expect("nodelay");
-    (near, far)
 }
 
 async fn object_safe() -> (Box<dyn ByteLink>, Box<dyn ByteLink>) {

@@ -16,6 +16,7 @@ use super::dial::{self, DialError};
 use super::door::Door;
 use super::driver::{self, Driver, Turn};
 use super::plain::Plain;
+use super::secure;
 use crate::clock::Clock;
 use crate::label::Label;
 use crate::label::matching::PathFacts;
@@ -140,7 +141,17 @@ impl Door {
         let offer = dial::offer(&self.context, &self.asks, network, link);
         let (state, reply) = hello.reply(dial::entropy()?, offer)?;
         dial::send(&mut *arrival.link, &reply).await?;
-        let (agreed, accepted) = state.confirm(&dial::receive(&mut *arrival.link).await?)?;
+        let confirmed = state.confirm(&dial::receive(&mut *arrival.link).await?);
+        let (agreed, accepted) = match confirmed {
+            Ok(confirmed) => confirmed,
+            Err((error, refusal)) => {
+                if let Some(refusal) = refusal {
+                    dial::send(&mut *arrival.link, &refusal).await?;
+                    secure::finish(arrival.link);
+                }
+                return Err(error.into());
+            }
+        };
         if !self.wait_for_room().await {
             dial::send(&mut *arrival.link, &refuse_new()).await?;
             return Err(HandshakeError::Closed.into());
@@ -253,7 +264,8 @@ impl Door {
             Ok(proved) => proved,
             Err((error, refusal)) => {
                 dial::send(&mut *link, &refusal).await?;
-                return Err(error.into());
+                secure::finish(link);
+                return Err(self.told(id, path, error));
             }
         };
         // It was known when it was asked for, but may have ended meanwhile.
@@ -264,6 +276,22 @@ impl Door {
         driver.attach(path, link, network, facts).map_err(|error| {
             DialError::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
         })
+    }
+
+    /// A refused attach in words for this end's log alone: the dialler is told one thing of all.
+    fn told(&self, id: SessionId, path: PathId, error: HandshakeError) -> DialError {
+        let driver = self.lock().driver(id);
+        let text = match (&error, driver) {
+            (HandshakeError::BadProof, None) => "an attach to a session that is not known here",
+            (HandshakeError::BadProof, Some(driver)) if driver.has_seen(path) => {
+                "an attach that was made before, proved on another connection: a recording"
+            }
+            (HandshakeError::BadProof, Some(_)) => {
+                "an attach that names a session and does not prove it: a stolen id"
+            }
+            _ => return error.into(),
+        };
+        std::io::Error::new(std::io::ErrorKind::PermissionDenied, text).into()
     }
 
     fn credentials(&self, id: SessionId) -> Option<Credentials> {

@@ -71,14 +71,9 @@ impl Secure {
         endpoint: &Endpoint,
         wish: Wish,
     ) -> Result<Self, TlsError> {
-        if !endpoint.is_secure() {
-            return Ok(Self::default());
-        }
-        let (endpoint, defaults) = (endpoint.clone(), context.tls());
-        let made = move || crate::tls::Dialling::new(&endpoint, wish, &defaults);
-        let dialling = tokio::task::spawn_blocking(made).await;
+        let dialling = made(context, endpoint, wish, crate::tls::Dialling::new).await?;
         Ok(Self {
-            dialling: Some(Arc::new(dialling.expect("it does not panic")?)),
+            dialling,
             listening: None,
         })
     }
@@ -89,15 +84,10 @@ impl Secure {
         endpoint: &Endpoint,
         wish: Wish,
     ) -> Result<Self, TlsError> {
-        if !endpoint.is_secure() {
-            return Ok(Self::default());
-        }
-        let (endpoint, defaults) = (endpoint.clone(), context.tls());
-        let made = move || crate::tls::Listening::new(&endpoint, wish, &defaults);
-        let listening = tokio::task::spawn_blocking(made).await;
+        let listening = made(context, endpoint, wish, crate::tls::Listening::new).await?;
         Ok(Self {
             dialling: None,
-            listening: Some(Arc::new(listening.expect("it does not panic")?)),
+            listening,
         })
     }
 
@@ -120,6 +110,22 @@ impl Secure {
             None => Ok(link),
         }
     }
+}
+
+/// One side's, where the endpoint is to be secure, made where reading files holds up nobody.
+#[cfg(feature = "tls")]
+async fn made<T: Send + 'static>(
+    context: &Arc<dyn Context>,
+    endpoint: &Endpoint,
+    wish: Wish,
+    make: fn(&Endpoint, Wish, &crate::tls::Defaults) -> Result<T, TlsError>,
+) -> Result<Option<Arc<T>>, TlsError> {
+    if !endpoint.is_secure() {
+        return Ok(None);
+    }
+    let (endpoint, defaults) = (endpoint.clone(), context.tls());
+    let made = tokio::task::spawn_blocking(move || make(&endpoint, wish, &defaults)).await;
+    Ok(Some(Arc::new(made.expect("it does not panic")?)))
 }
 
 /// Says goodbye on a connection that nobody holds any more: a far end in TLS takes one that ends without

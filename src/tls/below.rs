@@ -8,18 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::transport::ByteLink;
 
-/// So much of what came is taken at once while bulk comes: TLS alone would ask for 4 KiB a time.
-const AHEAD: usize = 64 << 10;
-
-/// The connection below: it counts what is written, and takes more than it is asked for while bulk comes.
+/// The connection below: it counts what is written.
 pub(super) struct Below {
     link: Box<dyn ByteLink>,
     written: u64,
-    /// What came and was not asked for yet.
-    ahead: Vec<u8>,
-    taken: usize,
-    came: usize,
-    /// The last read filled what it was given.
+    /// The last read filled what it was given: more is likely to be there.
     bulk: bool,
 }
 
@@ -28,9 +21,6 @@ impl Below {
         Self {
             link,
             written: 0,
-            ahead: Vec::new(),
-            taken: 0,
-            came: 0,
             bulk: false,
         }
     }
@@ -39,9 +29,17 @@ impl Below {
         &*self.link
     }
 
+    pub(super) fn link_mut(&mut self) -> &mut dyn ByteLink {
+        &mut *self.link
+    }
+
     /// Bytes that it took.
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        self.bulk
     }
 
     pub(super) fn limit_unsent(&mut self, bytes: u32) {
@@ -62,25 +60,9 @@ impl AsyncRead for Below {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.taken == this.came {
-            if !this.bulk || buf.remaining() >= AHEAD {
-                this.ahead = Vec::new();
-                let read = Pin::new(&mut this.link).poll_read(cx, buf);
-                this.bulk = read.is_ready() && buf.remaining() == 0;
-                return read;
-            }
-            this.ahead.resize(AHEAD, 0);
-            let mut into = ReadBuf::new(&mut this.ahead);
-            let read = Pin::new(&mut this.link).poll_read(cx, &mut into);
-            (this.taken, this.came) = (0, into.filled().len());
-            this.bulk = read.is_ready() && this.came >= buf.remaining();
-            ready!(read)?;
-        }
-        let rest = &this.ahead[this.taken..this.came];
-        let n = rest.len().min(buf.remaining());
-        buf.put_slice(&rest[..n]);
-        this.taken += n;
-        Poll::Ready(Ok(()))
+        let read = Pin::new(&mut this.link).poll_read(cx, buf);
+        this.bulk = read.is_ready() && buf.remaining() == 0;
+        read
     }
 }
 

@@ -8,7 +8,7 @@ use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resu
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsConnector;
 
 use super::below::Below;
 use super::explain::unspoken;
@@ -94,8 +94,8 @@ impl Dialling {
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.connect(self.name.clone(), Below::new(link));
-        let stream = TlsStream::from(connecting.await.map_err(unspoken)?);
-        let link = TlsLink::new(stream, self.bare, self.proves)?;
+        let (below, tls) = connecting.await.map_err(unspoken)?.into_inner();
+        let link = TlsLink::new(tls.into(), below, self.bare, self.proves)?;
         let peer = link.channel().peer.as_ref();
         let peer = peer.map(|peer| PublicKey::of(&peer.0));
         if let (Some(known), Some(peer)) = (&self.known, peer) {

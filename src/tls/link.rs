@@ -3,27 +3,31 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use rustls::Connection;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Handle;
-use tokio_rustls::TlsStream;
 
 use super::below::Below;
-use super::explain::explained;
 use super::verify::spki;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
-use crate::transport::{ByteLink, Measured};
+use crate::transport::{ByteLink, Credentials, Measured};
 
 /// The exporter's label (RFC 8446, section 7.5).
 const EXPORTER: &[u8] = b"EXPORTER-mancom-path";
+/// The longest record's payload (RFC 8446, section 5.1).
+const RECORD: usize = 16 << 10;
+/// The most that is encrypted at once. Four records would be a little more than the largest segment of a
+/// loopback, and the rest of each a segment of its own.
+const AT_ONCE: usize = 3 * RECORD;
 /// So many places are remembered at which it is known how much went out.
 const MARKS: usize = 64;
 
@@ -68,15 +72,18 @@ pub(crate) fn finish(mut link: Box<dyn ByteLink>) {
 /// What it took may wait in it while what is below takes no more: it goes on whenever this is written to,
 /// flushed or read.
 pub(crate) struct TlsLink {
-    stream: TlsStream<Below>,
+    pub(super) tls: Connection,
+    pub(super) below: Below,
     channel: Channel,
     /// Bytes written to it.
-    written: u64,
+    pub(super) written: u64,
     /// How many bytes below so many of ours were all of: ascending; the first is known to have arrived.
     marks: VecDeque<(u64, u64)>,
     /// Who waits until what is below takes more: it knows one, and here two may wait.
-    waiting: Arc<Waiting>,
-    waker: Waker,
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) waker: Waker,
+    /// That nothing more is written.
+    pub(super) said_goodbye: bool,
 }
 
 impl fmt::Debug for TlsLink {
@@ -90,9 +97,9 @@ impl fmt::Debug for TlsLink {
 
 /// A reader that has something to write, and a writer.
 #[derive(Default)]
-struct Waiting {
-    reader: AtomicWaker,
-    writer: AtomicWaker,
+pub(super) struct Waiting {
+    pub(super) reader: AtomicWaker,
+    pub(super) writer: AtomicWaker,
 }
 
 impl Wake for Waiting {
@@ -104,31 +111,26 @@ impl Wake for Waiting {
 
 impl TlsLink {
     /// `bare`: the far end shows bare keys; `proves`: this end proved itself if it was asked to.
-    pub(super) fn new(stream: TlsStream<Below>, bare: bool, proves: bool) -> io::Result<Self> {
+    pub(super) fn new(
+        mut tls: Connection,
+        below: Below,
+        bare: bool,
+        proves: bool,
+    ) -> io::Result<Self> {
         let failed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let (_, tls) = stream.get_ref();
         let shown = tls.peer_certificates().and_then(|chain| chain.first());
         let peer = shown.map(|shown| spki(shown, bare)).transpose();
         let peer = peer.map_err(failed)?.map(|key| Peer(key.into()));
-        let both = proves && peer.is_some();
-        let exporter = match &stream {
-            TlsStream::Client(stream) => {
-                let (_, tls) = stream.get_ref();
-                tls.export_keying_material([0; 32], EXPORTER, None)
-            }
-            TlsStream::Server(stream) => {
-                let (_, tls) = stream.get_ref();
-                tls.export_keying_material([0; 32], EXPORTER, None)
-            }
+        let security = match proves && peer.is_some() {
+            true => Security::TlsMutual,
+            false => Security::Tls,
         };
+        let exporter = tls.export_keying_material([0; 32], EXPORTER, None);
+        tls.set_buffer_limit(Some(AT_ONCE));
         let waiting = Arc::new(Waiting::default());
         Ok(Self {
             channel: Channel {
-                security: Some(if both {
-                    Security::TlsMutual
-                } else {
-                    Security::Tls
-                }),
+                security: Some(security),
                 exporter: exporter.map_err(failed)?.to_vec(),
                 peer,
             },
@@ -136,7 +138,9 @@ impl TlsLink {
             marks: VecDeque::from([(0, 0)]),
             waker: Waker::from(Arc::clone(&waiting)),
             waiting,
-            stream,
+            said_goodbye: false,
+            tls,
+            below,
         })
     }
 
@@ -147,30 +151,18 @@ impl TlsLink {
     /// Whether a ticket of an earlier connection made it cheap.
     #[cfg(test)]
     pub(super) fn is_resumed(&self) -> bool {
-        let kind = self.stream.get_ref().1.handshake_kind();
+        let kind = self.tls.handshake_kind();
         kind == Some(rustls::HandshakeKind::Resumed)
     }
 
-    fn below(&self) -> &Below {
-        self.stream.get_ref().0
-    }
-
-    fn wrote(&mut self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let n = ready!(wrote).map_err(explained)?;
-        self.written += n as u64;
-        self.mark();
-        Poll::Ready(Ok(n))
-    }
-
     /// Notes how far it is, where all that was written went below.
-    fn mark(&mut self) {
-        let (below, tls) = self.stream.get_ref();
-        if tls.wants_write() || self.marks.back().is_some_and(|last| last.1 == self.written) {
+    pub(super) fn mark(&mut self) {
+        if self.tls.wants_write() || self.marks.back().is_some_and(|last| last.1 == self.written) {
             return;
         }
-        let mark = (below.written(), self.written);
+        let mark = (self.below.written(), self.written);
         if self.marks.len() == MARKS {
-            let arrived = below.link().acknowledged().unwrap_or(0);
+            let arrived = self.below.link().acknowledged().unwrap_or(0);
             while self.marks.get(1).is_some_and(|next| next.0 <= arrived) {
                 self.marks.pop_front();
             }
@@ -185,85 +177,36 @@ impl TlsLink {
         }
         self.marks.push_back(mark);
     }
-
-    fn push_on(&mut self, waiting: impl FnOnce(&Waiting)) -> Poll<io::Result<()>> {
-        waiting(&self.waiting);
-        let mut cx = Context::from_waker(&self.waker);
-        let flushed = Pin::new(&mut self.stream).poll_flush(&mut cx);
-        self.mark();
-        flushed.map_err(explained)
-    }
-}
-
-impl AsyncRead for TlsLink {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.stream.get_ref().1.wants_write() {
-            // What it is told of an error here it is told by reading, if there is nothing to read.
-            let _ = self.push_on(|waiting| waiting.reader.register(cx.waker()));
-        }
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        read.map_err(explained)
-    }
-}
-
-impl AsyncWrite for TlsLink {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.waiting.writer.register(cx.waker());
-        let waker = self.waker.clone();
-        let mut cx = Context::from_waker(&waker);
-        let wrote = Pin::new(&mut self.stream).poll_write(&mut cx, bytes);
-        self.wrote(wrote)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.waiting.writer.register(cx.waker());
-        let waker = self.waker.clone();
-        let mut cx = Context::from_waker(&waker);
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(&mut cx, bufs);
-        self.wrote(wrote)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.push_on(|waiting| waiting.writer.register(cx.waker()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.waiting.writer.register(cx.waker());
-        let waker = self.waker.clone();
-        let mut cx = Context::from_waker(&waker);
-        let shut = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
-        shut.map_err(explained)
-    }
 }
 
 impl ByteLink for TlsLink {
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_into(cx, bufs)
+    }
+
     fn peer(&self) -> Endpoint {
-        self.below().link().peer()
+        self.below.link().peer()
     }
 
     fn local(&self) -> Option<IpAddr> {
-        self.below().link().local()
+        self.below.link().local()
+    }
+
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        self.below.link_mut().named(contact)
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.below.link().credentials()
     }
 
     /// What is known to have arrived; the rest of a record that went in part is not.
     fn acknowledged(&self) -> Option<u64> {
-        let arrived = self.below().link().acknowledged()?;
+        let arrived = self.below.link().acknowledged()?;
         let marks = self.marks.iter().rev();
         let last = marks.copied().find(|mark| mark.0 <= arrived);
         Some(last.map_or(0, |(_, ours)| ours))
@@ -271,10 +214,16 @@ impl ByteLink for TlsLink {
 
     /// What is below measures its own bytes, a little more than ours.
     fn measure(&self) -> Option<Measured> {
-        self.below().link().measure()
+        self.below.link().measure()
     }
 
     fn limit_unsent(&mut self, bytes: u32) {
-        self.stream.get_mut().0.limit_unsent(bytes);
+        self.below.limit_unsent(bytes);
+        // What is encrypted already, nothing urgent overtakes.
+        let most = match bytes {
+            0 => AT_ONCE,
+            bytes => (bytes as usize).clamp(RECORD, AT_ONCE),
+        };
+        self.tls.set_buffer_limit(Some(most));
     }
 }

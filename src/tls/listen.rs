@@ -11,7 +11,7 @@ use rustls::server::{CertificateType, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::{LazyConfigAcceptor, TlsStream};
+use tokio_rustls::LazyConfigAcceptor;
 
 use super::below::Below;
 use super::explain::unspoken;
@@ -83,7 +83,10 @@ impl Listening {
         let started = started.map_err(unspoken)?;
         let (config, bare) = self.choose(&started.client_hello());
         match started.into_stream(config).into_fallible().await {
-            Ok(stream) => Ok(Box::new(TlsLink::new(TlsStream::from(stream), bare, true)?)),
+            Ok(stream) => {
+                let (below, tls) = stream.into_inner();
+                Ok(Box::new(TlsLink::new(tls.into(), below, bare, true)?))
+            }
             Err((error, below)) => {
                 part(below).await;
                 Err(unspoken(error))

@@ -61,11 +61,11 @@
 //! # Limits
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
-//! 70 KiB, most of it for a peer that sends a chain as long as TLS lets it be; the certificates of this
-//! end are at most 30,000 bytes. A connection holds up to 64 KiB each way while bulk goes, a few without.
-//! Eight tickets are kept for each `connect`. The lock of the list of keys known is waited for 3 s. Of
-//! those it refuses a listener tells eight at once and one more each 10 s, as warnings of the target
-//! `mancom::refused`.
+//! 72 KiB, most of it for a peer that sends a chain as long as TLS lets it be; the certificates of this
+//! end are at most 30,000 bytes. A connection holds up to 50 KiB to write and 40 KiB read while bulk goes,
+//! a few without. Eight tickets are kept for each `connect`. The lock of the list of keys known is waited
+//! for 3 s. Of those it refuses a listener tells eight at once and one more each 10 s, as warnings of the
+//! target `mancom::refused`.
 //!
 //! # Why these crates
 //!
@@ -80,6 +80,7 @@ mod error;
 mod explain;
 mod files;
 mod identity;
+mod io;
 mod key;
 mod known;
 mod link;

@@ -14,7 +14,7 @@ use super::wish::{Defaults, Wish};
 use super::{Channel, Dialling, Identity, Listening, Trust, channel_of};
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::Security;
-use crate::transport::ByteLink;
+use crate::transport::{ByteLink, Credentials};
 
 /// One end of a pipe; so many bytes of those written to it are acknowledged.
 struct Pipe(DuplexStream, Arc<AtomicU64>);
@@ -54,6 +54,18 @@ impl ByteLink for Pipe {
 
     fn local(&self) -> Option<IpAddr> {
         None
+    }
+
+    fn named(&mut self, contact: &Endpoint) -> bool {
+        *contact == self.peer()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        Some(Credentials {
+            user: 7,
+            group: 7,
+            process: None,
+        })
     }
 
     fn acknowledged(&self) -> Option<u64> {
@@ -171,6 +183,63 @@ async fn what_waits_in_it_goes_on_without_a_flush_when_it_is_read() {
     near.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer, b"done");
     answering.await.expect("answered");
+}
+
+#[tokio::test]
+async fn one_read_fills_its_buffers_with_all_records_there_are() {
+    let ends = Ends::new();
+    let (mut near, mut far) = ends.linked(1 << 20).await;
+    let sent: Vec<u8> = (0..100_000_u32).map(|n| (n >> 5) as u8).collect();
+    near.write_all(&sent).await.expect("written");
+    near.flush().await.expect("flushed");
+    let (mut payload, mut header) = (vec![0; 65_536], [0; 16]);
+    let read = std::future::poll_fn(|cx| {
+        let mut bufs = [
+            std::io::IoSliceMut::new(&mut payload),
+            std::io::IoSliceMut::new(&mut header),
+        ];
+        Pin::new(&mut *far).poll_read_vectored(cx, &mut bufs)
+    });
+    assert_eq!(read.await.expect("read"), 65_552);
+    assert!(payload == sent[..65_536] && header == sent[65_536..65_552]);
+    let mut rest = vec![0; 65_536];
+    let n = far.read(&mut rest).await.expect("read");
+    assert_eq!(n, 100_000 - 65_552, "and no more is waited for");
+    assert!(rest[..n] == sent[65_552..]);
+}
+
+#[tokio::test]
+async fn nothing_more_is_encrypted_while_what_was_waits() {
+    let ends = Ends::new();
+    let (mut near, mut far) = ends.linked(1 << 10).await;
+    let more = vec![7; 1 << 20];
+    let mut took = Vec::new();
+    for limit in [0, 4 << 10] {
+        near.limit_unsent(limit);
+        let now = futures_util::FutureExt::now_or_never(near.write(&more));
+        took.push(now.expect("nothing waited").expect("written"));
+        let again = futures_util::FutureExt::now_or_never(near.write(&more));
+        assert!(again.is_none(), "the pipe is full");
+        let mut read = vec![0; took[took.len() - 1]];
+        let ((), flushed) = tokio::join!(
+            async {
+                far.read_exact(&mut read).await.expect("read");
+            },
+            near.flush()
+        );
+        flushed.expect("flushed");
+    }
+    assert_eq!(took, [48 << 10, 16 << 10]);
+}
+
+#[tokio::test]
+async fn who_is_below_is_asked_for_the_far_end() {
+    let ends = Ends::new();
+    let (mut near, far) = ends.linked(64 << 10).await;
+    let other: Endpoint = "tcp://192.0.2.9:7".parse().expect("an endpoint");
+    assert!(!near.named(&other), "a pipe takes note of one place alone");
+    assert!(near.named(&near.peer()));
+    assert_eq!(far.credentials().map(|known| known.user), Some(7));
 }
 
 #[tokio::test]

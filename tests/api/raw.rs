@@ -472,3 +472,19 @@ pub(crate) fn descriptors() -> usize {
     // The listing itself has one.
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
+
+/// Bytes of memory in use.
+#[cfg(target_os = "linux")]
+pub(crate) fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        << 10
+}

@@ -2,6 +2,7 @@
 
 use crate::process::{Program, until};
 use crate::{LIMIT, answer, command};
+use mancom::{Identity, Manager, PublicKey, Scout};
 use std::net::TcpListener;
 
 /// Starts `cat --listen AT`.
@@ -98,4 +99,61 @@ fn nobody_listening_is_an_error_in_the_end() {
     let (code, stdout, stderr) = answer(&["cat", &format!("mc://{}", free_address())]);
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
     assert!(stderr.contains("refused"), "{stderr}");
+}
+
+/// Somebody whom the dialler believes joins its channel to one of his own with the listener, and passes
+/// on what is said in them.
+fn spliced(to: &str, key: PublicKey, own: Identity) -> String {
+    let to = format!("tls://{to}?bare&alpn=mancom/1");
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let manager = Manager::builder().scout(Scout::fixed([]));
+            let manager = manager.build().await.unwrap();
+            let listen = manager.listen("tls://127.0.0.1:0?alpn=mancom/1");
+            let listener = listen.identity(&own).await.unwrap();
+            tell.send(listener.contact().port().unwrap()).unwrap();
+            while let Ok(mut near) = listener.accept().await {
+                let mut far = manager.connect(&to).pin(key).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            }
+        });
+    });
+    format!("mcs://127.0.0.1:{}", told.recv().unwrap())
+}
+
+// behaviour: K8
+#[test]
+fn a_spliced_channel_and_a_wrong_pin_are_told_each_in_its_own_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("alice");
+    let (code, key, _) = answer(&["key", "new", file.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let alice: PublicKey = key.trim_end().parse().unwrap();
+    let address = free_address();
+    let at = format!("mcs://{address}");
+    let listen = ["cat", "--listen", &at, "--identity", file.to_str().unwrap()];
+    let mut command = command(&listen);
+    command.env("RUST_LOG", "mancom::session=debug");
+    let mut server = Program::start(&mut command, Vec::new());
+    until("the listener", LIMIT, || {
+        assert!(server.is_running(), "the listener ended");
+        TcpListener::bind(&address).is_err()
+    });
+    let mallory = Identity::generate().unwrap();
+    let pin = mallory.public_key().to_string();
+    let (code, _, said) = answer(&["cat", &at, "--pin", &pin]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("none of those pinned"), "{said}");
+    let between = spliced(&address, alice, mallory);
+    let (code, _, said) = answer(&["cat", &between, "--pin", &pin]);
+    assert_eq!(code, 1, "{said}");
+    let splice = "the two ends do not see the same connection";
+    assert!(said.contains(splice), "{said}");
+    let (code, _, said) = answer(&["cat", &at, "--pin", key.trim_end()]);
+    assert_eq!(code, 0, "{said}");
+    let server = server.finish(LIMIT);
+    assert_eq!(server.status.code(), Some(0), "{}", server.stderr);
+    assert!(server.stderr.contains(splice), "{}", server.stderr);
 }

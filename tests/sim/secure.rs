@@ -120,6 +120,33 @@ async fn a_third_path_costs_no_round_trip_more_in_tls_than_in_clear(networks: Ne
 }
 
 #[mancom::test]
+async fn what_waited_goes_as_soon_as_each_knows_what_the_other_has(networks: Networks) -> Outcome {
+    networks.up(network(0));
+    let (mut near, mut far, _listener) = joined("mcs+mem://far", Label::INTERACTIVE).await?;
+    networks.down("eth0");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    near.write_all(b"up").await?;
+    far.write_all(b"down").await?;
+    let begin = Instant::now();
+    networks.up(network(0));
+    let trips = || begin.elapsed().as_secs_f64() / RTT.as_secs_f64();
+    let at_dialler = async {
+        near.read_exact(&mut [0; 4]).await?;
+        Ok::<_, std::io::Error>(trips())
+    };
+    let at_listener = async {
+        far.read_exact(&mut [0; 2]).await?;
+        Ok::<_, std::io::Error>(trips())
+    };
+    let (at_dialler, at_listener) = tokio::try_join!(at_dialler, at_listener)?;
+    // Connecting takes one, TLS one, the attach and its answer one. The answer says what the listener has;
+    // what the dialler has it says behind the listener's proof, and its bytes with it.
+    about(at_listener, 3.5);
+    about(at_dialler, 4.0);
+    Ok(())
+}
+
+#[mancom::test]
 async fn a_listener_that_forgot_a_session_is_believed_at_once(networks: Networks) -> Outcome {
     let server = Identity::generate().unwrap();
     // It keeps none that has no path.

@@ -367,6 +367,12 @@ impl Session {
             .or_else(|| gone().map(|ended| ended.stats))
     }
 
+    /// Whether an attach of this path would be stale.
+    pub fn has_seen(&self, path: PathId) -> bool {
+        let highest = self.epochs.get(usize::from(path.id));
+        highest.is_none_or(|highest| path.epoch <= *highest)
+    }
+
     /// What the peer said last of its network on an open path.
     pub fn remote_facts(&self, path: PathId) -> Option<PathFacts> {
         let slot = self.slot(path)?;

@@ -407,6 +407,11 @@ impl Driver {
         self.with(|state, _| state.core.credentials().clone())
     }
 
+    /// Whether a path joined under this id with this epoch or a later one.
+    pub(super) fn has_seen(&self, path: PathId) -> bool {
+        self.with(|state, _| state.core.has_seen(path))
+    }
+
     /// A proved path joins. `Err` gives why it may not.
     pub(super) fn attach(
         &self,

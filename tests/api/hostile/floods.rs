@@ -6,7 +6,7 @@ use super::*;
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn ten_thousand_half_open_handshakes_stop_nobody() {
-    use crate::raw::{descriptors, in_a_process_of_its_own};
+    use crate::raw::{descriptors, in_a_process_of_its_own, resident};
     use rustix::process::{Resource, getrlimit, setrlimit};
     const NAME: &str = "hostile::floods::ten_thousand_half_open_handshakes_stop_nobody";
     const FLOOD: usize = 10_000;
@@ -70,22 +70,6 @@ async fn ten_thousand_half_open_handshakes_stop_nobody() {
     );
     until(|| descriptors() <= fds).await;
     ask(&mut stream, b"after").await;
-}
-
-/// Bytes of memory in use.
-#[cfg(target_os = "linux")]
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<usize>()
-        .unwrap()
-        << 10
 }
 
 // behaviour: K3

@@ -1,7 +1,7 @@
 //! Far ends that do with TLS what they should not: thieves, recordings, those between.
 
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mancom::proto::session::handshake::{DialAttach, DialProved, HandshakeError, Security};
@@ -117,9 +117,46 @@ async fn certified(manager: &Manager) -> (Authority, String) {
     (authority, at)
 }
 
+/// What the library logs on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter("mancom::session=debug")
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    /// Until it is said; it is said only after the far end was answered.
+    async fn says(&self, text: &str) {
+        let said = async {
+            while !String::from_utf8_lossy(&self.0.lock().unwrap()).contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(said).await;
+    }
+}
+
 // behaviour: K1, K13
 #[tokio::test]
 async fn a_stolen_id_opens_nothing_in_tls_either() {
+    let log = Log::default();
+    let _logging = log.listen();
     let manager = manager(|_| {}).await;
     let (_authority, at) = certified(&manager).await;
     let (mut first, agreed) = session(&at).await;
@@ -135,6 +172,9 @@ async fn a_stolen_id_opens_nothing_in_tls_either() {
         answers.push((challenge.len(), thief.message().await.unwrap()));
     }
     assert_eq!(answers[0], answers[1], "known and unknown look the same");
+    // What the thief is not told, the listener knows.
+    log.says("does not prove it: a stolen id").await;
+    log.says("a session that is not known here").await;
     assert!(lives(&mut first).await, "the session notices nothing");
 }
 
@@ -307,9 +347,8 @@ async fn a_channel_spliced_by_somebody_who_is_believed_fails() {
     let (authority, at) = certified(&manager).await;
     let at = between(&authority, at).await;
     let text = refused(manager.connect(&at).ca(authority.file())).await;
-    // The listener refuses our confirmation, or we its own; whoever is first.
     assert!(
-        text.contains("a proof that does not verify") || text.contains("during the handshake"),
+        text.contains("the two ends do not see the same connection"),
         "{text}"
     );
 }
@@ -317,6 +356,8 @@ async fn a_channel_spliced_by_somebody_who_is_believed_fails() {
 // behaviour: K2
 #[tokio::test]
 async fn what_was_recorded_is_worth_nothing_on_another_connection() {
+    let log = Log::default();
+    let _logging = log.listen();
     let manager = manager(|_| {}).await;
     let (_authority, at) = certified(&manager).await;
     let (mut first, agreed) = session(&at).await;
@@ -344,6 +385,7 @@ async fn what_was_recorded_is_worth_nothing_on_another_connection() {
         [9, 0, 1],
         "refused: unknown session or bad proof"
     );
+    log.says("proved on another connection: a recording").await;
     assert!(lives(&mut first).await);
 }
 
@@ -383,6 +425,57 @@ async fn half_open_handshakes_are_counted_and_end_and_garbage_harms_nobody() {
         let _ = raw.0.shutdown().await;
         raw.ended().await;
     }
+    works(&mut stream).await;
+}
+
+// behaviour: K3
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_flood_of_first_messages_as_long_as_they_may_be_is_bounded() {
+    use crate::raw::{descriptors, in_a_process_of_its_own, resident};
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    const NAME: &str = "tls::attacks::a_flood_of_first_messages_as_long_as_they_may_be_is_bounded";
+    const FLOOD: usize = 1_500;
+    const BOUND: usize = 1_024;
+    const EACH: usize = 100 << 10;
+    if !in_a_process_of_its_own(NAME) {
+        return;
+    }
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let manager = manager(|_| {}).await;
+    let server = key();
+    let at = echoing(&manager, &server).await;
+    let address = at.trim_start_matches("mcs://");
+    let connect = manager.connect(&at).pin(server.public_key());
+    let mut stream = soon(connect.into_future()).await.unwrap();
+    works(&mut stream).await;
+    // A ClientHello of 65,280 bytes, of which the last four thousand never come.
+    let mut begun = Vec::new();
+    for payload in [16_384_u16, 16_384, 16_384, 12_000] {
+        begun.extend([0x16, 3, 1]);
+        begun.extend(payload.to_be_bytes());
+        begun.resize(begun.len() + usize::from(payload), 0);
+    }
+    begun[5..9].copy_from_slice(&[1, 0, 0xff, 0]);
+    let (fds, before) = (descriptors(), resident());
+    let mut flood = Vec::new();
+    for _ in 0..FLOOD {
+        let mut raw = Raw(soon(TcpStream::connect(address)).await.unwrap());
+        raw.throw(&begun).await;
+        flood.push(raw);
+    }
+    let most = descriptors() - fds - FLOOD;
+    assert!(most <= BOUND + 8, "{most} open at the listener");
+    works(&mut stream).await;
+    let mut peak = 0;
+    for mut raw in flood {
+        peak = peak.max(resident().saturating_sub(before));
+        raw.ended().await;
+    }
+    println!("{} bytes a handshake", peak / BOUND);
+    assert!(peak < BOUND * EACH, "{} KiB more", peak >> 10);
     works(&mut stream).await;
 }
 

@@ -114,7 +114,8 @@ impl DialConfirm {
     /// Takes the listener's confirmation.
     ///
     /// # Errors
-    /// As [`DialHello::reply`], and `BadProof` when the listener does not hold the keys.
+    /// As [`DialHello::reply`], `Spliced` when the listener found our confirmation to be of another
+    /// connection, and `BadProof` when it does not hold the keys.
     pub fn accepted(self, message: &[u8]) -> Result<Agreed, HandshakeError> {
         let proof = expect(message, Kind::Accepted)?.array()?;
         if self.transcript.verify(&self.listener_confirm, &proof) {

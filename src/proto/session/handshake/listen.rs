@@ -4,8 +4,8 @@ use super::keys::{
     CookieKey, Credentials, Entropy, Exchange, Key, LEN, Schedule, Transcript, hash_hellos,
 };
 use super::message::{
-    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_UNKNOWN, Terms, begin, carrying, expect, framed,
-    open, read_path, refused,
+    Kind, REFUSED_LEVEL, REFUSED_PEER, REFUSED_SPLICED, REFUSED_UNKNOWN, Terms, begin, carrying,
+    expect, framed, open, read_path, refused,
 };
 use super::{Agreed, FIRST_PATH, HandshakeError, MAX_COOKIE, Offer, agree};
 use crate::label::matching::PathFacts;
@@ -142,6 +142,9 @@ impl NewHello {
     }
 }
 
+/// Why a confirmation is none, and what is answered.
+type Unconfirmed = (HandshakeError, Option<Vec<u8>>);
+
 /// The reply is out; the dialler's confirmation comes next.
 #[derive(Debug)]
 pub struct AwaitConfirm {
@@ -161,11 +164,14 @@ impl AwaitConfirm {
     /// Takes the confirmation; gives the framed `accepted` to send.
     ///
     /// # Errors
-    /// `BadProof` when the dialler does not hold the keys; `Malformed` and its like.
-    pub fn confirm(self, message: &[u8]) -> Result<(Agreed, Vec<u8>), HandshakeError> {
-        let proof = expect(message, Kind::Confirm)?.array()?;
+    /// `Spliced`, with the framed refusal to send, when the dialler does not hold the keys, or not of this
+    /// connection; `Malformed` and its like, which are not answered.
+    pub fn confirm(self, message: &[u8]) -> Result<(Agreed, Vec<u8>), Unconfirmed> {
+        let unanswered = |error| (error, None);
+        let mut reader = expect(message, Kind::Confirm).map_err(unanswered)?;
+        let proof = (reader.array()).map_err(|short| unanswered(short.into()))?;
         if !self.transcript.verify(&self.dialler_confirm, &proof) {
-            return Err(HandshakeError::BadProof);
+            return Err((HandshakeError::Spliced, Some(refused(REFUSED_SPLICED))));
         }
         let accepted = carrying(
             Kind::Accepted,

@@ -79,6 +79,7 @@ pub(super) fn expect(message: &[u8], wanted: Kind) -> Result<Reader<'_>, Handsha
             REFUSED_NEW => HandshakeError::Closed,
             REFUSED_LEVEL => HandshakeError::LessSafe,
             REFUSED_PEER => HandshakeError::OtherPeer,
+            REFUSED_SPLICED => HandshakeError::Spliced,
             code => HandshakeError::Refused(code),
         })
     } else {
@@ -95,6 +96,8 @@ pub(super) const REFUSED_NEW: u16 = 3;
 
 /// The proof is right, and the dialler is not the one the session was born with.
 pub(super) const REFUSED_PEER: u16 = 4;
+/// The confirmation of a new session does not verify.
+pub(super) const REFUSED_SPLICED: u16 = 5;
 
 /// What a listener that takes no new sessions answers to a hello or its confirmation, framed.
 pub fn refuse_new() -> Vec<u8> {

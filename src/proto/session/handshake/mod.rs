@@ -48,7 +48,7 @@
 //! | 6 | attach | session id 16, path id u8 (0 to 7), epoch u32, nonce 32, facts 4 |
 //! | 7 | challenge | nonce 32, facts 4 |
 //! | 8 | proof | proof 32 |
-//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions, 4 another peer than the session's |
+//! | 9 | refused | code u16: 1 unknown session or bad proof, 2 less safe than the session, 3 no new sessions, 4 another peer than the session's, 5 a confirmation that does not verify |
 //! | 10 | attach with a proof | as attach, proof 32; in TLS alone |
 //! | 11 | accepted at once | nonce 32, facts 4, proof 32 |
 //!
@@ -178,6 +178,11 @@ pub enum HandshakeError {
     /// The other side does not hold the session's keys.
     #[error("a proof that does not verify")]
     BadProof,
+    /// Both ends of a new session took part in a handshake, but not in the same one.
+    #[error(
+        "the two ends do not see the same connection: somebody between them joined two of his own, or changed what was said"
+    )]
+    Spliced,
     /// The listener does not know the session, or not our proof of it: it does not say which.
     #[error("the far end does not know this session")]
     UnknownSession,

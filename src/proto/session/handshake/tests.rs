@@ -400,11 +400,16 @@ fn a_changed_hello_fails_the_confirmation() {
         panic!("a hello");
     };
     let (awaiting, reply) = greeting.reply(entropy(2), offer()).expect("no weak key");
-    let Ok(Replied::Confirm(_, confirm)) = state.reply(body(&reply)) else {
+    let Ok(Replied::Confirm(confirming, confirm)) = state.reply(body(&reply)) else {
         panic!("a reply is confirmed");
     };
-    let refused = awaiting.confirm(body(&confirm)).map(|_| ());
-    assert_eq!(refused, Err(HandshakeError::BadProof));
+    let (error, refusal) = awaiting.confirm(body(&confirm)).expect_err("changed");
+    assert_eq!(error, HandshakeError::Spliced);
+    let refusal = refusal.expect("it is told");
+    assert_eq!(
+        confirming.accepted(body(&refusal)).map(drop),
+        Err(HandshakeError::Spliced)
+    );
 }
 
 #[test]
