@@ -62,10 +62,10 @@
 //!
 //! A handshake counts among the listener's half-open ones and has their time. It takes at most some
 //! 72 KiB, most of it for a peer that sends a chain as long as TLS lets it be; the certificates of this
-//! end are at most 30,000 bytes. A connection holds up to 50 KiB to write and 40 KiB read while bulk goes, a
-//! few without. Eight tickets are kept for each `connect`. The lock of the list of keys known is waited for
-//! 3 s. Of those it refuses a listener tells eight at once and one more each 10 s, as warnings of the target
-//! `mancom::refused`.
+//! end are at most 30,000 bytes. A connection holds up to 50 KiB to write and 40 KiB read while bulk goes,
+//! a few without. Eight tickets are kept for each `connect`. The lock of the list of keys known is waited
+//! for 3 s. Of those it refuses a listener tells eight at once and one more each 10 s, as warnings of the
+//! target `mancom::refused`.
 //!
 //! # Why these crates
 //!

@@ -97,8 +97,9 @@ macro_rules! asked {
 
 /// Bytes in one read of either side.
 const CHUNK: usize = 64 * 1024;
-/// How long the other side is waited for after everything has arrived.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long the other side is waited for after everything has arrived: it may not know that yet, and would wait
+/// in vain, while the network is dark for ten seconds just then.
+const GOODBYE: Duration = Duration::from_secs(15);
 
 impl Cat {
     pub(crate) async fn run(&self, global: &Global) -> Result<Exit, Failure> {

@@ -90,7 +90,6 @@ fn quic(link: &dyn ByteLink) -> &QuicLink {
     link.downcast_ref().expect("made by it")
 }
 
-// behaviour: EV-16
 #[tokio::test]
 async fn what_was_written_arrives_also_where_the_link_is_dropped_at_once() {
     let mut ends = ends(HERE).await;
@@ -258,7 +257,7 @@ async fn who_never_answers_is_given_up_after_five_seconds() {
     assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(6));
 }
 
-// behaviour: K2
+// behaviour: K4
 #[tokio::test]
 async fn garbage_harms_nobody() {
     let mut ends = ends(HERE).await;

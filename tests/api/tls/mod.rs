@@ -2,6 +2,7 @@
 
 mod attacks;
 mod files;
+mod one_flight;
 mod plain;
 mod refusals;
 mod sessions;
