@@ -190,6 +190,10 @@ impl AsyncWrite for TlsLink {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Poll::Ready(Ok(0));
         }
+        // rustls would take it, and send nothing after a close_notify.
+        if self.said_goodbye {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         self.waiting.writer.register(cx.waker());
         let this = &mut *self;
         let written = &mut this.written;
