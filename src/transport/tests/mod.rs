@@ -186,10 +186,17 @@ fn an_unknown_scheme_is_an_error_that_names_the_nearest() {
     assert_eq!(registry.get("tcp").expect("registered").scheme(), "tcp");
     let error = registry.get("tpc").expect_err("not registered");
     assert_eq!(error.nearest, Some("tcp"));
-    assert_eq!(error.known, ["mc", "mcs", "mem", "tcp"]);
+    let over_tcp: &[_] = match cfg!(feature = "tls") {
+        true => &["mc", "mcs", "mem", "tcp", "tls"],
+        false => &["mc", "mem", "tcp"],
+    };
+    assert_eq!(error.known, over_tcp);
     assert_eq!(
         error.to_string(),
-        "no transport for `tpc`, did you mean `tcp`?; known: mc, mcs, mem, tcp"
+        format!(
+            "no transport for `tpc`, did you mean `tcp`?; known: {}",
+            over_tcp.join(", ")
+        )
     );
     assert_eq!(
         registry.get("quic").expect_err("not registered").nearest,
