@@ -3,7 +3,7 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, Link, join};
 use crate::netlink;
-use crate::process::{Program, until};
+use crate::process::{Program, mancom, until};
 use crate::waiting::lasting;
 use crate::world::{SERVER, World};
 use serde_json::Value;
@@ -20,12 +20,6 @@ pub(crate) const CASES: &[Case] = cases![command:
 ];
 
 const LIMIT: Duration = Duration::from_secs(90);
-
-fn mancom(host: &Host, arguments: &[&str]) -> Command {
-    let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
-    command.args(arguments);
-    command
-}
 
 /// Bytes without a pattern.
 fn random(length: usize) -> Vec<u8> {

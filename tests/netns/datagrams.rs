@@ -2,7 +2,7 @@
 
 use crate::isolation::{Case, cases, soak};
 use crate::lab::{Direction, Host, Lab, Link, join};
-use crate::process::{Program, until};
+use crate::process::{Program, mancom, until};
 use crate::transfer::{By, Load, MIB, Transfer};
 use crate::waiting::lasting;
 use crate::world::World;
@@ -13,7 +13,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -270,12 +269,6 @@ impl Relay {
         let drawn = self.chance.lock().unwrap().below(100);
         self.dark.load(Ordering::Relaxed) || drawn < LOSS
     }
-}
-
-fn mancom(host: &Host, arguments: &[&str]) -> Command {
-    let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
-    command.args(arguments);
-    command
 }
 
 /// Bytes in which any two that are swapped are seen.

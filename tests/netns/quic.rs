@@ -2,10 +2,9 @@
 
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab};
-use crate::process::{Program, until};
-use std::process::Command;
+use crate::process::{Program, mancom, until};
+use crate::secure::{keys, pattern};
 use std::time::Duration;
-use tempfile::TempDir;
 
 pub(crate) const CASES: &[Case] = cases![quic:
     a_pinned_session_moves_and_outlives_its_networks,
@@ -18,12 +17,6 @@ const AT: &str = "10.9.0.1:7000";
 /// The same as the kernel lists it: address and port, in hexadecimal.
 const LISTED: &str = "0100090A:1B58";
 
-fn mancom(host: &Host, arguments: &[&str]) -> Command {
-    let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
-    command.args(arguments);
-    command
-}
-
 /// Asked this way, for a socket of ours would be in the way of the listener's.
 fn until_taken(server: &Host, program: &mut Program) {
     until("the listener", LIMIT, || {
@@ -31,22 +24,6 @@ fn until_taken(server: &Host, program: &mut Program) {
         let sockets = server.run(|| std::fs::read_to_string("/proc/thread-self/net/udp"));
         sockets.unwrap().contains(LISTED)
     });
-}
-
-/// A key, made by the command: its file and its public key.
-fn key(host: &Host, folder: &TempDir, name: &str) -> (String, String) {
-    let file = folder.path().join(name);
-    let file = file.to_str().unwrap().to_owned();
-    let made = mancom(host, &["key", "new", &file]).output().unwrap();
-    assert!(made.status.success());
-    let key = String::from_utf8(made.stdout).unwrap();
-    (file, key.trim_end().to_owned())
-}
-
-fn pattern(length: usize, seed: u8) -> Vec<u8> {
-    (0..length)
-        .map(|i| (i.wrapping_mul(31) >> 3) as u8 ^ seed)
-        .collect()
 }
 
 // behaviour: S1, S3, T2
@@ -61,7 +38,7 @@ fn a_pinned_session_moves_and_outlives_its_networks() {
     one.limit("100mbit");
     two.limit("100mbit");
     let folder = tempfile::tempdir().unwrap();
-    let [alice, bob] = ["alice", "bob"].map(|name| key(&client, &folder, name));
+    let [alice, bob] = keys(&client, &folder);
     let at = format!("mc+quic://{AT}");
     let (there, back) = (pattern(30_000_000, 1), pattern(30_000_000, 2));
     let listen = [
@@ -122,7 +99,7 @@ fn a_plain_stream_goes_both_ways() {
     let lab = Lab::new();
     let (client, server) = pair(&lab);
     let folder = tempfile::tempdir().unwrap();
-    let alice = key(&client, &folder, "alice");
+    let [alice, _] = keys(&client, &folder);
     let at = format!("quic://{AT}");
     let (there, back) = (pattern(3_000_000, 1), pattern(2_000_000, 2));
     let listen = ["cat", "--listen", &at, "--identity", &alice.0];
@@ -143,7 +120,7 @@ fn a_wrong_pin_is_told_between_hosts() {
     let lab = Lab::new();
     let (client, server) = pair(&lab);
     let folder = tempfile::tempdir().unwrap();
-    let [alice, bob] = ["alice", "bob"].map(|name| key(&client, &folder, name));
+    let [alice, bob] = keys(&client, &folder);
     let at = format!("mc+quic://{AT}");
     let listen = ["cat", "--listen", &at, "--identity", &alice.0];
     let mut listening = Program::start(&mut mancom(&server, &listen), Vec::new());

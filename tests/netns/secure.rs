@@ -2,7 +2,7 @@
 
 use crate::isolation::{Case, cases, need};
 use crate::lab::{Host, Lab, Link, join};
-use crate::process::{Finished, Program, until};
+use crate::process::{Finished, Program, mancom, until};
 use mancom::{Identity, PublicKey};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
@@ -26,12 +26,6 @@ pub(crate) const CASES: &[Case] = cases![secure:
 const LIMIT: Duration = Duration::from_secs(90);
 const AT: &str = "10.9.0.1:7000";
 
-fn mancom(host: &Host, arguments: &[&str]) -> Command {
-    let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
-    command.args(arguments);
-    command
-}
-
 /// A client and a server, and the link between.
 fn pair(lab: &Lab) -> (Host, Host, Link) {
     let (client, server) = (lab.host("client"), lab.host("server"));
@@ -49,7 +43,7 @@ fn until_taken(server: &Host, program: &mut Program) {
 }
 
 /// Keys of two ends, made by the command: each its file and its public key.
-fn keys(host: &Host, folder: &TempDir) -> [(String, String); 2] {
+pub(crate) fn keys(host: &Host, folder: &TempDir) -> [(String, String); 2] {
     ["alice", "bob"].map(|name| {
         let file = folder.path().join(name);
         let file = file.to_str().unwrap().to_owned();
@@ -60,7 +54,8 @@ fn keys(host: &Host, folder: &TempDir) -> [(String, String); 2] {
     })
 }
 
-fn pattern(length: usize, seed: u8) -> Vec<u8> {
+/// Bytes of which none looks like its neighbours.
+pub(crate) fn pattern(length: usize, seed: u8) -> Vec<u8> {
     (0..length)
         .map(|i| (i.wrapping_mul(31) >> 3) as u8 ^ seed)
         .collect()
