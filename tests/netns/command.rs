@@ -1,9 +1,9 @@
 //! The command on real interfaces.
 
 use crate::isolation::{Case, cases};
-use crate::lab::{Host, Lab, Link, join};
+use crate::lab::{Host, Lab, Link, join, mancom};
 use crate::netlink;
-use crate::process::{Program, mancom, until};
+use crate::process::{Program, until};
 use crate::waiting::lasting;
 use crate::world::{SERVER, World};
 use serde_json::Value;

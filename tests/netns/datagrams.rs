@@ -1,8 +1,8 @@
 //! Datagrams: groups on real links, and sessions where there is nothing but datagrams that get lost.
 
 use crate::isolation::{Case, cases, soak};
-use crate::lab::{Direction, Host, Lab, Link, join};
-use crate::process::{Program, mancom, until};
+use crate::lab::{Direction, Host, Lab, Link, join, mancom};
+use crate::process::{Program, until};
 use crate::transfer::{By, Load, MIB, Transfer};
 use crate::waiting::lasting;
 use crate::world::World;

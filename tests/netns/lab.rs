@@ -15,6 +15,13 @@ use std::thread::JoinHandle;
 /// An address that belongs to nobody, so frames sent to it are dropped on arrival.
 const NOBODY: &str = "02:00:00:00:00:99";
 
+/// The command of this project, to be run on that host.
+pub(crate) fn mancom(host: &Host, arguments: &[&str]) -> Command {
+    let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
+    command.args(arguments);
+    command
+}
+
 /// The hosts of one test.
 pub(crate) struct Lab {
     tables: AtomicU32,

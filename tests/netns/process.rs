@@ -1,17 +1,9 @@
 //! Programs that run beside a test, and the patience to wait for them.
 
-use crate::lab::Host;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// The command of this project, to be run on that host.
-pub(crate) fn mancom(host: &Host, arguments: &[&str]) -> Command {
-    let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
-    command.args(arguments);
-    command
-}
 
 /// A running program whose output is collected as it comes.
 pub(crate) struct Program {

@@ -1,8 +1,8 @@
 //! `mc+quic://` and `quic://` on real interfaces: pinned keys, networks that go, and a session that moves.
 
 use crate::isolation::{Case, cases};
-use crate::lab::{Host, Lab};
-use crate::process::{Program, mancom, until};
+use crate::lab::{Host, Lab, mancom};
+use crate::process::{Program, until};
 use crate::secure::{keys, pattern};
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! `mcs://` and `tls://` on real interfaces: pinned keys, networks that go, and OpenSSL at the far end.
 
 use crate::isolation::{Case, cases, need};
-use crate::lab::{Host, Lab, Link, join};
-use crate::process::{Finished, Program, mancom, until};
+use crate::lab::{Host, Lab, Link, join, mancom};
+use crate::process::{Finished, Program, until};
 use mancom::{Identity, PublicKey};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
