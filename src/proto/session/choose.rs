@@ -282,29 +282,69 @@ impl<'a> Chooser<'a> {
             return Verdict::Nowhere;
         };
         let candidates = candidates.map(|candidate| candidate.unwrap_or(first));
-        let asks = self.paths[self.slot].as_deref();
-        let chunk = asks.map_or(u64::MAX, |path| self.round.chunk(path, self.turn));
-        let unit = schedule::Unit {
-            urgency: self.turn,
-            length: length.min(chunk),
-            backlog: self.round.backlog.max(length),
-            redundant: label.is_redundant(),
-            starved: self.round.starved == Some(self.turn),
-            asker: Some(self.slot),
-        };
-        let round = &mut *self.round;
-        let placed = schedule::place(round.now, &unit, &candidates[..count], &round.around);
-        match placed.choice {
+        let candidates = &candidates[..count];
+        match self.choice(self.slot, label, length, candidates) {
             Choice::On(slot) if slot == self.slot => self.here(None),
             Choice::Twice(one, other) if one == self.slot => self.here(Some(other as u8)),
             Choice::Twice(one, other) if other == self.slot => self.here(Some(one as u8)),
+            Choice::On(named) if self.comes_back(named, label, length, candidates) => {
+                self.here(None)
+            }
+            Choice::Twice(named, _) if self.comes_back(named, label, length, candidates) => {
+                self.here(Some(named as u8))
+            }
             Choice::Later(at) => {
+                let round = &mut *self.round;
                 round.pace = round.pace.into_iter().chain(at).min();
                 Verdict::Elsewhere
             }
             Choice::On(_) | Choice::Twice(..) => Verdict::Elsewhere,
             Choice::Nowhere => Verdict::Nowhere,
         }
+    }
+
+    /// Bytes that a path asks about: a frame of it.
+    fn asks_about(&self, asker: usize, length: u64) -> u64 {
+        let path = self.paths[asker].as_deref();
+        path.map_or(length, |path| length.min(self.round.chunk(path, self.turn)))
+    }
+
+    fn choice(&self, asker: usize, label: &Label, length: u64, among: &[Candidate]) -> Choice {
+        let unit = schedule::Unit {
+            urgency: self.turn,
+            length: self.asks_about(asker, length),
+            backlog: self.round.backlog.max(length),
+            redundant: label.is_redundant(),
+            starved: self.round.starved == Some(self.turn),
+            asker: Some(asker),
+        };
+        schedule::place(self.round.now, &unit, among, &self.round.around).choice
+    }
+
+    /// Whether the path that was named would name another in its turn, and so on until this one. Each
+    /// asks about a frame of its own length, and which path is first depends on that: without this they
+    /// would leave it to each other for good.
+    fn comes_back(&self, first: usize, label: &Label, length: u64, among: &[Candidate]) -> bool {
+        let (mut asker, mut named) = (self.slot, first);
+        for _ in among {
+            // Asked about as much, it answers the same.
+            if self.asks_about(asker, length) == self.asks_about(named, length) {
+                return false;
+            }
+            let next = match self.choice(named, label, length, among) {
+                Choice::On(one) => (one, one),
+                Choice::Twice(one, other) => (one, other),
+                Choice::Later(_) | Choice::Nowhere => return false,
+            };
+            if next.0 == named || next.1 == named {
+                return false;
+            }
+            if next.0 == self.slot || next.1 == self.slot {
+                return true;
+            }
+            (asker, named) = (named, next.0);
+        }
+        false
     }
 }
 

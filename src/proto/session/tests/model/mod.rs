@@ -38,3 +38,21 @@ proptest! {
         storm(seed, direct, measures, calm, &actions);
     }
 }
+
+/// Two of the paths have no estimates and ask about frames that differ by a byte or so. With one byte
+/// the lane arrives first, with one more the other: each named the other, and nothing was ever sent.
+// behaviour: S3
+#[test]
+fn interactive_bytes_go_when_two_paths_would_each_leave_them_to_the_other() {
+    let actions = [
+        Action::Dial(5),
+        Action::Dial(1),
+        Action::Dial(2),
+        Action::Shape(181, 2, 1245),
+        Action::Step(6),
+        Action::Message(End::Dialler, 85, 0),
+        Action::Step(9),
+        Action::Write(End::Dialler, 0, 3773, 127, false),
+    ];
+    storm(0, false, true, Calm::MendAll, &actions);
+}
