@@ -52,10 +52,27 @@ impl Write for Blocking<'_, '_> {
     }
 }
 
+/// The error that reading ended with, kept until what came before it was read.
+#[derive(Default)]
+pub(super) struct Failed(Option<io::Error>);
+
+impl Failed {
+    /// That of TLS stays, for what is below knows nothing of it and may be silent for ever; that of what is
+    /// below it says again itself.
+    fn tell(&mut self) -> Option<io::Error> {
+        let error = self.0.take()?;
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let again = tls.map(|tls: &rustls::Error| io::Error::new(error.kind(), tls.clone()));
+        self.0 = again;
+        Some(error)
+    }
+}
+
 /// Reads what is there: records are 16 KiB at most, and a buffer is to be filled with one call.
 fn poll_fill(
     tls: &mut Connection,
     below: &mut Below,
+    failed: &mut Failed,
     cx: &mut Context<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> Poll<io::Result<usize>> {
@@ -63,30 +80,34 @@ fn poll_fill(
     for buf in bufs {
         let mut at = 0;
         while at < buf.len() {
-            let read = match tls.reader().read(&mut buf[at..]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if filled > 0 && !below.has_more() {
-                        return Poll::Ready(Ok(filled));
-                    }
-                    // What is in the buffers already must not wait for the task's next turn.
-                    let more = match filled {
-                        0 => poll_decrypt(tls, below, cx),
-                        _ => beyond_budget(cx, |cx| poll_decrypt(tls, below, cx)),
-                    };
-                    match more {
-                        Poll::Ready(Ok(())) => continue,
-                        Poll::Ready(Err(error)) => Err(error),
-                        Poll::Pending if filled == 0 => return Poll::Pending,
-                        Poll::Pending => Ok(0),
-                    }
+            match tls.reader().read(&mut buf[at..]) {
+                Ok(0) => return Poll::Ready(Ok(filled)),
+                Ok(n) => {
+                    (at, filled) = (at + n, filled + n);
+                    continue;
                 }
-                read => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // It says that again.
+                Err(_) if filled > 0 => return Poll::Ready(Ok(filled)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            if filled > 0 && (failed.0.is_some() || !below.has_more()) {
+                return Poll::Ready(Ok(filled));
+            }
+            if let Some(error) = failed.tell() {
+                return Poll::Ready(Err(error));
+            }
+            // What is in the buffers already must not wait for the task's next turn.
+            let more = match filled {
+                0 => poll_decrypt(tls, below, cx),
+                _ => beyond_budget(cx, |cx| poll_decrypt(tls, below, cx)),
             };
-            match read {
-                Ok(n) if n > 0 => (at, filled) = (at + n, filled + n),
-                // What ended it, it says again.
-                Err(error) if filled == 0 => return Poll::Ready(Err(error)),
-                _ => return Poll::Ready(Ok(filled)),
+            match more {
+                Poll::Ready(Ok(())) => {}
+                // Whole records may have come before it.
+                Poll::Ready(Err(error)) => failed.0 = Some(error),
+                Poll::Pending if filled == 0 => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(filled)),
             }
         }
     }
@@ -139,7 +160,8 @@ impl TlsLink {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let read = poll_fill(&mut self.tls, &mut self.below, cx, bufs);
+        let this = &mut *self;
+        let read = poll_fill(&mut this.tls, &mut this.below, &mut this.failed, cx, bufs);
         if self.tls.wants_write() {
             self.waiting.reader.register(cx.waker());
             // What it is told of an error here it is told by reading, if there is nothing to read.

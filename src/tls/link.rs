@@ -17,6 +17,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Handle;
 
 use super::below::Below;
+use super::io::Failed;
 use super::verify::spki;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
@@ -115,6 +116,7 @@ pub(crate) struct TlsLink {
     pub(super) waker: Waker,
     /// That nothing more is written.
     pub(super) said_goodbye: bool,
+    pub(super) failed: Failed,
 }
 
 impl fmt::Debug for TlsLink {
@@ -161,6 +163,7 @@ impl TlsLink {
             waker: Waker::from(Arc::clone(&waiting)),
             waiting,
             said_goodbye: false,
+            failed: Failed::default(),
             tls,
             below,
         })

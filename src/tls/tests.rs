@@ -121,6 +121,16 @@ fn resumed(link: &Linked) -> bool {
     link.expect("it is in TLS").is_resumed()
 }
 
+/// A record that nobody with the keys has made.
+async fn forge(link: &mut Linked) {
+    let link: &mut dyn std::any::Any = &mut **link;
+    let link = link.downcast_mut::<super::link::TlsLink>();
+    let mut record = [0; 5 + 30];
+    record[..5].copy_from_slice(&[0x17, 3, 3, 0, 30]);
+    let below = &mut link.expect("it is in TLS").below;
+    below.write_all(&record).await.expect("written");
+}
+
 // behaviour: K8
 #[tokio::test]
 async fn both_ends_have_one_exporter_and_each_connection_another() {
@@ -206,6 +216,37 @@ async fn one_read_fills_its_buffers_with_all_records_there_are() {
     let n = far.read(&mut rest).await.expect("read");
     assert_eq!(n, 100_000 - 65_552, "and no more is waited for");
     assert!(rest[..n] == sent[65_552..]);
+}
+
+#[tokio::test]
+async fn what_came_before_a_forged_record_is_read_and_then_it_is_told_whenever_it_is_asked_for() {
+    let ends = Ends::new();
+    // In one read of what is below, and in two: it reads 4 KiB, and a record has 22 bytes of its own.
+    for before in [100, 4096 - 22, 4096] {
+        let (mut near, mut far) = ends.linked(1 << 20).await;
+        // The tickets come with what is read.
+        far.write_all(b"x").await.expect("written");
+        near.read_u8().await.expect("read");
+        far.write_all(&vec![7; before]).await.expect("written");
+        forge(&mut far).await;
+        let (mut got, mut told) = (0, 0);
+        let mut buf = [0; 64 << 10];
+        while told < 3 {
+            let read = futures_util::FutureExt::now_or_never(near.read(&mut buf));
+            // The far end is silent from here on.
+            match read.expect("it is not waited for") {
+                Ok(n) => {
+                    assert!(n > 0 && told == 0, "{n} bytes, no end of {before}");
+                    got += n;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+                    told += 1;
+                }
+            }
+        }
+        assert_eq!(got, before);
+    }
 }
 
 #[tokio::test]
