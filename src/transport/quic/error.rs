@@ -8,9 +8,9 @@ use std::io::ErrorKind::{
     BrokenPipe, ConnectionRefused, ConnectionReset, InvalidData, NotConnected, Other, TimedOut,
 };
 
-/// A link that read to the end.
-pub(super) const DONE: VarInt = VarInt::from_u32(0);
-/// One whose program panicked, or that had no room.
+/// A link that read to the end. Not 0: with that quinn closes what is merely dropped, read or not.
+pub(super) const DONE: VarInt = VarInt::from_u32(3);
+/// One whose program panicked, or that nobody accepted.
 pub(super) const TORN: VarInt = VarInt::from_u32(1);
 /// One that was dropped before the end.
 pub(super) const GONE: VarInt = VarInt::from_u32(2);

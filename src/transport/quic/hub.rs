@@ -25,12 +25,46 @@ const BESIDE: usize = 4 * MOST;
 /// A connection and its one stream.
 pub(super) type Parts = (Connection, SendStream, RecvStream);
 
+/// The same while they are nobody's link: dropped, they say so, where quinn would end the stream as if all
+/// had been said, and close the connection as if all had been read.
+pub(super) struct Arrived(Option<Parts>);
+
+impl Arrived {
+    fn new(connection: Connection, send: SendStream, recv: RecvStream) -> Self {
+        Self(Some((connection, send, recv)))
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0.as_ref().expect("it is taken once, and whole").0
+    }
+
+    /// Reads what the stream begins with.
+    async fn open(&mut self) -> io::Result<()> {
+        let (_, _, recv) = self.0.as_mut().expect("it is taken once");
+        let mut opening = OPENING;
+        let opened = recv.read_exact(&mut opening).await;
+        opened.map_err(io::Error::other)
+    }
+
+    pub(super) fn take(mut self) -> Parts {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        if let Some((connection, ..)) = &self.0 {
+            connection.close(TORN, b"nobody accepts it");
+        }
+    }
+}
+
 /// What a listener lets in, and where it goes.
 #[derive(Clone)]
 pub(super) struct Door {
     config: ServerConfig,
     foreign: bool,
-    queue: mpsc::Sender<Parts>,
+    queue: mpsc::Sender<Arrived>,
 }
 
 impl Door {
@@ -38,7 +72,7 @@ impl Door {
     pub(super) fn new(
         keys: &Arc<Listening>,
         foreign: bool,
-    ) -> io::Result<(Self, mpsc::Receiver<Parts>)> {
+    ) -> io::Result<(Self, mpsc::Receiver<Arrived>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let config = config::listening(keys)?;
         let door = Self {
@@ -126,6 +160,14 @@ impl Hub {
         Counted(Arc::clone(&self.shared))
     }
 
+    /// Links that nobody accepted yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let door = self.shared.door();
+        door.as_ref()
+            .map_or(0, |door| QUEUE - door.queue.capacity())
+    }
+
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {
         self.endpoint.open_connections()
@@ -184,19 +226,17 @@ async fn shake(incoming: Incoming, door: Door, number: u64) -> u64 {
     let from = incoming.remote_address();
     let opening = async {
         let connection = incoming.accept()?.await?;
-        let (send, mut recv) = connection.accept_bi().await?;
+        let (send, recv) = connection.accept_bi().await?;
+        let mut arrived = Arrived::new(connection, send, recv);
         if !door.foreign {
-            let mut opening = OPENING;
-            let opened = recv.read_exact(&mut opening).await;
-            opened.map_err(io::Error::other)?;
+            arrived.open().await?;
         }
-        Ok::<_, io::Error>((connection, send, recv))
+        Ok::<_, io::Error>(arrived)
     };
     match tokio::time::timeout(HANDSHAKE, opening).await {
-        Ok(Ok(parts)) => {
-            if let Err(unheard) = door.queue.try_send(parts) {
-                let (connection, ..) = unheard.into_inner();
-                connection.close(TORN, b"nobody accepts it");
+        Ok(Ok(arrived)) => {
+            if door.queue.try_send(arrived).is_err() {
+                tracing::debug!(target: "mancom::transport", %from, "no room, or nobody accepts");
             }
         }
         Ok(Err(error)) => {

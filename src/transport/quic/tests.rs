@@ -217,6 +217,40 @@ async fn another_protocol_is_carried_as_it_is_and_accepted_at_its_first_bytes() 
 }
 
 #[tokio::test]
+async fn what_nobody_accepted_is_not_told_as_read_to_its_end() {
+    let mut ends = ends(HERE).await;
+    let mut near = ends.dial().await.expect("dialled");
+    near.write_all(&[7; 32 << 10]).await.expect("there is room");
+    let hub = ends.hub();
+    let queued = async {
+        while hub.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(queued).await;
+    let elsewhere = ends.listener.listen(&endpoint(HERE), None).await;
+    ends.acceptor = elsewhere.expect("free");
+    let lost = soon(near.shutdown()).await.expect_err("nobody read it");
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+    let lost = soon(near.read_u8()).await.expect_err("nobody ended it");
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+}
+
+#[test]
+fn what_quinn_closes_when_it_is_dropped_was_not_read_to_its_end() {
+    let closed = |code: quinn::VarInt| {
+        quinn::ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+            error_code: code,
+            reason: Default::default(),
+        })
+    };
+    let ended = |code| error::of_end(Err(quinn::StoppedError::ConnectionLost(closed(code))));
+    let lost = ended(0_u32.into()).expect_err("nobody said that it was read");
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset);
+    ended(error::DONE).expect("it was read");
+}
+
+#[tokio::test]
 async fn who_listens_there_again_takes_the_socket_over() {
     let mut ends = ends(HERE).await;
     let (mut near, mut far) = ends.linked().await;
