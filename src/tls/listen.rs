@@ -16,7 +16,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::below::Below;
 use super::explain::unspoken;
 use super::link::TlsLink;
-use super::verify::OfDiallers;
+use super::verify::{OfDiallers, Refused};
 use super::wish::{Defaults, Wish};
 use super::{Identity, PublicKey, TlsError, alpn, attributes, provider};
 use crate::endpoint::Endpoint;
@@ -33,6 +33,8 @@ pub(crate) struct Listening {
     /// The same with a bare key.
     pub(super) bare: [Arc<ServerConfig>; 2],
     own: PublicKey,
+    #[cfg(feature = "quic")]
+    pub(super) refused: Arc<Refused>,
 }
 
 impl Listening {
@@ -48,8 +50,10 @@ impl Listening {
             let endpoint = endpoint.to_string();
             return Err(TlsError::NoIdentity { endpoint });
         };
+        let refused = Arc::default();
         let pair = |bare| {
-            let theirs = |bare_dialler| config(endpoint, &wish, &identity, bare, bare_dialler);
+            let theirs =
+                |bare_dialler| config(endpoint, &wish, &identity, [bare, bare_dialler], &refused);
             Ok::<_, TlsError>([theirs(false)?, theirs(true)?])
         };
         let certified = identity.is_certified().then(|| pair(false)).transpose()?;
@@ -57,6 +61,8 @@ impl Listening {
             certified,
             bare: pair(true)?,
             own: identity.public_key(),
+            #[cfg(feature = "quic")]
+            refused,
         })
     }
 
@@ -118,13 +124,18 @@ fn config(
     endpoint: &Endpoint,
     wish: &Wish,
     identity: &Identity,
-    bare: bool,
-    bare_dialler: bool,
+    [bare, bare_dialler]: [bool; 2],
+    refused: &Arc<Refused>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let asks = endpoint.is_session() || wish.trust.required || !wish.trust.is_unsaid();
     let verifier: Arc<dyn ClientCertVerifier> = match asks {
-        true => Arc::new(OfDiallers::new(&wish.trust, bare_dialler, &provider)?),
+        true => Arc::new(OfDiallers::new(
+            &wish.trust,
+            bare_dialler,
+            refused,
+            &provider,
+        )?),
         false => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver: Arc<dyn ResolvesServerCert> = match bare {

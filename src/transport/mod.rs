@@ -73,6 +73,7 @@ mod outq;
 mod quic;
 #[cfg(any(feature = "airhook", feature = "quic"))]
 mod race;
+pub(crate) mod refusals;
 mod registry;
 mod resolve;
 mod tcp;

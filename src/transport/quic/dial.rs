@@ -1,7 +1,7 @@
 //! Dialling one address.
 
 use super::config::{HANDSHAKE, dialling};
-use super::error::of_connection;
+use super::error::of_handshake;
 use super::fail;
 use super::link::{Held, QuicLink};
 use super::socket::{Fault, Pending, Socket, Tasks};
@@ -38,9 +38,10 @@ pub(super) async fn dial(
     let connecting = endpoint
         .connect_with(dialling(keys)?, at, &keys.name())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let failed = |error| of_handshake(&error, |text| keys.refusal(text));
     let shaking = async {
         tokio::select! {
-            connected = connecting => connected.map_err(|error| of_connection(&error, Some(keys))),
+            connected = connecting => connected.map_err(failed),
             error = fault.told() => Err(error),
         }
     };
@@ -50,7 +51,6 @@ pub(super) async fn dial(
     };
     let opening = async {
         let connection = shaking.await?;
-        let failed = |error| of_connection(&error, Some(keys));
         let (mut send, recv) = connection.open_bi().await.map_err(failed)?;
         if !is_foreign(to) {
             let opened = send.write_all(&OPENING).await;

@@ -2,12 +2,17 @@
 
 use super::config::{self, HANDSHAKE};
 use super::crowd::{Crowd, MOST};
-use super::dial::OPENING;
-use super::error::TORN;
+use super::dial::{OPENING, is_foreign};
+use super::error::{TORN, of_handshake};
 use super::socket::Socket;
+use crate::endpoint::Endpoint as At;
 use crate::tls::Listening;
 use crate::transport::Bind;
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig};
+use crate::transport::refusals::Refusals;
+use quinn::{
+    Connection, ConnectionError, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream,
+    ServerConfig,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,24 +68,41 @@ impl Drop for Arrived {
 #[derive(Clone)]
 pub(super) struct Door {
     config: ServerConfig,
-    foreign: bool,
     queue: mpsc::Sender<Arrived>,
+    keys: Arc<Listening>,
+    /// Where it listens, as given.
+    at: At,
+    refusals: Arc<Refusals>,
 }
 
 impl Door {
-    /// `foreign`: the protocol is somebody else's.
     pub(super) fn new(
         keys: &Arc<Listening>,
-        foreign: bool,
+        at: &At,
     ) -> io::Result<(Self, mpsc::Receiver<Arrived>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let config = config::listening(keys)?;
         let door = Self {
             config,
-            foreign,
             queue,
+            keys: Arc::clone(keys),
+            at: at.clone(),
+            refusals: Arc::default(),
         };
         Ok((door, waiting))
+    }
+
+    /// Why a handshake failed. Whom this end refuses is told of, and who refuses it.
+    fn refused(&self, error: &ConnectionError, from: SocketAddr) -> io::Error {
+        let error = of_handshake(error, |text| self.keys.refusal(text));
+        if error.kind() == io::ErrorKind::InvalidData {
+            let whom = self.at.clone().without_attributes();
+            let whom = whom
+                .with_ip(from.ip().to_canonical())
+                .with_port(from.port());
+            self.refusals.tell(&self.at, &whom, &error);
+        }
+        error
     }
 }
 
@@ -225,10 +247,11 @@ async fn serve(endpoint: Endpoint, shared: Arc<Shared>) {
 async fn shake(incoming: Incoming, door: Door, number: u64) -> u64 {
     let from = incoming.remote_address();
     let opening = async {
-        let connection = incoming.accept()?.await?;
-        let (send, recv) = connection.accept_bi().await?;
+        let failed = |error| door.refused(&error, from);
+        let connection = incoming.accept().map_err(failed)?.await.map_err(failed)?;
+        let (send, recv) = connection.accept_bi().await.map_err(failed)?;
         let mut arrived = Arrived::new(connection, send, recv);
-        if !door.foreign {
+        if !is_foreign(&door.at) {
             arrived.open().await?;
         }
         Ok::<_, io::Error>(arrived)
@@ -240,7 +263,7 @@ async fn shake(incoming: Incoming, door: Door, number: u64) -> u64 {
             }
         }
         Ok(Err(error)) => {
-            tracing::debug!(target: "mancom::transport", %from, %error, "handshake refused");
+            tracing::debug!(target: "mancom::transport", %from, %error, "no link");
         }
         Err(_) => tracing::debug!(target: "mancom::transport", %from, "handshake too slow"),
     }

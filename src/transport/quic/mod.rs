@@ -17,6 +17,8 @@
 //!   first use are those of [`tls`](crate::tls), and so are the words of a refusal. What a session's proofs
 //!   cover is the exporter of this very connection, so there is no second TLS upon it: `mc+quic://` and
 //!   `mcs+quic://` are the same. Tickets make further connections cheap; 0-RTT is neither sent nor taken.
+//! * A listener tells of those whom it refuses, and of those who refuse it, as every other that speaks TLS:
+//!   as a warning of the target `mancom::refused`, eight at once and then one each ten seconds.
 //! * What is agreed on (ALPN, RFC 7301) is `mancom/1` for sessions and `mancom-stream/1` for plain
 //!   streams. In these the dialler's stream begins with one byte, 0, that is not part of it: QUIC tells
 //!   nobody of a stream that nothing was sent in. With `alpn=NAME` the protocol is somebody else's, there
@@ -283,7 +285,7 @@ impl Transport for Quic {
             let keys = self.listening(at).await.map_err(|e| explain(e, at))?;
             let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
-            let (door, queue) = Door::new(&keys, dial::is_foreign(at))?;
+            let (door, queue) = Door::new(&keys, at)?;
             let hub = first_free(&addresses, &ports, |at| self.open(at, on, &door))
                 .map_err(|e| refused(e, at, &ports))?;
             let local = hub.local();

@@ -250,6 +250,81 @@ fn what_quinn_closes_when_it_is_dropped_was_not_read_to_its_end() {
     ended(error::DONE).expect("it was read");
 }
 
+/// What the library logs on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
+    }
+
+    async fn says(&self, text: &str) {
+        let said = async {
+            while !self.text().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let said = tokio::time::timeout(PATIENCE, said).await;
+        assert!(said.is_ok(), "{text}: {}", self.text());
+    }
+}
+
+// behaviour: K7
+#[tokio::test]
+async fn a_listener_tells_whom_it_refuses_in_words_and_a_flood_of_them_once() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("mancom::refused=warn")
+        .with_ansi(false)
+        .with_writer({
+            let log = log.clone();
+            move || log.clone()
+        });
+    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let [server, friend, stranger] = [(); 3].map(|()| Identity::generate().expect("entropy"));
+    let listener = Quic::new().identity(&server).pin(friend.public_key());
+    let acceptor = listener.listen(&endpoint(HERE), None).await;
+    let at = acceptor.as_ref().expect("a listener").contact();
+    let dialler = Quic::new().pin(server.public_key());
+    // Each may think that it is let in: the listener judges last.
+    let unnamed = soon(dialler.connect(&at, None)).await;
+    log.says("shows neither a certificate nor a key").await;
+    let known = dialler.clone().identity(&stranger);
+    let unknown = soon(known.connect(&at, None)).await;
+    let text = format!("the key {}", stranger.public_key());
+    log.says(&text).await;
+    let other = at.clone().with_attribute("alpn", "theirs").expect("short");
+    soon(dialler.connect(&other, None))
+        .await
+        .map(drop)
+        .expect_err("another protocol");
+    log.says("protocol").await;
+    drop((unnamed, unknown));
+    for _ in 0..20 {
+        // It hears of it by reading, and then the listener has told.
+        if let Ok(link) = soon(dialler.connect(&at, None)).await {
+            soon(byte_link(link).read_u8()).await.expect_err("refused");
+        }
+    }
+    let said = log.text();
+    assert_eq!(said.lines().count(), 8, "{said}");
+    let from = format!("WARN mancom::refused: {HERE} refused quic://127.0.0.1:");
+    assert!(said.lines().all(|line| line.contains(&from)), "{said}");
+    assert!(!said.contains("Other("), "no forms for programmers: {said}");
+}
+
 #[tokio::test]
 async fn who_listens_there_again_takes_the_socket_over() {
     let mut ends = ends(HERE).await;
