@@ -50,7 +50,7 @@
 //! a connection a network is what is asked of QUIC.
 
 use super::contact::contact;
-use super::error::{explain, fail};
+use super::error::{explain, fail, place};
 use super::resolve::{addresses_of, own_addresses_of};
 use super::tcp::{Live, Place, first_free, refused};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, race};
@@ -271,7 +271,7 @@ impl Transport for Quic {
         Box::pin(async move {
             let keys = self.dialling(to).await.map_err(|e| explain(e, to))?;
             let dialled = race::first(addresses, |at| dial::dial(&keys, to, at, on)).await;
-            let link = dialled.map_err(|e| explain(e, to))?;
+            let link = dialled.map_err(|e| place(e, to))?;
             Ok(Link::Bytes(Box::new(link)))
         })
     }

@@ -212,8 +212,20 @@ async fn another_protocol_is_carried_as_it_is_and_accepted_at_its_first_bytes() 
     // Who speaks mancom's own is told.
     let at = ends.at.clone().without_attributes();
     let refused = soon(ends.dialler.connect(&at, None)).await;
-    let refused = refused.expect_err("another protocol").to_string();
-    assert!(refused.contains("none of the protocols"), "{refused}");
+    let refused = refused.map(drop).expect_err("another protocol");
+    // The words stand alone, and what TLS itself says is their source.
+    let words = "the far end speaks none of the protocols asked for (ALPN)";
+    assert_eq!(refused.to_string(), format!("{at}: {words}"));
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(&refused);
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    assert_eq!(
+        causes,
+        [words, "received fatal alert: NoApplicationProtocol"]
+    );
 }
 
 #[tokio::test]
