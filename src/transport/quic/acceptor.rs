@@ -43,11 +43,9 @@ impl QuicAcceptor {
         let exporter = bound(connection)?;
         let shown = connection.peer_identity();
         let shown = shown.and_then(|shown| shown.downcast::<Shown>().ok());
-        let channel = match &shown {
-            Some(shown) => Listening::channel(&shown.chain, shown.bare, exporter)?,
-            None => Listening::channel(&[], false, exporter)?,
-        };
-        let held = Held::Accepted(Arc::clone(&self.hub), self.hub.count());
+        let shown = shown.expect("a connection whose handshake is over has its keys");
+        let channel = Listening::channel(&shown.chain, shown.bare, exporter)?;
+        let held = Held::Accepted(Arc::clone(&self.hub), self.hub.count(), shown.ended);
         Ok(QuicLink::accepted(arrived.take(), held, channel, &self.at))
     }
 }

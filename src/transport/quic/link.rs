@@ -16,11 +16,12 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::coop::poll_proceed;
 
 /// How long what a link took may take to go once nobody holds it, and how long it then says so.
 const PARTING: Duration = Duration::from_secs(30);
-const GOODBYE: Duration = Duration::from_secs(3);
+pub(super) const GOODBYE: Duration = Duration::from_secs(3);
 /// What a path holds is looked at no more often than this.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -51,14 +52,28 @@ type Ending = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> 
 /// What a connection lives in.
 pub(super) enum Held {
     Dialled(quinn::Endpoint),
-    Accepted(Arc<Hub>, #[expect(dead_code, reason = "it counts")] Counted),
+    /// The last ends with the connection.
+    Accepted(
+        Arc<Hub>,
+        #[expect(dead_code, reason = "it counts")] Counted,
+        watch::Receiver<()>,
+    ),
 }
 
 impl Held {
     fn endpoint(&self) -> &quinn::Endpoint {
         match self {
             Self::Dialled(endpoint) => endpoint,
-            Self::Accepted(hub, _) => hub.endpoint(),
+            Self::Accepted(hub, ..) => hub.endpoint(),
+        }
+    }
+
+    /// Until the connection is over, others in the same socket or not. Whoever waits holds nothing of it.
+    async fn ended(&mut self) {
+        match self {
+            Self::Dialled(endpoint) => endpoint.wait_idle().await,
+            // Nothing is ever sent in it.
+            Self::Accepted(_, _, ended) => while ended.changed().await.is_ok() {},
         }
     }
 }
@@ -178,7 +193,7 @@ impl QuicLink {
 
     /// What is left to do once nobody holds it.
     fn parting(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let ((mut send, mut recv), held) = self.stream.take().zip(self.held.take())?;
+        let ((mut send, mut recv), mut held) = self.stream.take().zip(self.held.take())?;
         let connection = self.connection.clone();
         if std::thread::panicking() {
             connection.close(TORN, b"panicked");
@@ -191,7 +206,8 @@ impl QuicLink {
             let _ = tokio::time::timeout(PARTING, send.stopped()).await;
             // Who waits to hear that its own end arrived has heard it by this.
             connection.close(if read_all { DONE } else { GONE }, b"");
-            let _ = tokio::time::timeout(GOODBYE, held.endpoint().wait_idle()).await;
+            drop((connection, send, recv));
+            let _ = tokio::time::timeout(GOODBYE, held.ended()).await;
         })
     }
 }

@@ -262,6 +262,21 @@ fn what_quinn_closes_when_it_is_dropped_was_not_read_to_its_end() {
     ended(error::DONE).expect("it was read");
 }
 
+#[tokio::test]
+async fn an_accepted_link_waits_for_its_own_end_and_for_no_other() {
+    let mut ends = ends(HERE).await;
+    let (_other, _stays) = ends.linked().await;
+    let (near, far) = ends.linked().await;
+    let far: Box<dyn std::any::Any> = far;
+    let far: Box<QuicLink> = far.downcast().expect("made by it");
+    let (guard, gone) = tokio::sync::oneshot::channel::<()>();
+    let began = std::time::Instant::now();
+    drop(near);
+    far.part(guard);
+    soon(gone).await.expect_err("nothing is said");
+    assert!(began.elapsed() < link::GOODBYE, "{:?}", began.elapsed());
+}
+
 /// What the library logs on this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
