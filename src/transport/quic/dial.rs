@@ -1,7 +1,7 @@
 //! Dialling one address.
 
 use super::config::{HANDSHAKE, dialling};
-use super::error::of_handshake;
+use super::error::{TORN, of_handshake};
 use super::fail;
 use super::link::{Held, QuicLink};
 use super::socket::{Fault, Pending, Socket, Tasks};
@@ -64,13 +64,26 @@ pub(super) async fn dial(
         .channel(&shown(&connection), bound(&connection)?)
         .await?;
     pending.go_on();
-    let held = Held::Dialled(endpoint);
+    tokio::spawn(watch(connection.clone(), Arc::clone(&fault)));
+    let held = Held::Dialled(endpoint, fault);
     Ok(QuicLink::dialled(
         (connection, send, recv),
         held,
         channel,
         to,
     ))
+}
+
+/// Ends a connection once nobody listens there any more.
+async fn watch(connection: Connection, fault: Arc<Fault>) {
+    tokio::select! {
+        _ = connection.closed() => {}
+        error = fault.gone() => {
+            let at = connection.remote_address();
+            tracing::debug!(target: "mancom::transport", %at, %error, "nobody listens any more");
+            connection.close(TORN, b"nobody seems to listen");
+        }
+    }
 }
 
 /// The certificates, or the key in the place of one, that a listener showed.

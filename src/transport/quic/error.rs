@@ -91,6 +91,12 @@ fn stopped(code: VarInt) -> io::Error {
     }
 }
 
+/// Why nothing goes any more where the far end's program was killed.
+pub(super) fn of_nobody() -> io::Error {
+    let text = "the far end's system says that nobody listens there any more";
+    fail(ConnectionReset, text)
+}
+
 /// Whether all of the stream arrived.
 pub(super) fn of_end(ended: Result<Option<VarInt>, StoppedError>) -> io::Result<()> {
     match ended {

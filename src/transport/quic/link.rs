@@ -1,8 +1,9 @@
 //! One link: a connection and the stream in it.
 
 use super::config::{UNSENT, opened};
-use super::error::{DONE, GONE, TORN, of_end, of_read, of_write};
+use super::error::{DONE, GONE, TORN, of_end, of_nobody, of_read, of_write};
 use super::hub::{Counted, Hub, Parts};
+use super::socket::Fault;
 use crate::endpoint::Endpoint;
 use crate::tls::Channel;
 use crate::transport::{ByteLink, Measured};
@@ -51,7 +52,7 @@ type Ending = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> 
 
 /// What a connection lives in.
 pub(super) enum Held {
-    Dialled(quinn::Endpoint),
+    Dialled(quinn::Endpoint, Arc<Fault>),
     /// The last ends with the connection.
     Accepted(
         Arc<Hub>,
@@ -63,7 +64,7 @@ pub(super) enum Held {
 impl Held {
     fn endpoint(&self) -> &quinn::Endpoint {
         match self {
-            Self::Dialled(endpoint) => endpoint,
+            Self::Dialled(endpoint, _) => endpoint,
             Self::Accepted(hub, ..) => hub.endpoint(),
         }
     }
@@ -71,7 +72,7 @@ impl Held {
     /// Until the connection is over, others in the same socket or not. Whoever waits holds nothing of it.
     async fn ended(&mut self) {
         match self {
-            Self::Dialled(endpoint) => endpoint.wait_idle().await,
+            Self::Dialled(endpoint, _) => endpoint.wait_idle().await,
             // Nothing is ever sent in it.
             Self::Accepted(_, _, ended) => while ended.changed().await.is_ok() {},
         }
@@ -138,6 +139,14 @@ impl QuicLink {
     }
 
     #[cfg(test)]
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        match &self.held {
+            Some(Held::Dialled(_, fault)) => Some(fault),
+            _ => None,
+        }
+    }
+
+    #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -150,6 +159,14 @@ impl QuicLink {
 
     fn stream(&mut self) -> &mut (SendStream, RecvStream) {
         self.stream.as_mut().expect("it is there until the drop")
+    }
+
+    /// The error, or why this end closed the connection by itself.
+    fn why(&self, error: io::Error) -> io::Error {
+        match &self.held {
+            Some(Held::Dialled(_, fault)) if fault.is_gone() => of_nobody(),
+            _ => error,
+        }
     }
 
     /// Lets so much wait as the path has use for: twice what it holds, so that it can learn to hold more.
@@ -231,7 +248,7 @@ impl AsyncRead for QuicLink {
         if read.is_ready() {
             turn.made_progress();
         }
-        read.map_err(|error| of_read(&error))
+        read.map_err(|error| self.why(of_read(&error)))
     }
 }
 
@@ -247,7 +264,7 @@ impl AsyncWrite for QuicLink {
         if wrote.is_ready() {
             turn.made_progress();
         }
-        wrote.map_err(|error| of_write(&error))
+        wrote.map_err(|error| self.why(of_write(&error)))
     }
 
     fn poll_write_vectored(
@@ -295,7 +312,7 @@ impl AsyncWrite for QuicLink {
         };
         let ended = ready!(ending.as_mut().poll(cx));
         self.ending = None;
-        Poll::Ready(of_end(ended))
+        Poll::Ready(of_end(ended).map_err(|error| self.why(error)))
     }
 }
 

@@ -31,6 +31,13 @@
 //! * A link that ends well ends both directions, and its end is told once all of it arrived. Dropped, it tells the far end that nobody reads any more,
 //!   and lives on for at most 30 s until what was written was acknowledged.
 //!
+//! * Nobody tells that a program was killed but its system, to the next datagram (ICMP; Linux alone). While it
+//!   shakes hands a dialler believes it at once: who deceives it stops one attempt. A link believes it when it
+//!   was said three times at least, over 3 s at least, each time after something was sent, and nothing came in
+//!   between: who is not on the way can guess a port, and cannot keep the answers back. So a killed listener
+//!   is noticed 3 to 7 s after the first datagram that it missed, and a dialler sends one each 20 s. A
+//!   listener's own socket is told nothing: that a dialler was killed it notices after 60 s.
+//!
 //! # Limits
 //!
 //! | what | bound | beyond it |
@@ -42,6 +49,7 @@
 //! | links that wait to be accepted | 1,024, of 64 KiB unread each | one more is closed |
 //! | a link | 4 MiB unread; unsent and unacknowledged 64 KiB and twice what the path holds, 16 MiB at most | the far end, or `write`, waits |
 //! | silence | 60 s; a dialler speaks after 20 s | `TimedOut` |
+//! | silence where its system says that nobody listens | 3 times over 3 s | `ConnectionReset` |
 //!
 //! # Why this crate
 //!
@@ -67,6 +75,7 @@ mod acceptor;
 mod config;
 mod crowd;
 mod dial;
+mod doubt;
 mod error;
 mod hello;
 mod hub;

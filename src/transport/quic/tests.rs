@@ -277,6 +277,45 @@ async fn an_accepted_link_waits_for_its_own_end_and_for_no_other() {
     assert!(began.elapsed() < link::GOODBYE, "{:?}", began.elapsed());
 }
 
+// On Linux alone a socket is told of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_was_killed_is_noticed_soon_and_one_that_lives_is_believed_to() {
+    let runtime = || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
+        runtime.expect("a runtime")
+    };
+    let (here, there) = (runtime(), runtime());
+    let mut ends = there.block_on(ends(HERE));
+    let dialler = ends.dialler.clone();
+    let at = ends.at.clone();
+    let dialled = here.spawn(async move { soon(dialler.connect(&at, None)).await });
+    let mut far = there.block_on(accepted(&mut *ends.acceptor));
+    let dialled = here.block_on(dialled).expect("no panic");
+    let mut near = byte_link(dialled.expect("dialled"));
+    // Somebody else says so, a thousand times at once.
+    let fault = quic(&*near).fault().expect("it was dialled");
+    for _ in 0..1_000 {
+        fault.note(&rustix::io::Errno::CONNREFUSED.into());
+    }
+    here.block_on(near.write_all(b"!")).expect("it lives");
+    there.block_on(soon(far.read_u8())).expect("it lives");
+    // Nothing is said by what is killed.
+    there.shutdown_timeout(PATIENCE);
+    drop((far, ends));
+    let began = std::time::Instant::now();
+    let lost = here.block_on(async {
+        near.write_all(b"?").await.expect("not known yet");
+        soon(near.read_u8()).await.expect_err("nobody is there")
+    });
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+    assert!(lost.to_string().contains("nobody listens"), "{lost}");
+    assert!(began.elapsed() >= Duration::from_secs(3));
+    let lost = here.block_on(near.write_all(b"?"));
+    assert_eq!(lost.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
 /// What the library logs on this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
