@@ -28,15 +28,17 @@
 //! * All links of a listener share its socket and its buffer in the kernel: where the administrator allows
 //!   no more than Linux does by default (`net.core.wmem_max`), two neighbours that vanish at once under full
 //!   load hold up the others for the seconds in which the kernel looks for them.
-//! * A link that ends well ends both directions, and its end is told once all of it arrived. Dropped, it tells the far end that nobody reads any more,
-//!   and lives on for at most 30 s until what was written was acknowledged.
+//! * A link that ends well ends both directions, and its end is told once all of it arrived. Dropped, it
+//!   tells the far end that nobody reads any more, and lives on for at most 30 s until what was written was
+//!   acknowledged. What closes a connection says whether its program read to the end (3), went before that
+//!   (2), or broke off or never accepted it (1); 0 is said by nobody on purpose, and counts as broken off.
 //!
-//! * Nobody tells that a program was killed but its system, to the next datagram (ICMP; Linux alone). While it
-//!   shakes hands a dialler believes it at once: who deceives it stops one attempt. A link believes it when it
-//!   was said three times at least, over 3 s at least, each time after something was sent, and nothing came in
-//!   between: who is not on the way can guess a port, and cannot keep the answers back. So a killed listener
-//!   is noticed 3 to 7 s after the first datagram that it missed, and a dialler sends one each 20 s. A
-//!   listener's own socket is told nothing: that a dialler was killed it notices after 60 s.
+//! * Nobody tells that a program was killed but its system, to the next datagram (ICMP; Linux alone). While
+//!   it shakes hands a dialler believes it at once: who deceives it stops one attempt. A link believes it
+//!   when it was said three times at least, over 3 s at least, each time after something was sent, and
+//!   nothing came in between: who is not on the way can guess a port, and cannot keep the answers back. So a
+//!   killed listener is noticed 3 to 7 s after the first datagram that it missed, and a dialler sends one
+//!   each 20 s. A listener's own socket is told nothing: that a dialler was killed it notices after 60 s.
 //!
 //! # Limits
 //!
@@ -47,7 +49,8 @@
 //! | handshakes without a proof that the source hears us | 64 | it has to come again with a token (Retry) |
 //! | connections that are neither a link nor in the queue | 4,096 | one more is refused |
 //! | links that wait to be accepted | 1,024, of 64 KiB unread each | one more is closed |
-//! | a link | 4 MiB unread; unsent and unacknowledged 64 KiB and twice what the path holds, 16 MiB at most | the far end, or `write`, waits |
+//! | bytes of a link that are unread | 4 MiB | the far end waits |
+//! | and unsent or unacknowledged | 64 KiB and twice what the path holds, at most 16 MiB | `write` waits |
 //! | silence | 60 s; a dialler speaks after 20 s | `TimedOut` |
 //! | silence where its system says that nobody listens | 3 times over 3 s | `ConnectionReset` |
 //!
