@@ -25,7 +25,7 @@ pub(super) fn check(endpoint: &Endpoint, listener: bool) -> Result<(), TlsError>
         return Err(TlsError::Attribute {
             endpoint: endpoint.to_string(),
             attribute,
-            fault,
+            fault: fault.into(),
         });
     }
     Ok(())

@@ -162,8 +162,12 @@ impl TlsLink {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let read = poll_fill(&mut this.tls, &mut this.below, &mut this.failed, cx, bufs);
-        if self.tls.wants_write() {
+        let waits = self.tls.wants_write();
+        if waits || read.is_pending() {
+            // Also for what is written later by another task, which may not come back for the rest of it.
             self.waiting.reader.register(cx.waker());
+        }
+        if waits {
             // What it is told of an error here it is told by reading, if there is nothing to read.
             let _ = self.poll_go(poll_push);
         }

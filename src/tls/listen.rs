@@ -10,15 +10,16 @@ use rustls::server::{AlwaysResolvesServerRawPublicKeys, ClientHello, NoServerSes
 use rustls::server::{CertificateType, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 
+use super::alpn;
 use super::below::Below;
 use super::explain::unspoken;
 use super::link::TlsLink;
 use super::verify::{OfDiallers, Refused};
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, attributes, provider};
+use super::{Identity, PublicKey, TlsError, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -35,6 +36,8 @@ pub(crate) struct Listening {
     own: PublicKey,
     #[cfg(feature = "quic")]
     pub(super) refused: Arc<Refused>,
+    /// Its connections are to carry sessions.
+    session: bool,
 }
 
 impl Listening {
@@ -63,6 +66,7 @@ impl Listening {
             own: identity.public_key(),
             #[cfg(feature = "quic")]
             refused,
+            session: endpoint.is_session(),
         })
     }
 
@@ -89,7 +93,8 @@ impl Listening {
     /// Puts TLS upon a fresh connection.
     ///
     /// # Errors
-    /// What the dialler shows is not let in, it does not believe this end, or it does not speak TLS.
+    /// What the dialler shows is not let in, it does not believe this end, it does not speak TLS, or not
+    /// mancom's sessions where those are listened for.
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let acceptor = rustls::server::Acceptor::default();
         let started = LazyConfigAcceptor::new(acceptor, Below::new(link)).await;
@@ -98,7 +103,17 @@ impl Listening {
         match started.into_stream(config).into_fallible().await {
             Ok(stream) => {
                 let (below, tls) = stream.into_inner();
-                Ok(Box::new(TlsLink::new(tls.into(), below, bare, true)?))
+                let speaks = if self.session {
+                    alpn::check_session(&tls)
+                } else {
+                    Ok(())
+                };
+                let link = TlsLink::new(tls.into(), below, bare, true)?;
+                if let Err(error) = speaks {
+                    part(link).await;
+                    return Err(error);
+                }
+                Ok(Box::new(link))
             }
             Err((error, below)) => {
                 part(below).await;
@@ -108,13 +123,13 @@ impl Listening {
     }
 }
 
-/// Until the other side has read the alert: what it sent beside that would else reset the connection,
+/// Until the other side has read the alert, or the goodbye: what it sent beside that would else reset the connection,
 /// and the reason might never be seen.
-async fn part(mut below: Below) {
+async fn part(mut link: impl AsyncRead + AsyncWrite + Unpin) {
     let parting = async {
-        below.shutdown().await?;
+        link.shutdown().await?;
         let mut rest = [0; 512];
-        while below.read(&mut rest).await? > 0 {}
+        while link.read(&mut rest).await? > 0 {}
         Ok::<_, io::Error>(())
     };
     let _ = tokio::time::timeout(PARTING, parting).await;
@@ -152,7 +167,7 @@ fn config(
         .map_err(failed)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(resolver);
-    config.alpn_protocols = alpn(endpoint);
+    config.alpn_protocols = alpn::asked(endpoint);
     // A ticket of one of these is worth nothing to another: each has a key of its own.
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});

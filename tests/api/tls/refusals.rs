@@ -147,6 +147,24 @@ async fn tls_and_clear_do_not_mix_and_say_so() {
 }
 
 #[tokio::test]
+async fn a_session_is_not_spoken_with_a_listener_of_plain_streams_in_tls() {
+    let (manager, server) = (manager(|_| {}).await, key());
+    let listen = manager.listen("tls://127.0.0.1:0").identity(&server);
+    let listener = soon(listen.into_future()).await.unwrap();
+    let at = format!("mcs://127.0.0.1:{}", listener.contact().port().unwrap());
+    let text = refused(manager.connect(&at).pin(server.public_key())).await;
+    assert!(
+        text.contains("speaks TLS, but not mancom's sessions"),
+        "{text}"
+    );
+    // What it was shown ended in order.
+    let mut shown = soon(listener.accept()).await.unwrap();
+    let mut all = Vec::new();
+    soon(shown.read_to_end(&mut all)).await.unwrap();
+    assert_eq!(all, b"");
+}
+
+#[tokio::test]
 async fn a_bare_key_and_an_authority_do_not_mix_and_say_so() {
     let (manager, authority) = (manager(|_| {}).await, Authority::new());
     let at = echoing(&manager, &key()).await;
