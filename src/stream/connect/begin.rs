@@ -42,7 +42,7 @@ impl Plan {
         &mut self,
         hook: &mut Option<Box<dyn DynHook>>,
     ) -> Result<Option<McStream>, ConnectError> {
-        for who in Who::wanted(&self.given, &self.asks.secure) {
+        for who in Who::wanted(&self.given, (&self.asks, self.only.as_ref())) {
             let Some(driver) = self.context.sessions().find(&who) else {
                 continue;
             };
@@ -107,7 +107,7 @@ impl Plan {
         driver
             .attach(path, link, way, remote)
             .expect("the first path of a new session");
-        let who = Who::of(&driver, Some(&self.given), &self.asks.secure);
+        let who = Who::of(&driver, Some(&self.given), (&self.asks, self.only.as_ref()));
         self.context.sessions().enter(who, &driver);
         let id = driver
             .open(label)

@@ -129,8 +129,10 @@ impl Connect {
     ///
     /// The same is, of `mcs://`, whoever proved a key that is [pinned](Self::pin) here, to the identity that
     /// this asks with, if it was dialled at the same place, or dialled this process itself; of `mc://`
-    /// whoever was dialled at the same place. What the session was begun with stays: its grace, its
-    /// [priority](Self::priority), its [limit](Self::rate_limit), its networks.
+    /// whoever was dialled at the same place. What is promised of every byte has to be the same at both: that
+    /// it is [anonymous](Self::anonymous) or not, its [limit](Self::rate_limit), and the network that it is
+    /// [on](Self::on). What else the session was begun with stays: its grace, its
+    /// [priority](Self::priority).
     pub fn reuse(mut self) -> Self {
         self.shares = true;
         self
