@@ -1,13 +1,14 @@
-//! Sessions that several share: on which terms.
+//! Sessions that several share: on which terms, and within which time.
 
 use std::collections::BTreeSet;
 
 use mancom::account::{Limit, Period};
 use mancom::deferral::OperationId;
-use mancom::{Connect, Label, Manager, McStream};
+use mancom::{Connect, ConnectError, Label, Manager, McStream, Prop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
-use crate::support::{Outcome, cellular, secs, soon, wifi, world};
+use crate::support::{Outcome, cellular, millis, secs, settle, soon, wifi, world};
 
 /// By this a session is known.
 fn session_of(stream: &McStream) -> OperationId {
@@ -94,5 +95,97 @@ async fn a_budget_of_one_label_holds_on_a_shared_session() -> Outcome {
     free.write_all(&[7; 300_000]).await?;
     soon(secs(5), "what is free", free_far.read_exact(&mut bytes)).await?;
     writing.abort();
+    Ok(())
+}
+
+/// The error of a connect that came too late, and when it came.
+async fn late(connect: Connect) -> (ConnectError, std::time::Duration) {
+    let began = Instant::now();
+    let error = soon(secs(60), "its deadline", connect).await.unwrap_err();
+    (error, began.elapsed())
+}
+
+// behaviour: D2
+#[mancom::test]
+async fn a_deadline_holds_on_a_shared_session_that_has_no_path() -> Outcome {
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let listener = manager.listen("mem://late").await?;
+    let connect = || manager.connect("mem://late").within(millis(2_500));
+    let mut first = connect().reuse().await?;
+    let mut far = listener.accept().await?;
+    // Nobody answers, then no network is there: as without a session that could be shared.
+    for gone in [false, true] {
+        networks.stall("wlan0", true);
+        if gone {
+            networks.down("wlan0");
+        } else {
+            // What is silent is known by what it owes.
+            first.write_all(b"lost?").await?;
+            tokio::time::sleep(secs(3)).await;
+        }
+        let both = (late(connect().reuse()), late(connect()));
+        let ((shared, took), (own, as_long)) = tokio::join!(both.0, both.1);
+        assert!(shared.is_timed_out(), "{shared}");
+        assert_eq!(shared.to_string(), own.to_string());
+        assert!(took.abs_diff(as_long) < millis(50), "{took:?} {as_long:?}");
+        networks.stall("wlan0", false);
+    }
+    // It is the session's still: what comes in time is a stream of it.
+    let patient = tokio::spawn(
+        manager
+            .connect("mem://late")
+            .within(secs(60))
+            .reuse()
+            .into_future(),
+    );
+    settle().await;
+    assert!(!patient.is_finished());
+    tokio::time::sleep(secs(20)).await;
+    networks.up(cellular());
+    let came = soon(secs(5), "the path", patient).await.unwrap()?;
+    assert_eq!(session_of(&came), session_of(&first));
+    let mut word = [0; 5];
+    soon(secs(5), "what was written", far.read_exact(&mut word)).await?;
+    assert_eq!(&word, b"lost?");
+    Ok(())
+}
+
+/// A network that is there for this stream alone is waited for, too, and found.
+#[mancom::test]
+async fn who_shares_a_session_brings_the_network_that_its_label_wants() -> Outcome {
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let _listener = manager.listen("mem://wants").await?;
+    let wifi_only = Label::new().require(Prop::Wifi);
+    let first = manager
+        .connect("mem://wants")
+        .label(wifi_only)
+        .reuse()
+        .await?;
+    networks.down("wlan0");
+    networks.up(cellular());
+    let other = manager.connect("mem://wants").within(secs(5)).reuse();
+    let other = soon(secs(2), "a path over cellular", other).await?;
+    assert_eq!(session_of(&other), session_of(&first));
+    assert_eq!(crate::support::on(&other), ["wwan0"]);
+    Ok(())
+}
+
+#[mancom::test]
+async fn a_session_that_ends_while_it_is_waited_for_is_followed_by_another() -> Outcome {
+    let (manager, networks, _) = world().await;
+    networks.up(wifi());
+    let listener = manager.listen("mem://ends").await?;
+    let first = manager.connect("mem://ends").grace(secs(5)).reuse().await?;
+    let _far = listener.accept().await?;
+    networks.down("wlan0");
+    settle().await;
+    let connect = manager.connect("mem://ends").within(secs(60)).reuse();
+    let waiting = tokio::spawn(connect.into_future());
+    tokio::time::sleep(secs(10)).await;
+    networks.up(wifi());
+    let other = soon(secs(5), "another session", waiting).await.unwrap()?;
+    assert_ne!(session_of(&other), session_of(&first));
     Ok(())
 }
