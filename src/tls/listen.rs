@@ -32,9 +32,9 @@ pub(crate) struct Listening {
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
     pub(super) bare: [Arc<ServerConfig>; 2],
-    own: PublicKey,
     #[cfg(feature = "quic")]
     pub(super) refused: Arc<Refused>,
+    own: PublicKey,
 }
 
 impl Listening {
@@ -60,9 +60,9 @@ impl Listening {
         Ok(Self {
             certified,
             bare: pair(true)?,
-            own: identity.public_key(),
             #[cfg(feature = "quic")]
             refused,
+            own: identity.public_key(),
         })
     }
 

@@ -127,7 +127,7 @@ impl QuicLink {
         self.remote.at()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn fault(&self) -> Option<&Fault> {
         match &self.held {
             Some(Held::Dialled(_, fault)) => Some(fault),
