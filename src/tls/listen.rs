@@ -33,11 +33,11 @@ pub(crate) struct Listening {
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
     pub(super) bare: [Arc<ServerConfig>; 2],
-    own: PublicKey,
     #[cfg(feature = "quic")]
     pub(super) refused: Arc<Refused>,
     /// Its connections are to carry sessions.
     session: bool,
+    own: PublicKey,
 }
 
 impl Listening {
@@ -63,10 +63,10 @@ impl Listening {
         Ok(Self {
             certified,
             bare: pair(true)?,
-            own: identity.public_key(),
             #[cfg(feature = "quic")]
             refused,
             session: endpoint.is_session(),
+            own: identity.public_key(),
         })
     }
 

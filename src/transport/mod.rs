@@ -75,6 +75,7 @@ mod quic;
 mod race;
 pub(crate) mod refusals;
 mod registry;
+mod remote;
 mod resolve;
 mod tcp;
 #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use super::hub::{Counted, Hub, Parts};
 use super::socket::Fault;
 use crate::endpoint::Endpoint;
 use crate::tls::Channel;
+use crate::transport::remote::Remote;
 use crate::transport::{ByteLink, Measured};
 use quinn::{Connection, RecvStream, SendStream, StoppedError, VarInt};
 use std::fmt;
@@ -34,12 +35,8 @@ pub struct QuicLink {
     held: Option<Held>,
     channel: Channel,
     peer: Endpoint,
-    remote: SocketAddr,
+    remote: Remote,
     local: Option<IpAddr>,
-    /// The host as it was dialled; `None` for an accepted link.
-    dialled: Option<String>,
-    /// Where an accepted link's peer said that it listens.
-    named: Option<SocketAddr>,
     /// When it was last looked at what the path holds, and how much may wait since.
     looked: Option<Instant>,
     unsent: u64,
@@ -81,24 +78,26 @@ impl Held {
 
 impl QuicLink {
     pub(super) fn dialled(parts: Parts, held: Held, channel: Channel, to: &Endpoint) -> Self {
-        let mut link = Self::accepted(parts, held, channel, to);
-        link.dialled = Some(to.host().unwrap_or_default().to_owned());
-        link
+        let remote = Remote::dialled(parts.0.remote_address(), to);
+        Self::new(parts, held, channel, (remote, to))
     }
 
-    pub(super) fn accepted(
+    pub(super) fn accepted(parts: Parts, held: Held, channel: Channel, at: &Endpoint) -> Self {
+        let remote = Remote::accepted(parts.0.remote_address());
+        Self::new(parts, held, channel, (remote, at))
+    }
+
+    fn new(
         (connection, send, recv): Parts,
         held: Held,
         channel: Channel,
-        given: &Endpoint,
+        (remote, given): (Remote, &Endpoint),
     ) -> Self {
-        let remote = connection.remote_address();
-        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let bound = || held.endpoint().local_addr().ok().map(|at| at.ip());
         let local = connection.local_ip().or_else(bound);
         opened(&connection);
         Self {
-            peer: given.clone().with_ip(remote.ip()).with_port(remote.port()),
+            peer: remote.endpoint(given),
             local: local
                 .map(|ip| ip.to_canonical())
                 .filter(|ip| !ip.is_unspecified()),
@@ -107,8 +106,6 @@ impl QuicLink {
             held: Some(held),
             channel,
             remote,
-            dialled: None,
-            named: None,
             looked: None,
             unsent: UNSENT[0],
             ending: None,
@@ -120,25 +117,17 @@ impl QuicLink {
         &self.channel
     }
 
-    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
     pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
-        if self.named.is_some() && self.named == contact.socket_addr() {
-            return true;
-        }
-        let Some(host) = &self.dialled else {
-            return false;
-        };
-        contact.port() == Some(self.remote.port())
-            && (contact.ip() == Some(self.remote.ip()) || contact.host() == Some(host))
+        self.remote.leads_to(contact)
     }
 
     /// The address of the other end, as it was when the link was made.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.remote.at()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn fault(&self) -> Option<&Fault> {
         match &self.held {
             Some(Held::Dialled(_, fault)) => Some(fault),
@@ -325,12 +314,8 @@ impl ByteLink for QuicLink {
         self.local
     }
 
-    /// Taken note of if it is an address, and the one that the link comes from.
     fn named(&mut self, contact: &Endpoint) -> bool {
-        let at = contact.socket_addr().filter(|at| at.port() > 0);
-        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
-        self.named = known.or(self.named);
-        known.is_some()
+        self.remote.name(contact)
     }
 
     /// Round trips and loss. How much of the stream arrived QUIC does not tell, so nothing is said of

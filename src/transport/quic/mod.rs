@@ -62,7 +62,7 @@
 
 use super::contact::contact;
 use super::error::{explain, fail, place};
-use super::resolve::{addresses_of, own_addresses_of};
+use super::resolve::{connect_by_name, own_addresses_of};
 use super::tcp::{Live, Place, first_free, refused};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, race};
 use crate::endpoint::Endpoint;
@@ -267,10 +267,7 @@ impl Transport for Quic {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
-        Box::pin(async move {
-            let addresses = addresses_of(to, on).await?;
-            self.connect_resolved(to, &addresses, on).await
-        })
+        Box::pin(connect_by_name(self, to, on))
     }
 
     /// Each address gets a quarter of a second before the next is tried beside it.
