@@ -114,8 +114,8 @@ fn poll_fill(
     Poll::Ready(Ok(filled))
 }
 
-/// Polls without regard to tokio's budget: to run out of it in the middle of a read would wake a task that has
-/// returned with something.
+/// Polls without regard to tokio's budget: to run out of it in the middle of a read would wake a task that
+/// has returned with something.
 fn beyond_budget<T>(
     cx: &mut Context<'_>,
     poll: impl FnMut(&mut Context<'_>) -> Poll<T>,

@@ -123,8 +123,8 @@ impl Listening {
     }
 }
 
-/// Until the other side has read the alert, or the goodbye: what it sent beside that would else reset the connection,
-/// and the reason might never be seen.
+/// Until the other side has read the alert, or the goodbye: what it sent beside that would else reset the
+/// connection, and the reason might never be seen.
 async fn part(mut link: impl AsyncRead + AsyncWrite + Unpin) {
     let parting = async {
         link.shutdown().await?;

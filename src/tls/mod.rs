@@ -39,10 +39,10 @@
 //!   none of these was said the authorities of the host. Whom a listener lets in: keys pinned and
 //!   authorities given, and if none was said everybody, by the key they prove
 //!   ([`Session::peer`](crate::Session::peer)).
-//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and by diallers
-//!   that have no certificate; else in a certificate. A listener with a certificate shows either, one
-//!   without none but the key. What is pinned is the key in both cases, and then nothing else of a
-//!   certificate counts, its dates included.
+//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and
+//!   by diallers that have no certificate; else in a certificate. A listener with a certificate shows
+//!   either, one without none but the key. What is pinned is the key in both cases, and then nothing else
+//!   of a certificate counts, its dates included.
 //! * Both ends of a session's connection insist on its protocol, `mancom/1` (RFC 7301): who speaks TLS
 //!   and means something else is refused before a word of the session.
 //! * Tickets make further connections cheap (no signature, no chain); they bind the far end as it was

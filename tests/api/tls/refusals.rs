@@ -3,10 +3,11 @@
 use std::future::IntoFuture;
 
 use mancom::Identity;
+use rcgen::{BasicConstraints, IsCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{Authority, echoing, key, refused};
+use super::{Authority, echoing, key, refused, works};
 use crate::raw::{manager, soon};
 
 // behaviour: K7
@@ -77,6 +78,28 @@ async fn an_expired_certificate_one_to_come_and_one_of_another_name_are_told() {
         let text = refused(manager.connect(&at).ca(authority.file())).await;
         assert!(text.contains(said), "{text}");
     }
+}
+
+// behaviour: K7
+#[tokio::test]
+async fn a_certificate_that_is_an_authority_s_is_told_with_what_to_do() {
+    let (manager, authority) = (manager(|_| {}).await, Authority::new());
+    let server = authority.certify("localhost", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    let at = format!("{}?name=localhost", echoing(&manager, &server).await);
+    let connect = manager.connect(&at).ca(authority.file());
+    let error = soon(connect.into_future()).await.unwrap_err();
+    let all = format!("{:?}", mancom::Error::from(error));
+    assert!(
+        all.contains("is an authority's") && all.contains("--pin"),
+        "{all}"
+    );
+    assert!(!all.contains("EndEntity"), "{all}");
+    // What it says to do works.
+    let connect = manager.connect(&at).pin(server.public_key());
+    let mut stream = soon(connect.into_future()).await.unwrap();
+    works(&mut stream).await;
 }
 
 // behaviour: K7
