@@ -187,6 +187,8 @@ impl Driver {
             std::mem::take(&mut state.links)
         });
         for link in links {
+            // One of TLS is dropped with what it has: of a session that is over, all is acknowledged or
+            // given up.
             drop(parted(link.io, self.context.tasks().enter()));
         }
     }
@@ -379,6 +381,18 @@ impl Driver {
 
     pub(super) fn paths(&self) -> Vec<PathInfo> {
         self.with(|state, _| state.links.iter().map(|link| state.info(link)).collect())
+    }
+
+    /// Whether an open path may carry this label and does not owe an answer in silence.
+    pub(super) fn is_carried(&self, label: &Label) -> bool {
+        self.with(|state, _| {
+            let is_well = |path: PathId| {
+                let state = state.core.path_state(path);
+                state.is_some_and(|state| state.silent.is_none())
+            };
+            let mut open = state.open_paths();
+            open.any(|(path, _)| is_well(path) && state.core.permits(path, label))
+        })
     }
 
     pub(super) fn ways(&self, label: &Label) -> Vec<Way> {
