@@ -213,7 +213,7 @@ impl Door {
         self.shown(id);
         match first {
             Ok(Ok((stream, label))) => {
-                let who = Who::of(&driver, None, &self.asks.secure);
+                let who = Who::of(&driver, None, (&self.asks, None));
                 self.context.sessions().enter(who, &driver);
                 self.show(Ok(McStream::session_stream(driver, stream, label)))
             }

@@ -13,7 +13,7 @@
 //!
 //! One file answers each question: what a poll does, [`driver`](self); which networks a session is on
 //! and when it moves, `roam`; how a path is proved, `dial` and `greet`; what a listener keeps, and how
-//! much of it, `door`; which sessions are shared, `reuse`; servers that know nothing of mancom, `plain` and
+//! much of it, `door`; why its sessions wait, `withheld`; which sessions are shared, `reuse`; servers that know nothing of mancom, `plain` and
 //! [`hooks`]; what a message is and may meet, `message`.
 
 mod asked;
@@ -35,7 +35,6 @@ pub(crate) mod listen;
 pub(crate) mod message;
 mod pace;
 mod plain;
-pub(crate) mod refusals;
 pub(crate) mod report;
 mod reuse;
 mod roam;
@@ -46,6 +45,7 @@ mod standing;
 mod tend;
 pub(crate) mod tracker;
 mod whereabouts;
+mod withheld;
 
 use std::io;
 use std::pin::Pin;

@@ -4,12 +4,18 @@
 //! and where this end dialled, also where. In clear it is where this end dialled, for what somebody
 //! who dials says of itself is nobody's proof.
 //!
+//! And on which terms: what a `connect` was promised of every byte it sends (that the far end learns
+//! nothing of its networks, that it keeps to one of them, that no more go than so many a second) is kept by
+//! the session, so it shares one that was begun with the same promises or none. What is only asked for, its
+//! grace or its priority, is as the session has it.
+//!
 //! One entry for each such far end, of the latest session with it; what ended is swept out before the
 //! table is twice as large as what lives, and 64.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::asked::Asks;
 use super::driver::Driver;
 use super::secure::Secure;
 use crate::endpoint::Endpoint;
@@ -23,29 +29,62 @@ pub(super) type Key = std::convert::Infallible;
 /// Entries beyond twice the living ones.
 const SPARE: usize = 64;
 
-/// Who is at the far end of a session, and who this end is to it.
+/// What a session promises of every byte on it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Terms {
+    /// The far end is told nothing of the networks.
+    anonymous: bool,
+    /// They go over the network of this name alone.
+    only: Option<Arc<str>>,
+    /// No more of them a second.
+    rate_limit: Option<u64>,
+}
+
+impl Terms {
+    /// What was asked of a session, and on which network alone.
+    pub(super) fn of(asks: &Asks, only: Option<&Arc<str>>) -> Self {
+        Self {
+            anonymous: asks.anonymous,
+            only: only.cloned(),
+            rate_limit: asks.rate_limit,
+        }
+    }
+}
+
+/// Who is at the far end of a session, who this end is to it, and on which terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Who {
     /// Where it was dialled; `None` for a session that was accepted.
     pub(super) at: Option<String>,
     /// The key it proved, and the one that this end proved to it; `None` in clear.
     pub(super) keys: Option<(Key, Option<Key>)>,
+    pub(super) terms: Terms,
 }
 
 impl Who {
     /// The far end of a session that runs, if that can be known.
-    pub(super) fn of(driver: &Driver, dialled: Option<&Endpoint>, secure: &Secure) -> Option<Self> {
+    pub(super) fn of(
+        driver: &Driver,
+        dialled: Option<&Endpoint>,
+        (asks, only): (&Asks, Option<&Arc<str>>),
+    ) -> Option<Self> {
+        let (secure, terms) = (&asks.secure, Terms::of(asks, only));
         let at = dialled.map(place);
         let keys = keys(driver, secure);
         let known = at.is_some() && secure.is_clear() || keys.is_some();
-        known.then_some(Self { at, keys })
+        known.then_some(Self { at, keys, terms })
     }
 
     /// All who would do for a `connect`, best first.
-    pub(super) fn wanted(dialled: &Endpoint, secure: &Secure) -> Vec<Self> {
+    pub(super) fn wanted(
+        dialled: &Endpoint,
+        (asks, only): (&Asks, Option<&Arc<str>>),
+    ) -> Vec<Self> {
+        let (secure, terms) = (&asks.secure, Terms::of(asks, only));
         let at = Some(place(dialled));
         if secure.is_clear() {
-            return vec![Self { at, keys: None }];
+            let keys = None;
+            return vec![Self { at, keys, terms }];
         }
         let places = [at, None];
         let of = |at: Option<String>| secure.wanted().map(move |keys| (at.clone(), keys));
@@ -53,6 +92,7 @@ impl Who {
         let all = all.map(|(at, keys)| Self {
             at,
             keys: Some(keys),
+            terms: terms.clone(),
         });
         all.collect()
     }

@@ -17,7 +17,7 @@ use super::alpn;
 use super::below::Below;
 use super::explain::unspoken;
 use super::link::TlsLink;
-use super::verify::OfDiallers;
+use super::verify::{OfDiallers, Refused};
 use super::wish::{Defaults, Wish};
 use super::{Identity, PublicKey, TlsError, attributes, provider};
 use crate::endpoint::Endpoint;
@@ -33,9 +33,11 @@ pub(crate) struct Listening {
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
     pub(super) bare: [Arc<ServerConfig>; 2],
-    own: PublicKey,
+    #[cfg(feature = "quic")]
+    pub(super) refused: Arc<Refused>,
     /// Its connections are to carry sessions.
     session: bool,
+    own: PublicKey,
 }
 
 impl Listening {
@@ -51,16 +53,20 @@ impl Listening {
             let endpoint = endpoint.to_string();
             return Err(TlsError::NoIdentity { endpoint });
         };
+        let refused = Arc::default();
         let pair = |bare| {
-            let theirs = |bare_dialler| config(endpoint, &wish, &identity, bare, bare_dialler);
+            let theirs =
+                |bare_dialler| config(endpoint, &wish, &identity, [bare, bare_dialler], &refused);
             Ok::<_, TlsError>([theirs(false)?, theirs(true)?])
         };
         let certified = identity.is_certified().then(|| pair(false)).transpose()?;
         Ok(Self {
             certified,
             bare: pair(true)?,
-            own: identity.public_key(),
+            #[cfg(feature = "quic")]
+            refused,
             session: endpoint.is_session(),
+            own: identity.public_key(),
         })
     }
 
@@ -133,13 +139,18 @@ fn config(
     endpoint: &Endpoint,
     wish: &Wish,
     identity: &Identity,
-    bare: bool,
-    bare_dialler: bool,
+    [bare, bare_dialler]: [bool; 2],
+    refused: &Arc<Refused>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let asks = endpoint.is_session() || wish.trust.required || !wish.trust.is_unsaid();
     let verifier: Arc<dyn ClientCertVerifier> = match asks {
-        true => Arc::new(OfDiallers::new(&wish.trust, bare_dialler, &provider)?),
+        true => Arc::new(OfDiallers::new(
+            &wish.trust,
+            bare_dialler,
+            refused,
+            &provider,
+        )?),
         false => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver: Arc<dyn ResolvesServerCert> = match bare {

@@ -55,8 +55,8 @@
 //! | --- | --- | --- |
 //! | `name=HOST` | diallers | the name to ask for, and to be in a certificate; default: the host |
 //! | `pin=KEY,KEY` | both | as `.pin()` of the builders; a listener's contact is without it |
-//! | `alpn=NAME,NAME` | `tls` | the protocols to agree on, best first; `mcs` has its own |
-//! | `bare` | diallers, `tls` | asks for a bare key (RFC 7250), as `mcs` does where only keys are trusted |
+//! | `alpn=NAME,NAME` | `tls`, `quic` | the protocols to agree on, best first; sessions have their own |
+//! | `bare` | diallers, `tls`, `quic` | asks for a bare key (RFC 7250), as sessions do where only keys are trusted |
 //!
 //! What stands where it would not be heeded is refused.
 //!

@@ -45,13 +45,68 @@ async fn a_server_that_dials_its_client_gets_the_session_that_there_is() {
     arrives(&mut again, &near.session()).await;
     assert_eq!(far.session().paths().len(), 1, "no connection more");
 
-    // Without being asked to, or as somebody else, it is a session of its own.
-    for connect in [back().identity(&server), back().identity(&key()).reuse()] {
+    // Without being asked to, as somebody else, or on other terms, it is a session of its own.
+    let [known, stranger] = [back().identity(&server), back().identity(&key())];
+    let shared = || back().identity(&server).reuse();
+    for connect in [
+        known,
+        stranger.reuse(),
+        shared().anonymous(),
+        shared().rate_limit(1_000_000),
+    ] {
         let mut stream = dialled(connect).await;
         stream.write_all(b"anew").await.unwrap();
         let accepted = soon(own.accept()).await.unwrap();
         assert_eq!(accepted.session().paths().len(), 1);
     }
+}
+
+/// Who listens without telling of its networks goes on so in whatever is opened on what it accepted.
+// behaviour: EV-09
+#[tokio::test]
+async fn an_anonymous_listener_s_session_is_shared_by_the_anonymous() {
+    let [here, there] = [manager(|_| {}).await, manager(|_| {}).await];
+    let (client, server) = (key(), key());
+    let listen = there.listen("mcs://127.0.0.1:0").identity(&server);
+    let served = soon(listen.anonymous().into_future()).await.unwrap();
+    let own = listening(&here, &client).await;
+    let connect = here.connect(served.contact()).identity(&client);
+    let near = dialled(connect.pin(server.public_key())).await;
+    let _far = soon(served.accept()).await.unwrap();
+    let back = || {
+        let back = there.connect(own.contact()).pin(client.public_key());
+        back.identity(&server).reuse()
+    };
+    let mut other = dialled(back()).await;
+    other.write_all(b"anew").await.unwrap();
+    soon(own.accept()).await.unwrap();
+    let mut again = dialled(back().anonymous()).await;
+    arrives(&mut again, &near.session()).await;
+}
+
+/// A key is what counts, whichever of several it is and however the session that proved it was believed.
+#[tokio::test]
+async fn one_of_several_pins_finds_the_session() {
+    let [here, there] = [manager(|_| {}).await, manager(|_| {}).await];
+    let (client, server) = (key(), key());
+    let served = listening(&there, &server).await;
+    let dial = || here.connect(served.contact()).identity(&client);
+    let [right, other] = [server.public_key(), key().public_key()];
+    let _near = dialled(dial().pin(right)).await;
+    let far = soon(served.accept()).await.unwrap().session();
+    let mut again = dialled(dial().pin(other).pin(right).reuse()).await;
+    arrives(&mut again, &far).await;
+    // Without an identity it is somebody else.
+    let mut nobody = dialled(here.connect(served.contact()).pin(right).reuse()).await;
+    nobody.write_all(b"anew").await.unwrap();
+    assert!(
+        soon(served.accept())
+            .await
+            .unwrap()
+            .session()
+            .peer()
+            .is_none()
+    );
 }
 
 /// What two hold is one session, and whichever of them goes first leaves it to the other, both ways.

@@ -11,7 +11,7 @@ use mancom::{Label, Manager, McStream, Scout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Outcome, cellular, on, secs, sent_over, soon, wifi};
+use crate::support::{Outcome, cellular, on, secs, sent_over, settle, soon, wifi};
 
 const MB: u64 = 1_000_000;
 /// What of an allowance headers, acknowledgements and the end of a session may take.
@@ -47,6 +47,18 @@ async fn joined(
     label: Label,
 ) -> Result<(McStream, McStream), mancom::Error> {
     let listener = server.listen(at).await?;
+    let near = client.connect(at).label(label).await?;
+    let far = listener.accept().await?;
+    Ok((near, far))
+}
+
+/// As [`joined`], by a listener that knows the networks it is dialled over.
+async fn joined_there(
+    (client, server): (&Manager, &Manager),
+    at: &str,
+    label: Label,
+) -> Result<(McStream, McStream), mancom::Error> {
+    let listener = server.listen(at).label(Label::ANY).await?;
     let near = client.connect(at).label(label).await?;
     let far = listener.accept().await?;
     Ok((near, far))
@@ -184,6 +196,73 @@ async fn a_spent_budget_makes_traffic_wait_and_says_until_when(_: Networks) -> O
     let got = soon(secs(4_000), "the next period", far.read(&mut buffer)).await?;
     assert!(got > 0 && began.elapsed() <= secs(4_000));
     soon(secs(1), "the match", waiting).await.unwrap()?;
+    Ok(())
+}
+
+/// A listener dials no other network, so what it may not send waits; and says so as a dialler's does.
+// behaviour: X1
+#[mancom::test]
+async fn a_listeners_spent_budget_is_listed_until_another_path_carries(_: Networks) -> Outcome {
+    let limit = Limit::new("background", "if=wlan*")?.bytes(MB, period(100_000));
+    let (server, client, networks) = world(limit).await;
+    networks.up(wifi());
+    let (mut near, mut far) =
+        joined_there((&client, &server), "mem://there", Label::BACKGROUND).await?;
+    assert!(server.pending().is_empty());
+    let writing = tokio::spawn(async move {
+        let written = far.write_all(&vec![7; 3 << 20]).await;
+        written.map(|()| far)
+    });
+    let (mut buffer, mut read) = (vec![0; 64 << 10], 0);
+    while let Ok(got) = tokio::time::timeout(secs(30), near.read(&mut buffer)).await {
+        read += got?;
+    }
+    assert!(read as u64 <= MB, "{read} bytes");
+    let pending = server.pending();
+    let [waits] = &pending[..] else {
+        panic!("{pending:?}");
+    };
+    assert_eq!((waits.kind, waits.label), ("stream", Label::BACKGROUND));
+    let blocked = waits.blocked.as_ref().expect("it says why");
+    let reasons = &blocked.networks[0].reasons;
+    assert!(matches!(reasons[..], [Reason::Spent { .. }]), "{reasons:?}");
+    assert!(blocked.hint().contains("has spent"), "{}", blocked.hint());
+    // The other end brings another network.
+    networks.up(cellular().metered(false));
+    while read < 3 << 20 {
+        read += soon(secs(5), "the rest", near.read(&mut buffer)).await?;
+    }
+    assert!(server.pending().is_empty(), "nothing is held back");
+    let far = writing.await.unwrap()?;
+    assert_eq!(far.stats().written, 3 << 20);
+    Ok(())
+}
+
+// behaviour: X1 X4
+#[mancom::test]
+async fn what_is_written_once_the_budget_is_spent_is_listed_and_withdrawn(_: Networks) -> Outcome {
+    let limit = Limit::new("background", "if=wlan*")?.bytes(MB, period(100_000));
+    let (server, client, networks) = world(limit).await;
+    networks.up(wifi());
+    let both = (&client, &server);
+    let (near, mut far) = joined_there(both, "mem://first", Label::BACKGROUND).await?;
+    swallow(near);
+    let spent = tokio::time::timeout(secs(30), far.write_all(&vec![7; 9 << 20])).await;
+    assert!(spent.is_err(), "it is spent");
+    far.abort();
+    let (_near, mut far) = joined_there(both, "mem://second", Label::ANY).await?;
+    settle().await;
+    assert!(server.pending().is_empty(), "{:?}", server.pending());
+    far.write_labelled(Label::BACKGROUND, b"waits").await?;
+    settle().await;
+    let operation = far.session().operation();
+    let pending: Vec<_> = server.pending().iter().map(|op| op.id).collect();
+    assert_eq!(pending, [operation.id()]);
+    assert!(operation.blocked().is_some());
+    server.cancel(&operation);
+    settle().await;
+    assert!(server.pending().is_empty());
+    assert!(far.write_all(b"over").await.is_err(), "its session ended");
     Ok(())
 }
 

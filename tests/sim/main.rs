@@ -14,6 +14,7 @@ mod paths;
 #[cfg(feature = "config")]
 mod reload;
 mod resources;
+mod reuse;
 mod roaming;
 mod run;
 #[cfg(feature = "tls")]

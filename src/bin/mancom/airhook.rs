@@ -214,10 +214,14 @@ impl Link {
     /// A packet, and those behind it.
     fn receive(&mut self, first: io::Result<usize>, buffer: &mut [u8]) -> io::Result<()> {
         let mut received = lost(first)?;
-        for _ in 0..TURN {
-            let Some(length) = received else { break };
+        let mut left = TURN;
+        while let Some(length) = received {
             // What is rejected is not for us, or will come again.
             let _ = self.core.receive(Instant::now(), &buffer[..length]);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
             received = lost(self.socket.try_recv(buffer))?;
         }
         Ok(())

@@ -51,13 +51,16 @@ impl Plan {
             // The socket may tell of the loss before the snapshot does.
             Some(Tried::Failed(_)) if !self.admits(way.as_ref(), label) => Ok(Tried::Gone),
             Some(tried) => Ok(tried),
-            None => {
-                let text = "no answer before the deadline";
-                let error = io::Error::new(io::ErrorKind::TimedOut, text);
-                self.note(way.as_ref(), watch, error);
-                Err(self.late(None))
-            }
+            None => Err(self.unanswered(way.as_ref(), watch)),
         }
+    }
+
+    /// The deadline passed during an attempt.
+    pub(super) fn unanswered(&mut self, way: Option<&Network>, watch: &Stopwatch) -> ConnectError {
+        let text = "no answer before the deadline";
+        let error = io::Error::new(io::ErrorKind::TimedOut, text);
+        self.note(way, watch, error);
+        self.late(None)
     }
 
     async fn attempt(

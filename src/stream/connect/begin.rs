@@ -1,6 +1,7 @@
 //! The first path stands: a stream begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attempt::First;
 use super::plan::Plan;
@@ -14,10 +15,16 @@ use crate::stream::driver::{self, Driver};
 use crate::stream::error::ConnectError;
 use crate::stream::hooks::{self, DynHook};
 use crate::stream::plain::Plain;
+use crate::stream::report::Stopwatch;
 use crate::stream::reuse::Who;
 use crate::stream::roam::Roamer;
 use crate::stream::tend::Target;
 use crate::transport::ByteLink;
+
+/// A path of a session to share is looked for once in the time for which one may be silent, but no more
+/// and no less often than this.
+const LEAST_LOOK: Duration = Duration::from_millis(100);
+const MOST_LOOK: Duration = Duration::from_secs(1);
 
 impl Plan {
     /// The first path stands: the session, its task, and its first stream.
@@ -42,7 +49,7 @@ impl Plan {
         &mut self,
         hook: &mut Option<Box<dyn DynHook>>,
     ) -> Result<Option<McStream>, ConnectError> {
-        for who in Who::wanted(&self.given, &self.asks.secure) {
+        for who in Who::wanted(&self.given, (&self.asks, self.only.as_ref())) {
             let Some(driver) = self.context.sessions().find(&who) else {
                 continue;
             };
@@ -52,12 +59,61 @@ impl Plan {
                 None => self.label,
             };
             // One that ends just now, or has all the streams it may, is none to share.
-            if let Ok(id) = driver.open(label) {
-                let stream = McStream::session_stream(driver, id, label);
-                return Ok(Some(observed(stream, hook.take())));
+            let Ok(id) = driver.open(label) else {
+                continue;
+            };
+            let stream = McStream::session_stream(Arc::clone(&driver), id, label);
+            match self.carried(&driver, label).await {
+                Ok(true) => return Ok(Some(observed(stream, hook.take()))),
+                Ok(false) => {}
+                Err(error) => {
+                    stream.abort();
+                    return Err(error);
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Where there is a deadline, waits until then for a path that carries a stream of a session that is
+    /// shared; whether the session is alive. The stream is open meanwhile, for what is dialled depends on
+    /// what is to be carried.
+    async fn carried(&mut self, driver: &Arc<Driver>, label: Label) -> Result<bool, ConnectError> {
+        if self.deadline.is_none() || driver.is_carried(&label) {
+            return Ok(true);
+        }
+        let watch = Stopwatch::new();
+        let stall = self.context.settings().stall;
+        let look = stall.clamp(LEAST_LOOK, MOST_LOOK);
+        let mut events = driver.events();
+        // It may be in a back-off that is longer than the deadline.
+        driver.operation().nudge();
+        while !driver.is_carried(&label) {
+            tokio::select! {
+                biased;
+                () = Clock::reached(self.deadline) => return Err(self.uncarried(driver, &watch).await),
+                event = events.next() => if event.is_none() {
+                    return Ok(false);
+                },
+                () = self.operation.nudged() => driver.operation().nudge(),
+                // A silent path that moves again is no event.
+                () = tokio::time::sleep(look) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// The deadline passed without a path of the session that was to be shared: no network matches, or
+    /// nobody answered over those that do.
+    async fn uncarried(&mut self, driver: &Driver, watch: &Stopwatch) -> ConnectError {
+        let mut way = None;
+        if driver.destination().is_some() {
+            match self.wait().await {
+                Ok(matched) => way = matched.networks.into_iter().next(),
+                Err(error) => return error,
+            }
+        }
+        self.unanswered(way.as_ref(), watch)
     }
 
     fn begin_plain(
@@ -107,7 +163,7 @@ impl Plan {
         driver
             .attach(path, link, way, remote)
             .expect("the first path of a new session");
-        let who = Who::of(&driver, Some(&self.given), &self.asks.secure);
+        let who = Who::of(&driver, Some(&self.given), (&self.asks, self.only.as_ref()));
         self.context.sessions().enter(who, &driver);
         let id = driver
             .open(label)

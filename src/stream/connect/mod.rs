@@ -125,12 +125,16 @@ impl Connect {
     /// Opens the stream on a session that this manager already has with the same far end, whoever of the two
     /// dialled, instead of beginning another; the other end gets it from
     /// [`Session::accept`](crate::Session::accept). Where there is none that lives, or it has all the streams
-    /// it may, a session begins as ever. Default: a session of its own.
+    /// it may, a session begins as ever. Default: a session of its own. A session that has no path just now is
+    /// shared too; where there is a [deadline](Self::within) this waits until then for one that carries it,
+    /// and the far end may see a stream that is reset.
     ///
     /// The same is, of `mcs://`, whoever proved a key that is [pinned](Self::pin) here, to the identity that
     /// this asks with, if it was dialled at the same place, or dialled this process itself; of `mc://`
-    /// whoever was dialled at the same place. What the session was begun with stays: its grace, its
-    /// [priority](Self::priority), its [limit](Self::rate_limit), its networks.
+    /// whoever was dialled at the same place. What is promised of every byte has to be the same at both: that
+    /// it is [anonymous](Self::anonymous) or not, its [limit](Self::rate_limit), and the network that it is
+    /// [on](Self::on). What else the session was begun with stays: its grace, its
+    /// [priority](Self::priority).
     pub fn reuse(mut self) -> Self {
         self.shares = true;
         self

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::withheld::Held;
 use super::sockets::Link;
 use super::state::State;
 use crate::account::{Accounts, Gate, Limit, Row};
 use crate::clock::Clock;
+use crate::label::Label;
 use crate::label::matching::Policy;
 use crate::proto::session::{Tally, Toll};
 
@@ -122,6 +124,30 @@ impl State {
         link.fees.settle(now, &mut before);
         link.fees.taken = vec![0; gates.len()];
         link.fees.gates = gates;
+    }
+
+    /// The most urgent label that no path carries, where one would if its budget were not spent. What it
+    /// found of the labels is what is known of them from now on.
+    pub(in crate::stream) fn held_back(&mut self) -> Option<Held> {
+        if self.terms.limits.is_empty() || self.core.closed().is_some() {
+            return None;
+        }
+        let mut labels = self.core.live_labels();
+        self.roamer_knows(&labels);
+        labels.sort_by_key(Label::urgency);
+        let open = || self.links.iter().filter(|link| link.dead.is_none());
+        labels.into_iter().find_map(|label| {
+            if open().any(|link| self.core.permits(link.path, &label)) {
+                return None;
+            }
+            let lasting = |link: &&Link| self.core.permits_but_for_budgets(link.path, &label);
+            let link = open().find(lasting)?;
+            Some(Held {
+                label,
+                on: link.network.clone()?,
+                peer: link.io.peer(),
+            })
+        })
     }
 
     /// Counts what went and came over every path since the last time.

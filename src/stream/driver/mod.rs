@@ -383,6 +383,18 @@ impl Driver {
         self.with(|state, _| state.links.iter().map(|link| state.info(link)).collect())
     }
 
+    /// Whether an open path may carry this label and does not owe an answer in silence.
+    pub(super) fn is_carried(&self, label: &Label) -> bool {
+        self.with(|state, _| {
+            let is_well = |path: PathId| {
+                let state = state.core.path_state(path);
+                state.is_some_and(|state| state.silent.is_none())
+            };
+            let mut open = state.open_paths();
+            open.any(|(path, _)| is_well(path) && state.core.permits(path, label))
+        })
+    }
+
     pub(super) fn ways(&self, label: &Label) -> Vec<Way> {
         self.with(|state, now| state.core.ways(now, label))
     }

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 
 use super::super::roam::{Roamer, changed};
 use super::super::tracker::Guard;
+use super::super::withheld::Withheld;
 use super::sockets::READS;
 use super::wakers::WATCH;
 use super::{Driver, State};
@@ -29,6 +30,7 @@ pub(in crate::stream) fn spawn(
         let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
         let registry = driver.context.registry();
         // A roamer waits for snapshots itself, in this task.
+        let mut withheld = Withheld::default();
         let mut snapshots = roamer.is_none().then(|| changed(registry.snapshots()));
         let mut revised = changed(registry.revised());
         // A timer stands still while the machine sleeps; what it is set for does not.
@@ -47,10 +49,11 @@ pub(in crate::stream) fn spawn(
                 revised = changed(receiver);
             }
             let served = driver.poll_serve(cx, sleep.as_mut());
-            if served.is_pending()
-                && let Some(roamer) = &mut roamer
-            {
-                roamer.poll(cx, &driver);
+            if served.is_pending() {
+                match &mut roamer {
+                    Some(roamer) => roamer.poll(cx, &driver),
+                    None => withheld.poll(cx, &driver),
+                }
             }
             served
         });

@@ -86,7 +86,7 @@ pub(in crate::stream) struct State {
     pub(super) anonymous: bool,
     /// A listener's way to tell where else it can be dialled, and what it told last.
     pub(super) advertise: Option<(Advertise, Vec<SocketAddr>)>,
-    /// What a dialler's roamer has in mind.
+    /// What a dialler's roamer has in mind, or whoever looks at what a listener's budgets hold back.
     mind: Mind,
 }
 
@@ -157,7 +157,8 @@ impl State {
 
     /// Something is written, or a stream opened, under this label.
     pub(super) fn note_label(&mut self, label: &Label) {
-        if !self.mind.labels.contains(label) && self.core.role() == Role::Dialler {
+        let heeded = self.core.role() == Role::Dialler || !self.terms.limits.is_empty();
+        if heeded && !self.mind.labels.contains(label) {
             self.mind.labels.push(*label);
             self.mind.changed = true;
         }
@@ -166,7 +167,9 @@ impl State {
     /// Whether the roamer is to look at the traffic again.
     fn traffic_changed(&mut self) -> bool {
         if self.core.role() != Role::Dialler {
-            return false;
+            let changed = std::mem::take(&mut self.mind.changed);
+            self.unsettled |= changed;
+            return changed;
         }
         let last = self.core.interactive_at();
         let (known, at) = self.mind.interactive;

@@ -261,8 +261,9 @@ impl Session {
     ///
     /// While a dialler's session has no path and no network fits, it is pending under this number with
     /// its grace as the deadline; [`nudge`](Operation::nudge) ends a back-off between two attempts, and
-    /// [`cancel`](crate::cancel) while it is pending ends the session. At a listener, and without a
-    /// [hook](crate::hooks) on a plain stream, it names what never waits.
+    /// [`cancel`](crate::cancel) while it is pending ends the session. At a listener it is pending while a
+    /// [limit](crate::account::Limit) that is spent holds back what it has to send, and without a
+    /// [hook](crate::hooks) on a plain stream it names what never waits.
     pub fn operation(&self) -> Operation {
         match &*self.0 {
             Held::Session(driver) => driver.operation(),

@@ -164,8 +164,8 @@ async fn attributes_that_would_not_be_heeded_are_refused() {
     let (manager, authority) = (manager(|_| {}).await, Authority::new());
     let identity = authority.certify("localhost", |_| {});
     for (query, of, said) in [
-        ("alpn=h2", "mcs", "`alpn` is of tls:// alone"),
-        ("bare", "mcs", "`bare` is of tls:// alone"),
+        ("alpn=h2", "mcs", "`alpn` is of tls:// and quic://"),
+        ("bare", "mcs", "`bare` is of tls:// and quic://"),
         ("name=a", "mcs", "`name` is for who dials"),
         ("name=a", "tls", "`name` is for who dials"),
         ("bare", "tls", "`bare` is for who dials"),
@@ -179,7 +179,7 @@ async fn attributes_that_would_not_be_heeded_are_refused() {
         let connect = manager.connect(format!("mcs://127.0.0.1:9?{query}"));
         let error = soon(connect.ca(authority.file()).into_future()).await;
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("is of tls:// alone"), "{error}");
+        assert!(error.contains("is of tls:// and quic://"), "{error}");
     }
 }
 
