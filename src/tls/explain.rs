@@ -94,9 +94,7 @@ fn text(error: &Error) -> String {
         Error::NoCertificatesPresented => {
             "the far end shows neither a certificate nor a key, which is required here".into()
         }
-        Error::NoApplicationProtocol => {
-            "the far end asks for none of the protocols spoken here (ALPN)".into()
-        }
+        Error::NoApplicationProtocol => "the two ends have no protocol in common (ALPN)".into(),
         Error::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge
             | InvalidMessage::HandshakePayloadTooLarge
@@ -107,6 +105,7 @@ fn text(error: &Error) -> String {
         Error::PeerMisbehaved(fault) => misbehaves(&format!("{fault:?}")),
         Error::InappropriateMessage { got_type, .. } => undue(&format!("{got_type:?}")),
         Error::InappropriateHandshakeMessage { got_type, .. } => undue(&format!("{got_type:?}")),
+        Error::General(fault) => format!("TLS: {}", worded(fault)),
         error => format!("TLS: {}", worded(&error.to_string())),
     }
 }
@@ -366,14 +365,11 @@ mod tests {
                 PeerIncompatible::UnsolicitedCertificateTypeExtension.into(),
                 "bare key",
             ),
-            (
-                Error::NoApplicationProtocol,
-                "none of the protocols spoken here (ALPN)",
-            ),
+            (Error::NoApplicationProtocol, "no protocol in common (ALPN)"),
             (Error::DecryptError, "TLS: cannot decrypt"),
             (
                 Error::General("peer is incompatible: NoKxGroupsInCommon".into()),
-                ": no kx groups in common",
+                "TLS: peer is incompatible: no kx groups in common",
             ),
             (
                 InvalidMessage::InvalidContentType.into(),

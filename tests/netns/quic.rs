@@ -3,7 +3,7 @@
 use crate::isolation::{Case, cases};
 use crate::lab::{Host, Lab, mancom};
 use crate::process::{Program, until};
-use crate::secure::{keys, pattern};
+use crate::secure::{Pinned, keys, pattern};
 use std::time::Duration;
 
 pub(crate) const CASES: &[Case] = cases![quic:
@@ -38,27 +38,12 @@ fn a_pinned_session_moves_and_outlives_its_networks() {
     server.reachable_at("10.9.0.1/32");
     one.limit("100mbit");
     two.limit("100mbit");
-    let folder = tempfile::tempdir().unwrap();
-    let [alice, bob] = keys(&client, &folder);
     let at = format!("mc+quic://{AT}");
-    let (there, back) = (pattern(30_000_000, 1), pattern(30_000_000, 2));
-    let listen = [
-        "cat",
-        "--listen",
-        &at,
-        "--identity",
-        &alice.0,
-        "--pin",
-        &bob.1,
-    ];
-    let mut listening = Program::start(&mut mancom(&server, &listen), back.clone());
-    until_taken(&server, &mut listening);
-    let connect = ["cat", &at, "--identity", &bob.0, "--pin", &alice.1];
-    let mut connected = Program::start(&mut mancom(&client, &connect), there.clone());
+    let mut session = Pinned::begin(&client, &server, &at, 30_000_000, until_taken);
     let mut goes_on = |interface: &str| {
         let before = client.bytes_sent(interface);
         until("more of the bytes", LIMIT, || {
-            assert!(connected.is_running() && listening.is_running());
+            session.goes_on();
             client.bytes_sent(interface) > before + 2_000_000
         });
     };
@@ -74,16 +59,7 @@ fn a_pinned_session_moves_and_outlives_its_networks() {
     two.down();
     one.up();
     goes_on("eth0");
-    let (connected, listening) = (connected.finish(LIMIT), listening.finish(LIMIT));
-    println!("{}\n{}", connected.stderr, listening.stderr);
-    assert_eq!(connected.status.code(), Some(0));
-    assert_eq!(listening.status.code(), Some(0));
-    assert!(connected.stdout == back, "what came back is what was sent");
-    assert!(listening.stdout == there, "what went there is what arrived");
-    for (program, other) in [(&connected, &alice), (&listening, &bob)] {
-        let known = format!("the other side is {}", other.1);
-        assert!(program.stderr.contains(&known), "{}", program.stderr);
-    }
+    session.finish();
 }
 
 /// A client and a server, and the link between.

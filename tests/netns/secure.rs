@@ -61,31 +61,71 @@ pub(crate) fn pattern(length: usize, seed: u8) -> Vec<u8> {
         .collect()
 }
 
+/// The command at both ends of a session, each with the other's key pinned and with as many bytes for it.
+pub(crate) struct Pinned {
+    connected: Program,
+    listening: Program,
+    keys: [String; 2],
+    sent: [Vec<u8>; 2],
+    _folder: TempDir,
+}
+
+impl Pinned {
+    /// Listens at the server, waits until that is `taken`, and connects from the client.
+    pub(crate) fn begin(
+        client: &Host,
+        server: &Host,
+        at: &str,
+        bytes: usize,
+        taken: fn(&Host, &mut Program),
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [alice, bob] = keys(client, &folder);
+        let [there, back] = [1, 2].map(|seed| pattern(bytes, seed));
+        let listen = ["cat", "--listen", at];
+        let listen = [&listen[..], &["--identity", &alice.0, "--pin", &bob.1]].concat();
+        let mut listening = Program::start(&mut mancom(server, &listen), back.clone());
+        taken(server, &mut listening);
+        let connect = ["cat", at, "--identity", &bob.0, "--pin", &alice.1];
+        let connected = Program::start(&mut mancom(client, &connect), there.clone());
+        Self {
+            connected,
+            listening,
+            keys: [alice.1, bob.1],
+            sent: [back, there],
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn goes_on(&mut self) {
+        assert!(self.connected.is_running() && self.listening.is_running());
+    }
+
+    /// All of it arrived, and each said who the other is. How the client ended.
+    pub(crate) fn finish(self) -> Finished {
+        let ended = [self.connected, self.listening].map(|program| program.finish(LIMIT));
+        for ((program, other), sent) in ended.iter().zip(&self.keys).zip(&self.sent) {
+            println!("{}", program.stderr);
+            assert_eq!(program.status.code(), Some(0));
+            assert!(program.stdout == *sent, "what arrived is what was sent");
+            let known = format!("the other side is {other}");
+            assert!(program.stderr.contains(&known), "{}", program.stderr);
+        }
+        let [connected, _] = ended;
+        connected
+    }
+}
+
 // behaviour: T2
 fn pinned_keys_meet_and_outlive_their_networks() {
     let lab = Lab::new();
     let (client, server, link) = pair(&lab);
     link.limit("200mbit");
-    let folder = tempfile::tempdir().unwrap();
-    let [alice, bob] = keys(&client, &folder);
     let at = format!("mcs://{AT}");
-    let (there, back) = (pattern(20_000_000, 1), pattern(20_000_000, 2));
-    let listen = [
-        "cat",
-        "--listen",
-        &at,
-        "--identity",
-        &alice.0,
-        "--pin",
-        &bob.1,
-    ];
-    let mut listening = Program::start(&mut mancom(&server, &listen), back.clone());
-    until_taken(&server, &mut listening);
-    let connect = ["cat", &at, "--identity", &bob.0, "--pin", &alice.1];
-    let mut connected = Program::start(&mut mancom(&client, &connect), there.clone());
+    let mut session = Pinned::begin(&client, &server, &at, 20_000_000, until_taken);
     for part in [5_000_000, 10_000_000] {
         until("a part of the bytes", LIMIT, || {
-            assert!(connected.is_running() && listening.is_running());
+            session.goes_on();
             client.bytes_sent("eth0") > part
         });
         // Another epoch: the path that was there is gone, and the next is proved again.
@@ -94,22 +134,7 @@ fn pinned_keys_meet_and_outlive_their_networks() {
         link.up();
         link.restore_address();
     }
-    let (connected, listening) = (connected.finish(LIMIT), listening.finish(LIMIT));
-    println!("{}\n{}", connected.stderr, listening.stderr);
-    assert_eq!(connected.status.code(), Some(0));
-    assert_eq!(listening.status.code(), Some(0));
-    assert!(connected.stdout == back, "what came back is what was sent");
-    assert!(listening.stdout == there, "what went there is what arrived");
-    assert!(
-        connected
-            .stderr
-            .contains(&format!("the other side is {}", alice.1))
-    );
-    assert!(
-        listening
-            .stderr
-            .contains(&format!("the other side is {}", bob.1))
-    );
+    let connected = session.finish();
     let ups = connected.stderr.matches("up").count();
     assert!(ups > 1, "more than one path came");
 }
