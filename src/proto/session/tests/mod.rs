@@ -1,5 +1,6 @@
 //! The session core over [`Pair`](crate::proto::pair::Pair).
 
+mod choose;
 mod ends;
 mod flow;
 mod hostile;
