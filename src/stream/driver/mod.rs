@@ -30,7 +30,7 @@ mod waits;
 mod wakers;
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
@@ -139,11 +139,9 @@ impl Driver {
         let samples = std::mem::take(&mut state.samples);
         let counted = std::mem::take(&mut state.counted);
         let detached = state.detachment();
-        let deferred = self.wakers.unlocked();
+        let meanwhile = self.wakers.unlocked();
         drop(state);
-        if deferred {
-            self.wakers.wake_now();
-        }
+        self.wakers.meanwhile(meanwhile);
         if rearm {
             self.wakers.nudge();
         }
@@ -158,6 +156,12 @@ impl Driver {
             tell(word, bytes);
         }
         result
+    }
+
+    /// Whether somebody is under the lock, who then wakes the session's task after it.
+    fn is_held(&self) -> bool {
+        // The marks of whoever panicked under it stay.
+        self.wakers.wants_lock() && matches!(self.state.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     pub(super) fn on_detached(&self, tell: TellDetached) {

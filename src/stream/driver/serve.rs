@@ -35,7 +35,15 @@ pub(in crate::stream) fn spawn(
         let mut revised = changed(registry.revised());
         // A timer stands still while the machine sleeps; what it is set for does not.
         let mut jumped = std::pin::pin!(Clock::jumped());
+        let mut deferred = false;
         let serving = std::future::poll_fn(|cx| {
+            driver.wakers.register_driver(cx.waker());
+            // Bulk holds the lock most of the time, and takes it again sooner than a thread that sleeps for
+            // it wakes: its thread serves, once it has nothing to do. Twice in a row nothing is put off.
+            deferred = !deferred && driver.is_held();
+            if deferred {
+                return Poll::Pending;
+            }
             while jumped.as_mut().poll(cx).is_ready() {
                 jumped.set(Clock::jumped());
             }
@@ -78,7 +86,6 @@ impl Driver {
         cx: &mut TaskContext<'_>,
         mut sleep: Pin<&mut tokio::time::Sleep>,
     ) -> Poll<()> {
-        self.wakers.register_driver(cx.waker());
         // Looks up the time asleep, for all that follows.
         let _ = Clock::now();
         loop {

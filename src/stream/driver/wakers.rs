@@ -21,6 +21,12 @@ pub(super) const WATCH: Duration = Duration::from_millis(10);
 const LOCKED: u8 = 1;
 /// A wake-up came meanwhile.
 const DEFERRED: u8 = 2;
+/// The driver came meanwhile.
+const WANTED: u8 = 4;
+
+/// What came while the session's lock was held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Meanwhile(u8);
 
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
@@ -43,10 +49,29 @@ impl Wakers {
         self.lock.fetch_or(LOCKED, Ordering::AcqRel);
     }
 
-    /// To be called while the lock is still held; whether `wake` is to be called after it.
+    /// To be called while the lock is still held, and [`meanwhile`](Self::meanwhile) after it.
     #[must_use]
-    pub(super) fn unlocked(&self) -> bool {
-        self.lock.swap(0, Ordering::AcqRel) & DEFERRED != 0
+    pub(super) fn unlocked(&self) -> Meanwhile {
+        Meanwhile(self.lock.swap(0, Ordering::AcqRel))
+    }
+
+    /// Wakes whom the lock kept waiting.
+    pub(super) fn meanwhile(&self, Meanwhile(came): Meanwhile) {
+        if came & DEFERRED != 0 {
+            self.wake_now();
+        }
+        if came & WANTED != 0 {
+            self.nudge();
+        }
+    }
+
+    /// Whether the session's lock is held: whoever holds it wakes the driver after it.
+    pub(super) fn wants_lock(&self) -> bool {
+        let held = self.lock.fetch_or(WANTED, Ordering::AcqRel) & LOCKED != 0;
+        if !held {
+            self.lock.fetch_and(!WANTED, Ordering::AcqRel);
+        }
+        held
     }
 
     /// Makes this task the steward.
@@ -188,11 +213,36 @@ mod tests {
         wakers.locked();
         Waker::from(Arc::clone(&wakers)).wake();
         assert_eq!(steward.0.load(Ordering::SeqCst), 0);
-        assert!(wakers.unlocked());
-        wakers.wake_now();
+        let meanwhile = wakers.unlocked();
+        assert_eq!(steward.0.load(Ordering::SeqCst), 0);
+        wakers.meanwhile(meanwhile);
         assert_eq!(steward.0.load(Ordering::SeqCst), 1);
+        wakers.set_steward(&waker);
         wakers.locked();
-        assert!(!wakers.unlocked(), "nothing came meanwhile");
+        wakers.meanwhile(wakers.unlocked());
+        assert_eq!(
+            steward.0.load(Ordering::SeqCst),
+            1,
+            "nothing came meanwhile"
+        );
+    }
+
+    #[test]
+    fn wakes_the_driver_that_came_while_the_lock_was_held_and_no_other_time() {
+        let wakers = Wakers::default();
+        let (driver, waker) = counter();
+        wakers.register_driver(&waker);
+        assert!(!wakers.wants_lock());
+        wakers.locked();
+        wakers.meanwhile(wakers.unlocked());
+        assert_eq!(driver.0.load(Ordering::SeqCst), 0, "it need not wait");
+        wakers.locked();
+        assert!(wakers.wants_lock());
+        let meanwhile = wakers.unlocked();
+        assert_eq!(driver.0.load(Ordering::SeqCst), 0, "the lock is held still");
+        wakers.meanwhile(meanwhile);
+        assert_eq!(driver.0.load(Ordering::SeqCst), 1);
+        assert!(!wakers.wants_lock());
     }
 
     #[test]
