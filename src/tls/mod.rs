@@ -56,7 +56,7 @@
 //! | `name=HOST` | diallers | the name to ask for, and to be in a certificate; default: the host |
 //! | `pin=KEY,KEY` | both | as `.pin()` of the builders; a listener's contact is without it |
 //! | `alpn=NAME,NAME` | `tls`, `quic` | the protocols to agree on, best first; sessions have their own |
-//! | `bare` | diallers, `tls`, `quic` | asks for a bare key (RFC 7250), as sessions do where only keys are trusted |
+//! | `bare` | diallers, `tls`, `quic` | a bare key (RFC 7250); sessions have it where keys alone count |
 //!
 //! What stands where it would not be heeded is refused.
 //!
