@@ -32,10 +32,10 @@ use super::context::Context;
 use super::crowd::{Crowd, Source};
 use super::driver::{Advertise, Driver};
 use super::error::AcceptError;
-use super::refusals::Refusals;
 use crate::clock::Clock;
 use crate::proto::session::handshake::{CookieKey, Credentials};
 use crate::proto::session::{CloseReason, SessionId};
+use crate::transport::refusals::Refusals;
 
 /// A session, and what an attach to it needs.
 pub(super) struct Known {

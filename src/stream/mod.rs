@@ -35,7 +35,6 @@ pub(crate) mod listen;
 pub(crate) mod message;
 mod pace;
 mod plain;
-pub(crate) mod refusals;
 pub(crate) mod report;
 mod reuse;
 mod roam;

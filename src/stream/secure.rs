@@ -184,22 +184,21 @@ fn is_secured(link: &dyn ByteLink) -> bool {
 /// Says goodbye on a connection that nobody holds any more: a far end in TLS takes one that ends without
 /// a word for torn. A shutdown waits for those that nobody's system would send the rest of.
 pub(super) fn finish(link: Box<dyn ByteLink>, alive: Guard) {
-    let Some(link) = parted(link, alive) else {
+    let Some((link, alive)) = parted(link, alive) else {
         return;
     };
     #[cfg(feature = "tls")]
-    crate::tls::finish(link);
+    crate::tls::finish(link, alive);
     #[cfg(not(feature = "tls"))]
-    drop(link);
+    drop((link, alive));
 }
 
-/// Drops a connection, and where no system sends what it took has a shutdown wait until that arrived;
-/// any other is handed back.
+/// Drops a connection of QUIC or Airhook, and has a shutdown wait until what it took arrived; any other is handed back.
 #[cfg_attr(
     not(any(feature = "quic", feature = "airhook")),
     expect(clippy::unnecessary_wraps, reason = "as with the feature")
 )]
-pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<Box<dyn ByteLink>> {
+pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<(Box<dyn ByteLink>, Guard)> {
     #[cfg(feature = "quic")]
     if (&*link as &dyn std::any::Any).is::<QuicLink>() {
         let link: Box<dyn std::any::Any> = link;
@@ -213,8 +212,7 @@ pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<Box<dyn By
         link.part(alive);
         return None;
     }
-    drop(alive);
-    Some(link)
+    Some((link, alive))
 }
 
 /// How safe a connection is, its exporter, and who is at its far end.

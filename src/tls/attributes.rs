@@ -11,10 +11,10 @@ pub(super) fn check(endpoint: &Endpoint, listener: bool) -> Result<(), TlsError>
     for attribute in ATTRIBUTES.into_iter().filter(|name| endpoint.has(name)) {
         let fault = match attribute {
             "alpn" if endpoint.is_session() => {
-                "is of tls:// alone: sessions have a protocol of their own"
+                "is of tls:// and quic://: sessions have a protocol of their own"
             }
             "bare" if endpoint.is_session() => {
-                "is of tls:// alone: mcs:// asks for a bare key where only keys are trusted"
+                "is of tls:// and quic://: sessions ask for a bare key where only keys are trusted"
             }
             "bare" | "name" if listener => {
                 "is for who dials: a listener shows what its identity has"
@@ -25,7 +25,7 @@ pub(super) fn check(endpoint: &Endpoint, listener: bool) -> Result<(), TlsError>
         return Err(TlsError::Attribute {
             endpoint: endpoint.to_string(),
             attribute,
-            fault,
+            fault: fault.into(),
         });
     }
     Ok(())
@@ -51,6 +51,10 @@ mod tests {
             ("mcs://a:1?pin=x", [true, true]),
             ("mcs+unix:///a?name=b", [true, false]),
             ("mcs://a:1?pin=x&alpn=h2", [false, false]),
+            ("quic://a:1?alpn=h2", [true, true]),
+            ("quic://a:1?bare", [true, false]),
+            ("mc+quic://a:1?alpn=h2", [false, false]),
+            ("mc+quic://a:1?bare", [false, false]),
         ] {
             let parsed: Endpoint = endpoint.parse().expect("an endpoint");
             for (listener, taken) in [false, true].into_iter().zip(taken) {

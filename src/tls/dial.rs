@@ -10,13 +10,14 @@ use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use tokio_rustls::TlsConnector;
 
+use super::alpn::{self, is_own};
 use super::below::Below;
 use super::explain::unspoken;
 use super::known::Known;
-use super::link::{Channel, TlsLink};
+use super::link::{Channel, TlsLink, finish};
 use super::verify::OfListeners;
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, attributes, is_own, provider};
+use super::{Identity, PublicKey, TlsError, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -29,6 +30,8 @@ pub(crate) struct Dialling {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
     pub(super) bare: bool,
+    /// Its connections are to carry a session.
+    session: bool,
     pub(super) known: Option<Known>,
     own: Option<PublicKey>,
     pins: Vec<PublicKey>,
@@ -80,12 +83,13 @@ impl Dialling {
                 builder.with_client_cert_resolver(resolver)
             }
         };
-        config.alpn_protocols = alpn(endpoint);
+        config.alpn_protocols = alpn::asked(endpoint);
         config.resumption = Resumption::in_memory_sessions(TICKETS);
         Ok(Self {
             config: Arc::new(config),
             name: server,
             bare,
+            session: endpoint.is_session(),
             known,
             own,
             pins,
@@ -107,13 +111,22 @@ impl Dialling {
     /// Puts TLS upon a fresh connection.
     ///
     /// # Errors
-    /// What the far end shows is not believed, it does not believe this end, or it does not speak TLS;
-    /// the text says which.
+    /// What the far end shows is not believed, it does not believe this end, it does not speak TLS, or not
+    /// mancom's sessions where one is dialled; the text says which.
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.connect(self.name.clone(), Below::new(link));
         let (below, tls) = connecting.await.map_err(unspoken)?.into_inner();
+        let speaks = if self.session {
+            alpn::check_session(&tls)
+        } else {
+            Ok(())
+        };
         let link = TlsLink::new(tls.into(), below, self.bare, self.proves())?;
+        if let Err(error) = speaks {
+            finish(Box::new(link), ());
+            return Err(error);
+        }
         self.learn(link.channel()).await?;
         Ok(Box::new(link))
     }

@@ -1,5 +1,6 @@
 //! What cannot be used for TLS, and why.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,15 +55,15 @@ pub enum TlsError {
         /// The endpoint, as given.
         endpoint: String,
     },
-    /// An attribute that says nothing where it stands.
+    /// An attribute that says nothing where it stands, or nothing that can be read.
     #[error("{endpoint}: `{attribute}` {fault}")]
     Attribute {
         /// The endpoint, as given.
         endpoint: String,
         /// The attribute's name.
         attribute: &'static str,
-        /// Why it says nothing.
-        fault: &'static str,
+        /// What is wrong with it.
+        fault: Cow<'static, str>,
     },
     /// The name to ask for is none that TLS knows.
     #[error("`{name}` is no name that TLS can ask for: give one as `?name=HOST`")]

@@ -114,8 +114,8 @@ fn poll_fill(
     Poll::Ready(Ok(filled))
 }
 
-/// Polls without regard to tokio's budget: to run out of it in the middle of a read would wake a task that has
-/// returned with something.
+/// Polls without regard to tokio's budget: to run out of it in the middle of a read would wake a task that
+/// has returned with something.
 fn beyond_budget<T>(
     cx: &mut Context<'_>,
     poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
@@ -162,8 +162,12 @@ impl TlsLink {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let read = poll_fill(&mut this.tls, &mut this.below, &mut this.failed, cx, bufs);
-        if self.tls.wants_write() {
+        let waits = self.tls.wants_write();
+        if waits || read.is_pending() {
+            // Also for what is written later by another task, which may not come back for the rest of it.
             self.waiting.reader.register(cx.waker());
+        }
+        if waits {
             // What it is told of an error here it is told by reading, if there is nothing to read.
             let _ = self.poll_go(poll_push);
         }

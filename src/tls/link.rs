@@ -83,9 +83,9 @@ pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
 /// How long what a connection took may take to go once nobody holds it.
 const PARTING: Duration = Duration::from_secs(30);
 
-/// Ends a connection as it should be, in the background if it takes a while. One in clear is dropped: its
-/// system sends what it took.
-pub(crate) fn finish(mut link: Box<dyn ByteLink>) {
+/// Ends a connection as it should be, in the background if it takes a while, and until then whoever waits
+/// for `guard` to be dropped waits. One in clear is dropped: its system sends what it took.
+pub(crate) fn finish(mut link: Box<dyn ByteLink>, guard: impl Send + 'static) {
     let is_secure = (&*link as &dyn Any).is::<TlsLink>();
     if !is_secure || std::thread::panicking() {
         return;
@@ -95,6 +95,7 @@ pub(crate) fn finish(mut link: Box<dyn ByteLink>) {
     if let (true, Ok(runtime)) = (pending, Handle::try_current()) {
         runtime.spawn(async move {
             let _ = tokio::time::timeout(PARTING, link.shutdown()).await;
+            drop(guard);
         });
     }
 }

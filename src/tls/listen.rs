@@ -10,15 +10,16 @@ use rustls::server::{AlwaysResolvesServerRawPublicKeys, ClientHello, NoServerSes
 use rustls::server::{CertificateType, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 
+use super::alpn;
 use super::below::Below;
 use super::explain::unspoken;
 use super::link::TlsLink;
-use super::verify::OfDiallers;
+use super::verify::{OfDiallers, Refused};
 use super::wish::{Defaults, Wish};
-use super::{Identity, PublicKey, TlsError, alpn, attributes, provider};
+use super::{Identity, PublicKey, TlsError, attributes, provider};
 use crate::endpoint::Endpoint;
 use crate::transport::ByteLink;
 
@@ -32,6 +33,10 @@ pub(crate) struct Listening {
     certified: Option<[Arc<ServerConfig>; 2]>,
     /// The same with a bare key.
     pub(super) bare: [Arc<ServerConfig>; 2],
+    #[cfg(feature = "quic")]
+    pub(super) refused: Arc<Refused>,
+    /// Its connections are to carry sessions.
+    session: bool,
     own: PublicKey,
 }
 
@@ -48,14 +53,19 @@ impl Listening {
             let endpoint = endpoint.to_string();
             return Err(TlsError::NoIdentity { endpoint });
         };
+        let refused = Arc::default();
         let pair = |bare| {
-            let theirs = |bare_dialler| config(endpoint, &wish, &identity, bare, bare_dialler);
+            let theirs =
+                |bare_dialler| config(endpoint, &wish, &identity, [bare, bare_dialler], &refused);
             Ok::<_, TlsError>([theirs(false)?, theirs(true)?])
         };
         let certified = identity.is_certified().then(|| pair(false)).transpose()?;
         Ok(Self {
             certified,
             bare: pair(true)?,
+            #[cfg(feature = "quic")]
+            refused,
+            session: endpoint.is_session(),
             own: identity.public_key(),
         })
     }
@@ -83,7 +93,8 @@ impl Listening {
     /// Puts TLS upon a fresh connection.
     ///
     /// # Errors
-    /// What the dialler shows is not let in, it does not believe this end, or it does not speak TLS.
+    /// What the dialler shows is not let in, it does not believe this end, it does not speak TLS, or not
+    /// mancom's sessions where those are listened for.
     pub(crate) async fn secure(&self, link: Box<dyn ByteLink>) -> io::Result<Box<dyn ByteLink>> {
         let acceptor = rustls::server::Acceptor::default();
         let started = LazyConfigAcceptor::new(acceptor, Below::new(link)).await;
@@ -92,7 +103,17 @@ impl Listening {
         match started.into_stream(config).into_fallible().await {
             Ok(stream) => {
                 let (below, tls) = stream.into_inner();
-                Ok(Box::new(TlsLink::new(tls.into(), below, bare, true)?))
+                let speaks = if self.session {
+                    alpn::check_session(&tls)
+                } else {
+                    Ok(())
+                };
+                let link = TlsLink::new(tls.into(), below, bare, true)?;
+                if let Err(error) = speaks {
+                    part(link).await;
+                    return Err(error);
+                }
+                Ok(Box::new(link))
             }
             Err((error, below)) => {
                 part(below).await;
@@ -102,13 +123,13 @@ impl Listening {
     }
 }
 
-/// Until the other side has read the alert: what it sent beside that would else reset the connection,
-/// and the reason might never be seen.
-async fn part(mut below: Below) {
+/// Until the other side has read the alert, or the goodbye: what it sent beside that would else reset the
+/// connection, and the reason might never be seen.
+async fn part(mut link: impl AsyncRead + AsyncWrite + Unpin) {
     let parting = async {
-        below.shutdown().await?;
+        link.shutdown().await?;
         let mut rest = [0; 512];
-        while below.read(&mut rest).await? > 0 {}
+        while link.read(&mut rest).await? > 0 {}
         Ok::<_, io::Error>(())
     };
     let _ = tokio::time::timeout(PARTING, parting).await;
@@ -118,13 +139,18 @@ fn config(
     endpoint: &Endpoint,
     wish: &Wish,
     identity: &Identity,
-    bare: bool,
-    bare_dialler: bool,
+    [bare, bare_dialler]: [bool; 2],
+    refused: &Arc<Refused>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let asks = endpoint.is_session() || wish.trust.required || !wish.trust.is_unsaid();
     let verifier: Arc<dyn ClientCertVerifier> = match asks {
-        true => Arc::new(OfDiallers::new(&wish.trust, bare_dialler, &provider)?),
+        true => Arc::new(OfDiallers::new(
+            &wish.trust,
+            bare_dialler,
+            refused,
+            &provider,
+        )?),
         false => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver: Arc<dyn ResolvesServerCert> = match bare {
@@ -141,7 +167,7 @@ fn config(
         .map_err(failed)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(resolver);
-    config.alpn_protocols = alpn(endpoint);
+    config.alpn_protocols = alpn::asked(endpoint);
     // A ticket of one of these is worth nothing to another: each has a key of its own.
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(failed)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});

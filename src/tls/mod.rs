@@ -39,10 +39,12 @@
 //!   none of these was said the authorities of the host. Whom a listener lets in: keys pinned and
 //!   authorities given, and if none was said everybody, by the key they prove
 //!   ([`Session::peer`](crate::Session::peer)).
-//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and by diallers
-//!   that have no certificate; else in a certificate. A listener with a certificate shows either, one
-//!   without none but the key. What is pinned is the key in both cases, and then nothing else of a
-//!   certificate counts, its dates included.
+//! * Keys are shown bare (RFC 7250) where the dialler of an `mcs://` or `quic://` trusts keys alone, and
+//!   by diallers that have no certificate; else in a certificate. A listener with a certificate shows
+//!   either, one without none but the key. What is pinned is the key in both cases, and then nothing else
+//!   of a certificate counts, its dates included.
+//! * Both ends of a session's connection insist on its protocol, `mancom/1` (RFC 7301): who speaks TLS
+//!   and means something else is refused before a word of the session.
 //! * Tickets make further connections cheap (no signature, no chain); they bind the far end as it was
 //!   proved, and the exporter is another each time. Early data is neither sent nor taken.
 //! * Nothing of a certificate is asked of its authority: there is no revocation but by trust.
@@ -53,8 +55,8 @@
 //! | --- | --- | --- |
 //! | `name=HOST` | diallers | the name to ask for, and to be in a certificate; default: the host |
 //! | `pin=KEY,KEY` | both | as `.pin()` of the builders; a listener's contact is without it |
-//! | `alpn=NAME,NAME` | `tls` | the protocols to agree on, best first; `mcs` has its own |
-//! | `bare` | diallers, `tls` | asks for a bare key (RFC 7250), as `mcs` does where only keys are trusted |
+//! | `alpn=NAME,NAME` | `tls`, `quic` | the protocols to agree on, best first; sessions have their own |
+//! | `bare` | diallers, `tls`, `quic` | asks for a bare key (RFC 7250), as sessions do where only keys are trusted |
 //!
 //! What stands where it would not be heeded is refused.
 //!
@@ -73,6 +75,7 @@
 //! the host (`rustls-native-certs`): what its administrator added and withdrew counts, and no bundle of
 //! ours grows old.
 
+mod alpn;
 mod attributes;
 mod below;
 mod dial;
@@ -96,7 +99,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::endpoint::Endpoint;
 use rustls::crypto::CryptoProvider;
 
 pub use error::{Changed, TlsError};
@@ -115,31 +117,6 @@ pub(crate) use trust::Trust;
 pub use wish::Defaults;
 pub(crate) use wish::{Kept, Wish};
 
-/// What a session's own connections are told apart by from other protocols (RFC 7301).
-const ALPN: &[u8] = b"mancom/1";
-/// And streams over QUIC, which is nothing without such a name (RFC 9001, section 8.1).
-const STREAM: &[u8] = b"mancom-stream/1";
-
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// Whether what is spoken there is mancom's own, and the far end one that knows bare keys.
-fn is_own(endpoint: &Endpoint) -> bool {
-    endpoint.is_session() || endpoint.carrier() == "quic" && !endpoint.has("alpn")
-}
-
-/// The protocols that an endpoint names, or its own.
-fn alpn(endpoint: &Endpoint) -> Vec<Vec<u8>> {
-    if endpoint.is_session() {
-        return vec![ALPN.to_vec()];
-    }
-    if is_own(endpoint) {
-        return vec![STREAM.to_vec()];
-    }
-    let named = endpoint.attribute("alpn").unwrap_or_default().split(',');
-    named
-        .filter(|name| !name.is_empty())
-        .map(|name| name.as_bytes().to_vec())
-        .collect()
 }

@@ -27,6 +27,18 @@ fn told(error: Error) -> io::Error {
     explained(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// The error with this text: one of those that a verifier had, or one that rustls has by itself.
+fn refusal(had: Vec<Error>, text: &str) -> io::Error {
+    let others = [
+        PeerIncompatible::IncorrectCertificateTypeExtension.into(),
+        Error::NoCertificatesPresented,
+        Error::NoApplicationProtocol,
+    ];
+    let mut known = had.into_iter().chain(others);
+    let same = known.find(|error| error.to_string() == text);
+    told(same.unwrap_or_else(|| Error::General(text.to_owned())))
+}
+
 impl Dialling {
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
@@ -53,11 +65,7 @@ impl Dialling {
 
     /// Why this end refused the handshake, of which QUIC tells the text alone.
     pub(crate) fn refusal(&self, text: &str) -> io::Error {
-        let types = PeerIncompatible::IncorrectCertificateTypeExtension;
-        let others = [Error::from(types), Error::NoCertificatesPresented];
-        let known = self.verifier.refused().into_iter().chain(others);
-        let same = known.into_iter().find(|error| error.to_string() == text);
-        told(same.unwrap_or_else(|| Error::General(text.to_owned())))
+        refusal(self.verifier.refused.lately(), text)
     }
 }
 
@@ -65,6 +73,11 @@ impl Listening {
     /// One of the four: what they have in common is asked of it.
     pub(crate) fn any(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.bare[0])
+    }
+
+    /// Why this end refused a handshake, of which QUIC tells the text alone.
+    pub(crate) fn refusal(&self, text: &str) -> io::Error {
+        refusal(self.refused.lately(), text)
     }
 
     /// What a connection is whose dialler showed this.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
@@ -193,6 +194,26 @@ async fn what_waits_in_it_goes_on_without_a_flush_when_it_is_read() {
     near.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer, b"done");
     answering.await.expect("answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_its_own_sends_the_rest_of_what_was_written_after_it_began_to_wait() {
+    let ends = Ends::new();
+    let (near, mut far) = ends.linked(1 << 10).await;
+    let (mut read, mut write) = tokio::io::split(near);
+    let reading = tokio::spawn(async move { read.read_u8().await });
+    tokio::task::yield_now().await;
+    write.write_all(&[7; 20_000]).await.expect("written");
+    // The writer waits for the answer, which comes once all of it has arrived.
+    let answering = async {
+        let mut all = vec![0; 20_000];
+        far.read_exact(&mut all).await.expect("all of it");
+        far.write_all(b"x").await.expect("written");
+        far.flush().await.expect("flushed");
+        reading.await.expect("read")
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(60), answering).await;
+    assert_eq!(answered.expect("nothing is stuck").expect("read"), b'x');
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
+use super::explain::worded;
 use super::files::read_file;
 use super::identity::certificates;
 use super::{PublicKey, TlsError};
@@ -58,6 +59,7 @@ fn add(
     path: &Path,
 ) -> Result<(), TlsError> {
     store.add(certificate).map_err(|error| {
+        let error = worded(&error.to_string());
         let fault = format!("a certificate that is none of an authority: {error}");
         TlsError::content(Some(path), fault)
     })

@@ -1,7 +1,8 @@
 //! The judgement of what a far end shows.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -97,6 +98,30 @@ impl Signatures {
     }
 }
 
+/// Errors that are kept.
+const KEPT: usize = 8;
+
+/// Why the last were refused: QUIC tells the text alone, and not whose it is.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Mutex<VecDeque<Error>>);
+
+impl Refused {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, error: &Error) {
+        let mut kept = self.kept();
+        kept.truncate(KEPT - 1);
+        kept.push_front(error.clone());
+    }
+
+    #[cfg(feature = "quic")]
+    pub(super) fn lately(&self) -> Vec<Error> {
+        self.kept().iter().cloned().collect()
+    }
+}
+
 /// The part of both verifiers that is the same.
 macro_rules! forward_to_signatures {
     () => {
@@ -136,9 +161,7 @@ pub(super) struct OfListeners {
     authorities: Option<Arc<WebPkiServerVerifier>>,
     /// What was known of this far end; `Some(None)` if nothing was.
     known: Option<Known>,
-    /// Why the last one was refused.
-    #[cfg(feature = "quic")]
-    refused: std::sync::Mutex<Option<Error>>,
+    pub(super) refused: Refused,
 }
 
 impl OfListeners {
@@ -166,18 +189,8 @@ impl OfListeners {
             authorities: authorities.map_err(|error| TlsError::content(None, error))?,
             trust,
             known,
-            #[cfg(feature = "quic")]
-            refused: std::sync::Mutex::default(),
+            refused: Refused::default(),
         })
-    }
-
-    /// Why the last one was refused.
-    #[cfg(feature = "quic")]
-    pub(super) fn refused(&self) -> Option<Error> {
-        let refused = self.refused.lock();
-        refused
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
     }
 
     fn judge(
@@ -224,13 +237,8 @@ impl ServerCertVerifier for OfListeners {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged = self.judge(end_entity, intermediates, server_name, ocsp_response, now);
-        #[cfg(feature = "quic")]
-        if let Err(error) = &judged {
-            let refused = self.refused.lock();
-            *refused.unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.clone());
-        }
-        judged
+        self.judge(end_entity, intermediates, server_name, ocsp_response, now)
+            .inspect_err(|error| self.refused.note(error))
     }
 
     forward_to_signatures!();
@@ -242,12 +250,15 @@ pub(super) struct OfDiallers {
     signatures: Signatures,
     trust: Trust,
     authorities: Option<Arc<dyn ClientCertVerifier>>,
+    /// By all of its listener.
+    refused: Arc<Refused>,
 }
 
 impl OfDiallers {
     pub(super) fn new(
         trust: &Trust,
         bare: bool,
+        refused: &Arc<Refused>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let authorities = match trust.authorities.is_empty() {
@@ -267,7 +278,26 @@ impl OfDiallers {
             },
             trust: trust.clone(),
             authorities,
+            refused: Arc::clone(refused),
         })
+    }
+
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let key = PublicKey::of(&spki(end_entity, self.signatures.bare)?);
+        // Without a word of whom to trust, a key is a name, and the program decides.
+        if self.trust.is_unsaid() || self.trust.pins(&key) {
+            return Ok(ClientCertVerified::assertion());
+        }
+        match &self.authorities {
+            Some(_) if self.signatures.bare => Err(Stranger::Bare(key).into()),
+            Some(authorities) => authorities.verify_client_cert(end_entity, intermediates, now),
+            None => Err(Stranger::Pins(key).into()),
+        }
     }
 }
 
@@ -290,16 +320,8 @@ impl ClientCertVerifier for OfDiallers {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let key = PublicKey::of(&spki(end_entity, self.signatures.bare)?);
-        // Without a word of whom to trust, a key is a name, and the program decides.
-        if self.trust.is_unsaid() || self.trust.pins(&key) {
-            return Ok(ClientCertVerified::assertion());
-        }
-        match &self.authorities {
-            Some(_) if self.signatures.bare => Err(Stranger::Bare(key).into()),
-            Some(authorities) => authorities.verify_client_cert(end_entity, intermediates, now),
-            None => Err(Stranger::Pins(key).into()),
-        }
+        self.judge(end_entity, intermediates, now)
+            .inspect_err(|error| self.refused.note(error))
     }
 
     forward_to_signatures!();

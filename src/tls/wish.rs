@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::trust::Trust;
-use super::{Identity, TlsError};
+use super::{Identity, KeyError, TlsError};
 use crate::endpoint::Endpoint;
 
 /// What one `connect` or `listen` asks for.
@@ -79,10 +79,12 @@ impl Wish {
             .into_iter()
             .flat_map(|pins| pins.split(','))
         {
-            let pin = pin.parse();
-            let pin =
-                pin.map_err(|error| TlsError::content(None, format!("{endpoint}: {error}")))?;
-            said.pins.push(pin);
+            let pin = pin.parse().map_err(|error: KeyError| TlsError::Attribute {
+                endpoint: endpoint.to_string(),
+                attribute: "pin",
+                fault: format!("has a key that cannot be read: {error}").into(),
+            });
+            said.pins.push(pin?);
         }
         let trust = if said.is_unsaid() {
             trust.clone()

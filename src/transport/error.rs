@@ -40,18 +40,23 @@ pub(super) fn told(error: &io::Error) -> String {
 /// `source` with a text that says where it happened; the kind is kept.
 pub(super) fn explain(source: io::Error, text: impl fmt::Display) -> io::Error {
     let text = format!("{text}: {}", told(&source));
-    io::Error::new(
-        source.kind(),
-        Explained {
-            text,
-            source: Some(source),
-        },
-    )
+    caused(source, text)
+}
+
+/// As [`explain`], of an error whose words are enough: what caused it is there for who asks for sources.
+#[cfg(feature = "quic")]
+pub(super) fn place(source: io::Error, text: impl fmt::Display) -> io::Error {
+    let text = format!("{text}: {source}");
+    caused(source, text)
 }
 
 /// As [`explain`], with what can be done about it at the end.
 pub(super) fn advise(source: io::Error, text: impl fmt::Display, advice: &str) -> io::Error {
     let text = format!("{text}: {}; {advice}", told(&source));
+    caused(source, text)
+}
+
+fn caused(source: io::Error, text: String) -> io::Error {
     io::Error::new(
         source.kind(),
         Explained {
@@ -61,12 +66,12 @@ pub(super) fn advise(source: io::Error, text: impl fmt::Display, advice: &str) -
     )
 }
 
-/// An error of our own.
 /// An attribute of this endpoint whose value is none.
 pub(super) fn misread(endpoint: &Endpoint) -> impl Fn(AttributeError) -> io::Error {
     |error| io::Error::new(io::ErrorKind::InvalidInput, endpoint.misread(error))
 }
 
+/// An error of our own.
 pub(super) fn fail(kind: io::ErrorKind, text: impl fmt::Display) -> io::Error {
     io::Error::new(
         kind,

@@ -73,7 +73,9 @@ mod outq;
 mod quic;
 #[cfg(any(feature = "airhook", feature = "quic"))]
 mod race;
+pub(crate) mod refusals;
 mod registry;
+mod remote;
 mod resolve;
 mod tcp;
 #[cfg(target_os = "linux")]

@@ -155,7 +155,29 @@ pub(crate) fn check_attributes(
             scheme: endpoint.scheme().to_owned(),
             name: name.to_owned(),
             nearest: nearest(name, known()),
-            known: known().collect(),
+            known: known().fold(Vec::new(), |mut once, name| {
+                if !once.contains(&name) {
+                    once.push(name);
+                }
+                once
+            }),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_that_two_layers_know_is_told_once() {
+        let transport = crate::transport::Tcp::new();
+        let below = transport.attributes().expect("it says them");
+        let above = ["label", below[0]];
+        let endpoint: Endpoint = "tcp://127.0.0.1:1?pim=x".parse().expect("an endpoint");
+        let error = check_attributes(&transport, &endpoint, &above).expect_err("unknown");
+        let mut expected = above.to_vec();
+        expected.extend(&below[1..]);
+        assert_eq!(error.known, expected);
     }
 }

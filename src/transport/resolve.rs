@@ -1,9 +1,9 @@
 //! From a host and a port to addresses.
 
-use super::Bind;
 use super::bind::{family_fits, scoped};
 use super::dns::{self, MOST};
 use super::error::{explain, fail};
+use super::{Bind, Link, Transport};
 use crate::endpoint::Endpoint;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -57,13 +57,18 @@ pub async fn resolve(host: &str, port: u16, on: Option<&Bind>) -> io::Result<Vec
         .collect())
 }
 
-/// The addresses of whom to dial.
-pub(super) async fn addresses_of(to: &Endpoint, on: Option<&Bind>) -> io::Result<Vec<SocketAddr>> {
+/// Dials the addresses that the host of `to` has.
+pub(super) async fn connect_by_name(
+    transport: &dyn Transport,
+    to: &Endpoint,
+    on: Option<&Bind>,
+) -> io::Result<Link> {
     let (Some(host), Some(port)) = (to.host(), to.port().filter(|port| *port > 0)) else {
         let text = format_args!("{to}: to dial, name a host and a port");
         return Err(fail(io::ErrorKind::InvalidInput, text));
     };
-    resolve(host, port, on).await.map_err(|e| explain(e, to))
+    let found = resolve(host, port, on).await.map_err(|e| explain(e, to))?;
+    transport.connect_resolved(to, &found, on).await
 }
 
 /// The addresses to listen at, without a port.

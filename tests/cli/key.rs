@@ -245,6 +245,21 @@ fn a_listener_in_tls_wants_an_identity_and_a_key_is_a_key() {
     assert!(stderr.contains("32 bytes"), "{stderr}");
 }
 
+// behaviour: X7
+#[test]
+fn a_pin_in_a_place_that_is_no_key_is_a_fault_of_who_asks() {
+    for scheme in ["mcs", "tls", "quic", "mc+quic"] {
+        let at = format!("{scheme}://127.0.0.1:9?pin=ed25519:abc");
+        for way in [&["cat", &at][..], &["cat", "--listen", &at]] {
+            let (code, _, stderr) = answer(way);
+            assert_eq!(code, 2, "{stderr}");
+            let said =
+                format!("{at}: `pin` has a key that cannot be read: a public key is 32 bytes");
+            assert!(stderr.contains(&said), "{stderr}");
+        }
+    }
+}
+
 #[test]
 fn the_configuration_may_name_them() {
     let folder = tempfile::tempdir().unwrap();

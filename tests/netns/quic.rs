@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(crate) const CASES: &[Case] = cases![quic:
     a_pinned_session_moves_and_outlives_its_networks,
     a_plain_stream_goes_both_ways,
+    a_listener_that_was_killed_is_noticed_by_who_writes,
     a_wrong_pin_is_told_between_hosts,
 ];
 
@@ -113,6 +114,32 @@ fn a_plain_stream_goes_both_ways() {
     assert_eq!(listening.status.code(), Some(0));
     assert!(connected.stdout == back, "what came back is what was sent");
     assert!(listening.stdout == there, "what went there is what arrived");
+}
+
+fn a_listener_that_was_killed_is_noticed_by_who_writes() {
+    let lab = Lab::new();
+    let (client, server) = pair(&lab);
+    let folder = tempfile::tempdir().unwrap();
+    let [alice, _] = keys(&client, &folder);
+    let at = format!("quic://{AT}");
+    let listen = ["cat", "--listen", &at, "--identity", &alice.0];
+    let mut listening = Program::start(&mut mancom(&server, &listen), Vec::new());
+    until_taken(&server, &mut listening);
+    let connect = ["cat", &at, "--pin", &alice.1];
+    let all = pattern(200_000_000, 1);
+    let mut connected = Program::start(&mut mancom(&client, &connect), all);
+    until("some of the bytes", LIMIT, || {
+        assert!(connected.is_running() && listening.is_running());
+        client.bytes_sent("eth0") > 2_000_000
+    });
+    listening.signal("KILL");
+    // Less than the minute after which silence is believed.
+    let connected = connected.finish(Duration::from_secs(30));
+    println!("{}", connected.stderr);
+    assert_eq!(connected.status.code(), Some(1));
+    let text = "nobody listens there any more";
+    assert!(connected.stderr.contains(text), "{}", connected.stderr);
+    listening.finish(LIMIT);
 }
 
 // behaviour: K7

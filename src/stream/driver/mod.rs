@@ -191,6 +191,8 @@ impl Driver {
             std::mem::take(&mut state.links)
         });
         for link in links {
+            // One of TLS is dropped with what it has: of a session that is over, all is acknowledged or
+            // given up.
             drop(parted(link.io, self.context.tasks().enter()));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::dial::bound;
 use super::hello::Shown;
-use super::hub::{Hub, Parts};
+use super::hub::{Arrived, Hub};
 use super::link::{Held, QuicLink};
 use crate::endpoint::Endpoint;
 use crate::tls::Listening;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 pub(super) struct QuicAcceptor {
     hub: Arc<Hub>,
-    queue: mpsc::Receiver<Parts>,
+    queue: mpsc::Receiver<Arrived>,
     at: Endpoint,
     contact: Endpoint,
     _listed: Listed,
@@ -24,7 +24,7 @@ pub(super) struct QuicAcceptor {
 impl QuicAcceptor {
     pub(super) fn new(
         hub: Arc<Hub>,
-        queue: mpsc::Receiver<Parts>,
+        queue: mpsc::Receiver<Arrived>,
         at: Endpoint,
         contact: Endpoint,
         listed: Listed,
@@ -38,16 +38,15 @@ impl QuicAcceptor {
         }
     }
 
-    fn link(&self, parts: Parts) -> io::Result<QuicLink> {
-        let exporter = bound(&parts.0)?;
-        let shown = parts.0.peer_identity();
+    fn link(&self, arrived: Arrived) -> io::Result<QuicLink> {
+        let connection = arrived.connection();
+        let exporter = bound(connection)?;
+        let shown = connection.peer_identity();
         let shown = shown.and_then(|shown| shown.downcast::<Shown>().ok());
-        let channel = match &shown {
-            Some(shown) => Listening::channel(&shown.chain, shown.bare, exporter)?,
-            None => Listening::channel(&[], false, exporter)?,
-        };
-        let held = Held::Accepted(Arc::clone(&self.hub), self.hub.count());
-        Ok(QuicLink::accepted(parts, held, channel, &self.at))
+        let shown = shown.expect("a connection whose handshake is over has its keys");
+        let channel = Listening::channel(&shown.chain, shown.bare, exporter)?;
+        let held = Held::Accepted(Arc::clone(&self.hub), self.hub.count(), shown.ended);
+        Ok(QuicLink::accepted(arrived.take(), held, channel, &self.at))
     }
 }
 
@@ -61,10 +60,10 @@ impl Acceptor for QuicAcceptor {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Link>> {
         loop {
             // The queue ends only if the system took the socket away: then nobody comes any more.
-            let Some(parts) = ready!(self.queue.poll_recv(cx)) else {
+            let Some(arrived) = ready!(self.queue.poll_recv(cx)) else {
                 return Poll::Pending;
             };
-            match self.link(parts) {
+            match self.link(arrived) {
                 Ok(link) => return Poll::Ready(Ok(Link::Bytes(Box::new(link)))),
                 Err(error) => tracing::debug!(target: "mancom::transport", %error, "quic"),
             }

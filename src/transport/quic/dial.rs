@@ -1,7 +1,7 @@
 //! Dialling one address.
 
 use super::config::{HANDSHAKE, dialling};
-use super::error::of_connection;
+use super::error::{TORN, of_handshake};
 use super::fail;
 use super::link::{Held, QuicLink};
 use super::socket::{Fault, Pending, Socket, Tasks};
@@ -38,9 +38,10 @@ pub(super) async fn dial(
     let connecting = endpoint
         .connect_with(dialling(keys)?, at, &keys.name())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let failed = |error| of_handshake(&error, |text| keys.refusal(text));
     let shaking = async {
         tokio::select! {
-            connected = connecting => connected.map_err(|error| of_connection(&error, Some(keys))),
+            connected = connecting => connected.map_err(failed),
             error = fault.told() => Err(error),
         }
     };
@@ -50,7 +51,6 @@ pub(super) async fn dial(
     };
     let opening = async {
         let connection = shaking.await?;
-        let failed = |error| of_connection(&error, Some(keys));
         let (mut send, recv) = connection.open_bi().await.map_err(failed)?;
         if !is_foreign(to) {
             let opened = send.write_all(&OPENING).await;
@@ -64,13 +64,26 @@ pub(super) async fn dial(
         .channel(&shown(&connection), bound(&connection)?)
         .await?;
     pending.go_on();
-    let held = Held::Dialled(endpoint);
+    tokio::spawn(watch(connection.clone(), Arc::clone(&fault)));
+    let held = Held::Dialled(endpoint, fault);
     Ok(QuicLink::dialled(
         (connection, send, recv),
         held,
         channel,
         to,
     ))
+}
+
+/// Ends a connection once nobody listens there any more.
+async fn watch(connection: Connection, fault: Arc<Fault>) {
+    tokio::select! {
+        _ = connection.closed() => {}
+        error = fault.gone() => {
+            let at = connection.remote_address();
+            tracing::debug!(target: "mancom::transport", %at, %error, "nobody listens any more");
+            connection.close(TORN, b"nobody seems to listen");
+        }
+    }
 }
 
 /// The certificates, or the key in the place of one, that a listener showed.

@@ -1,16 +1,16 @@
 //! What quinn says went wrong, in the words and kinds of this library.
 
 use super::fail;
-use crate::tls::{Dialling, alerted};
+use crate::tls::alerted;
 use quinn::{ConnectionError, ReadError, StoppedError, TransportErrorCode, VarInt, WriteError};
 use std::io;
 use std::io::ErrorKind::{
     BrokenPipe, ConnectionRefused, ConnectionReset, InvalidData, NotConnected, Other, TimedOut,
 };
 
-/// A link that read to the end.
-pub(super) const DONE: VarInt = VarInt::from_u32(0);
-/// One whose program panicked, or that had no room.
+/// A link that read to the end. Not 0: with that quinn closes what is merely dropped, read or not.
+pub(super) const DONE: VarInt = VarInt::from_u32(3);
+/// One whose program panicked, or that nobody accepted.
 pub(super) const TORN: VarInt = VarInt::from_u32(1);
 /// One that was dropped before the end.
 pub(super) const GONE: VarInt = VarInt::from_u32(2);
@@ -21,13 +21,23 @@ fn alert(code: TransportErrorCode) -> Option<u8> {
     u8::try_from(number).ok()
 }
 
-/// Why a connection ended; `keys` are those of a dialler whose handshake it was.
-pub(super) fn of_connection(error: &ConnectionError, keys: Option<&Dialling>) -> io::Error {
+/// Why a handshake failed; `refusal` finds the words where it was refused here.
+pub(super) fn of_handshake(
+    error: &ConnectionError,
+    refusal: impl FnOnce(&str) -> io::Error,
+) -> io::Error {
     match error {
-        ConnectionError::TransportError(fault) => match (alert(fault.code), keys) {
-            (Some(_), Some(keys)) => keys.refusal(&fault.reason),
-            _ => fail(InvalidData, format_args!("QUIC: {fault}")),
-        },
+        ConnectionError::TransportError(fault) if alert(fault.code).is_some() => {
+            refusal(&fault.reason)
+        }
+        error => of_connection(error),
+    }
+}
+
+/// Why a connection ended.
+pub(super) fn of_connection(error: &ConnectionError) -> io::Error {
+    match error {
+        ConnectionError::TransportError(fault) => fail(InvalidData, format_args!("QUIC: {fault}")),
         ConnectionError::ConnectionClosed(closed) => match alert(closed.error_code) {
             Some(alert) => alerted(alert),
             None if closed.error_code == TransportErrorCode::CONNECTION_REFUSED => {
@@ -54,7 +64,7 @@ pub(super) fn of_connection(error: &ConnectionError, keys: Option<&Dialling>) ->
 /// Why nothing can be read. What was finished at the far end has no such reason.
 pub(super) fn of_read(error: &ReadError) -> io::Error {
     match error {
-        ReadError::ConnectionLost(error) => match of_connection(error, None) {
+        ReadError::ConnectionLost(error) => match of_connection(error) {
             // It ended before its stream did.
             torn if torn.kind() == BrokenPipe => fail(ConnectionReset, torn),
             other => other,
@@ -67,7 +77,7 @@ pub(super) fn of_read(error: &ReadError) -> io::Error {
 /// Why nothing can be written.
 pub(super) fn of_write(error: &WriteError) -> io::Error {
     match error {
-        WriteError::ConnectionLost(error) => of_connection(error, None),
+        WriteError::ConnectionLost(error) => of_connection(error),
         WriteError::Stopped(code) => stopped(*code),
         WriteError::ClosedStream => fail(NotConnected, "this direction was ended"),
         error => fail(NotConnected, format_args!("QUIC: {error}")),
@@ -81,6 +91,12 @@ fn stopped(code: VarInt) -> io::Error {
     }
 }
 
+/// Why nothing goes any more where the far end's program was killed.
+pub(super) fn of_nobody() -> io::Error {
+    let text = "the far end's system says that nobody listens there any more";
+    fail(ConnectionReset, text)
+}
+
 /// Whether all of the stream arrived.
 pub(super) fn of_end(ended: Result<Option<VarInt>, StoppedError>) -> io::Result<()> {
     match ended {
@@ -92,7 +108,7 @@ pub(super) fn of_end(ended: Result<Option<VarInt>, StoppedError>) -> io::Result<
         {
             Ok(())
         }
-        Err(StoppedError::ConnectionLost(error)) => Err(of_connection(&error, None)),
+        Err(StoppedError::ConnectionLost(error)) => Err(of_connection(&error)),
         Err(error) => Err(fail(NotConnected, format_args!("QUIC: {error}"))),
     }
 }

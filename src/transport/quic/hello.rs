@@ -18,6 +18,7 @@ use rustls::server::Acceptor;
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// A first message is no longer than this; rustls' own limit over TCP is 64 KiB.
 const LONGEST: usize = 16 << 10;
@@ -34,10 +35,12 @@ pub(super) struct Choosing {
     any: Arc<QuicServerConfig>,
 }
 
-/// What the far end showed, and whether it is a bare key.
+/// What the far end showed, if anything, and whether it is a bare key.
 pub(super) struct Shown {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) bare: bool,
+    /// Ends with the connection: once it was closed, said so for as long as is due, and nobody holds it.
+    pub(super) ended: watch::Receiver<()>,
 }
 
 impl Choosing {
@@ -65,6 +68,7 @@ impl crypto::ServerConfig for Choosing {
             version,
             own: *own,
             decided: None,
+            ends: watch::Sender::new(()),
         })
     }
 }
@@ -78,6 +82,8 @@ struct Undecided {
     version: u32,
     own: TransportParameters,
     decided: Option<Decided>,
+    /// Dropped with the connection; quinn tells of an endpoint's last alone.
+    ends: watch::Sender<()>,
 }
 
 struct Decided {
@@ -149,11 +155,12 @@ impl Session for Undecided {
     /// What a [`Shown`] says.
     fn peer_identity(&self) -> Option<Box<dyn Any>> {
         let decided = self.decided.as_ref()?;
-        let chain = decided.session.peer_identity()?.downcast().ok()?;
-        let bare = decided.bare;
+        let chain = decided.session.peer_identity();
+        let chain = chain.and_then(|chain| chain.downcast().ok());
         Some(Box::new(Shown {
-            chain: *chain,
-            bare,
+            chain: chain.map(|chain| *chain).unwrap_or_default(),
+            bare: decided.bare,
+            ended: self.ends.subscribe(),
         }))
     }
 

@@ -2,12 +2,17 @@
 
 use super::config::{self, HANDSHAKE};
 use super::crowd::{Crowd, MOST};
-use super::dial::OPENING;
-use super::error::TORN;
+use super::dial::{OPENING, is_foreign};
+use super::error::{TORN, of_handshake};
 use super::socket::Socket;
+use crate::endpoint::Endpoint as At;
 use crate::tls::Listening;
 use crate::transport::Bind;
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig};
+use crate::transport::refusals::Refusals;
+use quinn::{
+    Connection, ConnectionError, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream,
+    ServerConfig,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,28 +30,79 @@ const BESIDE: usize = 4 * MOST;
 /// A connection and its one stream.
 pub(super) type Parts = (Connection, SendStream, RecvStream);
 
+/// The same while they are nobody's link: dropped, they say so, where quinn would end the stream as if all
+/// had been said, and close the connection as if all had been read.
+pub(super) struct Arrived(Option<Parts>);
+
+impl Arrived {
+    fn new(connection: Connection, send: SendStream, recv: RecvStream) -> Self {
+        Self(Some((connection, send, recv)))
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0.as_ref().expect("it is taken once, and whole").0
+    }
+
+    /// Reads what the stream begins with.
+    async fn open(&mut self) -> io::Result<()> {
+        let (_, _, recv) = self.0.as_mut().expect("it is taken once");
+        let mut opening = OPENING;
+        let opened = recv.read_exact(&mut opening).await;
+        opened.map_err(io::Error::other)
+    }
+
+    pub(super) fn take(mut self) -> Parts {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        if let Some((connection, ..)) = &self.0 {
+            connection.close(TORN, b"nobody accepts it");
+        }
+    }
+}
+
 /// What a listener lets in, and where it goes.
 #[derive(Clone)]
 pub(super) struct Door {
     config: ServerConfig,
-    foreign: bool,
-    queue: mpsc::Sender<Parts>,
+    queue: mpsc::Sender<Arrived>,
+    keys: Arc<Listening>,
+    /// Where it listens, as given.
+    at: At,
+    refusals: Arc<Refusals>,
 }
 
 impl Door {
-    /// `foreign`: the protocol is somebody else's.
     pub(super) fn new(
         keys: &Arc<Listening>,
-        foreign: bool,
-    ) -> io::Result<(Self, mpsc::Receiver<Parts>)> {
+        at: &At,
+    ) -> io::Result<(Self, mpsc::Receiver<Arrived>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let config = config::listening(keys)?;
         let door = Self {
             config,
-            foreign,
             queue,
+            keys: Arc::clone(keys),
+            at: at.clone(),
+            refusals: Arc::default(),
         };
         Ok((door, waiting))
+    }
+
+    /// Why a handshake failed. Whom this end refuses is told of, and who refuses it.
+    fn refused(&self, error: &ConnectionError, from: SocketAddr) -> io::Error {
+        let error = of_handshake(error, |text| self.keys.refusal(text));
+        if error.kind() == io::ErrorKind::InvalidData {
+            let whom = self.at.clone().without_attributes();
+            let whom = whom
+                .with_ip(from.ip().to_canonical())
+                .with_port(from.port());
+            self.refusals.tell(&self.at, &whom, &error);
+        }
+        error
     }
 }
 
@@ -126,6 +182,14 @@ impl Hub {
         Counted(Arc::clone(&self.shared))
     }
 
+    /// Links that nobody accepted yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let door = self.shared.door();
+        door.as_ref()
+            .map_or(0, |door| QUEUE - door.queue.capacity())
+    }
+
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {
         self.endpoint.open_connections()
@@ -183,24 +247,23 @@ async fn serve(endpoint: Endpoint, shared: Arc<Shared>) {
 async fn shake(incoming: Incoming, door: Door, number: u64) -> u64 {
     let from = incoming.remote_address();
     let opening = async {
-        let connection = incoming.accept()?.await?;
-        let (send, mut recv) = connection.accept_bi().await?;
-        if !door.foreign {
-            let mut opening = OPENING;
-            let opened = recv.read_exact(&mut opening).await;
-            opened.map_err(io::Error::other)?;
+        let failed = |error| door.refused(&error, from);
+        let connection = incoming.accept().map_err(failed)?.await.map_err(failed)?;
+        let (send, recv) = connection.accept_bi().await.map_err(failed)?;
+        let mut arrived = Arrived::new(connection, send, recv);
+        if !is_foreign(&door.at) {
+            arrived.open().await?;
         }
-        Ok::<_, io::Error>((connection, send, recv))
+        Ok::<_, io::Error>(arrived)
     };
     match tokio::time::timeout(HANDSHAKE, opening).await {
-        Ok(Ok(parts)) => {
-            if let Err(unheard) = door.queue.try_send(parts) {
-                let (connection, ..) = unheard.into_inner();
-                connection.close(TORN, b"nobody accepts it");
+        Ok(Ok(arrived)) => {
+            if door.queue.try_send(arrived).is_err() {
+                tracing::debug!(target: "mancom::transport", %from, "no room, or nobody accepts");
             }
         }
         Ok(Err(error)) => {
-            tracing::debug!(target: "mancom::transport", %from, %error, "handshake refused");
+            tracing::debug!(target: "mancom::transport", %from, %error, "no link");
         }
         Err(_) => tracing::debug!(target: "mancom::transport", %from, "handshake too slow"),
     }

@@ -1,10 +1,12 @@
 //! One link: a connection and the stream in it.
 
 use super::config::{UNSENT, opened};
-use super::error::{DONE, GONE, TORN, of_end, of_read, of_write};
+use super::error::{DONE, GONE, TORN, of_end, of_nobody, of_read, of_write};
 use super::hub::{Counted, Hub, Parts};
+use super::socket::Fault;
 use crate::endpoint::Endpoint;
 use crate::tls::Channel;
+use crate::transport::remote::Remote;
 use crate::transport::{ByteLink, Measured};
 use quinn::{Connection, RecvStream, SendStream, StoppedError, VarInt};
 use std::fmt;
@@ -16,11 +18,12 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::coop::poll_proceed;
 
 /// How long what a link took may take to go once nobody holds it, and how long it then says so.
 const PARTING: Duration = Duration::from_secs(30);
-const GOODBYE: Duration = Duration::from_secs(3);
+pub(super) const GOODBYE: Duration = Duration::from_secs(3);
 /// What a path holds is looked at no more often than this.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -32,12 +35,8 @@ pub struct QuicLink {
     held: Option<Held>,
     channel: Channel,
     peer: Endpoint,
-    remote: SocketAddr,
+    remote: Remote,
     local: Option<IpAddr>,
-    /// The host as it was dialled; `None` for an accepted link.
-    dialled: Option<String>,
-    /// Where an accepted link's peer said that it listens.
-    named: Option<SocketAddr>,
     /// When it was last looked at what the path holds, and how much may wait since.
     looked: Option<Instant>,
     unsent: u64,
@@ -50,39 +49,55 @@ type Ending = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> 
 
 /// What a connection lives in.
 pub(super) enum Held {
-    Dialled(quinn::Endpoint),
-    Accepted(Arc<Hub>, #[expect(dead_code, reason = "it counts")] Counted),
+    Dialled(quinn::Endpoint, Arc<Fault>),
+    /// The last ends with the connection.
+    Accepted(
+        Arc<Hub>,
+        #[expect(dead_code, reason = "it counts")] Counted,
+        watch::Receiver<()>,
+    ),
 }
 
 impl Held {
     fn endpoint(&self) -> &quinn::Endpoint {
         match self {
-            Self::Dialled(endpoint) => endpoint,
-            Self::Accepted(hub, _) => hub.endpoint(),
+            Self::Dialled(endpoint, _) => endpoint,
+            Self::Accepted(hub, ..) => hub.endpoint(),
+        }
+    }
+
+    /// Until the connection is over, others in the same socket or not. Whoever waits holds nothing of it.
+    async fn ended(&mut self) {
+        match self {
+            Self::Dialled(endpoint, _) => endpoint.wait_idle().await,
+            // Nothing is ever sent in it.
+            Self::Accepted(_, _, ended) => while ended.changed().await.is_ok() {},
         }
     }
 }
 
 impl QuicLink {
     pub(super) fn dialled(parts: Parts, held: Held, channel: Channel, to: &Endpoint) -> Self {
-        let mut link = Self::accepted(parts, held, channel, to);
-        link.dialled = Some(to.host().unwrap_or_default().to_owned());
-        link
+        let remote = Remote::dialled(parts.0.remote_address(), to);
+        Self::new(parts, held, channel, (remote, to))
     }
 
-    pub(super) fn accepted(
+    pub(super) fn accepted(parts: Parts, held: Held, channel: Channel, at: &Endpoint) -> Self {
+        let remote = Remote::accepted(parts.0.remote_address());
+        Self::new(parts, held, channel, (remote, at))
+    }
+
+    fn new(
         (connection, send, recv): Parts,
         held: Held,
         channel: Channel,
-        given: &Endpoint,
+        (remote, given): (Remote, &Endpoint),
     ) -> Self {
-        let remote = connection.remote_address();
-        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let bound = || held.endpoint().local_addr().ok().map(|at| at.ip());
         let local = connection.local_ip().or_else(bound);
         opened(&connection);
         Self {
-            peer: given.clone().with_ip(remote.ip()).with_port(remote.port()),
+            peer: remote.endpoint(given),
             local: local
                 .map(|ip| ip.to_canonical())
                 .filter(|ip| !ip.is_unspecified()),
@@ -91,8 +106,6 @@ impl QuicLink {
             held: Some(held),
             channel,
             remote,
-            dialled: None,
-            named: None,
             looked: None,
             unsent: UNSENT[0],
             ending: None,
@@ -104,22 +117,22 @@ impl QuicLink {
         &self.channel
     }
 
-    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
     pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
-        if self.named.is_some() && self.named == contact.socket_addr() {
-            return true;
-        }
-        let Some(host) = &self.dialled else {
-            return false;
-        };
-        contact.port() == Some(self.remote.port())
-            && (contact.ip() == Some(self.remote.ip()) || contact.host() == Some(host))
+        self.remote.leads_to(contact)
     }
 
     /// The address of the other end, as it was when the link was made.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.remote.at()
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        match &self.held {
+            Some(Held::Dialled(_, fault)) => Some(fault),
+            _ => None,
+        }
     }
 
     #[cfg(test)]
@@ -135,6 +148,14 @@ impl QuicLink {
 
     fn stream(&mut self) -> &mut (SendStream, RecvStream) {
         self.stream.as_mut().expect("it is there until the drop")
+    }
+
+    /// The error, or why this end closed the connection by itself.
+    fn why(&self, error: io::Error) -> io::Error {
+        match &self.held {
+            Some(Held::Dialled(_, fault)) if fault.is_gone() => of_nobody(),
+            _ => error,
+        }
     }
 
     /// Lets so much wait as the path has use for: twice what it holds, so that it can learn to hold more.
@@ -178,7 +199,7 @@ impl QuicLink {
 
     /// What is left to do once nobody holds it.
     fn parting(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let ((mut send, mut recv), held) = self.stream.take().zip(self.held.take())?;
+        let ((mut send, mut recv), mut held) = self.stream.take().zip(self.held.take())?;
         let connection = self.connection.clone();
         if std::thread::panicking() {
             connection.close(TORN, b"panicked");
@@ -191,7 +212,8 @@ impl QuicLink {
             let _ = tokio::time::timeout(PARTING, send.stopped()).await;
             // Who waits to hear that its own end arrived has heard it by this.
             connection.close(if read_all { DONE } else { GONE }, b"");
-            let _ = tokio::time::timeout(GOODBYE, held.endpoint().wait_idle()).await;
+            drop((connection, send, recv));
+            let _ = tokio::time::timeout(GOODBYE, held.ended()).await;
         })
     }
 }
@@ -215,7 +237,7 @@ impl AsyncRead for QuicLink {
         if read.is_ready() {
             turn.made_progress();
         }
-        read.map_err(|error| of_read(&error))
+        read.map_err(|error| self.why(of_read(&error)))
     }
 }
 
@@ -231,7 +253,7 @@ impl AsyncWrite for QuicLink {
         if wrote.is_ready() {
             turn.made_progress();
         }
-        wrote.map_err(|error| of_write(&error))
+        wrote.map_err(|error| self.why(of_write(&error)))
     }
 
     fn poll_write_vectored(
@@ -279,7 +301,7 @@ impl AsyncWrite for QuicLink {
         };
         let ended = ready!(ending.as_mut().poll(cx));
         self.ending = None;
-        Poll::Ready(of_end(ended))
+        Poll::Ready(of_end(ended).map_err(|error| self.why(error)))
     }
 }
 
@@ -292,12 +314,8 @@ impl ByteLink for QuicLink {
         self.local
     }
 
-    /// Taken note of if it is an address, and the one that the link comes from.
     fn named(&mut self, contact: &Endpoint) -> bool {
-        let at = contact.socket_addr().filter(|at| at.port() > 0);
-        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
-        self.named = known.or(self.named);
-        known.is_some()
+        self.remote.name(contact)
     }
 
     /// Round trips and loss. How much of the stream arrived QUIC does not tell, so nothing is said of

@@ -17,6 +17,8 @@
 //!   first use are those of [`tls`](crate::tls), and so are the words of a refusal. What a session's proofs
 //!   cover is the exporter of this very connection, so there is no second TLS upon it: `mc+quic://` and
 //!   `mcs+quic://` are the same. Tickets make further connections cheap; 0-RTT is neither sent nor taken.
+//! * A listener tells of those whom it refuses, and of those who refuse it, as every other that speaks TLS:
+//!   as a warning of the target `mancom::refused`, eight at once and then one each ten seconds.
 //! * What is agreed on (ALPN, RFC 7301) is `mancom/1` for sessions and `mancom-stream/1` for plain
 //!   streams. In these the dialler's stream begins with one byte, 0, that is not part of it: QUIC tells
 //!   nobody of a stream that nothing was sent in. With `alpn=NAME` the protocol is somebody else's, there
@@ -26,8 +28,17 @@
 //! * All links of a listener share its socket and its buffer in the kernel: where the administrator allows
 //!   no more than Linux does by default (`net.core.wmem_max`), two neighbours that vanish at once under full
 //!   load hold up the others for the seconds in which the kernel looks for them.
-//! * A link that ends well ends both directions, and its end is told once all of it arrived. Dropped, it tells the far end that nobody reads any more,
-//!   and lives on for at most 30 s until what was written was acknowledged.
+//! * A link that ends well ends both directions, and its end is told once all of it arrived. Dropped, it
+//!   tells the far end that nobody reads any more, and lives on for at most 30 s until what was written was
+//!   acknowledged. What closes a connection says whether its program read to the end (3), went before that
+//!   (2), or broke off or never accepted it (1); 0 is said by nobody on purpose, and counts as broken off.
+//!
+//! * Nobody tells that a program was killed but its system, to the next datagram (ICMP; Linux alone). While
+//!   it shakes hands a dialler believes it at once: who deceives it stops one attempt. A link believes it
+//!   when it was said three times at least, over 3 s at least, each time after something was sent, and
+//!   nothing came in between: who is not on the way can guess a port, and cannot keep the answers back. So a
+//!   killed listener is noticed 3 to 7 s after the first datagram that it missed, and a dialler sends one
+//!   each 20 s. A listener's own socket is told nothing: that a dialler was killed it notices after 60 s.
 //!
 //! # Limits
 //!
@@ -38,8 +49,10 @@
 //! | handshakes without a proof that the source hears us | 64 | it has to come again with a token (Retry) |
 //! | connections that are neither a link nor in the queue | 4,096 | one more is refused |
 //! | links that wait to be accepted | 1,024, of 64 KiB unread each | one more is closed |
-//! | a link | 4 MiB unread; unsent and unacknowledged 64 KiB and twice what the path holds, 16 MiB at most | the far end, or `write`, waits |
+//! | bytes of a link that are unread | 4 MiB | the far end waits |
+//! | and unsent or unacknowledged | 64 KiB and twice what the path holds, at most 16 MiB | `write` waits |
 //! | silence | 60 s; a dialler speaks after 20 s | `TimedOut` |
+//! | silence where its system says that nobody listens | 3 times over 3 s | `ConnectionReset` |
 //!
 //! # Why this crate
 //!
@@ -48,8 +61,8 @@
 //! a connection a network is what is asked of QUIC.
 
 use super::contact::contact;
-use super::error::{explain, fail};
-use super::resolve::{addresses_of, own_addresses_of};
+use super::error::{explain, fail, place};
+use super::resolve::{connect_by_name, own_addresses_of};
 use super::tcp::{Live, Place, first_free, refused};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport, race};
 use crate::endpoint::Endpoint;
@@ -65,6 +78,7 @@ mod acceptor;
 mod config;
 mod crowd;
 mod dial;
+mod doubt;
 mod error;
 mod hello;
 mod hub;
@@ -253,10 +267,7 @@ impl Transport for Quic {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
-        Box::pin(async move {
-            let addresses = addresses_of(to, on).await?;
-            self.connect_resolved(to, &addresses, on).await
-        })
+        Box::pin(connect_by_name(self, to, on))
     }
 
     /// Each address gets a quarter of a second before the next is tried beside it.
@@ -269,7 +280,7 @@ impl Transport for Quic {
         Box::pin(async move {
             let keys = self.dialling(to).await.map_err(|e| explain(e, to))?;
             let dialled = race::first(addresses, |at| dial::dial(&keys, to, at, on)).await;
-            let link = dialled.map_err(|e| explain(e, to))?;
+            let link = dialled.map_err(|e| place(e, to))?;
             Ok(Link::Bytes(Box::new(link)))
         })
     }
@@ -283,7 +294,7 @@ impl Transport for Quic {
             let keys = self.listening(at).await.map_err(|e| explain(e, at))?;
             let addresses = own_addresses_of(at, on).await?;
             let ports = at.ports().unwrap_or(0..=0);
-            let (door, queue) = Door::new(&keys, dial::is_foreign(at))?;
+            let (door, queue) = Door::new(&keys, at)?;
             let hub = first_free(&addresses, &ports, |at| self.open(at, on, &door))
                 .map_err(|e| refused(e, at, &ports))?;
             let local = hub.local();

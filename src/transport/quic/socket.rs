@@ -1,5 +1,6 @@
 //! Sockets and tasks of quinn's, so that what happens to a dialler's is seen, and nothing is left of it.
 
+use super::doubt::Doubt;
 use crate::transport::{Bind, udp};
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
@@ -19,23 +20,49 @@ use tokio::task::AbortHandle;
 /// What is asked for, in bytes.
 const BUFFER: usize = 4 << 20;
 
-/// A UDP socket that tells the first thing that went wrong, which quinn takes for a lost datagram.
+/// A UDP socket that tells what went wrong, which quinn takes for a lost datagram.
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
     fault: Arc<Fault>,
 }
 
-/// The first thing that went wrong.
+/// What went wrong: the first thing ends a handshake, and of a link that nobody listens there any more.
 #[derive(Debug, Default)]
 pub(super) struct Fault {
+    first: Told,
+    doubt: Doubt,
+    gone: Told,
+}
+
+/// Something that is told once, by its number.
+#[derive(Debug, Default)]
+struct Told {
     number: OnceLock<i32>,
     told: Notify,
 }
 
+impl Told {
+    fn tell(&self, number: i32) {
+        if self.number.set(number).is_ok() {
+            self.told.notify_one();
+        }
+    }
+
+    /// Resolves once it was told, for one who waits.
+    async fn wait(&self) -> io::Error {
+        loop {
+            if let Some(number) = self.number.get() {
+                return io::Error::from_raw_os_error(*number);
+            }
+            self.told.notified().await;
+        }
+    }
+}
+
 impl Fault {
     /// Takes note of what says that nobody hears us there, or that there is no way.
-    fn note(&self, error: &io::Error) {
+    pub(super) fn note(&self, error: &io::Error) {
         use io::ErrorKind::{
             AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable,
             PermissionDenied,
@@ -49,21 +76,27 @@ impl Fault {
                 | NetworkUnreachable
                 | PermissionDenied
         );
-        if let (true, Some(number)) = (telling, error.raw_os_error())
-            && self.number.set(number).is_ok()
-        {
-            self.told.notify_one();
+        let (true, Some(number)) = (telling, error.raw_os_error()) else {
+            return;
+        };
+        self.first.tell(number);
+        if error.kind() == ConnectionRefused && self.doubt.refused(Instant::now()) {
+            self.gone.tell(number);
         }
     }
 
     /// Resolves once something went wrong.
     pub(super) async fn told(&self) -> io::Error {
-        loop {
-            if let Some(number) = self.number.get() {
-                return io::Error::from_raw_os_error(*number);
-            }
-            self.told.notified().await;
-        }
+        self.first.wait().await
+    }
+
+    /// Resolves once nobody listens there any more.
+    pub(super) async fn gone(&self) -> io::Error {
+        self.gone.wait().await
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.number.get().is_some()
     }
 }
 
@@ -137,7 +170,11 @@ impl AsyncUdpSocket for Socket {
                 self.fault.note(&error);
                 Ok(())
             }
-            sent => sent,
+            Ok(()) => {
+                self.fault.doubt.sent();
+                Ok(())
+            }
+            full => full,
         }
     }
 
@@ -151,7 +188,10 @@ impl AsyncUdpSocket for Socket {
             ready!(self.io.poll_recv_ready(cx))?;
             let receive = || self.state.recv((&self.io).into(), bufs, meta);
             match self.io.try_io(Interest::READABLE, receive) {
-                Ok(received) => return Poll::Ready(Ok(received)),
+                Ok(received) => {
+                    self.fault.doubt.heard();
+                    return Poll::Ready(Ok(received));
+                }
                 // The next turn asks again whether there is something.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => self.fault.note(&error),

@@ -212,8 +212,183 @@ async fn another_protocol_is_carried_as_it_is_and_accepted_at_its_first_bytes() 
     // Who speaks mancom's own is told.
     let at = ends.at.clone().without_attributes();
     let refused = soon(ends.dialler.connect(&at, None)).await;
-    let refused = refused.expect_err("another protocol").to_string();
-    assert!(refused.contains("none of the protocols"), "{refused}");
+    let refused = refused.map(drop).expect_err("another protocol");
+    // The words stand alone, and what TLS itself says is their source.
+    let words = "the far end speaks none of the protocols asked for (ALPN)";
+    assert_eq!(refused.to_string(), format!("{at}: {words}"));
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(&refused);
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    assert_eq!(
+        causes,
+        [words, "received fatal alert: NoApplicationProtocol"]
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_accepted_is_not_told_as_read_to_its_end() {
+    let mut ends = ends(HERE).await;
+    let mut near = ends.dial().await.expect("dialled");
+    near.write_all(&[7; 32 << 10]).await.expect("there is room");
+    let hub = ends.hub();
+    let queued = async {
+        while hub.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(queued).await;
+    let elsewhere = ends.listener.listen(&endpoint(HERE), None).await;
+    ends.acceptor = elsewhere.expect("free");
+    let lost = soon(near.shutdown()).await.expect_err("nobody read it");
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+    let lost = soon(near.read_u8()).await.expect_err("nobody ended it");
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+}
+
+#[test]
+fn what_quinn_closes_when_it_is_dropped_was_not_read_to_its_end() {
+    let closed = |code: quinn::VarInt| {
+        quinn::ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+            error_code: code,
+            reason: Default::default(),
+        })
+    };
+    let ended = |code| error::of_end(Err(quinn::StoppedError::ConnectionLost(closed(code))));
+    let lost = ended(0_u32.into()).expect_err("nobody said that it was read");
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset);
+    ended(error::DONE).expect("it was read");
+}
+
+#[tokio::test]
+async fn an_accepted_link_waits_for_its_own_end_and_for_no_other() {
+    let mut ends = ends(HERE).await;
+    let (_other, _stays) = ends.linked().await;
+    let (near, far) = ends.linked().await;
+    let far: Box<dyn std::any::Any> = far;
+    let far: Box<QuicLink> = far.downcast().expect("made by it");
+    let (guard, gone) = tokio::sync::oneshot::channel::<()>();
+    let began = std::time::Instant::now();
+    drop(near);
+    far.part(guard);
+    soon(gone).await.expect_err("nothing is said");
+    assert!(began.elapsed() < link::GOODBYE, "{:?}", began.elapsed());
+}
+
+// On Linux alone a socket is told of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_was_killed_is_noticed_soon_and_one_that_lives_is_believed_to() {
+    let runtime = || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
+        runtime.expect("a runtime")
+    };
+    let (here, there) = (runtime(), runtime());
+    let mut ends = there.block_on(ends(HERE));
+    let dialler = ends.dialler.clone();
+    let at = ends.at.clone();
+    let dialled = here.spawn(async move { soon(dialler.connect(&at, None)).await });
+    let mut far = there.block_on(accepted(&mut *ends.acceptor));
+    let dialled = here.block_on(dialled).expect("no panic");
+    let mut near = byte_link(dialled.expect("dialled"));
+    // Somebody else says so, a thousand times at once.
+    let fault = quic(&*near).fault().expect("it was dialled");
+    for _ in 0..1_000 {
+        fault.note(&rustix::io::Errno::CONNREFUSED.into());
+    }
+    here.block_on(near.write_all(b"!")).expect("it lives");
+    there.block_on(soon(far.read_u8())).expect("it lives");
+    // Nothing is said by what is killed.
+    there.shutdown_timeout(PATIENCE);
+    drop((far, ends));
+    let began = std::time::Instant::now();
+    let lost = here.block_on(async {
+        near.write_all(b"?").await.expect("not known yet");
+        soon(near.read_u8()).await.expect_err("nobody is there")
+    });
+    assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+    assert!(lost.to_string().contains("nobody listens"), "{lost}");
+    assert!(began.elapsed() >= Duration::from_secs(3));
+    let lost = here.block_on(near.write_all(b"?"));
+    assert_eq!(lost.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+/// What the library logs on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
+    }
+
+    async fn says(&self, text: &str) {
+        let said = async {
+            while !self.text().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let said = tokio::time::timeout(PATIENCE, said).await;
+        assert!(said.is_ok(), "{text}: {}", self.text());
+    }
+}
+
+// behaviour: K7
+#[tokio::test]
+async fn a_listener_tells_whom_it_refuses_in_words_and_a_flood_of_them_once() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("mancom::refused=warn")
+        .with_ansi(false)
+        .with_writer({
+            let log = log.clone();
+            move || log.clone()
+        });
+    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let [server, friend, stranger] = [(); 3].map(|()| Identity::generate().expect("entropy"));
+    let listener = Quic::new().identity(&server).pin(friend.public_key());
+    let acceptor = listener.listen(&endpoint(HERE), None).await;
+    let at = acceptor.as_ref().expect("a listener").contact();
+    let dialler = Quic::new().pin(server.public_key());
+    // Each may think that it is let in: the listener judges last.
+    let unnamed = soon(dialler.connect(&at, None)).await;
+    log.says("shows neither a certificate nor a key").await;
+    let known = dialler.clone().identity(&stranger);
+    let unknown = soon(known.connect(&at, None)).await;
+    let text = format!("the key {}", stranger.public_key());
+    log.says(&text).await;
+    let other = at.clone().with_attribute("alpn", "theirs").expect("short");
+    soon(dialler.connect(&other, None))
+        .await
+        .map(drop)
+        .expect_err("another protocol");
+    log.says("protocol").await;
+    drop((unnamed, unknown));
+    for _ in 0..20 {
+        // It hears of it by reading, and then the listener has told.
+        if let Ok(link) = soon(dialler.connect(&at, None)).await {
+            soon(byte_link(link).read_u8()).await.expect_err("refused");
+        }
+    }
+    let said = log.text();
+    assert_eq!(said.lines().count(), 8, "{said}");
+    let from = format!("WARN mancom::refused: {HERE} refused quic://127.0.0.1:");
+    assert!(said.lines().all(|line| line.contains(&from)), "{said}");
+    assert!(!said.contains("Other("), "no forms for programmers: {said}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::endpoint::Endpoint;
 #[cfg(target_os = "linux")]
 use crate::transport::Measured;
+use crate::transport::remote::Remote;
 use crate::transport::{ByteLink, vectored};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -16,12 +17,8 @@ use tokio::net::TcpStream;
 pub struct TcpLink {
     stream: TcpStream,
     peer: Endpoint,
-    remote: SocketAddr,
+    remote: Remote,
     local: Option<IpAddr>,
-    /// The host as it was dialled; `None` for an accepted link.
-    dialled: Option<String>,
-    /// Where an accepted link's peer said that it listens.
-    named: Option<SocketAddr>,
     written: u64,
 }
 
@@ -32,49 +29,36 @@ fn nodelay(given: &Endpoint) -> bool {
 
 impl TcpLink {
     pub(super) fn dialled(stream: TcpStream, to: &Endpoint) -> io::Result<Self> {
-        let remote = stream.peer_addr()?;
-        let mut link = Self::new(stream, remote, to);
-        link.dialled = Some(to.host().unwrap_or_default().to_owned());
-        Ok(link)
+        let remote = Remote::dialled(stream.peer_addr()?, to);
+        Ok(Self::new(stream, remote, to))
     }
 
     pub(super) fn accepted(stream: TcpStream, from: SocketAddr, at: &Endpoint) -> Self {
-        Self::new(stream, from, at)
+        Self::new(stream, Remote::accepted(from), at)
     }
 
-    fn new(stream: TcpStream, remote: SocketAddr, given: &Endpoint) -> Self {
-        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+    fn new(stream: TcpStream, remote: Remote, given: &Endpoint) -> Self {
         // Fails only if the peer is gone already, which the first read will tell.
         if let Err(e) = stream.set_nodelay(nodelay(given)) {
             tracing::debug!(target: "mancom::transport", error = %e, "TCP_NODELAY");
         }
         Self {
             local: stream.local_addr().ok().map(|at| at.ip().to_canonical()),
-            peer: given.clone().with_ip(remote.ip()).with_port(remote.port()),
+            peer: remote.endpoint(given),
             remote,
             stream,
-            dialled: None,
-            named: None,
             written: 0,
         }
     }
 
-    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
     pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
-        if self.named.is_some() && self.named == contact.socket_addr() {
-            return true;
-        }
-        let Some(host) = &self.dialled else {
-            return false;
-        };
-        contact.port() == Some(self.remote.port())
-            && (contact.ip() == Some(self.remote.ip()) || contact.host() == Some(host))
+        self.remote.leads_to(contact)
     }
 
     /// The address of the other end.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.remote.at()
     }
 
     fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -143,12 +127,8 @@ impl ByteLink for TcpLink {
         self.local
     }
 
-    /// Taken note of if it is an address, and the one that the link comes from.
     fn named(&mut self, contact: &Endpoint) -> bool {
-        let at = contact.socket_addr().filter(|at| at.port() > 0);
-        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
-        self.named = known.or(self.named);
-        known.is_some()
+        self.remote.name(contact)
     }
 
     #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use super::bind::bind_listener;
 use super::contact::contact;
 use super::error::{advise, explain};
-use super::resolve::{addresses_of, is_localhost, own_addresses_of};
+use super::resolve::{connect_by_name, is_localhost, own_addresses_of};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
 use crate::endpoint::{AttributeError, Attributes, Endpoint};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -70,10 +70,7 @@ impl Transport for Tcp {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
-        Box::pin(async move {
-            let addresses = addresses_of(to, on).await?;
-            self.connect_resolved(to, &addresses, on).await
-        })
+        Box::pin(connect_by_name(self, to, on))
     }
 
     fn connect_resolved<'a>(

@@ -4,6 +4,7 @@ use super::check_size;
 use super::hub::Share;
 use crate::endpoint::Endpoint;
 use crate::transport::DatagramLink;
+use crate::transport::remote::Remote;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,12 +16,8 @@ use tokio::net::UdpSocket;
 pub struct UdpLink {
     way: Way,
     peer: Endpoint,
-    remote: SocketAddr,
+    remote: Remote,
     local: Option<IpAddr>,
-    /// The host as it was dialled; `None` for an accepted link.
-    dialled: Option<String>,
-    /// Where an accepted link's peer said that it listens.
-    named: Option<SocketAddr>,
     max: usize,
 }
 
@@ -31,13 +28,12 @@ enum Way {
 
 impl UdpLink {
     pub(super) fn new(socket: UdpSocket, remote: SocketAddr, to: &Endpoint, max: usize) -> Self {
+        let remote = Remote::dialled(remote, to);
         Self {
             local: socket.local_addr().ok().map(|at| at.ip().to_canonical()),
-            dialled: Some(to.host().unwrap_or_default().to_owned()),
-            peer: to.clone().with_ip(remote.ip()).with_port(remote.port()),
+            peer: remote.endpoint(to),
             way: Way::Own(socket),
             remote,
-            named: None,
             max,
         }
     }
@@ -48,34 +44,24 @@ impl UdpLink {
         at: &Endpoint,
         max: usize,
     ) -> Self {
-        let remote = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let remote = Remote::accepted(from);
         Self {
             way: Way::Shared(share),
-            peer: at.clone().with_ip(remote.ip()).with_port(remote.port()),
+            peer: remote.endpoint(at),
             remote,
             local: Some(local.to_canonical()).filter(|ip| !ip.is_unspecified()),
-            dialled: None,
-            named: None,
             max,
         }
     }
 
-    /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
     pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
-        if self.named.is_some() && self.named == contact.socket_addr() {
-            return true;
-        }
-        let Some(host) = &self.dialled else {
-            return false;
-        };
-        contact.port() == Some(self.remote.port())
-            && (contact.ip() == Some(self.remote.ip()) || contact.host() == Some(host))
+        self.remote.leads_to(contact)
     }
 
     /// The address of the other end.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.remote.at()
     }
 }
 
@@ -118,11 +104,7 @@ impl DatagramLink for UdpLink {
         self.max
     }
 
-    /// Taken note of if it is an address, and the one that the link comes from.
     fn named(&mut self, contact: &Endpoint) -> bool {
-        let at = contact.socket_addr().filter(|at| at.port() > 0);
-        let known = at.filter(|at| at.ip().to_canonical() == self.remote.ip());
-        self.named = known.or(self.named);
-        known.is_some()
+        self.remote.name(contact)
     }
 }

@@ -18,7 +18,7 @@
 use super::bind::{bind_dialler, bind_listener};
 use super::contact::contact;
 use super::error::{explain, fail, misread};
-use super::resolve::{addresses_of, own_addresses_of};
+use super::resolve::{connect_by_name, own_addresses_of};
 use super::tcp::{Live, Place, first_free, refused};
 use super::{Acceptor, Bind, BoxFuture, Characteristics, Link, Transport};
 use crate::endpoint::{AttributeError, Attributes, Endpoint};
@@ -125,10 +125,7 @@ impl Transport for Udp {
         to: &'a Endpoint,
         on: Option<&'a Bind>,
     ) -> BoxFuture<'a, io::Result<Link>> {
-        Box::pin(async move {
-            let addresses = addresses_of(to, on).await?;
-            self.connect_resolved(to, &addresses, on).await
-        })
+        Box::pin(connect_by_name(self, to, on))
     }
 
     /// The first address that a socket can be connected to: nothing is sent, so none of them answers.

@@ -19,6 +19,13 @@ use tokio::net::UnixStream;
 /// Bytes of the largest message. The system's own bound is the socket's send buffer, asked for below.
 pub(super) const MAX: usize = 128 << 10;
 
+/// So that a peer that is gone is an error, and no signal (SIGPIPE) to a program that does not ignore it:
+/// Linux sends none for such sockets, BSD does, and Apple's systems have no such sockets.
+#[cfg(not(target_vendor = "apple"))]
+const UNSIGNALLED: i32 = rustix::net::SendFlags::NOSIGNAL.bits().cast_signed();
+#[cfg(target_vendor = "apple")]
+const UNSIGNALLED: i32 = 0;
+
 /// A connection of `unix:/path?type=seqpacket` as [`Unix`](super::Unix) makes it: messages of 1 byte to
 /// 128 KiB, none lost, in order.
 #[derive(Debug)]
@@ -135,7 +142,7 @@ impl DatagramLink for SeqpacketLink {
         fits(datagram)?;
         loop {
             ready!(self.stream.poll_write_ready(cx))?;
-            let sending = || SockRef::from(&self.stream).send(datagram);
+            let sending = || SockRef::from(&self.stream).send_with_flags(datagram, UNSIGNALLED);
             match self.stream.try_io(Interest::WRITABLE, sending) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

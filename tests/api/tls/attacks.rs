@@ -67,14 +67,22 @@ impl ServerCertVerifier for Gullible {
 
 pub(super) type Dialled = tokio_rustls::client::TlsStream<TcpStream>;
 
+/// As a session's dialler does.
 pub(super) async fn dial(at: &str) -> Dialled {
+    dial_for(at, Some("mancom/1")).await
+}
+
+async fn dial_for(at: &str, protocol: Option<&str>) -> Dialled {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().unwrap();
     let config = config
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Gullible));
-    let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+    let mut config = config.with_no_client_auth();
+    let protocols = protocol.into_iter().map(|name| name.as_bytes().to_vec());
+    config.alpn_protocols = protocols.collect();
+    let connector = TlsConnector::from(Arc::new(config));
     let stream = TcpStream::connect(at.trim_start_matches("mcs://"))
         .await
         .unwrap();
@@ -136,7 +144,7 @@ impl Log {
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("mancom::session=debug")
+            .with_env_filter("mancom::session=debug,mancom::refused=warn")
             .with_writer(move || log.clone());
         tracing::subscriber::set_default(subscriber.finish())
     }
@@ -148,7 +156,9 @@ impl Log {
                 tokio::task::yield_now().await;
             }
         };
-        soon(said).await;
+        let said = tokio::time::timeout(crate::raw::PATIENCE, said).await;
+        let log = self.0.lock().unwrap();
+        assert!(said.is_ok(), "{}", String::from_utf8_lossy(&log));
     }
 }
 
@@ -176,6 +186,22 @@ async fn a_stolen_id_opens_nothing_in_tls_either() {
     log.says("does not prove it: a stolen id").await;
     log.says("a session that is not known here").await;
     assert!(lives(&mut first).await, "the session notices nothing");
+}
+
+#[tokio::test]
+async fn who_speaks_tls_and_asks_for_no_session_is_refused_and_told_of() {
+    let log = Log::default();
+    let _logging = log.listen();
+    let manager = manager(|_| {}).await;
+    let (_authority, at) = certified(&manager).await;
+    let mut stranger = dial_for(&at, None).await;
+    let read = soon(stranger.read(&mut [0; 16])).await;
+    assert_eq!(read.unwrap(), 0, "it is told goodbye and nothing else");
+    let from = stranger.get_ref().0.local_addr().unwrap();
+    log.says(&format!(
+        "refused mcs://{from}: the far end speaks TLS, but not mancom's sessions"
+    ))
+    .await;
 }
 
 // behaviour: K8
@@ -219,7 +245,9 @@ async fn between(authority: &Authority, to: String) -> String {
     let config = ServerConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().unwrap();
     let config = config.with_no_client_auth().with_single_cert(chain, key);
-    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let mut config = config.unwrap();
+    config.alpn_protocols = vec![b"mancom/1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -2,9 +2,11 @@
 
 use std::future::IntoFuture;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use mancom::{Manager, SessionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -14,7 +16,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Authority, contact, works};
-use crate::raw::{manager, soon};
+use crate::raw::{PATIENCE, manager, soon};
 
 async fn echoing(manager: &Manager, authority: &Authority, query: &str) -> u16 {
     let identity = authority.certify("localhost", |_| {});
@@ -52,14 +54,15 @@ async fn a_plain_stream_in_tls_carries_bytes_and_says_who_is_there() {
 }
 
 #[tokio::test]
-async fn what_was_written_arrives_also_where_the_stream_is_dropped_at_once() {
-    let (manager, authority) = (manager(|_| {}).await, Authority::new());
+async fn what_was_written_arrives_also_where_the_stream_is_dropped_at_once_and_a_shutdown_waits() {
+    let (dialler, manager) = (manager(|_| {}).await, manager(|_| {}).await);
+    let authority = Authority::new();
     let identity = authority.certify("localhost", |_| {});
     let listen = manager.listen("tls://127.0.0.1:0").identity(&identity);
     let listener = soon(listen.into_future()).await.unwrap();
     assert_eq!(listener.contact().attribute("pin"), None);
     let at = format!("tls://localhost:{}", listener.contact().port().unwrap());
-    let connect = manager.connect(&at).ca(authority.file()).into_future();
+    let connect = dialler.connect(&at).ca(authority.file()).into_future();
     let (near, far) = tokio::join!(soon(connect), soon(listener.accept()));
     let (mut near, mut far) = (near.unwrap(), far.unwrap());
     // More than a socket takes while it is not read.
@@ -71,9 +74,13 @@ async fn what_was_written_arrives_also_where_the_stream_is_dropped_at_once() {
     });
     assert!(filled.await.is_err(), "it fills up");
     drop(near);
+    let mut shutdown = pin!(dialler.shutdown(PATIENCE));
+    let ended = shutdown.as_mut().now_or_never();
+    assert!(ended.is_none(), "nobody has read it");
     let mut came = Vec::new();
     soon(far.read_to_end(&mut came)).await.unwrap();
     assert_eq!(came.len(), total);
+    shutdown.await.unwrap();
 }
 
 /// A plain TLS server, and the protocol that was agreed on with each dialler.
@@ -157,8 +164,8 @@ async fn attributes_that_would_not_be_heeded_are_refused() {
     let (manager, authority) = (manager(|_| {}).await, Authority::new());
     let identity = authority.certify("localhost", |_| {});
     for (query, of, said) in [
-        ("alpn=h2", "mcs", "`alpn` is of tls:// alone"),
-        ("bare", "mcs", "`bare` is of tls:// alone"),
+        ("alpn=h2", "mcs", "`alpn` is of tls:// and quic://"),
+        ("bare", "mcs", "`bare` is of tls:// and quic://"),
         ("name=a", "mcs", "`name` is for who dials"),
         ("name=a", "tls", "`name` is for who dials"),
         ("bare", "tls", "`bare` is for who dials"),
@@ -172,7 +179,7 @@ async fn attributes_that_would_not_be_heeded_are_refused() {
         let connect = manager.connect(format!("mcs://127.0.0.1:9?{query}"));
         let error = soon(connect.ca(authority.file()).into_future()).await;
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("is of tls:// alone"), "{error}");
+        assert!(error.contains("is of tls:// and quic://"), "{error}");
     }
 }
 

@@ -3,10 +3,11 @@
 use std::future::IntoFuture;
 
 use mancom::Identity;
+use rcgen::{BasicConstraints, IsCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{Authority, echoing, key, refused};
+use super::{Authority, echoing, key, refused, works};
 use crate::raw::{manager, soon};
 
 // behaviour: K7
@@ -81,6 +82,28 @@ async fn an_expired_certificate_one_to_come_and_one_of_another_name_are_told() {
 
 // behaviour: K7
 #[tokio::test]
+async fn a_certificate_that_is_an_authority_s_is_told_with_what_to_do() {
+    let (manager, authority) = (manager(|_| {}).await, Authority::new());
+    let server = authority.certify("localhost", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    let at = format!("{}?name=localhost", echoing(&manager, &server).await);
+    let connect = manager.connect(&at).ca(authority.file());
+    let error = soon(connect.into_future()).await.unwrap_err();
+    let all = format!("{:?}", mancom::Error::from(error));
+    assert!(
+        all.contains("is an authority's") && all.contains("--pin"),
+        "{all}"
+    );
+    assert!(!all.contains("EndEntity"), "{all}");
+    // What it says to do works.
+    let connect = manager.connect(&at).pin(server.public_key());
+    let mut stream = soon(connect.into_future()).await.unwrap();
+    works(&mut stream).await;
+}
+
+// behaviour: K7
+#[tokio::test]
 async fn who_shows_nothing_or_the_wrong_thing_to_a_listener_is_told() {
     let (manager, authority) = (manager(|_| {}).await, Authority::new());
     let (server, friend) = (authority.certify("localhost", |_| {}), key());
@@ -144,6 +167,24 @@ async fn tls_and_clear_do_not_mix_and_say_so() {
     )
     .await;
     assert!(text.contains("does not speak TLS"), "{text}");
+}
+
+#[tokio::test]
+async fn a_session_is_not_spoken_with_a_listener_of_plain_streams_in_tls() {
+    let (manager, server) = (manager(|_| {}).await, key());
+    let listen = manager.listen("tls://127.0.0.1:0").identity(&server);
+    let listener = soon(listen.into_future()).await.unwrap();
+    let at = format!("mcs://127.0.0.1:{}", listener.contact().port().unwrap());
+    let text = refused(manager.connect(&at).pin(server.public_key())).await;
+    assert!(
+        text.contains("speaks TLS, but not mancom's sessions"),
+        "{text}"
+    );
+    // What it was shown ended in order.
+    let mut shown = soon(listener.accept()).await.unwrap();
+    let mut all = Vec::new();
+    soon(shown.read_to_end(&mut all)).await.unwrap();
+    assert_eq!(all, b"");
 }
 
 #[tokio::test]

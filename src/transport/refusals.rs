@@ -14,7 +14,7 @@ const EACH: Duration = Duration::from_secs(10);
 
 /// How many were told of lately.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Count>);
+pub(crate) struct Refusals(Mutex<Count>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -25,7 +25,7 @@ struct Count {
 
 impl Refusals {
     /// Tells of one who is not let in at this endpoint, as a warning of the target `mancom::refused`.
-    pub(super) fn tell(&self, at: &Endpoint, from: &Endpoint, why: impl Display) {
+    pub(crate) fn tell(&self, at: &Endpoint, from: &Endpoint, why: impl Display) {
         let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let told = count.one_more(Clock::now());
         drop(count);
