@@ -9,6 +9,8 @@ use super::context::Context;
 use super::tracker::Guard;
 use crate::endpoint::Endpoint;
 use crate::proto::session::handshake::{Peer, Security};
+#[cfg(feature = "airhook")]
+use crate::transport::AirhookLink;
 use crate::transport::{ByteLink, Transport};
 #[cfg(feature = "quic")]
 use crate::transport::{Quic, QuicLink};
@@ -191,9 +193,9 @@ pub(super) fn finish(link: Box<dyn ByteLink>, alive: Guard) {
     drop((link, alive));
 }
 
-/// Drops a connection of QUIC, and has a shutdown wait until what it took arrived; any other is handed back.
+/// Drops a connection of QUIC or Airhook, and has a shutdown wait until what it took arrived; any other is handed back.
 #[cfg_attr(
-    not(feature = "quic"),
+    not(any(feature = "quic", feature = "airhook")),
     expect(clippy::unnecessary_wraps, reason = "as with the feature")
 )]
 pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<(Box<dyn ByteLink>, Guard)> {
@@ -201,6 +203,13 @@ pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<(Box<dyn B
     if (&*link as &dyn std::any::Any).is::<QuicLink>() {
         let link: Box<dyn std::any::Any> = link;
         link.downcast::<QuicLink>().expect("it is one").part(alive);
+        return None;
+    }
+    #[cfg(feature = "airhook")]
+    if (&*link as &dyn std::any::Any).is::<AirhookLink>() {
+        let link: Box<dyn std::any::Any> = link;
+        let link = link.downcast::<AirhookLink>().expect("it is one");
+        link.part(alive);
         return None;
     }
     Some((link, alive))

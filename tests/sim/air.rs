@@ -31,6 +31,8 @@ struct Weather {
     chance: Seeded,
     /// From when until when nothing arrives.
     dark: (Instant, Instant),
+    /// The listener's process has ended: it says nothing more.
+    gone: bool,
     /// Links that were heard of and not accepted.
     heard: VecDeque<AirLink>,
     waker: Option<Waker>,
@@ -41,12 +43,13 @@ struct Air(Arc<Mutex<Weather>>);
 
 impl Air {
     /// How many copies of a datagram arrive.
-    fn copies(&self) -> usize {
+    fn copies(&self, from_listener: bool) -> usize {
         let mut weather = self.0.lock().unwrap();
         let (from, until) = weather.dark;
         let is_dark = (from..until).contains(&Instant::now());
         let (lost, twice) = (weather.chance.below(100), weather.chance.below(100));
-        match is_dark || lost < LOST {
+        let is_gone = from_listener && weather.gone;
+        match is_gone || is_dark || lost < LOST {
             true => 0,
             false => 1 + usize::from(twice < TWICE),
         }
@@ -69,11 +72,12 @@ struct AirLink {
     from: UnboundedReceiver<Vec<u8>>,
     /// The other end, until the first datagram gets there.
     other: Arc<Mutex<Option<AirLink>>>,
+    listens: bool,
 }
 
 impl DatagramLink for AirLink {
     fn poll_send(&mut self, _: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<()>> {
-        for _ in 0..self.air.copies() {
+        for _ in 0..self.air.copies(self.listens) {
             let (air, to, other) = (self.air.clone(), self.to.clone(), self.other.clone());
             let datagram = datagram.to_vec();
             tokio::spawn(async move {
@@ -131,6 +135,7 @@ impl Transport for Air {
                 to: back,
                 from: at_listener,
                 other: Arc::default(),
+                listens: true,
             };
             Ok(Link::Datagrams(Box::new(AirLink {
                 air: self.clone(),
@@ -138,6 +143,7 @@ impl Transport for Air {
                 to: there,
                 from: at_dialler,
                 other: Arc::new(Mutex::new(Some(far))),
+                listens: false,
             })))
         })
     }
@@ -181,18 +187,87 @@ impl Acceptor for AirAcceptor {
 
 /// A manager whose air is dark from so long after now on, for so long.
 async fn dark(seed: u64, from: Duration, lasts: Duration) -> Manager {
-    let (scout, networks) = mancom::testing::scripted();
+    in_air(&air(seed, from, lasts)).await
+}
+
+fn air(seed: u64, from: Duration, lasts: Duration) -> Air {
     let from = Instant::now() + from;
-    let air = Air(Arc::new(Mutex::new(Weather {
+    Air(Arc::new(Mutex::new(Weather {
         chance: Seeded::new(seed),
         dark: (from, from + lasts),
+        gone: false,
         heard: VecDeque::new(),
         waker: None,
-    })));
+    })))
+}
+
+async fn in_air(air: &Air) -> Manager {
+    let (scout, networks) = mancom::testing::scripted();
     let builder = Manager::builder().scout(scout);
-    let manager = builder.transport(Airhook::over("air", Arc::new(air)));
+    let manager = builder.transport(Airhook::over("air", Arc::new(air.clone())));
     networks.up(Network::wifi("wlan0"));
     manager.build().await.unwrap()
+}
+
+/// A listener answers, says goodbye as a program does at its end, and is gone, while the air is dark for so
+/// long from so long after the beginning on, or from its answer on; how long the dialler took until it had
+/// said goodbye, too.
+async fn parted(at: &str, seed: u64, from: Option<Duration>, lasts: Duration) -> Duration {
+    let begin = Instant::now();
+    let never = Duration::from_secs(1_000);
+    let air = air(seed, from.unwrap_or(never), lasts);
+    let (here, there) = (in_air(&air).await, in_air(&air).await);
+    let listener = there.listen(at).plaintext().await.unwrap();
+    let listening = async {
+        let mut far = listener.accept().await.unwrap();
+        let mut came = Vec::new();
+        far.read_to_end(&mut came).await.unwrap();
+        if from.is_none() {
+            let now = Instant::now();
+            air.0.lock().unwrap().dark = (now, now + lasts);
+        }
+        far.write_all(b"thanks").await.unwrap();
+        far.shutdown().await.unwrap();
+        drop((far, listener));
+        there.shutdown(Duration::from_secs(35)).await.unwrap();
+        air.0.lock().unwrap().gone = true;
+        came
+    };
+    let dialling = async {
+        let connect = here.connect(at).plaintext();
+        let mut near = connect.within(Duration::from_secs(60)).await.unwrap();
+        near.write_all(b"a question").await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut thanks = Vec::new();
+        near.read_to_end(&mut thanks).await.unwrap();
+        assert_eq!(thanks, b"thanks");
+        drop(near);
+        here.shutdown(Duration::from_secs(120)).await.unwrap();
+        begin.elapsed()
+    };
+    let (came, took) = tokio::join!(listening, dialling);
+    assert_eq!(came, b"a question");
+    took
+}
+
+/// What is written last is the link's to bring while its program waits: dark for 25 s at any time of an
+/// exchange, it is brought, and nobody waits for a grace of ten minutes.
+// behaviour: AH-29
+#[tokio::test(start_paused = true)]
+async fn who_says_goodbye_in_the_dark_is_heard_before_it_goes() {
+    let lasts = Duration::from_secs(25);
+    let most = Duration::from_secs(70);
+    for seed in 0..40 {
+        let from = Duration::from_millis(30 + seed * 30);
+        for (at, from) in [
+            ("mc+air://server", Some(from)),
+            ("mc+air://server", None),
+            ("air://server", None),
+        ] {
+            let took = parted(at, seed, from, lasts).await;
+            assert!(took < most, "{at}, {seed}, dark from {from:?}: {took:?}");
+        }
+    }
 }
 
 // behaviour: AH-29

@@ -100,6 +100,8 @@ const CHUNK: usize = 64 * 1024;
 /// How long the other side is waited for after everything has arrived: it may not know that yet, and would wait
 /// in vain, while the network is dark for ten seconds just then.
 const GOODBYE: Duration = Duration::from_secs(15);
+/// Over Airhook a link bears 30 dark seconds, and then the session answers for three more.
+const GOODBYE_BY_AIRHOOK: Duration = Duration::from_secs(35);
 
 impl Cat {
     pub(crate) async fn run(&self, global: &Global) -> Result<Exit, Failure> {
@@ -111,6 +113,10 @@ impl Cat {
             let text = "--trust-first-use believes any key at first: it does not go with `pin=KEY`";
             return Err(Failure::new(Exit::Usage, text.to_owned()));
         }
+        let goodbye = match endpoint.carrier() {
+            "airhook" => GOODBYE_BY_AIRHOOK,
+            _ => GOODBYE,
+        };
         let manager = global.lasting_manager().await?;
         let label = label::parse(&self.label, |name| manager.label(name))?;
         let stream = if self.listen {
@@ -124,7 +130,7 @@ impl Cat {
         tell_of_paths(&stream);
         carry(stream).await?;
         // The bytes are where they belong; what is left is only a courtesy to the other side.
-        let _ = manager.shutdown(GOODBYE).await;
+        let _ = manager.shutdown(goodbye).await;
         Ok(Exit::Fine)
     }
 

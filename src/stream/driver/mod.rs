@@ -138,6 +138,7 @@ impl Driver {
         let wake = std::mem::take(&mut state.wake);
         let samples = std::mem::take(&mut state.samples);
         let counted = std::mem::take(&mut state.counted);
+        let links = std::mem::take(&mut state.parted);
         let detached = state.detachment();
         let meanwhile = self.wakers.unlocked();
         drop(state);
@@ -148,6 +149,9 @@ impl Driver {
         wake.into_iter().for_each(Waker::wake);
         for (network, sample) in samples {
             self.context.registry().scout().report(network, sample);
+        }
+        for link in links {
+            drop(parted(link, self.context.tasks().enter()));
         }
         for row in counted {
             row.publish();

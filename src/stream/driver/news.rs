@@ -78,6 +78,10 @@ impl State {
         let why = failed.unwrap_or_else(|| path_end(end).into());
         tracing::debug!(target: "mancom::session", path = %info, %why, "path down");
         self.publish(PathEvent::Down { path: info, why });
+        if end == PathEnd::SessionClosed {
+            // Its last words are on their way; those of any other path go again by another.
+            self.parted.push(link.io);
+        }
         self.unsettled = true;
     }
 

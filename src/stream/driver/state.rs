@@ -25,6 +25,7 @@ use crate::proto::session::{
     CloseReason, MAX_PATHS, PathId, PathStats, Role, Session, StreamError, StreamId,
 };
 use crate::scout::Sample;
+use crate::transport::ByteLink;
 
 /// Who waits for one stream.
 #[derive(Default)]
@@ -80,6 +81,8 @@ pub(in crate::stream) struct State {
     pub(super) books: Option<Books>,
     /// Where bytes were counted.
     pub(super) counted: Vec<Arc<Row>>,
+    /// Connections of paths that ended, to be parted with once the lock is free.
+    pub(super) parted: Vec<Box<dyn ByteLink>>,
     /// What its bytes count for.
     pub(super) terms: Terms,
     /// The peer is to know nothing of our networks.
@@ -113,6 +116,7 @@ impl State {
             books: Some(books),
             terms,
             counted: Vec::new(),
+            parted: Vec::new(),
             snapshots: registry.snapshots(),
             revised: registry.revised(),
             anonymous,

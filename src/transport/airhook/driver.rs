@@ -198,8 +198,11 @@ impl Drop for Driver {
             state.broken = Some((io::ErrorKind::ConnectionAborted, text));
         }
         let wakers = [state.reader.take(), state.writer.take()];
+        state.left = true;
+        let guard = state.guard.take();
         drop(state);
         wake(wakers);
+        drop(guard);
     }
 }
 

@@ -38,6 +38,12 @@ impl AirhookLink {
         }
     }
 
+    /// Drops it; whoever waits for `guard` to be dropped waits until what was written has arrived and the last
+    /// word was answered for, or until it is given up.
+    pub(crate) fn part(self, guard: impl Send + 'static) {
+        self.shared.keep(Box::new(guard));
+    }
+
     /// Whether this link was dialled to where `contact` leads, or its peer said that it listens there.
     pub(super) fn leads_to(&self, contact: &Endpoint) -> bool {
         if self.named.is_some() && self.named == contact.socket_addr() {

@@ -15,7 +15,7 @@
 //! | one attempt to dial | 5 s | `TimedOut`; a `connect` tries again |
 //! | peers that were heard of and opened nothing yet | 256 a listener, 5 s each | the oldest is dropped |
 //! | links that wait to be accepted | 1,024 | one more is closed |
-//! | a link whose program dropped it | 60 s, 1 s after the last word | it is reset |
+//! | a link whose program dropped it | 60 s, 1 s after the last word; a shutdown waits for it | it is reset |
 //! | memory of a link | about 1 MiB at most: 256 KiB received, 64 KiB written, 64 KiB under way | the peer, or `write`, waits |
 
 use super::error::{explain, fail};

@@ -3,6 +3,7 @@
 use crate::proto::airstream::{Airstream, Fault, WriteError};
 use crate::transport::Measured;
 use crate::transport::error::fail;
+use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -13,7 +14,6 @@ use tokio::io::ReadBuf;
 #[derive(Debug)]
 pub(super) struct Shared(Mutex<State>);
 
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) stream: Airstream,
     pub(super) reader: Option<Waker>,
@@ -21,6 +21,19 @@ pub(super) struct State {
     pub(super) driver: Option<Waker>,
     /// What became of the datagrams' link.
     pub(super) broken: Option<(io::ErrorKind, String)>,
+    /// Dropped with the driver, by who waits for what was written to arrive.
+    pub(super) guard: Option<Box<dyn Send>>,
+    /// The driver is gone.
+    pub(super) left: bool,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("stream", &self.stream)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(super) fn now() -> Instant {
@@ -35,6 +48,8 @@ impl Shared {
             writer: None,
             driver: None,
             broken: None,
+            guard: None,
+            left: false,
         }))
     }
 
@@ -119,6 +134,17 @@ impl Shared {
         let driver = state.driver.take();
         drop(state);
         wake([driver]);
+    }
+
+    /// The guard is dropped once there is nothing left to be done for the link.
+    pub(super) fn keep(&self, guard: Box<dyn Send>) {
+        let mut state = self.lock();
+        if state.left {
+            // Nothing is done any more: it goes at once, without the lock.
+            drop(state);
+            return drop(guard);
+        }
+        state.guard = Some(guard);
     }
 
     pub(super) fn confirmed(&self) -> u64 {
