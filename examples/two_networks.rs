@@ -37,15 +37,15 @@ async fn main() -> Result<(), mancom::Error> {
     let (mut before, mut all) = (HashMap::new(), Vec::new());
     for second in 1..=9 {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut took: Vec<_> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
+        println!("{second} s  backup       {}", moved(&stats, &mut before));
+        println!("     conversation {}", spread(&mut took));
+        all.append(&mut took);
         match second {
             3 => networks.down("wifi"),
             6 => drop(networks.up(wifi())),
             _ => {}
         }
-        let mut took: Vec<_> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
-        println!("{second} s  backup       {}", moved(&stats, &mut before));
-        println!("     conversation {}", spread(&mut took));
-        all.append(&mut took);
     }
     println!("in all, the answers took {}", spread(&mut all));
     Ok(())

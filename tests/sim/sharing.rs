@@ -91,6 +91,32 @@ async fn priority_is_no_urgency_and_starves_nobody_for_long() -> Outcome {
     Ok(())
 }
 
+// behaviour: P3 P5
+#[mancom::test]
+async fn background_moves_every_five_seconds_under_a_rate_that_others_use_up() -> Outcome {
+    for (nth, hot) in [Label::ANY, Label::INTERACTIVE].into_iter().enumerate() {
+        let (manager, networks, _) = world().await;
+        networks.up(wifi());
+        let at = format!("mem://rate{nth}");
+        let listener = manager.listen(&at).await?;
+        let near = manager.connect(&at).label(hot).rate_limit(200_000).await?;
+        let far = listener.accept().await?;
+        let (session, peer) = (near.session(), far.session());
+        pour(near);
+        sink(far.into_split().0);
+        sleep(secs(1)).await;
+        let mut background = session.open(Label::BACKGROUND).await?;
+        background.write_all(&vec![7; 500_000]).await?;
+        let mut arriving = peer.accept().await?;
+        let mut bytes = vec![0; 64 << 10];
+        for _ in 0..3 {
+            let some = arriving.read(&mut bytes);
+            assert!(soon(secs(8), "a chunk", some).await? > 0, "beside {hot}");
+        }
+    }
+    Ok(())
+}
+
 // behaviour: P4 P3
 #[mancom::test]
 async fn every_urgency_that_priority_holds_back_moves_at_least_every_five_seconds() -> Outcome {

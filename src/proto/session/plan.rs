@@ -6,7 +6,7 @@
 //! everything, one chunk at a time; so does, before the traffic of other sessions, what those of more
 //! priority held back for so long.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::choose::{Chooser, Judge, Round};
 use super::frame::{DATA_HEADER, DataHeader, kind, put_offset};
@@ -25,6 +25,8 @@ const PLAN: usize = 1 << 20;
 const PLAN_AGAIN: usize = 512 << 10;
 /// A frame on a path whose bandwidth nobody knows, if others wait for it.
 const CHUNK_UNKNOWN: u64 = 32 << 10;
+/// How often to look whether background that is overdue may go by now.
+const OVERDUE: Duration = Duration::from_secs(1);
 /// A second path takes copies of interactive frames up to so many unwritten bytes.
 pub(super) const COPIES: usize = 64 << 10;
 
@@ -96,13 +98,14 @@ impl Session {
         planned
     }
 
-    /// Moves a chunk of what waited too long; whether one was planned.
+    /// Moves a chunk of what waited too long; whether one was planned. It is overdue until one moves: this
+    /// path may not take it, or what limits it give nothing now.
     fn feed(&mut self, slot: usize, turn: Urgency, round: &mut Round) -> bool {
         if turn == Urgency::Background {
-            self.held_since[turn as usize] = Some(round.now);
             let path = self.paths[slot].as_mut();
             if let Some(path) = path.filter(|path| path.outbox.background() > 0) {
                 path.outbox.feed_background();
+                self.held_since[turn as usize] = Some(round.now);
                 return false;
             }
         }
@@ -185,6 +188,9 @@ impl Session {
         }
         let since = *self.held_since[Urgency::Background as usize].get_or_insert(now);
         let due = since.checked_add(STARVATION);
+        // What is overdue goes with whatever lets it: this is for what nobody tells of.
+        let again = now.checked_add(OVERDUE);
+        let due = due.map(|due| if due > now { due } else { again.unwrap_or(due) });
         round.pace = round.pace.into_iter().chain(due).min();
     }
 

@@ -95,7 +95,7 @@ fn resent(pair: &mut Pair) -> u64 {
         .sum()
 }
 
-fn set_metered(pair: &mut Pair, path: PathId) {
+pub(super) fn set_metered(pair: &mut Pair, path: PathId) {
     let mut sides = anywhere();
     sides.remote.kinds = Kinds::of(Kind::Cellular);
     sides.remote.metered = Fact::Yes;

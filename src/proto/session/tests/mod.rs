@@ -9,6 +9,7 @@ mod model;
 mod paths;
 mod silence;
 mod soundings;
+mod starving;
 mod streams;
 mod toll;
 mod unacknowledged;
