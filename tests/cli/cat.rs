@@ -206,13 +206,11 @@ fn cut_short(listen: &[&str], connect: &[&str]) -> [Child; 2] {
     };
     let mut server = start(&[&["cat", "--listen"], listen].concat());
     let mut server = server.stdin(Stdio::null()).spawn().unwrap();
-    let said = BufReader::new(server.stderr.take().unwrap());
-    let contact = said.lines().find_map(|line| {
-        let line = line.unwrap();
-        Some(line.split_once("listening at ")?.1.to_owned())
-    });
-    let contact = contact.expect("it says where");
-    let mut client = start(&[&["cat", &contact], connect].concat());
+    let mut said = BufReader::new(server.stderr.as_mut().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let (_, contact) = line.trim_end().split_once("listening at ").unwrap();
+    let mut client = start(&[&["cat", contact], connect].concat());
     let mut client = client.stdin(Stdio::piped()).spawn().unwrap();
     // Held open: the file is not at its end.
     let part = pattern(100_000, 7);
@@ -231,8 +229,9 @@ fn cut_short(listen: &[&str], connect: &[&str]) -> [Child; 2] {
 fn knows_it_was_cut_short(listen: &[&str], connect: &[&str]) {
     for mut child in cut_short(listen, connect) {
         until("its end", LIMIT, || child.try_wait().unwrap().is_some());
-        let code = child.wait().unwrap().code();
-        assert_eq!(code, Some(1), "{listen:?}");
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{listen:?}: {said}");
     }
 }
 
