@@ -179,6 +179,9 @@ impl McStream {
     }
 
     /// Resets the stream: unsent bytes are thrown away and the peer's reads fail.
+    ///
+    /// A plain stream has its connection reset, and what the peer had not read by then may be lost with
+    /// it. Over a Unix socket without TLS, which cannot be reset, the peer reads an end as any other.
     pub fn abort(self) {
         self.carrier.abort();
     }

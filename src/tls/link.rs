@@ -247,6 +247,11 @@ impl ByteLink for TlsLink {
         self.below.link().measure()
     }
 
+    /// Nothing is said here of an end, which the far end takes for torn; what is below may tell it sooner.
+    fn tear(&mut self) {
+        self.below.link_mut().tear();
+    }
+
     fn limit_unsent(&mut self, bytes: u32) {
         self.below.limit_unsent(bytes);
         // What is encrypted already, nothing urgent overtakes.

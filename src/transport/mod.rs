@@ -466,6 +466,11 @@ pub trait ByteLink: AsyncRead + AsyncWrite + Any + Send + Unpin {
     /// urgent finds a short queue; 0 is as many as the system has room for. A link that cannot tell the
     /// two apart takes what it takes.
     fn limit_unsent(&mut self, _bytes: u32) {}
+
+    /// Has the far end read an error in place of an orderly end: called just before the link is dropped.
+    /// What is not there yet may be lost. By default, and where the system knows no such thing as between
+    /// Unix sockets, the drop is an end like any other.
+    fn tear(&mut self) {}
 }
 
 /// What the system measured of one connection; `None` for what it did not (yet).

@@ -1,5 +1,6 @@
 //! What holds for the public interface and the source as a whole.
 
+mod aborted;
 #[cfg(all(feature = "airhook", feature = "test-util"))]
 mod airhook;
 #[cfg(feature = "test-util")]

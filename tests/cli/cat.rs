@@ -3,7 +3,9 @@
 use crate::process::{Program, until};
 use crate::{LIMIT, answer, command};
 use mancom::{Identity, Manager, PublicKey, Scout};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 use tokio::io::AsyncWriteExt;
 
 /// Starts `cat --listen AT`.
@@ -193,4 +195,63 @@ fn a_spliced_channel_and_a_wrong_pin_are_told_each_in_its_own_words() {
     let server = server.finish(LIMIT);
     assert_eq!(server.status.code(), Some(0), "{}", server.stderr);
     assert!(server.stderr.contains(splice), "{}", server.stderr);
+}
+
+/// Both ends when the one that speaks is told to end in the midst of it, once the other has some.
+fn cut_short(listen: &[&str], connect: &[&str]) -> [Child; 2] {
+    let start = |arguments: &[&str]| {
+        let mut command = command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let mut server = start(&[&["cat", "--listen"], listen].concat());
+    let mut server = server.stdin(Stdio::null()).spawn().unwrap();
+    let mut said = BufReader::new(server.stderr.as_mut().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let (_, contact) = line.trim_end().split_once("listening at ").unwrap();
+    let mut client = start(&[&["cat", contact], connect].concat());
+    let mut client = client.stdin(Stdio::piped()).spawn().unwrap();
+    // Held open: the file is not at its end.
+    let part = pattern(100_000, 7);
+    client.stdin.as_mut().unwrap().write_all(&part).unwrap();
+    let mut came = vec![0; part.len()];
+    let stdout = server.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut came).unwrap();
+    assert!(came == part, "what came is what was sent");
+    let id = client.id().to_string();
+    let sent = Command::new("kill").args(["-s", "TERM", &id]).status();
+    assert!(sent.unwrap().success());
+    [client, server]
+}
+
+/// Neither takes it for the whole.
+fn knows_it_was_cut_short(listen: &[&str], connect: &[&str]) {
+    for mut child in cut_short(listen, connect) {
+        until("its end", LIMIT, || child.try_wait().unwrap().is_some());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{listen:?}: {said}");
+    }
+}
+
+// behaviour: X7
+#[test]
+fn part_of_a_file_is_not_taken_for_the_whole_over_plain_streams() {
+    knows_it_was_cut_short(&["tcp://127.0.0.1:0"], &[]);
+    #[cfg(feature = "airhook")]
+    knows_it_was_cut_short(&["airhook://127.0.0.1:0"], &[]);
+    knows_it_was_cut_short(&["mc://127.0.0.1:0"], &[]);
+}
+
+// behaviour: X7
+#[cfg(feature = "quic")]
+#[test]
+fn part_of_a_file_is_not_taken_for_the_whole_over_quic() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("alice");
+    let (code, key, _) = answer(&["key", "new", file.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let listen = ["quic://127.0.0.1:0", "--identity", file.to_str().unwrap()];
+    knows_it_was_cut_short(&listen, &["--pin", key.trim_end()]);
 }

@@ -102,6 +102,8 @@ const CHUNK: usize = 64 * 1024;
 const GOODBYE: Duration = Duration::from_secs(15);
 /// Over Airhook a link bears 30 dark seconds, and then the session answers for three more.
 const GOODBYE_BY_AIRHOOK: Duration = Duration::from_secs(35);
+/// How long an end before its time may take to tell the other side, which would take what it has for all.
+const ABORTED: Duration = Duration::from_secs(1);
 
 impl Cat {
     pub(crate) async fn run(&self, global: &Global) -> Result<Exit, Failure> {
@@ -128,7 +130,10 @@ impl Cat {
             say(format_args!("the other side is {peer}"));
         }
         tell_of_paths(&stream);
-        carry(stream).await?;
+        if let Err(error) = carry(stream).await {
+            let _ = manager.shutdown(ABORTED).await;
+            return Err(error.into());
+        }
         // The bytes are where they belong; what is left is only a courtesy to the other side.
         let _ = manager.shutdown(goodbye).await;
         Ok(Exit::Fine)

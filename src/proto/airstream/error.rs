@@ -12,6 +12,9 @@ pub enum Fault {
     /// The peer ended it before its time.
     #[error("the peer reset the stream")]
     Reset,
+    /// This end ended it before its time.
+    #[error("the stream was reset here")]
+    Torn,
     /// The peer was started anew.
     #[error("the peer is another instance than before")]
     Restarted,

@@ -297,6 +297,12 @@ impl Airstream {
         self.settle(now);
     }
 
+    /// It is over before its time: what was written is thrown away, and the peer is told so instead.
+    pub fn tear(&mut self, now: Instant) {
+        self.reset(now, Fault::Torn);
+        self.settle(now);
+    }
+
     // ---- the driver
 
     /// A datagram came.

@@ -78,13 +78,15 @@ impl Drop for Plain {
         if let Some(task) = self.tending.get() {
             task.abort();
         }
-        let link = self.with(|state| {
+        let (link, failed) = self.with(|state| {
             state.close_events();
-            // Who aborted it says no goodbye.
-            state.link.take().filter(|_| state.failed.is_none())
+            (state.link.take(), state.failed.clone())
         });
-        if let Some(link) = link {
-            secure::finish(link, self.context.tasks().enter());
+        match (link, failed) {
+            (Some(link), None) => secure::finish(link, self.context.tasks().enter()),
+            // A hook was just making it when the stream was aborted.
+            (Some(link), Some(SessionError::Aborted)) => self.tear(link),
+            _ => {}
         }
     }
 }
@@ -204,7 +206,19 @@ impl Plain {
     }
 
     pub(super) fn abort(&self) {
-        self.fail(SessionError::Aborted);
+        let link = self.with(|state| {
+            state.fail(SessionError::Aborted);
+            state.link.take()
+        });
+        if let Some(link) = link {
+            self.tear(link);
+        }
         self.news.notify_one();
+    }
+
+    /// The far end must not take what it has for all there is. A shutdown waits until it may know.
+    fn tear(&self, mut link: Box<dyn ByteLink>) {
+        link.tear();
+        drop(secure::parted(link, self.context.tasks().enter()));
     }
 }

@@ -140,6 +140,10 @@ impl ByteLink for AirhookLink {
         Some(self.shared.measure())
     }
 
+    fn tear(&mut self) {
+        self.shared.tear();
+    }
+
     fn limit_unsent(&mut self, bytes: u32) {
         self.shared.limit_unsent(bytes as usize);
     }

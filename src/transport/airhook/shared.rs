@@ -136,6 +136,14 @@ impl Shared {
         wake([driver]);
     }
 
+    pub(super) fn tear(&self) {
+        let mut state = self.lock();
+        state.stream.tear(now());
+        let driver = state.driver.take();
+        drop(state);
+        wake([driver]);
+    }
+
     /// The guard is dropped once there is nothing left to be done for the link.
     pub(super) fn keep(&self, guard: Box<dyn Send>) {
         let mut state = self.lock();

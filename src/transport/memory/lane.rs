@@ -91,6 +91,8 @@ pub(super) struct Lane {
     /// When the end arrives.
     end: Option<Duration>,
     end_read: bool,
+    /// The end is none that the writer said.
+    torn: bool,
     /// When the writer learns that nobody reads any more.
     deserted: Option<Duration>,
     read: u64,
@@ -113,6 +115,7 @@ impl Lane {
             latest: Duration::ZERO,
             end: None,
             end_read: false,
+            torn: false,
             deserted: None,
             read: 0,
             reader: None,
@@ -133,6 +136,11 @@ impl Lane {
 
     pub(super) fn end_was_read(&self) -> bool {
         self.end_read
+    }
+
+    /// Whether what `read` tells as the end is an error.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// Takes as much of `bytes` as there is room for.
@@ -236,6 +244,12 @@ impl Lane {
             .latest
             .max(self.line_free.max(now.at) + self.course.delay);
         self.end.get_or_insert(at);
+    }
+
+    /// The writer is gone without a word, unless it said before that no more comes.
+    pub(super) fn tear(&mut self, now: Moment) {
+        self.torn |= self.end.is_none();
+        self.finish(now);
     }
 
     /// The reader is gone: what it did not read is lost, and the writer learns it when word has

@@ -245,6 +245,10 @@ impl ByteLink for MemoryLink {
     fn acknowledged(&self) -> Option<u64> {
         Some(lock(&self.pair).taken(self.end))
     }
+
+    fn tear(&mut self) {
+        lock(&self.pair).tear(self.end, Instant::now());
+    }
 }
 
 impl Drop for MemoryLink {

@@ -154,7 +154,7 @@ impl Pair {
         let moment = self.clock.moment(now);
         let lane = &mut self.lanes[end.inward()];
         if lane.end_was_read() {
-            return Step::Done(Ok(0));
+            return Step::Done(told(lane));
         }
         if let Some(cut) = &self.cut {
             return Step::Done(Err(cut.error()));
@@ -164,6 +164,7 @@ impl Pair {
             .map_or(into.len(), |left| (into.len() as u64).min(left) as usize);
         match lane.read(moment, &mut into[..room]) {
             Step::Wait(at) => Step::Wait(at),
+            Step::Done(0) if lane.end_was_read() => Step::Done(told(lane)),
             Step::Done(n) => {
                 wakers.add(&mut lane.writer);
                 wakers.add_all(&mut lane.owners);
@@ -236,6 +237,12 @@ impl Pair {
         Ok(())
     }
 
+    /// An end is about to be dropped, and the other is to know that not all was said.
+    pub(super) fn tear(&mut self, end: End, now: Instant) {
+        let moment = self.clock.moment(now);
+        self.lanes[end.out()].tear(moment);
+    }
+
     /// An end was dropped.
     pub(super) fn leave(&mut self, end: End, now: Instant, wakers: &mut Wakers) {
         let moment = self.clock.moment(now);
@@ -268,6 +275,17 @@ impl Pair {
     /// When a time of this connection's clock comes, if nothing stalls until then.
     pub(super) fn when(&self, now: Instant, at: Duration) -> Instant {
         now + at.saturating_sub(self.clock.moment(now).at)
+    }
+}
+
+/// What a lane's end is to its reader.
+fn told(lane: &Lane) -> io::Result<usize> {
+    match lane.is_torn() {
+        true => Err(fail(
+            io::ErrorKind::ConnectionReset,
+            "the far end aborted the connection",
+        )),
+        false => Ok(0),
     }
 }
 

@@ -407,6 +407,31 @@ async fn a_fault_cuts_the_next_connection_after_so_many_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_torn_end_is_an_error_after_what_arrived_and_a_said_one_stays_an_end() {
+    let script = Scripted::new();
+    let wlan = script.up(wifi(100, None, None), 1, 1);
+    for on in [None, Some(&wlan)] {
+        let (mut near, mut far) = script.join(on).await;
+        near.write_all(b"part").await.expect("a connection");
+        near.tear();
+        drop(near);
+        let mut came = Vec::new();
+        for _ in 0..2 {
+            let error = far.read_to_end(&mut came).await.expect_err("no end");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
+        assert_eq!(came, b"part");
+        assert!(far.write_all(b"too late").await.is_err());
+
+        let (mut near, mut far) = script.join(on).await;
+        near.shutdown().await.expect("a connection");
+        near.tear();
+        drop(near);
+        assert_eq!(far.read(&mut [0; 4]).await.expect("the end"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn acknowledged_is_what_the_peer_took() {
     let script = Scripted::new();
     let (mut near, mut far) = script.join(None).await;

@@ -10,7 +10,7 @@ use std::io::ErrorKind::{
 
 /// A link that read to the end. Not 0: with that quinn closes what is merely dropped, read or not.
 pub(super) const DONE: VarInt = VarInt::from_u32(3);
-/// One whose program panicked, or that nobody accepted.
+/// One whose program panicked or aborted it, or that nobody accepted.
 pub(super) const TORN: VarInt = VarInt::from_u32(1);
 /// One that was dropped before the end.
 pub(super) const GONE: VarInt = VarInt::from_u32(2);

@@ -42,6 +42,8 @@ pub struct QuicLink {
     unsent: u64,
     /// Waits until the far end has everything.
     ending: Option<Ending>,
+    /// The connection was closed at once.
+    torn: bool,
     runtime: Handle,
 }
 
@@ -109,6 +111,7 @@ impl QuicLink {
             looked: None,
             unsent: UNSENT[0],
             ending: None,
+            torn: false,
             runtime: Handle::current(),
         }
     }
@@ -200,7 +203,7 @@ impl QuicLink {
     /// What is left to do once nobody holds it.
     fn parting(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let ((mut send, mut recv), mut held) = self.stream.take().zip(self.held.take())?;
-        let connection = self.connection.clone();
+        let (connection, torn) = (self.connection.clone(), self.torn);
         if std::thread::panicking() {
             connection.close(TORN, b"panicked");
             return None;
@@ -209,9 +212,11 @@ impl QuicLink {
         let read_all = recv.stop(GONE).is_err();
         let _ = send.finish();
         Some(async move {
-            let _ = tokio::time::timeout(PARTING, send.stopped()).await;
-            // Who waits to hear that its own end arrived has heard it by this.
-            connection.close(if read_all { DONE } else { GONE }, b"");
+            if !torn {
+                let _ = tokio::time::timeout(PARTING, send.stopped()).await;
+                // Who waits to hear that its own end arrived has heard it by this.
+                connection.close(if read_all { DONE } else { GONE }, b"");
+            }
             drop((connection, send, recv));
             let _ = tokio::time::timeout(GOODBYE, held.ended()).await;
         })
@@ -316,6 +321,11 @@ impl ByteLink for QuicLink {
 
     fn named(&mut self, contact: &Endpoint) -> bool {
         self.remote.name(contact)
+    }
+
+    fn tear(&mut self) {
+        self.torn = true;
+        self.connection.close(TORN, b"aborted");
     }
 
     /// Round trips and loss. How much of the stream arrived QUIC does not tell, so nothing is said of

@@ -147,6 +147,14 @@ impl ByteLink for TcpLink {
         })
     }
 
+    /// The system resets what is closed without time to linger.
+    fn tear(&mut self) {
+        let at_once = Some(std::time::Duration::ZERO);
+        if let Err(e) = socket2::SockRef::from(&self.stream).set_linger(at_once) {
+            tracing::debug!(target: "mancom::transport", error = %e, "SO_LINGER");
+        }
+    }
+
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn limit_unsent(&mut self, bytes: u32) {
         // Where it is refused the queue is longer, and nothing else is wrong.

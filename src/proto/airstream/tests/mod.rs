@@ -321,3 +321,26 @@ fn pieces_after_a_gap_are_no_more_than_the_peer_keeps() {
     net.run(30 * SECOND);
     assert_eq!(net.ends[1].incoming.kept(), (3_000, 0));
 }
+
+#[test]
+fn a_torn_stream_is_no_end_to_its_peer_whatever_gets_lost() {
+    for (seed, loss) in [(31, 0), (32, 60)] {
+        let mut net = Net::open(seed, Air { loss, ..Air::CLEAR });
+        net.ends[0]
+            .write(net.now, &noise(seed, OUTBOX))
+            .expect("it is open");
+        net.ends[0].tear(net.now);
+        net.ends[0].close(net.now);
+        assert_eq!(net.ends[0].fault(), Some(Fault::Torn));
+        net.run(10 * SECOND);
+        assert!(net.ends.iter().all(Airstream::is_over));
+        let mut buf = vec![0; WINDOW as usize];
+        // Of what is not said to its end some may have come.
+        while net.ends[1]
+            .read(net.now, &mut buf)
+            .is_ok_and(|n| n.is_some())
+        {}
+        let read = net.ends[1].read(net.now, &mut buf);
+        assert_eq!(read, Err(Fault::Reset));
+    }
+}
