@@ -246,6 +246,30 @@ async fn what_nobody_accepted_is_not_told_as_read_to_its_end() {
 }
 
 #[test]
+fn a_far_end_s_words_are_cut_and_nothing_in_them_is_for_a_terminal() {
+    let words = format!("\u{1b}]0;owned\u{7}\r\n{}", "x".repeat(1_000));
+    let program = quinn::ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+        error_code: 77_u32.into(),
+        reason: words.clone().into(),
+    });
+    let system = quinn::ConnectionError::ConnectionClosed(quinn::ConnectionClose {
+        error_code: quinn::TransportErrorCode::INTERNAL_ERROR,
+        frame_type: None,
+        reason: words.into(),
+    });
+    for closed in [program, system] {
+        let error = error::of_connection(&closed);
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        for text in causes.map(ToString::to_string) {
+            assert!(!text.contains(char::is_control), "{text:?}");
+            assert!(text.contains("\\u{1b}]0;owned\\u{7}\\r\\nx"), "{text}");
+            assert!(text.ends_with("x...") && text.len() < 250, "{text}");
+        }
+    }
+}
+
+#[test]
 fn what_quinn_closes_when_it_is_dropped_was_not_read_to_its_end() {
     let closed = |code: quinn::VarInt| {
         quinn::ConnectionError::ApplicationClosed(quinn::ApplicationClose {
