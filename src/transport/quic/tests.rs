@@ -214,7 +214,8 @@ async fn another_protocol_is_carried_as_it_is_and_accepted_at_its_first_bytes() 
     let refused = soon(ends.dialler.connect(&at, None)).await;
     let refused = refused.map(drop).expect_err("another protocol");
     // The words stand alone, once in the text and once among the causes, and no name of programmers does.
-    let words = "the far end speaks none of the protocols asked for (ALPN)";
+    let words =
+        "the far end speaks none of the protocols asked for (ALPN), and nothing without one";
     assert_eq!(refused.to_string(), format!("{at}: {words}"));
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(&refused);
