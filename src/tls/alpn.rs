@@ -3,6 +3,7 @@
 use std::io;
 
 use rustls::CommonState;
+use rustls::server::ClientHello;
 
 use crate::endpoint::Endpoint;
 
@@ -31,12 +32,24 @@ pub(super) fn asked(endpoint: &Endpoint) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Whether a connection may carry a session, which both ends have to have asked for: where one of them
-/// asks for nothing, TLS itself agrees on nothing and goes on.
+/// Whether a connection may carry a session, which the far end has to have agreed to: where it knows of no such
+/// names, TLS itself agrees on nothing and goes on.
 pub(super) fn check_session(tls: &CommonState) -> io::Result<()> {
     if tls.alpn_protocol() == Some(SESSION) {
         return Ok(());
     }
+    Err(no_session())
+}
+
+/// The same of who dials.
+pub(super) fn asks_for_session(hello: &ClientHello<'_>) -> bool {
+    hello
+        .alpn()
+        .is_some_and(|mut names| names.any(|name| name == SESSION))
+}
+
+/// What is told of who does not ask for one, or does not answer to it.
+pub(super) fn no_session() -> io::Error {
     let text = "the far end speaks TLS, but not mancom's sessions";
-    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }

@@ -263,7 +263,7 @@ fn alerted(alert: AlertDescription) -> String {
             format!("the far end refused the TLS handshake; {BARE}")
         }
         AlertDescription::NoApplicationProtocol => {
-            "the far end speaks none of the protocols asked for (ALPN)".into()
+            "the far end speaks none of the protocols asked for (ALPN), and nothing without one".into()
         }
         AlertDescription::ProtocolVersion => OLD.into(),
         AlertDescription::UnrecognisedName => {

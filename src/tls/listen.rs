@@ -26,6 +26,10 @@ use crate::transport::ByteLink;
 /// For so long somebody who was refused may read why.
 const PARTING: Duration = Duration::from_millis(500);
 
+/// The record of a fatal alert, `no_application_protocol`, in answer to a first message (RFC 8446, sections 5.1
+/// and 6; RFC 7301, section 3.2).
+const NO_PROTOCOL: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
+
 /// What every connection of one listener is made with: which of them, the dialler's first message says.
 #[derive(Debug)]
 pub(crate) struct Listening {
@@ -99,21 +103,18 @@ impl Listening {
         let acceptor = rustls::server::Acceptor::default();
         let started = LazyConfigAcceptor::new(acceptor, Below::new(link)).await;
         let started = started.map_err(unspoken)?;
+        if self.session && !alpn::asks_for_session(&started.client_hello()) {
+            // With who asks for nothing TLS itself would go on, and what it sent seem to be taken.
+            let mut below = started.io;
+            let _ = below.write_all(&NO_PROTOCOL).await;
+            part(below).await;
+            return Err(alpn::no_session());
+        }
         let (config, bare) = self.choose(&started.client_hello());
         match started.into_stream(config).into_fallible().await {
             Ok(stream) => {
                 let (below, tls) = stream.into_inner();
-                let speaks = if self.session {
-                    alpn::check_session(&tls)
-                } else {
-                    Ok(())
-                };
-                let link = TlsLink::new(tls.into(), below, bare, true)?;
-                if let Err(error) = speaks {
-                    part(link).await;
-                    return Err(error);
-                }
-                Ok(Box::new(link))
+                Ok(Box::new(TlsLink::new(tls.into(), below, bare, true)?))
             }
             Err((error, below)) => {
                 part(below).await;
@@ -123,8 +124,8 @@ impl Listening {
     }
 }
 
-/// Until the other side has read the alert, or the goodbye: what it sent beside that would else reset the
-/// connection, and the reason might never be seen.
+/// Until the other side has read the alert: what it sent beside that would else reset the connection, and the
+/// reason might never be seen.
 async fn part(mut link: impl AsyncRead + AsyncWrite + Unpin) {
     let parting = async {
         link.shutdown().await?;

@@ -5,7 +5,25 @@ use std::io::{self, IsTerminal, StdoutLock, Write};
 
 /// Says something on stderr, for people. A stderr that is gone or full is no reason to end.
 pub(crate) fn say(text: impl std::fmt::Display) {
+    let text = harmless(text.to_string());
     let _ = writeln!(io::stderr(), "mancom: {text}");
+}
+
+/// The text without a letter that a terminal would obey, but the ends of its lines and its tabs: some of its words
+/// may be a far end's.
+fn harmless(text: String) -> String {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(obeyed) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match obeyed(letter) {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    shown
 }
 
 /// Writes to stdout. That nobody reads it any more is no error, whoever did has seen enough: false.
@@ -59,7 +77,7 @@ impl Output {
             if self.json {
                 serde_json::to_writer(&mut *stdout, &object())?;
             } else {
-                stdout.write_all(text().as_bytes())?;
+                stdout.write_all(harmless(text()).as_bytes())?;
             }
             writeln!(stdout)
         })
@@ -83,6 +101,10 @@ impl Output {
 
     /// Columns as wide as their widest cell, two spaces apart; the first row is the header.
     pub(crate) fn table(&self, rows: &[Vec<String>]) -> String {
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().cloned().map(harmless).collect())
+            .collect();
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
             .map(|column| {
@@ -112,7 +134,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use super::Output;
+    use super::{Output, harmless};
 
     fn rows() -> Vec<Vec<String>> {
         [["NAME", "KIND"], ["wlan0", "wifi"], ["lo", ""]]
@@ -128,6 +150,16 @@ mod tests {
         };
         assert_eq!(plain.table(&rows()), "NAME   KIND\nwlan0  wifi\nlo\n");
         assert_eq!(plain.table(&[]), "");
+        let of_somebody = [vec!["evil\u{1b}[2J".to_owned(), "x".to_owned()]];
+        assert_eq!(plain.table(&of_somebody), "evil\\u{1b}[2J  x\n");
+    }
+
+    #[test]
+    fn what_is_said_moves_no_cursor_and_sets_no_title() {
+        let lines = "why:\n\tbecause of \u{e9} \u{202f}";
+        assert_eq!(harmless(lines.to_owned()), lines);
+        let said = harmless("\u{1b}]0;x\u{7}\r\u{9b}2J\u{7f}".to_owned());
+        assert_eq!(said, "\\u{1b}]0;x\\u{7}\\r\\u{9b}2J\\u{7f}");
     }
 
     #[test]

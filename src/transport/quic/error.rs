@@ -3,6 +3,7 @@
 use super::fail;
 use crate::tls::alerted;
 use quinn::{ConnectionError, ReadError, StoppedError, TransportErrorCode, VarInt, WriteError};
+use std::fmt::Display;
 use std::io;
 use std::io::ErrorKind::{
     BrokenPipe, ConnectionRefused, ConnectionReset, InvalidData, NotConnected, Other, TimedOut,
@@ -15,10 +16,25 @@ pub(super) const TORN: VarInt = VarInt::from_u32(1);
 /// One that was dropped before the end.
 pub(super) const GONE: VarInt = VarInt::from_u32(2);
 
+/// So many letters of the far end's own words are told.
+const TOLD: usize = 64;
+
 /// The alert of TLS that a code of QUIC stands for (RFC 9001, section 4.8).
 fn alert(code: TransportErrorCode) -> Option<u8> {
     let number = u64::from(code).checked_sub(0x100)?;
     u8::try_from(number).ok()
+}
+
+/// The far end closed the connection, with words of its own: nobody has proved who it is, so they are cut and
+/// nothing in them is for a terminal.
+fn reset(code: impl Display, reason: &[u8]) -> io::Error {
+    let reason = String::from_utf8_lossy(reason);
+    let told: String = reason.chars().take(TOLD).collect();
+    let more = if told.len() < reason.len() { "..." } else { "" };
+    let colon = if told.is_empty() { "" } else { ": " };
+    let told = told.escape_debug();
+    let text = format!("QUIC: the far end closed the connection ({code}){colon}{told}{more}");
+    fail(ConnectionReset, text)
 }
 
 /// Why a handshake failed; `refusal` finds the words where it was refused here.
@@ -43,14 +59,15 @@ pub(super) fn of_connection(error: &ConnectionError) -> io::Error {
             None if closed.error_code == TransportErrorCode::CONNECTION_REFUSED => {
                 fail(ConnectionRefused, "nobody accepts connections there")
             }
-            None => fail(ConnectionReset, format_args!("QUIC: {error}")),
+            None => reset(closed.error_code, &closed.reason),
         },
         ConnectionError::ApplicationClosed(closed) if [DONE, GONE].contains(&closed.error_code) => {
             fail(BrokenPipe, "the far end is gone")
         }
-        ConnectionError::ApplicationClosed(_) | ConnectionError::Reset => {
-            fail(ConnectionReset, format_args!("QUIC: {error}"))
+        ConnectionError::ApplicationClosed(closed) => {
+            reset(format_args!("code {}", closed.error_code), &closed.reason)
         }
+        ConnectionError::Reset => fail(ConnectionReset, format_args!("QUIC: {error}")),
         ConnectionError::TimedOut => fail(TimedOut, "nothing is heard of the far end"),
         ConnectionError::LocallyClosed => fail(NotConnected, "this end was closed"),
         ConnectionError::VersionMismatch => fail(

@@ -214,7 +214,8 @@ async fn another_protocol_is_carried_as_it_is_and_accepted_at_its_first_bytes() 
     let refused = soon(ends.dialler.connect(&at, None)).await;
     let refused = refused.map(drop).expect_err("another protocol");
     // The words stand alone, once in the text and once among the causes, and no name of programmers does.
-    let words = "the far end speaks none of the protocols asked for (ALPN)";
+    let words =
+        "the far end speaks none of the protocols asked for (ALPN), and nothing without one";
     assert_eq!(refused.to_string(), format!("{at}: {words}"));
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(&refused);
@@ -243,6 +244,30 @@ async fn what_nobody_accepted_is_not_told_as_read_to_its_end() {
     assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
     let lost = soon(near.read_u8()).await.expect_err("nobody ended it");
     assert_eq!(lost.kind(), io::ErrorKind::ConnectionReset, "{lost}");
+}
+
+#[test]
+fn a_far_end_s_words_are_cut_and_nothing_in_them_is_for_a_terminal() {
+    let words = format!("\u{1b}]0;owned\u{7}\r\n{}", "x".repeat(1_000));
+    let program = quinn::ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+        error_code: 77_u32.into(),
+        reason: words.clone().into(),
+    });
+    let system = quinn::ConnectionError::ConnectionClosed(quinn::ConnectionClose {
+        error_code: quinn::TransportErrorCode::INTERNAL_ERROR,
+        frame_type: None,
+        reason: words.into(),
+    });
+    for closed in [program, system] {
+        let error = error::of_connection(&closed);
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        for text in causes.map(ToString::to_string) {
+            assert!(!text.contains(char::is_control), "{text:?}");
+            assert!(text.contains("\\u{1b}]0;owned\\u{7}\\r\\nx"), "{text}");
+            assert!(text.ends_with("x...") && text.len() < 250, "{text}");
+        }
+    }
 }
 
 #[test]

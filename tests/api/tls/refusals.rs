@@ -188,6 +188,17 @@ async fn a_session_is_not_spoken_with_a_listener_of_plain_streams_in_tls() {
 }
 
 #[tokio::test]
+async fn a_plain_stream_in_tls_to_a_listener_of_sessions_fails_and_does_not_end() {
+    let (manager, server) = (manager(|_| {}).await, key());
+    let at = echoing(&manager, &server).await.replace("mcs", "tls");
+    for asked in ["?bare", "?bare&alpn=h2"] {
+        let connect = manager.connect(format!("{at}{asked}"));
+        let text = refused(connect.pin(server.public_key())).await;
+        assert!(text.contains("none of the protocols asked for"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_bare_key_and_an_authority_do_not_mix_and_say_so() {
     let (manager, authority) = (manager(|_| {}).await, Authority::new());
     let at = echoing(&manager, &key()).await;
