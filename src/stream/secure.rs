@@ -188,12 +188,13 @@ pub(super) fn finish(link: Box<dyn ByteLink>, alive: Guard) {
         return;
     };
     #[cfg(feature = "tls")]
-    crate::tls::finish(link, alive);
+    crate::tls::finish(link, |beneath| leave(beneath, alive));
     #[cfg(not(feature = "tls"))]
     drop((link, alive));
 }
 
-/// Drops a connection of QUIC or Airhook, and has a shutdown wait until what it took arrived; any other is handed back.
+/// Drops a connection of QUIC or Airhook, and has a shutdown wait until what it took arrived; any other is
+/// handed back.
 #[cfg_attr(
     not(any(feature = "quic", feature = "airhook")),
     expect(clippy::unnecessary_wraps, reason = "as with the feature")
@@ -213,6 +214,14 @@ pub(super) fn parted(link: Box<dyn ByteLink>, alive: Guard) -> Option<(Box<dyn B
         return None;
     }
     Some((link, alive))
+}
+
+/// Drops a path of a session that is over with it. One of TLS goes with what it has, for all is acknowledged
+/// or given up; what is beneath it may have to bring that still.
+pub(super) fn leave(link: Box<dyn ByteLink>, alive: Guard) {
+    #[cfg(feature = "tls")]
+    let link = crate::tls::beneath(link);
+    drop(parted(link, alive));
 }
 
 /// How safe a connection is, its exporter, and who is at its far end.

@@ -33,6 +33,10 @@ impl Below {
         &mut *self.link
     }
 
+    pub(super) fn into_link(self) -> Box<dyn ByteLink> {
+        self.link
+    }
+
     /// Bytes that it took.
     pub(super) fn written(&self) -> u64 {
         self.written

@@ -124,7 +124,7 @@ impl Dialling {
         };
         let link = TlsLink::new(tls.into(), below, self.bare, self.proves())?;
         if let Err(error) = speaks {
-            finish(Box::new(link), ());
+            finish(Box::new(link), drop);
             return Err(error);
         }
         self.learn(link.channel()).await?;

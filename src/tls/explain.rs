@@ -161,8 +161,9 @@ fn certificate(fault: &CertificateError) -> String {
             "the far end's certificate is not signed by the authority that it names".into()
         }
         CertificateError::BadEncoding => "the far end's certificate cannot be read".into(),
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+        // Most likely another authority of the same name is trusted, which has another kind of key.
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => UNKNOWN.into(),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
             "the far end's certificate is signed in a way that is not taken here".into()
         }
         CertificateError::InvalidPurposeContext { .. } => {
@@ -303,9 +304,13 @@ mod tests {
             required: ExtendedKeyPurpose::ServerAuth,
             presented: vec![ExtendedKeyPurpose::ClientAuth],
         };
-        let algorithm = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+        let namesake = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
             signature_algorithm_id: vec![42],
             public_key_algorithm_id: vec![42],
+        };
+        let algorithm = CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![42],
+            supported_algorithms: Vec::new(),
         };
         let undue = Error::InappropriateHandshakeMessage {
             expect_types: vec![HandshakeType::Finished],
@@ -341,6 +346,7 @@ mod tests {
                 purpose.into(),
                 "for another use: certificate does not allow",
             ),
+            (namesake.into(), "not trusted here: give that authority's"),
             (algorithm.into(), "signed in a way that is not taken here"),
             (CertificateError::BadEncoding.into(), "cannot be read"),
             (

@@ -83,21 +83,40 @@ pub(crate) fn channel_of(link: &dyn ByteLink) -> Channel {
 /// How long what a connection took may take to go once nobody holds it.
 const PARTING: Duration = Duration::from_secs(30);
 
-/// Ends a connection as it should be, in the background if it takes a while, and until then whoever waits
-/// for `guard` to be dropped waits. One in clear is dropped: its system sends what it took.
-pub(crate) fn finish(mut link: Box<dyn ByteLink>, guard: impl Send + 'static) {
+/// Ends a connection as it should be, in the background if it takes a while; what it is over is then for `ends`
+/// to drop. One in clear is dropped: its system sends what it took.
+pub(crate) fn finish(
+    mut link: Box<dyn ByteLink>,
+    ends: impl FnOnce(Box<dyn ByteLink>) + Send + 'static,
+) {
     let is_secure = (&*link as &dyn Any).is::<TlsLink>();
     if !is_secure || std::thread::panicking() {
         return;
     }
     let mut cx = Context::from_waker(Waker::noop());
     let pending = Pin::new(&mut link).poll_shutdown(&mut cx).is_pending();
-    if let (true, Ok(runtime)) = (pending, Handle::try_current()) {
+    if !pending {
+        return ends(beneath(link));
+    }
+    if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {
             let _ = tokio::time::timeout(PARTING, link.shutdown()).await;
-            drop(guard);
+            ends(beneath(link));
         });
     }
+}
+
+/// What a connection in TLS is over, once it was given what can be had at once of what TLS has to say; any other
+/// as it is.
+pub(crate) fn beneath(link: Box<dyn ByteLink>) -> Box<dyn ByteLink> {
+    if !(&*link as &dyn Any).is::<TlsLink>() {
+        return link;
+    }
+    let link: Box<dyn Any> = link;
+    let mut link = link.downcast::<TlsLink>().expect("it is one");
+    let mut cx = Context::from_waker(Waker::noop());
+    let _ = Pin::new(&mut *link).poll_flush(&mut cx);
+    link.below.into_link()
 }
 
 /// A connection in TLS.

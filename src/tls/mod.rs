@@ -109,7 +109,7 @@ pub(crate) use attributes::ATTRIBUTES;
 pub(crate) use dial::Dialling;
 #[cfg(any(test, feature = "quic"))]
 pub(crate) use link::Channel;
-pub(crate) use link::{channel_of, finish};
+pub(crate) use link::{beneath, channel_of, finish};
 pub(crate) use listen::Listening;
 #[cfg(feature = "quic")]
 pub(crate) use quic::{alerted, exporter};

@@ -217,7 +217,17 @@ async fn parted(at: &str, seed: u64, from: Option<Duration>, lasts: Duration) ->
     let never = Duration::from_secs(1_000);
     let air = air(seed, from.unwrap_or(never), lasts);
     let (here, there) = (in_air(&air).await, in_air(&air).await);
-    let listener = there.listen(at).plaintext().await.unwrap();
+    let listen = there.listen(at).plaintext();
+    let connect = here.connect(at).plaintext();
+    #[cfg(feature = "tls")]
+    let (listen, connect) = match at.starts_with("mcs") {
+        true => {
+            let key = mancom::Identity::generate().unwrap();
+            (listen.identity(&key), connect.pin(key.public_key()))
+        }
+        false => (listen, connect),
+    };
+    let listener = listen.await.unwrap();
     let listening = async {
         let mut far = listener.accept().await.unwrap();
         let mut came = Vec::new();
@@ -234,7 +244,6 @@ async fn parted(at: &str, seed: u64, from: Option<Duration>, lasts: Duration) ->
         came
     };
     let dialling = async {
-        let connect = here.connect(at).plaintext();
         let mut near = connect.within(Duration::from_secs(60)).await.unwrap();
         near.write_all(b"a question").await.unwrap();
         near.shutdown().await.unwrap();
@@ -263,6 +272,10 @@ async fn who_says_goodbye_in_the_dark_is_heard_before_it_goes() {
             ("mc+air://server", Some(from)),
             ("mc+air://server", None),
             ("air://server", None),
+            #[cfg(feature = "tls")]
+            ("mcs+air://server", Some(from)),
+            #[cfg(feature = "tls")]
+            ("mcs+air://server", None),
         ] {
             let took = parted(at, seed, from, lasts).await;
             assert!(took < most, "{at}, {seed}, dark from {from:?}: {took:?}");

@@ -42,7 +42,7 @@ use super::error::SessionError;
 use super::events::{Events, PathEvent, PathInfo, StreamStats};
 use super::gauge::Gauge;
 use super::report::ConnectReport;
-use super::secure::parted;
+use super::secure::leave;
 use crate::clock::Clock;
 use crate::deferral::Operation;
 use crate::label::Label;
@@ -151,7 +151,7 @@ impl Driver {
             self.context.registry().scout().report(network, sample);
         }
         for link in links {
-            drop(parted(link, self.context.tasks().enter()));
+            leave(link, self.context.tasks().enter());
         }
         for row in counted {
             row.publish();
@@ -195,9 +195,7 @@ impl Driver {
             std::mem::take(&mut state.links)
         });
         for link in links {
-            // One of TLS is dropped with what it has: of a session that is over, all is acknowledged or
-            // given up.
-            drop(parted(link.io, self.context.tasks().enter()));
+            leave(link.io, self.context.tasks().enter());
         }
     }
 

@@ -224,7 +224,7 @@ impl Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         if let Some(link) = self.0.take() {
-            finish(link, ());
+            finish(link, drop);
         }
     }
 }
