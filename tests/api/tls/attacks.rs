@@ -143,9 +143,18 @@ impl std::io::Write for Log {
 
 impl Log {
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        const FILTER: &str = "mancom::session=debug,mancom::refused=warn";
+        // What is first said in a thread that nobody listens to is taken for unheard everywhere, where
+        // only one listens.
+        static ELSEWHERE: std::sync::Once = std::sync::Once::new();
+        ELSEWHERE.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().with_env_filter(FILTER);
+            let subscriber = subscriber.with_writer(std::io::sink).finish();
+            tracing::subscriber::set_global_default(subscriber).expect("nobody else sets one");
+        });
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("mancom::session=debug,mancom::refused=warn")
+            .with_env_filter(FILTER)
             .with_writer(move || log.clone());
         tracing::subscriber::set_default(subscriber.finish())
     }
