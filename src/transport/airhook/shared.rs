@@ -120,28 +120,25 @@ impl Shared {
         Poll::Ready(Ok(taken))
     }
 
-    pub(super) fn shutdown(&self) {
+    /// Asks something of the stream that its driver carries out.
+    fn ask(&self, what: fn(&mut Airstream, Instant)) {
         let mut state = self.lock();
-        state.stream.shutdown(now());
+        what(&mut state.stream, now());
         let driver = state.driver.take();
         drop(state);
         wake([driver]);
+    }
+
+    pub(super) fn shutdown(&self) {
+        self.ask(Airstream::shutdown);
     }
 
     pub(super) fn close(&self) {
-        let mut state = self.lock();
-        state.stream.close(now());
-        let driver = state.driver.take();
-        drop(state);
-        wake([driver]);
+        self.ask(Airstream::close);
     }
 
     pub(super) fn tear(&self) {
-        let mut state = self.lock();
-        state.stream.tear(now());
-        let driver = state.driver.take();
-        drop(state);
-        wake([driver]);
+        self.ask(Airstream::tear);
     }
 
     /// The guard is dropped once there is nothing left to be done for the link.
