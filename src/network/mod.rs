@@ -316,6 +316,10 @@ impl Network {
         &self.0.spec.addresses
     }
 
+    fn has_address(&self, ip: IpAddr) -> bool {
+        self.addresses().iter().any(|address| address.ip == ip)
+    }
+
     /// Its unicast routes.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
@@ -396,30 +400,34 @@ impl Snapshot {
     /// The network that a connection over `known`, from the address `local`, is on now: the same one,
     /// or a new epoch of the same interface that kept the address; `None` once it has gone.
     pub(crate) fn successor(&self, known: &Network, local: Option<IpAddr>) -> Option<&Network> {
-        let same = |network: &&Network| {
-            network.id().index == known.id().index && network.name() == known.name()
-        };
-        let now = self
-            .by_id(known.id())
-            .or_else(|| self.networks.iter().find(same))?;
+        let now = self.interface_of(known)?;
         let told = now
             .addresses()
             .iter()
             .all(|address| !address.ip.is_unspecified());
-        let gone = local.is_some_and(|ip| {
-            told && !now
-                .addresses()
-                .iter()
-                .any(|address| address.ip == ip.to_canonical())
-        });
+        let gone = told && local.is_some_and(|ip| !now.has_address(ip.to_canonical()));
         (now.state() != State::Down && !gone).then_some(now)
+    }
+
+    /// Whether the interface of `known` still has this very address, be it up or down: what is bound to
+    /// it goes on where it is up again.
+    pub(crate) fn keeps(&self, known: &Network, local: Option<IpAddr>) -> bool {
+        let (now, local) = (self.interface_of(known), local.map(|ip| ip.to_canonical()));
+        now.is_some_and(|now| local.is_some_and(|ip| now.has_address(ip)))
+    }
+
+    /// This network, or the later epoch of its interface.
+    fn interface_of(&self, known: &Network) -> Option<&Network> {
+        let same = |network: &&Network| {
+            network.id().index == known.id().index && network.name() == known.name()
+        };
+        self.by_id(known.id())
+            .or_else(|| self.networks.iter().find(same))
     }
 
     /// The network that has this very address.
     #[must_use]
     pub fn by_address(&self, ip: IpAddr) -> Option<&Network> {
-        self.networks
-            .iter()
-            .find(|n| n.addresses().iter().any(|a| a.ip == ip))
+        self.networks.iter().find(|n| n.has_address(ip))
     }
 }

@@ -223,6 +223,36 @@ fn a_snapshot_is_searched_by_id_name_and_address() {
     assert_eq!(all.by_address(ip("10.0.0.3")), None);
 }
 
+// behaviour: S8 S9
+#[test]
+fn an_interface_that_is_down_keeps_what_is_bound_to_an_address_it_has() {
+    let at = |state, address| {
+        let spec = Network::wifi("wlan0").state(state);
+        let network = Network::new(id(1), spec.address(prefix(address)));
+        Snapshot::new(1, true, vec![network])
+    };
+    let known = Network::new(id(1), Network::wifi("wlan0"));
+    let local = Some(ip("10.0.0.2"));
+    for (state, address, goes_on, keeps) in [
+        (State::Up, "10.0.0.2/24", true, true),
+        (State::Down, "10.0.0.2/24", false, true),
+        (State::Down, "10.0.0.3/24", false, false),
+        (State::Up, "10.0.0.3/24", false, false),
+        (State::Up, "0.0.0.0/0", true, false),
+    ] {
+        let snapshot = at(state, address);
+        let case = format!("{state:?} {address}");
+        assert_eq!(
+            snapshot.successor(&known, local).is_some(),
+            goes_on,
+            "{case}"
+        );
+        assert_eq!(snapshot.keeps(&known, local), keeps, "{case}");
+    }
+    assert!(!at(State::Down, "10.0.0.2/24").keeps(&known, None));
+    assert!(!Snapshot::new(1, true, Vec::new()).keeps(&known, local));
+}
+
 #[test]
 fn bandwidth_is_the_narrower_direction_known() {
     let of = |spec: NetworkSpec| Network::new(id(1), spec).bandwidth();

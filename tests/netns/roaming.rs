@@ -6,6 +6,7 @@ use crate::process::until;
 use crate::transfer::{MIB, Transfer};
 use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
+use mancom::stream::PathEvent;
 use mancom::{Label, Manager, McStream};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub(crate) const CASES: &[Case] = cases![roaming:
     leaves_a_network_that_falls_silent,
     requiring_wifi_waits_while_only_cellular_is_up,
     finds_a_listener_that_advertises_at_another_of_its_addresses,
+    a_roam_within_a_wifi_keeps_the_connection,
 ];
 
 type Change = fn(&Link);
@@ -116,6 +118,63 @@ fn requiring_wifi_waits_while_only_cellular_is_up() {
     let spent = world.client.bytes_sent("wwan0") - before;
     assert!(spent < 50_000, "{spent} bytes over cellular");
     assert!(world.client.bytes_sent("wlan0") > MIB / 4);
+}
+
+// behaviour: S8 S9
+fn a_roam_within_a_wifi_keeps_the_connection() {
+    let lab = Lab::new();
+    let world = World::new(&lab, "200mbit");
+    world.cellular.down();
+    serve_echo(&world.server, SERVER);
+    let (asked, is_open) = mpsc::channel();
+    let (lose, mut lost) = tokio::sync::mpsc::unbounded_channel();
+    let client = world.client.spawn_async(move || async move {
+        let manager = Manager::builder().build().await.unwrap();
+        let connect = manager.connect(SERVER).plaintext().within(PATIENCE);
+        let mut stream = connect.await.unwrap();
+        ask(&mut stream).await.unwrap();
+        let path = |stream: &McStream| {
+            let paths = stream.session().paths();
+            paths.iter().map(|path| path.path).collect::<Vec<_>>()
+        };
+        let before = path(&stream);
+        asked.send(()).unwrap();
+        while lost.recv().await.is_some() {
+            let answered = tokio::time::timeout(PATIENCE, ask(&mut stream)).await;
+            answered.expect("it goes on").unwrap();
+            assert_eq!(path(&stream), before, "nothing was built again");
+            asked.send(()).unwrap();
+        }
+        let mut events = stream.events();
+        asked.send(()).unwrap();
+        while !matches!(events.next().await.expect("a loss"), PathEvent::Down { .. }) {}
+        asked.send(()).unwrap();
+        let answered = tokio::time::timeout(PATIENCE, ask(&mut stream)).await;
+        answered.expect("it is built again").unwrap();
+        assert_ne!(path(&stream), before);
+        stream.shutdown().await.unwrap();
+        drop(stream);
+        manager.shutdown(PATIENCE).await.unwrap();
+    });
+    // From one access point to the next: no carrier for a moment, and the address stays. The kernel
+    // does not tell of each.
+    for _ in 0..3 {
+        is_open.recv_timeout(PATIENCE).expect("wifi works");
+        world.wifi.lose_carrier();
+        lose.send(()).unwrap();
+        lasting(Duration::from_millis(300));
+        world.wifi.regain_carrier();
+    }
+    is_open.recv_timeout(PATIENCE).expect("wifi works");
+    drop(lose);
+    // Beyond a moment it is a loss.
+    is_open.recv_timeout(PATIENCE).expect("it listens");
+    world.wifi.lose_carrier();
+    is_open
+        .recv_timeout(PATIENCE)
+        .expect("told within a second");
+    world.wifi.regain_carrier();
+    join(client);
 }
 
 // behaviour: L4 L5

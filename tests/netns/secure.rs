@@ -116,6 +116,16 @@ impl Pinned {
     }
 }
 
+/// Established connections of this host (`Documentation/networking/proc_net_tcp.rst`: state 01).
+fn connections() -> usize {
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+    let states = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(3));
+    states.filter(|state| *state == "01").count()
+}
+
 // behaviour: T2
 fn pinned_keys_meet_and_outlive_their_networks() {
     let lab = Lab::new();
@@ -128,9 +138,13 @@ fn pinned_keys_meet_and_outlive_their_networks() {
             session.goes_on();
             client.bytes_sent("eth0") > part
         });
-        // Another epoch: the path that was there is gone, and the next is proved again.
+        // Without its address the path is given up, and the next is proved again.
         link.down();
         link.remove_address();
+        until("the path is given up", LIMIT, || {
+            session.goes_on();
+            client.run(connections) == 0
+        });
         link.up();
         link.restore_address();
     }

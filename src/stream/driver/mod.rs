@@ -61,6 +61,7 @@ pub(super) use turn::Turn;
 
 use books::Books;
 use fees::{Fees, Terms};
+pub(super) use sockets::Presence;
 use sockets::{Link, READS};
 use state::add;
 use wakers::Wakers;
@@ -396,8 +397,11 @@ impl Driver {
                 let state = state.core.path_state(path);
                 state.is_some_and(|state| state.silent.is_none())
             };
-            let mut open = state.open_paths();
-            open.any(|(path, _)| is_well(path) && state.core.permits(path, label))
+            let here = |presence| !matches!(presence, Presence::Away { .. });
+            let mut open = state.present_paths();
+            open.any(|(path, _, presence)| {
+                here(presence) && is_well(path) && state.core.permits(path, label)
+            })
         })
     }
 
@@ -461,6 +465,7 @@ impl Driver {
                 unflushed: false,
                 gauge: Gauge::default(),
                 fees: Fees::default(),
+                presence: Presence::Here,
                 dead: None,
             });
             state.begin_fees(now, state.links.len() - 1);

@@ -1,12 +1,27 @@
 //! The networks and the policy as they change under a session, and what the peer is told of ours.
+//!
+//! A dialler's path whose network went is lost, at once if another carries. If none does and its address
+//! stayed, as it does while a station moves from one access point to the next, its connection is kept for
+//! [`AWAY`]: nothing better could be had meanwhile, and a network that is back by then finds it as it was.
+//! The kernel sends again when its timer tells it to, not when the carrier is back: after an absence of
+//! so long, at most as long again later. So much of it as [`BACK`] is waited for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::context::Context;
+use super::super::events::PathEvent;
+use super::sockets::Presence;
 use super::state::{Advertise, State};
 use crate::label::matching::PathFacts;
 use crate::network::Network;
 use crate::proto::session::{PathId, PathSides, Role};
+
+/// How long the only network may be away before what was built over it is given up.
+const AWAY: Duration = Duration::from_secs(1);
+/// How long a connection may be silent after its network came back.
+const BACK: Duration = Duration::from_millis(500);
+
+const WENT: &str = "the network went";
 
 impl State {
     /// Looks at a newer snapshot and another policy, if there are such. In whoever's poll it is, so that
@@ -35,14 +50,66 @@ impl State {
             match snapshot.successor(known, link.io.local()) {
                 Some(network) if network == known => {}
                 Some(network) => self.set_network(now, at, network.clone()),
-                None if self.core.role() == Role::Dialler => {
-                    self.lose(now, at, "the network went".into());
-                }
                 // A listener cannot dial another one: as long as this one works, it works.
-                None => {}
+                None if self.core.role() == Role::Listener => continue,
+                None if snapshot.keeps(known, link.io.local()) => {
+                    self.leave_be(now, at);
+                    continue;
+                }
+                None => self.lose(now, at, WENT.into()),
+            }
+            self.welcome(now, at);
+        }
+        self.end_absences(now);
+        self.tell_addresses(None);
+    }
+
+    /// Its network went, and may be back at once.
+    fn leave_be(&mut self, now: Instant, at: usize) {
+        let link = &mut self.links[at];
+        if !matches!(link.presence, Presence::Away { .. }) {
+            link.presence = Presence::Away { until: now + AWAY };
+            let info = self.info(&self.links[at]);
+            tracing::debug!(target: "mancom::session", path = %info, "its network is away");
+            self.publish(PathEvent::Suspect(info));
+            self.unsettled = true;
+        }
+    }
+
+    fn welcome(&mut self, now: Instant, at: usize) {
+        let link = &mut self.links[at];
+        if link.dead.is_none() && matches!(link.presence, Presence::Away { .. }) {
+            link.presence = Presence::Back { until: now + BACK };
+            let info = self.info(&self.links[at]);
+            tracing::debug!(target: "mancom::session", path = %info, "its network is back");
+            self.publish(PathEvent::Trusted(info));
+            self.unsettled = true;
+        }
+    }
+
+    /// Loses what waits for its network in vain: for too long, or although another path carries.
+    pub(super) fn end_absences(&mut self, now: Instant) {
+        let mut live = self.links.iter().filter(|link| link.dead.is_none());
+        let carried = live.any(|link| !matches!(link.presence, Presence::Away { .. }));
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            if let Presence::Away { until } = link.presence
+                && link.dead.is_none()
+                && (carried || until <= now)
+            {
+                self.lose(now, at, WENT.into());
             }
         }
-        self.tell_addresses(None);
+    }
+
+    /// When the first absence is too long.
+    pub(super) fn absent_until(&self) -> Option<Instant> {
+        let live = self.links.iter().filter(|link| link.dead.is_none());
+        live.filter_map(|link| match link.presence {
+            Presence::Away { until } => Some(until),
+            Presence::Here | Presence::Back { .. } => None,
+        })
+        .min()
     }
 
     /// The peer is to be told where else this listener can be dialled.

@@ -96,6 +96,7 @@ impl Driver {
                 if state.core.poll_timeout().is_some_and(|(at, _)| at <= now) {
                     state.core.handle_timeout(now);
                 }
+                state.end_absences(now);
                 state.relax_messages(now);
                 state.transmit(now);
                 let due = [state.watch_at, state.due(), state.relax_at()];

@@ -48,7 +48,24 @@ pub(super) struct Link {
     pub(super) unflushed: bool,
     pub(super) gauge: Gauge,
     pub(super) fees: Fees,
+    pub(super) presence: Presence,
     pub(super) dead: Option<Arc<str>>,
+}
+
+/// Whether the network of a connection is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::stream) enum Presence {
+    Here,
+    /// It went, but its address stayed and nothing else carries: if it is back before then, the
+    /// connection goes on.
+    Away {
+        until: Instant,
+    },
+    /// It came back: before then the connection may be silent, for the kernel sends again at times of
+    /// its own.
+    Back {
+        until: Instant,
+    },
 }
 
 /// What a writer brings.

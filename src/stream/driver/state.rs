@@ -13,7 +13,7 @@ use super::super::events::{NetworkBytes, PathEvent, PathInfo, Subscribers};
 use super::books::Books;
 use super::fees::Terms;
 use super::line::Line;
-use super::sockets::Link;
+use super::sockets::{Link, Presence};
 use super::waits::Waits;
 use super::wakers::Wakers;
 use crate::account::Row;
@@ -238,11 +238,13 @@ impl State {
         rearm || due.is_some_and(|due| self.armed.is_none_or(|armed| due < armed))
     }
 
-    /// When the task is to look again: the core's timer, or what the others are to hear again.
+    /// When the task is to look again: the core's timer, what the others are to hear again, or a network
+    /// that was away for too long.
     pub(super) fn due(&self) -> Option<Instant> {
         let timer = self.core.poll_timeout().map(|(at, _)| at);
         let books = self.books.as_ref().and_then(Books::due);
-        timer.into_iter().chain(books).min()
+        let absent = self.absent_until();
+        timer.into_iter().chain(books).chain(absent).min()
     }
 
     /// Over, and what was to be said has been said.
@@ -257,10 +259,11 @@ impl State {
     pub(super) fn info(&self, link: &Link) -> PathInfo {
         let state = self.core.path_state(link.path);
         let measure = state.map(|state| state.measure).unwrap_or_default();
+        let away = matches!(link.presence, Presence::Away { .. });
         PathInfo {
             lane: usize::from(link.path.id) >= MAX_PATHS / 2,
             carries: state.is_some_and(|state| state.carries),
-            suspect: state.is_some_and(|state| state.suspect),
+            suspect: away || state.is_some_and(|state| state.suspect),
             rtt: measure.rtt,
             bandwidth: measure.bandwidth,
             outstanding: measure.outstanding,
@@ -274,10 +277,16 @@ impl State {
 
     /// The open paths and their networks.
     pub(in crate::stream) fn open_paths(&self) -> impl Iterator<Item = (PathId, Option<&Network>)> {
-        self.links
-            .iter()
-            .filter(|link| link.dead.is_none())
-            .map(|link| (link.path, link.network.as_ref()))
+        let open = self.present_paths();
+        open.map(|(path, network, _)| (path, network))
+    }
+
+    /// The open paths, their networks, and whether these are there.
+    pub(in crate::stream) fn present_paths(
+        &self,
+    ) -> impl Iterator<Item = (PathId, Option<&Network>, Presence)> {
+        let open = self.links.iter().filter(|link| link.dead.is_none());
+        open.map(|link| (link.path, link.network.as_ref(), link.presence))
     }
 
     /// What is left of the grace; all of it while there is a path.

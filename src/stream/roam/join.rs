@@ -60,7 +60,7 @@ impl Roamer {
         let others = view.open.iter().filter(|open| open.path.id != path.id);
         let others = others.filter(|open| !open.is_lane() && !open.given_up);
         for silent in others.clone().filter(|open| !open.is_well()) {
-            if self.limit() == 1 || silent.id() == id {
+            if self.limit() == 1 || silent.id() == id || silent.is_away() {
                 self.drop_path(driver, silent.path, "silent: nothing was acknowledged");
             }
         }

@@ -36,7 +36,7 @@ impl Roamer {
             return;
         }
         let hurry = view.labels[0].0.urgency() == Urgency::Interactive;
-        let under_way = !view.open.is_empty() || self.dials.general().next().is_some();
+        let under_way = !view.is_detached() || self.dials.general().next().is_some();
         let delay = match self.nudged || hurry || under_way {
             true => Duration::ZERO,
             false => SPREAD.mul_f64(random()),
@@ -48,7 +48,9 @@ impl Roamer {
                 continue;
             }
             let way = want.way.as_ref();
-            if let Some(until) = self.rests.resting(view.now, way, false, view.carried()) {
+            let rests = self.rests.resting(view.now, way, false, view.carried());
+            let patient = view.patient_until(want.id()).filter(|_| !self.nudged);
+            if let Some(until) = rests.max(patient) {
                 self.look_again(until);
             } else if in_use.len() < self.limit() {
                 self.start(driver, view, want, delay, None);

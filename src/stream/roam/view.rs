@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::driver::Driver;
+use super::super::driver::{Driver, Presence};
 use super::ways::Way;
 use crate::label::{Label, Urgency};
 use crate::network::{Network, NetworkId};
@@ -25,6 +25,7 @@ pub(super) struct Open {
     pub(super) state: PathState,
     /// Both ends' facts let some live label travel on it, spent budgets aside.
     pub(super) permitted: bool,
+    pub(super) presence: Presence,
     /// It was retired or dropped, and is only not closed yet.
     pub(super) given_up: bool,
 }
@@ -40,7 +41,13 @@ impl Open {
 
     /// A general path in use that does not owe an answer in silence.
     pub(super) fn is_well(&self) -> bool {
-        !self.is_lane() && !self.given_up && self.state.silent.is_none()
+        let silent = self.state.silent.is_some();
+        !self.is_lane() && !self.given_up && !silent && !self.is_away()
+    }
+
+    /// Its network went a moment ago.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.presence, Presence::Away { .. })
     }
 
     /// It carries, and there is no reason to doubt that it goes on to.
@@ -83,17 +90,18 @@ impl View {
             labels.sort_by_key(Label::urgency);
             labels.truncate(LABELS);
             let paths: Vec<_> = state
-                .open_paths()
-                .map(|(path, network)| (path, network.cloned()))
+                .present_paths()
+                .map(|(path, network, presence)| (path, network.cloned(), presence))
                 .collect();
-            given_up.retain(|path| paths.iter().any(|(open, _)| open == path));
+            given_up.retain(|path| paths.iter().any(|(open, ..)| open == path));
             let open: Vec<Open> = paths
                 .into_iter()
-                .filter_map(|(path, network)| {
+                .filter_map(|(path, network, presence)| {
                     Some(Open {
                         state: state.core.path_state(path)?,
                         permitted: (labels.iter())
                             .any(|label| state.core.permits_but_for_budgets(path, label)),
+                        presence,
                         given_up: given_up.contains(&path),
                         path,
                         network,
@@ -101,7 +109,7 @@ impl View {
                 })
                 .collect();
             let carried = |label: &Label| {
-                let mut paths = open.iter();
+                let mut paths = open.iter().filter(|open| !open.is_away());
                 paths.any(|open| state.core.permits(open.path, label))
             };
             let marked: Vec<_> = labels
@@ -139,6 +147,24 @@ impl View {
     pub(super) fn is_silent(&self, id: Option<NetworkId>) -> bool {
         let mut general = self.open.iter().filter(|open| !open.is_lane());
         general.any(|open| open.state.silent.is_some() && open.id() == id)
+    }
+
+    /// Until when what this network has of a silent path is not to be dialled anew: it was away a moment
+    /// ago, and the kernel may send again.
+    pub(super) fn patient_until(&self, id: Option<NetworkId>) -> Option<Instant> {
+        let mut silent = self
+            .open
+            .iter()
+            .filter(|open| !open.is_lane() && !open.given_up);
+        silent.find_map(|open| match open.presence {
+            Presence::Back { until } if open.id() == id && until > self.now => Some(until),
+            _ => None,
+        })
+    }
+
+    /// No path is left whose network is there.
+    pub(super) fn is_detached(&self) -> bool {
+        self.open.iter().all(Open::is_away)
     }
 
     /// The path of this slot, given up or not.

@@ -52,7 +52,7 @@ impl Roamer {
         matches: Matches,
         wants: &[Want],
     ) {
-        let detached = view.open.is_empty();
+        let detached = view.is_detached();
         if let Some((label, blocked)) = matches.blocked {
             self.stand(driver, view, label, None);
             let why = blocked.to_string();
@@ -91,7 +91,7 @@ impl Roamer {
         label: Label,
         until: Option<Instant>,
     ) {
-        let detached = view.open.is_empty();
+        let detached = view.is_detached();
         let left = driver.with(|state, now| detached.then(|| state.grace_left(now)));
         let want = Wanting {
             destination: self.destination.clone(),
