@@ -6,6 +6,7 @@ use crate::process::until;
 use crate::transfer::{MIB, Transfer};
 use crate::waiting::lasting;
 use crate::world::{PATIENCE, SERVER, World, echo, serve_echo};
+use futures::FutureExt;
 use mancom::stream::PathEvent;
 use mancom::{Label, Manager, McStream};
 use std::sync::mpsc;
@@ -138,6 +139,7 @@ fn a_roam_within_a_wifi_keeps_the_connection() {
             paths.iter().map(|path| path.path).collect::<Vec<_>>()
         };
         let before = path(&stream);
+        let mut events = stream.events();
         asked.send(()).unwrap();
         while lost.recv().await.is_some() {
             let answered = tokio::time::timeout(PATIENCE, ask(&mut stream)).await;
@@ -145,7 +147,13 @@ fn a_roam_within_a_wifi_keeps_the_connection() {
             assert_eq!(path(&stream), before, "nothing was built again");
             asked.send(()).unwrap();
         }
-        let mut events = stream.events();
+        // Of each that the kernel told of: in doubt, and then not.
+        let seen: Vec<_> = std::iter::from_fn(|| events.next().now_or_never().flatten()).collect();
+        assert!(matches!(seen[0], PathEvent::Up(_)), "{seen:?}");
+        for pair in seen[1..].chunks(2) {
+            let told = matches!(pair, [PathEvent::Suspect(_), PathEvent::Trusted(_)]);
+            assert!(told, "{seen:?}");
+        }
         asked.send(()).unwrap();
         while !matches!(events.next().await.expect("a loss"), PathEvent::Down { .. }) {}
         asked.send(()).unwrap();

@@ -132,6 +132,13 @@ impl Session {
         }
     }
 
+    /// The network of this path may be another now, though its address is the same: it is to answer.
+    pub fn ask(&mut self, now: Instant, path: PathId) {
+        if let Some(slot) = self.slot(path) {
+            self.probe(now, slot);
+        }
+    }
+
     /// A newer path joins: what is left of this one is to answer.
     pub(super) fn probe(&mut self, now: Instant, slot: usize) {
         if let Some(path) = &mut self.paths[slot]

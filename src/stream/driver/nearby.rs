@@ -4,16 +4,17 @@
 //! stayed, as it does while a station moves from one access point to the next, its connection is kept for
 //! [`AWAY`]: nothing better could be had meanwhile, and a network that is back by then finds it as it was.
 //! The kernel sends again when its timer tells it to, not when the carrier is back: after an absence of
-//! so long, at most as long again later. So much of it as [`BACK`] is waited for.
+//! so long, at most as long again later. So much of it as [`BACK`] is waited for. Meanwhile nothing is
+//! written to it, for what its socket has taken cannot go by another path without going twice.
 
 use std::time::{Duration, Instant};
 
 use super::super::context::Context;
 use super::super::events::PathEvent;
-use super::sockets::Presence;
+use super::sockets::{Link, Presence};
 use super::state::{Advertise, State};
 use crate::label::matching::PathFacts;
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::proto::session::{PathId, PathSides, Role};
 
 /// How long the only network may be away before what was built over it is given up.
@@ -47,18 +48,21 @@ impl State {
             let Some(known) = link.network.as_ref().filter(|_| link.dead.is_none()) else {
                 continue;
             };
+            let away = matches!(link.presence, Presence::Away { .. });
             match snapshot.successor(known, link.io.local()) {
-                Some(network) if network == known => {}
-                Some(network) => self.set_network(now, at, network.clone()),
-                // A listener cannot dial another one: as long as this one works, it works.
-                None if self.core.role() == Role::Listener => continue,
-                None if snapshot.keeps(known, link.io.local()) => {
-                    self.leave_be(now, at);
-                    continue;
+                // It waits to be let in: no more than down.
+                Some(network) if away && network.state() == network::State::Dormant => {}
+                Some(network) => {
+                    if network != known {
+                        self.set_network(now, at, network.clone());
+                    }
+                    self.welcome(now, at);
                 }
+                // A listener cannot dial another one: as long as this one works, it works.
+                None if self.core.role() == Role::Listener => {}
+                None if snapshot.keeps(known, link.io.local()) => self.leave_be(now, at),
                 None => self.lose(now, at, WENT.into()),
             }
-            self.welcome(now, at);
         }
         self.end_absences(now);
         self.tell_addresses(None);
@@ -66,34 +70,61 @@ impl State {
 
     /// Its network went, and may be back at once.
     fn leave_be(&mut self, now: Instant, at: usize) {
-        let link = &mut self.links[at];
-        if !matches!(link.presence, Presence::Away { .. }) {
-            link.presence = Presence::Away { until: now + AWAY };
-            let info = self.info(&self.links[at]);
-            tracing::debug!(target: "mancom::session", path = %info, "its network is away");
-            self.publish(PathEvent::Suspect(info));
-            self.unsettled = true;
+        let link = &self.links[at];
+        if matches!(link.presence, Presence::Away { .. }) {
+            return;
         }
+        let state = self.core.path_state(link.path);
+        let info = self.info(link);
+        tracing::debug!(target: "mancom::session", path = %info, "its network is away");
+        self.links[at].presence = Presence::Away {
+            until: now + AWAY,
+            silent: state.is_none_or(|state| state.silent.is_some()),
+        };
+        if !info.suspect {
+            let info = self.info(&self.links[at]);
+            self.publish(PathEvent::Suspect(info));
+        }
+        self.unsettled = true;
     }
 
+    /// Its network is back, in time or not.
     fn welcome(&mut self, now: Instant, at: usize) {
         let link = &mut self.links[at];
-        if link.dead.is_none() && matches!(link.presence, Presence::Away { .. }) {
-            link.presence = Presence::Back { until: now + BACK };
-            let info = self.info(&self.links[at]);
-            tracing::debug!(target: "mancom::session", path = %info, "its network is back");
-            self.publish(PathEvent::Trusted(info));
-            self.unsettled = true;
+        let Presence::Away { until, silent } = link.presence else {
+            return;
+        };
+        if until <= now {
+            return self.lose(now, at, WENT.into());
         }
+        // Patience with one silence is not had twice.
+        link.presence = match silent {
+            true => Presence::Here,
+            false => Presence::Back { until: now + BACK },
+        };
+        let info = self.info(&self.links[at]);
+        tracing::debug!(target: "mancom::session", path = %info, "its network is back");
+        if !info.suspect {
+            self.publish(PathEvent::Trusted(info));
+        }
+        self.unsettled = true;
+        self.transmit(now);
     }
 
     /// Loses what waits for its network in vain: for too long, or although another path carries.
     pub(super) fn end_absences(&mut self, now: Instant) {
-        let mut live = self.links.iter().filter(|link| link.dead.is_none());
-        let carried = live.any(|link| !matches!(link.presence, Presence::Away { .. }));
+        if self.absent_until().is_none() {
+            return;
+        }
+        let here = |link: &&Link| link.dead.is_none() && !link.is_away();
+        let carries = |link: &Link| {
+            let state = self.core.path_state(link.path);
+            state.is_some_and(|state| state.carries && state.silent.is_none())
+        };
+        let carried = self.links.iter().filter(here).any(carries);
         for at in 0..self.links.len() {
             let link = &self.links[at];
-            if let Presence::Away { until } = link.presence
+            if let Presence::Away { until, .. } = link.presence
                 && link.dead.is_none()
                 && (carried || until <= now)
             {
@@ -106,7 +137,7 @@ impl State {
     pub(super) fn absent_until(&self) -> Option<Instant> {
         let live = self.links.iter().filter(|link| link.dead.is_none());
         live.filter_map(|link| match link.presence {
-            Presence::Away { until } => Some(until),
+            Presence::Away { until, .. } => Some(until),
             Presence::Here | Presence::Back { .. } => None,
         })
         .min()
@@ -132,9 +163,14 @@ impl State {
         }
     }
 
-    /// The network of this path is known anew; the peer is told of it, unless it is to know nothing.
+    /// The network of this path is known anew; the peer is told of it, unless it is to know nothing. At
+    /// another epoch the path is to answer: the address is the same, what is behind it may not be.
     fn set_network(&mut self, now: Instant, at: usize, network: Network) {
         let path = self.links[at].path;
+        let known = self.links[at].network.as_ref().map(Network::id);
+        if known != Some(network.id()) {
+            self.core.ask(now, path);
+        }
         let remote = self.core.remote_facts(path).unwrap_or_default();
         if !self.anonymous {
             self.core.tell_facts(now, path, PathFacts::of(&network));

@@ -55,7 +55,9 @@ impl State {
     }
 
     fn path_doubted(&mut self, path: PathId, event: fn(PathInfo) -> PathEvent) {
-        if let Some(link) = self.links.iter().find(|link| link.path == path) {
+        // Of one whose network is away that is known, and no word of it stands before it is back.
+        let link = self.links.iter().find(|link| link.path == path);
+        if let Some(link) = link.filter(|link| !link.is_away()) {
             let event = event(self.info(link));
             tracing::debug!(target: "mancom::session", %event);
             self.publish(event);

@@ -52,6 +52,12 @@ pub(super) struct Link {
     pub(super) dead: Option<Arc<str>>,
 }
 
+impl Link {
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.presence, Presence::Away { .. })
+    }
+}
+
 /// Whether the network of a connection is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::stream) enum Presence {
@@ -60,6 +66,8 @@ pub(in crate::stream) enum Presence {
     /// connection goes on.
     Away {
         until: Instant,
+        /// It owed an answer in silence already.
+        silent: bool,
     },
     /// It came back: before then the connection may be silent, for the kernel sends again at times of
     /// its own.

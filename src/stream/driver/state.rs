@@ -259,11 +259,10 @@ impl State {
     pub(super) fn info(&self, link: &Link) -> PathInfo {
         let state = self.core.path_state(link.path);
         let measure = state.map(|state| state.measure).unwrap_or_default();
-        let away = matches!(link.presence, Presence::Away { .. });
         PathInfo {
             lane: usize::from(link.path.id) >= MAX_PATHS / 2,
             carries: state.is_some_and(|state| state.carries),
-            suspect: away || state.is_some_and(|state| state.suspect),
+            suspect: link.is_away() || state.is_some_and(|state| state.suspect),
             rtt: measure.rtt,
             bandwidth: measure.bandwidth,
             outstanding: measure.outstanding,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
+use super::sockets::Link;
 use super::state::State;
 use crate::transport::ByteLink;
 
@@ -51,7 +52,8 @@ impl State {
         } = self;
         let mut cx = TaskContext::from_waker(waker);
         let mut some = false;
-        for link in links.iter_mut().filter(|link| link.dead.is_none()) {
+        let here = |link: &&mut Link| link.dead.is_none() && !link.is_away();
+        for link in links.iter_mut().filter(here) {
             let mut wrote = false;
             if link.unflushed {
                 // What is left in it of an earlier write; an error is for the next write to tell.

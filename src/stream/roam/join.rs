@@ -59,8 +59,10 @@ impl Roamer {
         }
         let others = view.open.iter().filter(|open| open.path.id != path.id);
         let others = others.filter(|open| !open.is_lane() && !open.given_up);
-        for silent in others.clone().filter(|open| !open.is_well()) {
-            if self.limit() == 1 || silent.id() == id || silent.is_away() {
+        let unwell = others.clone().filter(|open| !open.is_well());
+        // One whose network is away is lost once this one carries.
+        for silent in unwell.filter(|open| !open.is_away()) {
+            if self.limit() == 1 || silent.id() == id {
                 self.drop_path(driver, silent.path, "silent: nothing was acknowledged");
             }
         }

@@ -58,7 +58,7 @@ impl Roamer {
             let why = blocked.to_string();
             let told = Told::Blocked(Refusals::of(&blocked));
             driver.with(|state, _| state.blocked = Some(Arc::from(blocked)));
-            return self.tell_waiting(driver, told, &why);
+            return self.tell_waiting(driver, view, told, &why);
         }
         driver.with(|state, _| state.blocked = None);
         let held_back = match detached && self.dials.general().next().is_none() {
@@ -78,7 +78,7 @@ impl Roamer {
         if !tried.is_empty() {
             let why = tried.join("; ");
             let told = Told::Tried(why.clone());
-            self.tell_waiting(driver, told, &why);
+            self.tell_waiting(driver, view, told, &why);
         }
         self.stand(driver, view, view.labels[0].0, Some(until));
     }
@@ -91,8 +91,8 @@ impl Roamer {
         label: Label,
         until: Option<Instant>,
     ) {
-        let detached = view.is_detached();
-        let left = driver.with(|state, now| detached.then(|| state.grace_left(now)));
+        let lost = view.open.is_empty();
+        let left = driver.with(|state, now| lost.then(|| state.grace_left(now)));
         let want = Wanting {
             destination: self.destination.clone(),
             deadline: left.and_then(|left| view.now.checked_add(left)),
@@ -101,9 +101,11 @@ impl Roamer {
         self.standing.wait(self.context.registry(), want, until);
     }
 
-    /// Tells it once: another snapshot that refuses it alike is no news.
-    fn tell_waiting(&mut self, driver: &Arc<Driver>, told: Told, why: &str) {
-        if self.told.as_ref() == Some(&told) {
+    /// Tells it once: another snapshot that refuses it alike is no news. Nor is a network that may be back at
+    /// once.
+    fn tell_waiting(&mut self, driver: &Arc<Driver>, view: &View, told: Told, why: &str) {
+        let only_away = view.is_detached() && !view.open.is_empty();
+        if only_away || self.told.as_ref() == Some(&told) {
             return;
         }
         self.told = Some(told);
