@@ -34,23 +34,32 @@ fn ten_thousand_lines_each_way_over_a_link_that_loses_a_fifth() {
     let ports = middle.run(move || relay(at, badness).map(|at| at.port().to_string()));
     let start = |host: &crate::lab::Host, at: &str, port: &str, of: &str| {
         let mut command = host.command(env!("CARGO_BIN_EXE_mancom"));
-        command.args(["airhook", "5000", at, port]);
+        // Of five probes in a row all may be lost, of ten hardly: so long one that is done stays.
+        command.args(["airhook", "--linger", "10", "5000", at, port]);
         Program::start(&mut command, lines(of).concat().into_bytes())
     };
     let there = start(&left, "10.1.0.1", &ports[0], "left");
     let back = start(&right, "10.2.0.1", &ports[1], "right");
-    for (finished, other) in [(there.finish(LIMIT), "right"), (back.finish(LIMIT), "left")] {
-        println!("{}", finished.stderr);
-        assert_eq!(finished.status.code(), Some(0));
-        let told = finished.stderr.matches("new remote session").count();
-        assert_eq!(told, 1);
-        let came = String::from_utf8(finished.stdout).unwrap();
-        let expected = lines(other);
-        assert_eq!(came.lines().count(), LINES, "none twice");
-        let came: BTreeSet<&str> = came.split_inclusive('\n').collect();
-        assert!(
-            expected.iter().all(|line| came.contains(line.as_str())),
-            "none lost"
+    let finished = [there.finish(LIMIT), back.finish(LIMIT)];
+    for (end, other) in finished.iter().zip(["right", "left"]) {
+        let came = std::str::from_utf8(&end.stdout).expect("lines of ours");
+        let (twice, lost) = compared(came, &lines(other));
+        let sessions = end.stderr.matches("new remote session").count();
+        let is = (end.status.code(), sessions, twice.len(), lost.len());
+        let stderr = finished.each_ref().map(|end| &end.stderr);
+        assert_eq!(
+            is,
+            (Some(0), 1, 0, 0),
+            "exit, sessions, twice, lost of {other}; with their places {twice:?}; {lost:?}; {stderr:?}"
         );
     }
+}
+
+/// The lines that came before already, with their places, and those that did not come.
+fn compared<'a>(came: &'a str, expected: &'a [String]) -> (Vec<(usize, &'a str)>, Vec<&'a str>) {
+    let mut seen = BTreeSet::new();
+    let places = came.split_inclusive('\n').enumerate();
+    let twice = places.filter(|(_, line)| !seen.insert(*line)).collect();
+    let lost = expected.iter().map(String::as_str);
+    (twice, lost.filter(|line| !seen.contains(line)).collect())
 }

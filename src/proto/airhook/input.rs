@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::error::ReceiveError;
 use super::packet::Packet;
-use super::receiver::{MAX_NUMBERS, Place, Receiver};
+use super::receiver::{MAX_NUMBERS, MAX_UNTOLD, Place, Receiver};
 use super::session::Whose;
 use super::types::{Event, Received};
 use super::{Airhook, MAX_INCOMING};
@@ -65,7 +65,11 @@ impl Airhook {
             Place::Far => return Err(ReceiveError::OutOfSequence),
             Place::New | Place::Repeated => {}
         }
-        let Some(newly) = self.sender.newly(packet.observed) else {
+        let newly = match place {
+            Place::Repeated => self.sender.newly_of_repeated(packet.observed),
+            _ => self.sender.newly(packet.observed),
+        };
+        let Some(newly) = newly else {
             // A duplicate that was overtaken by a probe, which told a later one.
             return match place {
                 Place::Repeated => Ok(Received::Old),
@@ -108,14 +112,17 @@ impl Airhook {
 
     /// Takes a new packet that was admitted.
     fn take(&mut self, newly: usize, packet: &Packet<'_>) {
+        self.sender.advance();
         self.hear(newly, packet);
         let gap = self.receiver.gap(packet.number);
         self.receiver
             .advance(packet.sequence, packet.number, packet.count);
         let messages = packet.messages().map(Bytes::copy_from_slice);
         self.incoming.extend(messages.map(Event::Message));
-        // What says nothing but an acknowledgement needs none.
+        // What says nothing but an acknowledgement needs none, until there is much of it: each takes a
+        // sequence, and who has none left cannot send.
         let says = packet.session.is_some() || !packet.missed.is_empty();
+        let says = says || self.receiver.untold() >= MAX_UNTOLD;
         if says || packet.count > 0 || gap > 0 {
             self.owe();
         }

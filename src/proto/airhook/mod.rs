@@ -27,9 +27,15 @@
 //!
 //! A packet that says something new has a sequence of its own. A probe repeats the last packet's sequence
 //! without its messages but with the number that follows them, so that whoever lost it learns what it
-//! lacks. What is new needs an answer; what merely acknowledges needs none, so silence falls. A repeated
-//! packet is answered while a packet of ours is not known to have come: its acknowledgement may be what
-//! the peer waits for.
+//! lacks. What is new needs an answer; what merely acknowledges needs none, so silence falls; but so many
+//! that the peer might run out of sequences are answered too. A repeated packet is answered while a packet
+//! of ours is not known to have come: its acknowledgement may be what the peer waits for.
+//!
+//! Sequences run out where each message goes in a packet of its own and none is heard of for long, as when
+//! both ends call. So the last one is kept for what acknowledges more than the packet before: two ends
+//! that both wait for an acknowledgement can give it. And as an end that has none left repeats one for
+//! long, what comes in it may be old: an acknowledgement there counts only if it cannot mean a packet 256
+//! before, and never tells less than the one sent before it.
 //!
 //! Nothing here closes a link or gives one up: liveness is its user's policy, for which
 //! [`Airhook::status`] has what is needed.
@@ -62,7 +68,8 @@
 //! | a message | 1 to [`MAX_MESSAGE`] bytes | `send` fails |
 //! | messages unconfirmed, or of which the end was not taken | [`Settings::queue`] | `send` fails |
 //! | numbers under way | 255 | messages wait |
-//! | packets under way | 253, one more that merely acknowledges, one more for a stranger | messages wait; answers repeat the last sequence |
+//! | packets under way | 253, one more that acknowledges more than the last, one more for a stranger | messages wait; answers repeat the last sequence |
+//! | packets that merely acknowledge, not answered | 64 sequences | one is answered |
 //! | numbers missed | 255 | the packet is rejected |
 //! | messages not taken | [`MAX_INCOMING`] before a packet, 255 more with it | the packet is rejected, so it is sent again |
 //! | sessions that were replaced | the last 16 | an older one could come back |

@@ -60,7 +60,7 @@ impl Airhook {
     fn is_novel(&self) -> bool {
         let missed = self.receiver.missed().len() > self.receiver.carried();
         let news = self.news || missed || self.peer.introduces();
-        self.has_data() || news && self.sender.has_room()
+        self.has_data() || news && self.sender.has_room(self.receiver.untold() > 0)
     }
 
     fn make(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
@@ -89,7 +89,7 @@ impl Airhook {
         };
         let mut out = room(buffer, header.length())?;
         if self.peer.doubts(header.sequence) {
-            self.sender.skip(self.now, self.receiver.observed());
+            self.sender.skip(self.now);
             header.sequence = self.sender.last();
         }
         header.write(std::iter::empty(), &mut out);
@@ -120,8 +120,7 @@ impl Airhook {
         let mut out = room(buffer, header.length() + first_length)?;
         header.write(self.receiver.missed(), &mut out);
         let (data, cautious) = (first_length > 0, self.peer.is_cautious());
-        self.sender
-            .fill(self.now, header.observed, data, cautious, &mut out);
+        self.sender.fill(self.now, data, cautious, &mut out);
         self.receiver.carry(header.sequence);
         self.peer.introduce(header.sequence);
         self.news = false;
@@ -133,12 +132,9 @@ impl Airhook {
     /// as having come.
     fn make_probe(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
         let mut header = self.header();
-        let carried = self.receiver.carried();
         header.sequence = self.sender.last();
-        if header.missed > carried {
-            header.missed = carried;
-            header.observed = self.sender.last_observed().unwrap_or(header.observed);
-        }
+        header.missed = self.receiver.carried();
+        header.observed = self.receiver.observed_safely();
         let mut out = room(buffer, header.length())?;
         header.write(self.receiver.missed(), &mut out);
         Ok(self.made(out.written()))

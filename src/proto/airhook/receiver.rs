@@ -6,13 +6,17 @@
 //! ```
 //!
 //! A new packet tells the number of its first message: what lies between that and the number expected
-//! was missed. Missed numbers go into every packet, until the peer acknowledged one that carried them.
+//! was missed. Missed numbers go into every packet, until the peer acknowledged one that carried them. A
+//! packet that leaves some out acknowledges nothing that came after them, or they would count as come.
 
 use std::collections::VecDeque;
 
 /// The most numbers missed and not yet known to the peer to be missed, and the most that one packet can
 /// speak of: the peer has no more unconfirmed.
 pub(super) const MAX_NUMBERS: usize = 255;
+
+/// After so many sequences of which the peer was not told that they came, it is told.
+pub(super) const MAX_UNTOLD: u16 = 64;
 
 /// Where a packet stands among those that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,10 @@ pub(super) struct Receiver {
     expected: u8,
     /// In the order of missing, so those not carried yet are the last.
     missed: VecDeque<Missed>,
+    /// The highest sequence received when the last packet of ours that can tell the peer was made.
+    told: u16,
+    /// The highest sequence up to which every missed number was carried.
+    safe: u16,
 }
 
 impl Receiver {
@@ -45,12 +53,24 @@ impl Receiver {
     pub(super) fn at(sequence: u16) -> Self {
         Self {
             highest: sequence.wrapping_sub(1),
+            told: sequence.wrapping_sub(1),
             ..Self::default()
         }
     }
 
     pub(super) fn observed(&self) -> u8 {
         self.highest.to_be_bytes()[1]
+    }
+
+    /// What may be acknowledged without the missed numbers that were not carried. Of what came before the
+    /// peer was known that is nothing.
+    pub(super) fn observed_safely(&self) -> u8 {
+        self.safe.to_be_bytes()[1]
+    }
+
+    /// How many sequences came of which no packet of ours, in a sequence of its own, told.
+    pub(super) fn untold(&self) -> u16 {
+        self.highest.wrapping_sub(self.told)
     }
 
     /// The highest sequence received, and the number that comes next.
@@ -92,6 +112,9 @@ impl Receiver {
 
     /// A new packet came, whose `count` messages begin with `number`.
     pub(super) fn advance(&mut self, sequence: u16, number: u8, count: usize) {
+        if number == self.expected && self.carried() == self.missed.len() {
+            self.safe = sequence;
+        }
         self.highest = sequence;
         while self.expected != number {
             self.missed.push_back(Missed {
@@ -114,8 +137,10 @@ impl Receiver {
             .partition_point(|missed| missed.carried.is_some())
     }
 
-    /// A packet carries them all.
+    /// A packet with a sequence of its own carries them all.
     pub(super) fn carry(&mut self, sequence: u16) {
+        self.told = self.highest;
+        self.safe = self.highest;
         for missed in self.missed.iter_mut().rev() {
             if missed.carried.is_some() {
                 break;

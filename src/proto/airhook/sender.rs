@@ -29,7 +29,8 @@ use super::types::{MAX_MESSAGE, MessageId, MessageStatus, State};
 pub(super) const MAX_PACKETS: usize = 255;
 /// With so many under way none goes that merely acknowledges.
 const MAX_NEWS_PACKETS: usize = 254;
-/// With so many under way none goes with messages.
+/// With so many under way none goes with messages, nor with anything else but an acknowledgement: two ends
+/// that wait for each other's would have no sequence left to give it in.
 pub(super) const MAX_DATA_PACKETS: usize = 253;
 
 #[derive(Debug)]
@@ -43,8 +44,6 @@ struct Outgoing {
 #[derive(Debug, Clone, Copy, Default)]
 struct Record {
     messages: usize,
-    /// What it said was observed.
-    observed: u8,
     /// When it was made.
     at: Option<Instant>,
 }
@@ -62,6 +61,8 @@ pub(super) struct Sender {
     last: u16,
     /// The packets after the acknowledged one, up to the last.
     log: VecDeque<Record>,
+    /// The sequence acknowledged before the peer's latest sequence: no packet of that means an earlier one.
+    floor: u16,
     /// The messages of those packets, by number; discarded ones included.
     numbers: VecDeque<MessageId>,
     next_number: u8,
@@ -98,6 +99,7 @@ impl Sender {
             queued: 0,
             last: 1,
             log: VecDeque::from([Record::default()]),
+            floor: 0,
             numbers: VecDeque::new(),
             next_number: 0,
             base: 0,
@@ -233,9 +235,13 @@ impl Sender {
             && self.log.len() < flight.min(MAX_DATA_PACKETS)
     }
 
-    /// Whether there may be one more packet, if only to acknowledge.
-    pub(super) fn has_room(&self) -> bool {
-        self.log.len() < MAX_NEWS_PACKETS
+    /// Whether there may be one more packet without messages, which may acknowledge more than the last.
+    pub(super) fn has_room(&self, acknowledges: bool) -> bool {
+        let most = match acknowledges {
+            true => MAX_NEWS_PACKETS,
+            false => MAX_DATA_PACKETS,
+        };
+        self.log.len() < most
     }
 
     /// How many packets more an acknowledgement covers; `None` if it means one never sent.
@@ -245,6 +251,19 @@ impl Sender {
         (newly <= self.log.len()).then_some(newly)
     }
 
+    /// As [`newly`](Self::newly), of a packet whose sequence came before. It may be as old as that, and
+    /// what it acknowledges too: that counts only if it cannot be one of 256 before.
+    pub(super) fn newly_of_repeated(&self, observed: u8) -> Option<usize> {
+        let since = usize::from(self.acknowledged(0).wrapping_sub(self.floor));
+        let newly = self.newly(observed)?;
+        (newly == 0 || since + newly < 256).then_some(newly)
+    }
+
+    /// A packet with a new sequence of the peer's came.
+    pub(super) fn advance(&mut self) {
+        self.floor = self.acknowledged(0);
+    }
+
     /// The latest sequence with these low bits.
     pub(super) fn seen(&self, observed: u8) -> u16 {
         let unseen = self.last.to_be_bytes()[1].wrapping_sub(observed);
@@ -252,15 +271,10 @@ impl Sender {
     }
 
     /// A sequence of which the peer has no packet, if there is room for one.
-    pub(super) fn skip(&mut self, now: Instant, observed: u8) {
+    pub(super) fn skip(&mut self, now: Instant) {
         if self.log.len() < MAX_PACKETS {
-            self.record(now, observed, 0);
+            self.record(now, 0);
         }
-    }
-
-    /// What the last packet said was observed, if the peer may not have it.
-    pub(super) fn last_observed(&self) -> Option<u8> {
-        self.log.back().map(|record| record.observed)
     }
 
     /// The peer has `newly` packets more, but of their messages not those `missed`. When the last of
@@ -326,14 +340,7 @@ impl Sender {
     }
 
     /// A new packet, with as many messages as fit if it may have any.
-    pub(super) fn fill(
-        &mut self,
-        now: Instant,
-        observed: u8,
-        data: bool,
-        cautious: bool,
-        out: &mut Cursor<'_>,
-    ) {
+    pub(super) fn fill(&mut self, now: Instant, data: bool, cautious: bool, out: &mut Cursor<'_>) {
         let mut messages = 0;
         while data && self.has_number(cautious) {
             let Some(&id) = self.pending.first() else {
@@ -353,14 +360,13 @@ impl Sender {
             messages += 1;
             self.change(now, id, State::Sent);
         }
-        self.record(now, observed, messages);
+        self.record(now, messages);
     }
 
-    fn record(&mut self, now: Instant, observed: u8, messages: usize) {
+    fn record(&mut self, now: Instant, messages: usize) {
         self.last = self.last.wrapping_add(1);
         self.log.push_back(Record {
             messages,
-            observed,
             at: Some(now),
         });
     }

@@ -139,7 +139,8 @@ impl Link {
         while self.step(until) {}
     }
 
-    fn flush(&mut self, from: usize) {
+    /// What is due of that end's goes.
+    pub(super) fn flush(&mut self, from: usize) {
         let side = &mut self.ends[from];
         let mut room = 10_000;
         while let Some(length) = side

@@ -1,6 +1,7 @@
 //! Airhook, over a link that exists only here and behaves as badly as asked.
 
 mod blind;
+mod command;
 mod hostile;
 mod link;
 mod long;

@@ -8,8 +8,19 @@ use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
 enum Act {
-    Send { end: usize, count: u32 },
-    Discard { end: usize, back: u64 },
+    Send {
+        end: usize,
+        count: u32,
+    },
+    /// Each in a packet of its own, as long as there are sequences.
+    Burst {
+        end: usize,
+        count: u32,
+    },
+    Discard {
+        end: usize,
+        back: u64,
+    },
     Pass(u64),
     Dark(bool),
     Restart(usize),
@@ -18,6 +29,7 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0..2_usize, 1..40_u32).prop_map(|(end, count)| Act::Send { end, count }),
+        3 => (0..2_usize, 1..400_u32).prop_map(|(end, count)| Act::Burst { end, count }),
         2 => (0..2_usize, 0..30_u64).prop_map(|(end, back)| Act::Discard { end, back }),
         8 => (0..4_000_u64).prop_map(Act::Pass),
         2 => any::<bool>().prop_map(Act::Dark),
@@ -58,6 +70,11 @@ proptest! {
             match act {
                 Act::Send { end, count } => for _ in 0..count {
                     link.send(end, format!("message {count_sent} of {end}"));
+                    count_sent += 1;
+                },
+                Act::Burst { end, count } => for _ in 0..count {
+                    link.send(end, format!("message {count_sent} of {end}"));
+                    link.flush(end);
                     count_sent += 1;
                 },
                 Act::Discard { end, back } => {

@@ -148,3 +148,100 @@ fn a_confirmation_tells_when_its_packet_was_made() {
     assert_eq!(status.last_transmit, Some(now));
     assert_eq!(status.last_received, Some(now + SECOND));
 }
+
+// behaviour: AH-16
+#[test]
+fn an_end_that_only_acknowledged_for_long_can_speak() {
+    let now = start();
+    let [mut a, mut b] = acquainted(now);
+    let packets: Vec<_> = (0..253)
+        .map(|_| {
+            a.send(now, &b"x"[..]).unwrap();
+            next(&mut a, now)
+        })
+        .collect();
+    // Each is acknowledged before the first acknowledgement is there.
+    let answers: Vec<_> = packets
+        .iter()
+        .map(|packet| {
+            give(&mut b, now, packet);
+            next(&mut b, now)
+        })
+        .collect();
+    for answer in &answers {
+        give(&mut a, now, answer);
+    }
+    b.send(now, &b"y"[..]).unwrap();
+    let mut ends = [a, b];
+    for seconds in 0..3 {
+        exchange(&mut ends, now + seconds * SECOND);
+    }
+    assert_eq!(messages(&mut ends[0]), ["y"]);
+    assert!(ends.iter().all(|end| end.poll_timeout().is_none()));
+}
+
+// behaviour: AH-16
+#[test]
+fn two_ends_that_called_for_long_in_vain_find_each_other() {
+    let now = start();
+    let mut ends = [fresh(now, 1), fresh(now, 2)];
+    let call = next(&mut ends[0], now);
+    let answers = [(); 2].map(|()| {
+        for end in &mut ends {
+            end.send(now, &b"x"[..]).unwrap();
+        }
+        next(&mut ends[1], now)
+    });
+    for _ in 0..300 {
+        for end in &mut ends {
+            end.send(now, &b"x"[..]).unwrap();
+            due_within(end, now, 30);
+        }
+    }
+    // Each hears that the other is there, and then each that it is known.
+    give(&mut ends[0], now, &answers[0]);
+    give(&mut ends[1], now, &call);
+    let introductions = ends.each_mut().map(|end| next(end, now));
+    for (end, introduction) in ends.iter_mut().zip(introductions.iter().rev()) {
+        give(end, now, introduction);
+    }
+    for seconds in 0..3 {
+        exchange(&mut ends, now + seconds * SECOND);
+    }
+    for end in &mut ends {
+        assert_eq!(messages(end).len(), 302);
+        assert_eq!(end.status().remote_state, State::Confirmed);
+        assert_eq!(end.poll_timeout(), None);
+    }
+}
+
+// behaviour: AH-13
+#[test]
+fn an_acknowledgement_of_before_is_none_of_what_has_its_number_now() {
+    let now = start();
+    let [mut a, mut b] = acquainted(now);
+    let sends = |end: &mut Airhook| {
+        end.send(now, &b"x"[..]).unwrap();
+        next(end, now)
+    };
+    let packets: Vec<_> = (0..253).map(|_| sends(&mut a)).collect();
+    // One that has but one sequence left acknowledges the first in that, and then more in the same.
+    while b.sender.open() < 253 {
+        sends(&mut b);
+    }
+    give(&mut b, now, &packets[0]);
+    let late = next(&mut b, now);
+    for packet in &packets[1..4] {
+        give(&mut b, now, packet);
+        give(&mut a, now, &next(&mut b, now));
+        sends(&mut a);
+    }
+    sends(&mut a);
+    // Taken for a later one, it would acknowledge all that is under way.
+    assert_eq!(a.sender.open(), 253);
+    assert_eq!(late[1], a.sender.last().to_be_bytes()[1]);
+    assert_eq!(give(&mut a, now, &late), Received::Old);
+    let confirmed = statuses(&mut a);
+    let confirmed = confirmed.iter().filter(|(_, s)| *s == State::Confirmed);
+    assert_eq!(confirmed.count(), 4, "as many as have come");
+}
