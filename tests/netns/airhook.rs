@@ -43,7 +43,8 @@ fn ten_thousand_lines_each_way_over_a_link_that_loses_a_fifth() {
     let finished = [there.finish(LIMIT), back.finish(LIMIT)];
     for (end, other) in finished.iter().zip(["right", "left"]) {
         let came = std::str::from_utf8(&end.stdout).expect("lines of ours");
-        let (twice, lost) = compared(came, &lines(other));
+        let expected = lines(other);
+        let (twice, lost) = compared(came, &expected);
         let sessions = end.stderr.matches("new remote session").count();
         let is = (end.status.code(), sessions, twice.len(), lost.len());
         let stderr = finished.each_ref().map(|end| &end.stderr);
