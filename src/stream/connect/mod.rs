@@ -94,7 +94,8 @@ impl Connect {
         self
     }
 
-    /// How long the session may live without any path; the listener's cap may shorten it. Default:
+    /// How long the session may live without any path; the listener's cap may shorten it. A path whose
+    /// network went and may be back at once, under the same address, is one for another second. Default:
     /// what the configuration says of the label, else that of the
     /// [settings](crate::stream::Settings::grace), 10 minutes.
     pub fn grace(mut self, grace: Duration) -> Self {

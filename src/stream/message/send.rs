@@ -130,7 +130,8 @@ macro_rules! setters {
             self
         }
 
-        /// Gives it up unless the peer has it by then, waiting and time asleep included. Default: the
+        /// Gives it up unless the peer has it by then, waiting and time asleep included. What a network has
+        /// taken before it went silent may arrive all the same, and then it counts as delivered. Default: the
         /// deadline (`within`) that the configuration says of the label, else it lives as long as the
         /// session.
         pub fn lifetime(mut self, lifetime: std::time::Duration) -> Self {
