@@ -1,6 +1,7 @@
 //! Any sequence of sends, discards, weather and restarts against what must be true of it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::link::{Link, Weather};
 use super::*;
@@ -11,11 +12,8 @@ enum Act {
     Send {
         end: usize,
         count: u32,
-    },
-    /// Each in a packet of its own, as long as there are sequences.
-    Burst {
-        end: usize,
-        count: u32,
+        /// Each in a packet of its own, as long as there are sequences.
+        apart: bool,
     },
     Discard {
         end: usize,
@@ -26,9 +24,13 @@ enum Act {
     Restart(usize),
 }
 
+fn send(counts: Range<u32>, apart: bool) -> impl Strategy<Value = Act> {
+    (0..2_usize, counts).prop_map(move |(end, count)| Act::Send { end, count, apart })
+}
+
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        8 => (0..2_usize, 1..40_u32).prop_map(|(end, count)| Act::Send { end, count }),
+        8 => send(1..40, false),
         2 => (0..2_usize, 0..30_u64).prop_map(|(end, back)| Act::Discard { end, back }),
         8 => (0..4_000_u64).prop_map(Act::Pass),
         2 => any::<bool>().prop_map(Act::Dark),
@@ -42,7 +44,7 @@ fn busy_act() -> impl Strategy<Value = Act> {
     let begun = |act: &Act| !matches!(act, Act::Restart(_));
     prop_oneof![
         3 => act().prop_filter("it goes on", begun),
-        1 => (0..2_usize, 1..400_u32).prop_map(|(end, count)| Act::Burst { end, count }),
+        1 => send(1..400, true),
     ]
 }
 
@@ -92,16 +94,12 @@ fn plays(seed: u64, weather: Weather, acts: Vec<Act>) -> Result<(), TestCaseErro
     let mut count_sent = 0_u32;
     for act in acts {
         match act {
-            Act::Send { end, count } => {
+            Act::Send { end, count, apart } => {
                 for _ in 0..count {
                     link.send(end, format!("message {count_sent} of {end}"));
-                    count_sent += 1;
-                }
-            }
-            Act::Burst { end, count } => {
-                for _ in 0..count {
-                    link.send(end, format!("message {count_sent} of {end}"));
-                    link.flush(end);
+                    if apart {
+                        link.flush(end);
+                    }
                     count_sent += 1;
                 }
             }
